@@ -1,0 +1,23 @@
+package main
+
+import (
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// pause holds a pod's namespaces open: it reaps orphans when it is process 1 and ends on a signal.
+func pause() {
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGCHLD)
+	for received := range signals {
+		if received != syscall.SIGCHLD {
+			return
+		}
+		for {
+			if pid, err := syscall.Wait4(-1, nil, syscall.WNOHANG, nil); pid <= 0 || err != nil {
+				break
+			}
+		}
+	}
+}

@@ -1,0 +1,42 @@
+"""Conditions as in `metav1.Condition`, and the types and reasons that are part of this API."""
+
+from datetime import datetime
+from typing import Annotated, Final, Literal
+
+from pydantic import Field
+
+from tokenfleet.api.conventions import Model
+
+ACCEPTED: Final = "Accepted"
+"""The spec is valid and nobody else claims what it claims."""
+RESOLVED_REFS: Final = "ResolvedRefs"
+"""Every object the spec names exists and can be used."""
+PROGRAMMED: Final = "Programmed"
+"""Every ready router replica has acknowledged the configuration."""
+AVAILABLE: Final = "Available"
+"""At least one replica of the pool serves."""
+PROGRESSING: Final = "Progressing"
+"""A change is being rolled out."""
+DATA_AVAILABLE: Final = "DataAvailable"
+"""The measurements that the objective needs are there and fresh."""
+MET: Final = "Met"
+"""The objective is met now."""
+READY: Final = "Ready"
+"""The summary: the object does what its spec says."""
+
+
+class Condition(Model):
+    """One aspect of an object's state (`metav1.Condition`)."""
+
+    type: Annotated[str, Field(max_length=64)]
+    """CamelCase name of the aspect."""
+    status: Literal["True", "False", "Unknown"]
+    """Whether it holds."""
+    observed_generation: Annotated[int, Field(ge=0)] | None = None
+    """The `metadata.generation` that this condition was computed from."""
+    last_transition_time: datetime | None = None
+    """When status last changed (RFC 3339, UTC)."""
+    reason: Annotated[str, Field(max_length=64)]
+    """CamelCase word for machines; part of this API."""
+    message: Annotated[str, Field(max_length=1024)] = ""
+    """Sentence for people: names the object, the number and the limit."""

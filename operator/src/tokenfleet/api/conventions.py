@@ -1,0 +1,141 @@
+"""What all kinds share: the base model and the markers that become CRD extensions.
+
+A marker says in Python what the CRD must say to the API server: `CEL` becomes an entry of
+`x-kubernetes-validations`, `ListMap`, `ListSet` and `ListAtomic` become `x-kubernetes-list-type`.
+Terms follow the Kubernetes API conventions (sig-architecture/api-conventions.md).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Final
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+GROUP: Final = "tokenfleet.dev"
+VERSION: Final = "v1alpha1"
+API_VERSION: Final = f"{GROUP}/{VERSION}"
+CATEGORY: Final = "tokenfleet"
+
+MANAGED_BY: Final = "tokenfleet"
+"""Value of `app.kubernetes.io/managed-by` on every object the operator owns."""
+
+OPERATOR_VERSION_LABEL: Final = f"{GROUP}/version"
+POOL_LABEL: Final = f"{GROUP}/pool"
+ROUTER_LABEL: Final = f"{GROUP}/router"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CEL:
+    """One validation rule in the Common Expression Language, run by the API server."""
+
+    rule: str
+    message: str
+    """What the user reads when the rule is false: lower case, names the field and the limit."""
+    field_path: str = ""
+    """JSON path below the marked place, for example `.spec.type`; empty means the place itself."""
+    reason: str = "FieldValueInvalid"
+
+
+@dataclass(frozen=True, slots=True)
+class ListMap:
+    """A list whose items are known by these keys (`x-kubernetes-list-type: map`)."""
+
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ListSet:
+    """A list of scalars without duplicates (`x-kubernetes-list-type: set`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListAtomic:
+    """A list that has one owner as a whole (`x-kubernetes-list-type: atomic`)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrinterColumn:
+    """One column of `kubectl get`."""
+
+    name: str
+    json_path: str
+    type: str = "string"
+    priority: int = 0
+    """0 shows always, 1 only with `-o wide`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """The names of one custom resource, and what `kubectl get` prints of it."""
+
+    kind: str
+    plural: str
+    singular: str
+    short_name: str
+    columns: tuple[PrinterColumn, ...]
+    scale: bool = False
+    """True adds the `scale` subresource over `.spec.replicas` and `.status.replicas`."""
+
+
+class Model(BaseModel):
+    """Base of every API type: camelCase on the wire, immutable here, tolerant of newer fields.
+
+    Unknown fields are ignored so that an older operator can read objects of a newer CRD; the API
+    server prunes and, with strict validation, refuses them for users.
+    """
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        populate_by_name=True,
+        frozen=True,
+        extra="ignore",
+        use_attribute_docstrings=True,
+    )
+
+    validations: ClassVar[tuple[CEL, ...]] = ()
+    """Rules over the whole object, with `self` bound to it."""
+
+
+def union(discriminator: str, members: Mapping[str, str]) -> tuple[CEL, ...]:
+    """State that the member named after the discriminator's value is set, and no other.
+
+    Args:
+        discriminator: JSON name of the field that chooses, for example `type`.
+        members: value of the discriminator -> JSON name of its member. Values without a member
+            are left out.
+    """
+    return tuple(
+        CEL(
+            rule=f"self.{discriminator} == '{value}' ? has(self.{member}) : !has(self.{member})",
+            message=f"{member} must be set exactly when {discriminator} is {value}",
+            field_path=f".{member}",
+        )
+        for value, member in members.items()
+    )
+
+
+DNS_LABEL: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+LABEL_VALUE: Final = r"^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
+HEADER_NAME: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+
+ObjectName = Annotated[str, Field(min_length=1, max_length=63, pattern=DNS_LABEL)]
+"""Name of an object in the same namespace."""
+
+MetricLabel = Annotated[str, Field(min_length=1, max_length=63, pattern=LABEL_VALUE)]
+"""A value that becomes a metric label: a feature or a request type."""
+
+HeaderName = Annotated[str, Field(min_length=1, max_length=63, pattern=HEADER_NAME)]
+"""Name of an HTTP header, lower case (RFC 9113 section 8.2.1)."""
+
+PublicModelName = Annotated[
+    str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$")
+]
+"""What clients write in the field `model` of an OpenAI request."""
+
+
+class LocalReference(Model):
+    """Reference to an object in the same namespace."""
+
+    name: ObjectName
+    """Name of the referent."""

@@ -1,0 +1,171 @@
+"""Numbers with units: durations, fractions and byte counts, as strings on the wire.
+
+The API has no floats (api-conventions.md, "Primitive types"): a duration is a Gateway API duration
+(GEP-2257: `500ms`, `10m`, `1h30m`), a fraction is a decimal string, a size is a Kubernetes
+quantity. Inside they are `timedelta`, `Decimal` and `int`.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from typing import Annotated, Any, Final
+
+from pydantic import (
+    BeforeValidator,
+    Field,
+    GetCoreSchemaHandler,
+    PlainSerializer,
+    WithJsonSchema,
+)
+from pydantic_core import core_schema
+
+from tokenfleet.api.conventions import CEL
+
+DURATION_PATTERN: Final = r"^([0-9]{1,5}(h|m|s|ms)){1,4}$"
+FRACTION_PATTERN: Final = r"^(0(\.[0-9]{1,6})?|1(\.0{1,6})?)$"
+DECIMAL_PATTERN: Final = r"^[0-9]{1,9}(\.[0-9]{1,6})?$"
+QUANTITY_PATTERN: Final = r"^[0-9]{1,15}(\.[0-9]{1,3})?(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$"
+
+_DURATION_UNITS: Final[Mapping[str, timedelta]] = {
+    "h": timedelta(hours=1),
+    "m": timedelta(minutes=1),
+    "s": timedelta(seconds=1),
+    "ms": timedelta(milliseconds=1),
+}
+_QUANTITY_UNITS: Final[Mapping[str, Decimal]] = {
+    "": Decimal(1),
+    "m": Decimal("0.001"),
+    **{unit: Decimal(1000) ** power for power, unit in enumerate("kMGTP", start=1)},
+    **{f"{unit}i": Decimal(1024) ** power for power, unit in enumerate("KMGTP", start=1)},
+}
+
+
+def parse_duration(text: str) -> timedelta:
+    """Read a Gateway API duration.
+
+    Raises:
+        ValueError: the text is not of the form `([0-9]{1,5}(h|m|s|ms)){1,4}`.
+    """
+    if not re.match(DURATION_PATTERN, text):
+        msg = f"{text!r} is not a duration such as 500ms, 30s, 10m or 1h30m"
+        raise ValueError(msg)
+    parts = re.findall(r"([0-9]+)(ms|h|m|s)", text)
+    return sum((int(count) * _DURATION_UNITS[unit] for count, unit in parts), timedelta())
+
+
+def format_duration(value: timedelta) -> str:
+    """Write a duration in the shortest form with one unit: 1m, 90s, 500ms."""
+    milliseconds = value // timedelta(milliseconds=1)
+    for unit in ("h", "m", "s"):
+        size = _DURATION_UNITS[unit] // timedelta(milliseconds=1)
+        if milliseconds and milliseconds % size == 0:
+            return f"{milliseconds // size}{unit}"
+    return f"{milliseconds}ms"
+
+
+def parse_quantity(text: str) -> Decimal:
+    """Read a Kubernetes quantity in its base unit: bytes, or cores.
+
+    Raises:
+        ValueError: the text is not a quantity such as 500m, 16 or 8Mi.
+    """
+    if not re.match(QUANTITY_PATTERN, text):
+        msg = f"{text!r} is not a quantity such as 500m, 16 or 8Mi"
+        raise ValueError(msg)
+    digits = text.rstrip("mkMGTPi")
+    return Decimal(digits) * _QUANTITY_UNITS[text[len(digits) :]]
+
+
+@dataclass(frozen=True, slots=True)
+class Duration:
+    """Marks a `timedelta` field as a Gateway API duration within an inclusive range."""
+
+    minimum: str
+    maximum: str
+
+    @property
+    def cel(self) -> CEL:
+        """Return the range as a rule for the API server."""
+        return CEL(
+            rule=f"duration(self) >= duration('{self.minimum}')"
+            f" && duration(self) <= duration('{self.maximum}')",
+            message=f"must be between {self.minimum} and {self.maximum}",
+        )
+
+    def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> Any:
+        """Read the string form, check the range, write the shortest form."""
+        return core_schema.no_info_before_validator_function(
+            _duration_from_wire,
+            core_schema.timedelta_schema(
+                ge=parse_duration(self.minimum), le=parse_duration(self.maximum)
+            ),
+            serialization=core_schema.plain_serializer_function_ser_schema(format_duration),
+        )
+
+    def __get_pydantic_json_schema__(self, _schema: Any, _handler: Any) -> dict[str, Any]:
+        """Describe the wire form."""
+        return {"type": "string", "maxLength": 24, "pattern": DURATION_PATTERN}
+
+
+@dataclass(frozen=True, slots=True)
+class Fraction:
+    """Marks a `Decimal` field as a fraction, a decimal string within an inclusive range."""
+
+    minimum: str = "0"
+    maximum: str = "1"
+
+    @property
+    def cel(self) -> CEL:
+        """Return the range as a rule for the API server."""
+        return CEL(
+            rule=f"double(self) >= double('{self.minimum}')"
+            f" && double(self) <= double('{self.maximum}')",
+            message=f"must be between {self.minimum} and {self.maximum}",
+        )
+
+    def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> Any:
+        """Read the string form, check the range, write plain decimals."""
+        return core_schema.decimal_schema(
+            ge=Decimal(self.minimum),
+            le=Decimal(self.maximum),
+            serialization=core_schema.plain_serializer_function_ser_schema(str),
+        )
+
+    def __get_pydantic_json_schema__(self, _schema: Any, _handler: Any) -> dict[str, Any]:
+        """Describe the wire form."""
+        return {"type": "string", "maxLength": 8, "pattern": FRACTION_PATTERN}
+
+
+def _duration_from_wire(value: Any) -> Any:
+    return parse_duration(value) if isinstance(value, str) else value
+
+
+def _decimal_from_wire(value: Any) -> Any:
+    return Decimal(value) if isinstance(value, str) else value
+
+
+PositiveDecimal = Annotated[
+    Decimal,
+    BeforeValidator(_decimal_from_wire),
+    Field(gt=Decimal(0), lt=Decimal(10**9)),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string", "maxLength": 16, "pattern": DECIMAL_PATTERN}),
+    CEL(rule="double(self) > 0.0", message="must be more than 0"),
+]
+"""A number above 0, written as a decimal string, for example a rate."""
+
+
+def _quantity_from_wire(value: Any) -> Any:
+    text = str(value)
+    parse_quantity(text)
+    return text
+
+
+Quantity = Annotated[
+    str,
+    BeforeValidator(_quantity_from_wire),
+    WithJsonSchema({"x-kubernetes-int-or-string": True, "pattern": QUANTITY_PATTERN}),
+]
+"""A Kubernetes quantity, kept as the user wrote it."""

@@ -1,0 +1,251 @@
+"""ModelRoute: a public model name, the rules that choose pools for it, and the fallback chain."""
+
+from datetime import datetime
+from typing import Annotated, ClassVar, Final, Literal
+
+from pydantic import Field
+
+from tokenfleet.api.conditions import Condition
+from tokenfleet.api.conventions import (
+    CEL,
+    Kind,
+    ListAtomic,
+    ListMap,
+    ListSet,
+    LocalReference,
+    MetricLabel,
+    Model,
+    ObjectName,
+    PrinterColumn,
+    PublicModelName,
+    union,
+)
+from tokenfleet.api.quantities import Duration
+from tokenfleet.api.v1alpha1.metadata import Metadata
+
+
+class ByteRange(Model):
+    """An inclusive range of request body sizes in bytes."""
+
+    validations: ClassVar[tuple[CEL, ...]] = (
+        CEL(rule="has(self.min) || has(self.max)", message="min or max must be set"),
+        CEL(
+            rule="!has(self.min) || !has(self.max) || self.min <= self.max",
+            message="min must not be more than max",
+        ),
+    )
+
+    min: Annotated[int, Field(ge=0, le=67_108_864)] | None = None
+    """Smallest body, inclusive."""
+    max: Annotated[int, Field(ge=0, le=67_108_864)] | None = None
+    """Largest body, inclusive."""
+
+
+class RuleMatch(Model):
+    """What a request must be like; all members that are set must hold."""
+
+    features: Annotated[list[MetricLabel], Field(max_length=32), ListSet()] = []
+    """Features, any of these; empty matches all."""
+    request_types: Annotated[list[MetricLabel], Field(max_length=32), ListSet()] = []
+    """Request types, any of these; empty matches all."""
+    request_bytes: ByteRange | None = None
+    """Size of the request body."""
+    tools: Literal["Absent", "Present"] | None = None
+    """Whether the request declares tools."""
+    stream: Literal["Absent", "Present"] | None = None
+    """Whether the request asks for a streamed answer."""
+
+
+class BackendReference(Model):
+    """A pool that serves a rule, and its part of the traffic."""
+
+    name: ObjectName
+    """ServingPool in the same namespace."""
+    weight: Annotated[int, Field(ge=0, le=1000)] = 1
+    """Part of the rule's conversations, relative to the sum of the rule's weights."""
+
+
+class FallbackReference(Model):
+    """A pool that stands in, in the order of the list."""
+
+    name: ObjectName
+    """ServingPool in the same namespace."""
+
+
+class RouteRule(Model):
+    """One path through the fleet: what matches, which pools serve, which stand in."""
+
+    validations: ClassVar[tuple[CEL, ...]] = (
+        CEL(
+            rule="self.backendRefs.exists(b, b.weight > 0)",
+            message="backendRefs must give at least one pool a weight above 0",
+            field_path=".backendRefs",
+        ),
+        CEL(
+            rule="!has(self.fallbackRefs) || self.fallbackRefs.all(f,"
+            " !self.backendRefs.exists(b, b.name == f.name))",
+            message="fallbackRefs must not name a pool of backendRefs",
+            field_path=".fallbackRefs",
+        ),
+    )
+
+    name: ObjectName
+    """Name of the rule; TokenSLO's `sectionName` refers to it."""
+    matches: Annotated[list[RuleMatch], Field(max_length=16), ListAtomic()] = []
+    """Alternatives, any of them; none matches every request."""
+    backend_refs: Annotated[
+        list[BackendReference], Field(min_length=1, max_length=8), ListMap(("name",))
+    ]
+    """The pools that serve the rule."""
+    fallback_refs: Annotated[list[FallbackReference], Field(max_length=8), ListMap(("name",))] = []
+    """The pools that stand in, in order."""
+
+
+class Failover(Model):
+    """When one request is tried again on the next pool of its chain."""
+
+    on: Annotated[
+        list[Literal["ConnectFailure", "ServerError", "TooManyRequests", "FirstTokenTimeout"]],
+        Field(max_length=4),
+        ListSet(),
+    ] = ["ConnectFailure", "ServerError", "TooManyRequests"]
+    """Outcomes of an attempt that are retried, as long as no byte has reached the client."""
+    first_token_timeout: Annotated[timedelta, Duration("50ms", "10m")] | None = None
+    """Longest wait for the first token of a stream; set exactly with `FirstTokenTimeout`."""
+    attempts: Annotated[int, Field(ge=1, le=8)] = 3
+    """Most attempts per request, the first included."""
+
+    validations: ClassVar[tuple[CEL, ...]] = (
+        CEL(
+            rule="has(self.firstTokenTimeout) == ('FirstTokenTimeout' in self.on)",
+            message="firstTokenTimeout must be set exactly when on holds FirstTokenTimeout",
+            field_path=".firstTokenTimeout",
+        ),
+    )
+
+
+class PinnedRule(Model):
+    """Fixed shares of one rule."""
+
+    name: ObjectName
+    """Name of the rule."""
+    pools: Annotated[list[BackendReference], Field(min_length=1, max_length=16), ListMap(("name",))]
+    """Pools of the rule's backendRefs and fallbackRefs, with weights."""
+
+
+class Pin(Model):
+    """Fixed shares until a moment."""
+
+    rules: Annotated[list[PinnedRule], Field(min_length=1, max_length=64), ListMap(("name",))]
+    """Rules that are pinned; the others keep being controlled."""
+    until: datetime
+    """When the pin ends and shares ramp back (RFC 3339)."""
+
+
+class TrafficControl(Model):
+    """Who decides the shares."""
+
+    validations: ClassVar[tuple[CEL, ...]] = union("type", {"Pinned": "pinned"})
+
+    type: Literal["Auto", "Disabled", "Pinned"] = "Auto"
+    """Auto: TokenSLOs may shift. Disabled: the weights as written. Pinned: as pinned, at once."""
+    pinned: Pin | None = None
+    """The fixed shares, for `type: Pinned`."""
+
+
+class ModelRouteSpec(Model):
+    """What the user wants of a route."""
+
+    validations: ClassVar[tuple[CEL, ...]] = (
+        CEL(
+            rule="!has(self.rules[size(self.rules) - 1].matches)"
+            " || size(self.rules[size(self.rules) - 1].matches) == 0",
+            message="the last rule must have no matches: it takes what no other rule took",
+            field_path=".rules",
+        ),
+    )
+
+    parent_refs: Annotated[
+        list[LocalReference], Field(min_length=1, max_length=8), ListMap(("name",))
+    ]
+    """ModelRouters in the same namespace that carry this route."""
+    model_names: Annotated[list[PublicModelName], Field(min_length=1, max_length=16), ListSet()]
+    """What clients put in `model`; also listed by GET /v1/models."""
+    features: Annotated[list[MetricLabel], Field(max_length=32), ListSet()] = []
+    """Features that get their own metric label; anything else counts as `other`."""
+    request_types: Annotated[list[MetricLabel], Field(max_length=32), ListSet()] = []
+    """Request types that get their own metric label; anything else counts as `other`."""
+    rules: Annotated[list[RouteRule], Field(min_length=1, max_length=64), ListMap(("name",))]
+    """Tried in order; the first match wins."""
+    failover: Failover = Failover()
+    """When a request is tried again."""
+    traffic_control: TrafficControl = TrafficControl()
+    """Who decides the shares."""
+
+
+class PoolShare(Model):
+    """The part of a rule's conversations that a pool gets now."""
+
+    name: ObjectName
+    """ServingPool."""
+    share: Annotated[int, Field(ge=0, le=1000)]
+    """Conversations of 1000."""
+
+
+class RuleStatus(Model):
+    """Where a rule's traffic goes, and why."""
+
+    name: ObjectName
+    """Name of the rule."""
+    shares: Annotated[list[PoolShare], Field(max_length=16), ListMap(("name",))] = []
+    """Shares by pool; they sum to 1000."""
+    reason: Annotated[str, Field(max_length=64)] = "AsWritten"
+    """AsWritten, Shifted, Recovering, Pinned, Frozen, Held or NoHealthyFallback."""
+    message: Annotated[str, Field(max_length=512)] = ""
+    """The last decision, with its numbers."""
+    since: datetime | None = None
+    """When the shares last changed."""
+    fallback_in_use: Annotated[bool, Field()] = False
+    """Whether a fallback pool has a share now."""
+
+
+class ModelRouteStatus(Model):
+    """What the operator saw last."""
+
+    observed_generation: Annotated[int, Field(ge=0)] | None = None
+    """The `metadata.generation` this status was computed from."""
+    rules: Annotated[list[RuleStatus], Field(max_length=64), ListMap(("name",))] = []
+    """Where each rule's traffic goes."""
+    traffic: Annotated[str, Field(max_length=256)] = ""
+    """One line for people: the shares of every rule."""
+    conditions: Annotated[list[Condition], Field(max_length=16), ListMap(("type",))] = []
+    """Accepted, ResolvedRefs, Programmed, Ready."""
+
+
+class ModelRoute(Model):
+    """A public model name and its way to the pools."""
+
+    metadata: Metadata
+    """Standard object metadata."""
+    spec: ModelRouteSpec
+    """What the user wants."""
+    status: ModelRouteStatus = ModelRouteStatus()
+    """What the operator saw last."""
+
+
+MODEL_ROUTE: Final = Kind(
+    kind="ModelRoute",
+    plural="modelroutes",
+    singular="modelroute",
+    short_name="mroute",
+    columns=(
+        PrinterColumn(name="Models", json_path=".spec.modelNames"),
+        PrinterColumn(name="Traffic", json_path=".status.traffic"),
+        PrinterColumn(name="Control", json_path=".spec.trafficControl.type"),
+        PrinterColumn(
+            name="Programmed", json_path=".status.conditions[?(@.type=='Programmed')].status"
+        ),
+        PrinterColumn(name="Status", json_path=".status.conditions[?(@.type=='Ready')].reason"),
+        PrinterColumn(name="Age", json_path=".metadata.creationTimestamp", type="date"),
+    ),
+)

@@ -1,0 +1,305 @@
+"""TokenSLO: an objective for a rule's traffic, and what to do when it is missed.
+
+Words as in the SRE workbook: an indicator (here: the fraction of attempts under a threshold), an
+objective (its target), an error budget (1 - target) and a burn rate (bad fraction / budget).
+"""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Annotated, ClassVar, Final, Literal
+
+from pydantic import Field
+
+from tokenfleet.api.conditions import Condition
+from tokenfleet.api.conventions import (
+    CEL,
+    Kind,
+    ListMap,
+    ListSet,
+    MetricLabel,
+    Model,
+    ObjectName,
+    PrinterColumn,
+    union,
+)
+from tokenfleet.api.ladder import LADDER_MILLISECONDS
+from tokenfleet.api.quantities import Duration, Fraction
+from tokenfleet.api.v1alpha1.metadata import Metadata
+from tokenfleet.api.v1alpha1.modelroute import PoolShare
+
+_LADDER_CEL: Final = "[" + ", ".join(f"duration('{ms}ms')" for ms in LADDER_MILLISECONDS) + "]"
+
+
+class TargetReference(Model):
+    """The traffic that the objective is about."""
+
+    kind: Literal["ModelRoute"] = "ModelRoute"
+    """Kind of the referent."""
+    name: ObjectName
+    """ModelRoute in the same namespace."""
+    section_name: ObjectName | None = None
+    """Rule of the route; absent means all rules. Required to shift traffic."""
+
+
+class Selector(Model):
+    """Narrows the objective to some requests, for reporting and alerting."""
+
+    features: Annotated[list[MetricLabel], Field(max_length=32), ListSet()] = []
+    """Features, any of these; empty means all."""
+    request_types: Annotated[list[MetricLabel], Field(max_length=32), ListSet()] = []
+    """Request types, any of these; empty means all."""
+
+
+class LatencyObjective(Model):
+    """A target fraction of attempts must reach a moment within a threshold."""
+
+    signal: Literal["TimeToFirstToken"] = "TimeToFirstToken"
+    """The moment: the first byte of the answer's body."""
+    threshold: Annotated[
+        Annotated[timedelta, Duration("5ms", "10m")],
+        CEL(
+            rule=f"{_LADDER_CEL}.exists(b, b == duration(self))",
+            message="must be one of the histogram boundaries "
+            + ", ".join(
+                f"{ms}ms" if ms < 1000 or ms % 1000 else f"{ms // 1000}s"  # noqa: PLR2004
+                for ms in LADDER_MILLISECONDS
+            ),
+        ),
+    ]
+    """Longest good value; a boundary of the histogram ladder, so that the fraction is exact."""
+    target: Annotated[Decimal, Fraction("0.5", "0.9999")]
+    """Fraction of attempts that must be within the threshold, for example `0.95`."""
+
+
+class Objective(Model):
+    """What good means."""
+
+    validations: ClassVar[tuple[CEL, ...]] = union("type", {"Latency": "latency"})
+
+    type: Literal["Latency"]
+    """Kind of objective; the member of the same name is set."""
+    latency: LatencyObjective | None = None
+    """A latency objective."""
+
+
+class MinimumEvents(Model):
+    """How much evidence a judgement needs."""
+
+    total: Annotated[int, Field(ge=1, le=100_000)] = 20
+    """Fewest attempts in the long window."""
+    bad: Annotated[int, Field(ge=1, le=100_000)] = 5
+    """Fewest bad attempts in the long window to call a breach."""
+
+
+class Control(Model):
+    """The windows of the control loop."""
+
+    validations: ClassVar[tuple[CEL, ...]] = (
+        CEL(
+            rule="duration(self.longWindow) >= duration(self.shortWindow)",
+            message="longWindow must not be shorter than shortWindow",
+            field_path=".longWindow",
+        ),
+    )
+
+    short_window: Annotated[timedelta, Duration("5s", "10m")] = timedelta(minutes=1)
+    """Window that must still be bad when a breach is called, and that a probe is judged by.
+    At least four scrape intervals."""
+    long_window: Annotated[timedelta, Duration("10s", "1h")] = timedelta(minutes=3)
+    """Window that must hold the evidence for a breach."""
+    minimum_events: MinimumEvents = MinimumEvents()
+    """How much evidence a judgement needs."""
+
+
+class DataPolicy(Model):
+    """What the loop does when it cannot see."""
+
+    on_unknown: Literal["Hold"] = "Hold"
+    """Hold: shares and clocks stand still until data are back."""
+    max_staleness: Annotated[timedelta, Duration("5s", "1h")] = timedelta(minutes=2)
+    """Oldest sample that still counts as now."""
+    min_coverage: Annotated[Decimal, Fraction("0.1", "1")] = Decimal("0.8")
+    """Fraction of expected scrapes that the long window must hold, for each router replica."""
+    idle_reset: Annotated[timedelta, Duration("10s", "24h")] = timedelta(minutes=15)
+    """After so long without traffic, shares go back to the weights as written."""
+
+
+class ShiftTraffic(Model):
+    """Bounds and pace of shifting."""
+
+    primary_floor: Annotated[Decimal, Fraction("0", "0.5")] = Decimal("0.05")
+    """Share that the primary keeps, so that its recovery can be seen."""
+    max_shift: Annotated[Decimal, Fraction("0.05", "1")] = Decimal("0.95")
+    """Largest share that may leave the primary."""
+    settle: Annotated[timedelta, Duration("5s", "1h")] = timedelta(seconds=105)
+    """Wait after a shift until its effect is judged: short window + scrape + 30 s."""
+    dwell: Annotated[timedelta, Duration("5s", "1h")] = timedelta(seconds=210)
+    """Wait between steps of the recovery: long window + 30 s."""
+    hold_before_recovery: Annotated[timedelta, Duration("5s", "24h")] = timedelta(minutes=5)
+    """Healthy time before the first step back; doubles with each failed recovery."""
+    max_hold: Annotated[timedelta, Duration("5s", "24h")] = timedelta(hours=1)
+    """Limit of that doubling."""
+    fallback_max_utilization: Annotated[Decimal, Fraction("0.1", "1")] = Decimal("0.85")
+    """Part of a fallback's capacity that shifts may fill."""
+
+
+class OnBreach(Model):
+    """What to do when the objective is missed."""
+
+    validations: ClassVar[tuple[CEL, ...]] = (
+        CEL(
+            rule="self.type == 'ShiftTraffic' || !has(self.shiftTraffic)",
+            message="shiftTraffic must be set only when type is ShiftTraffic",
+            field_path=".shiftTraffic",
+        ),
+    )
+
+    type: Literal["Alert", "ShiftTraffic"] = "Alert"
+    """Alert: say so, and show what a shift would have done. ShiftTraffic: do it."""
+    shift_traffic: ShiftTraffic | None = None
+    """Bounds and pace; absent means the defaults."""
+
+
+class TokenSLOSpec(Model):
+    """What the user promises, and what to do about it."""
+
+    validations: ClassVar[tuple[CEL, ...]] = (
+        CEL(
+            rule="!has(self.onBreach) || self.onBreach.type != 'ShiftTraffic'"
+            " || has(self.targetRef.sectionName)",
+            message="targetRef.sectionName must name a rule when onBreach.type is ShiftTraffic",
+            field_path=".targetRef.sectionName",
+        ),
+        CEL(
+            rule="!has(self.onBreach) || self.onBreach.type != 'ShiftTraffic' || !has(self.selector)"
+            " || ((!has(self.selector.features) || size(self.selector.features) == 0)"
+            " && (!has(self.selector.requestTypes) || size(self.selector.requestTypes) == 0))",
+            message="selector must be empty when onBreach.type is ShiftTraffic: to shift some"
+            " requests, give them a rule of their own",
+            field_path=".selector",
+        ),
+    )
+
+    target_ref: TargetReference
+    """The traffic that the objective is about."""
+    selector: Selector = Selector()
+    """Narrows the objective, for reporting and alerting."""
+    objective: Objective
+    """What good means."""
+    control: Control = Control()
+    """The windows of the control loop."""
+    data: DataPolicy = DataPolicy()
+    """What the loop does when it cannot see."""
+    on_breach: OnBreach = OnBreach()
+    """What to do when the objective is missed."""
+
+
+class DataStatus(Model):
+    """Whether the loop can see."""
+
+    state: Literal["OK", "NoTraffic", "Insufficient", "Unknown"] = "Unknown"
+    """OK, NoTraffic, Insufficient or Unknown."""
+    reason: Annotated[str, Field(max_length=64)] = ""
+    """Why not OK: SourceError, Partial, Stale, Absent, LowCoverage."""
+    message: Annotated[str, Field(max_length=256)] = ""
+    """The numbers behind it."""
+
+
+class Current(Model):
+    """The long window at the last decision or heartbeat."""
+
+    total: Annotated[int, Field(ge=0)] = 0
+    """Attempts."""
+    bad: Annotated[int, Field(ge=0)] = 0
+    """Attempts beyond the threshold or without a first token."""
+    burn_rate: Annotated[str, Field(max_length=16)] = "0"
+    """Bad fraction divided by the error budget; 1 spends the budget exactly."""
+
+
+class Quantiles(Model):
+    """The indicator's distribution over the long window, estimated from the histogram."""
+
+    p50: Annotated[str, Field(max_length=24)] = ""
+    """Median."""
+    p99: Annotated[str, Field(max_length=24)] = ""
+    """99th percentile."""
+
+
+class Shadow(Model):
+    """What ShiftTraffic would have done while only alerting."""
+
+    shares: Annotated[list[PoolShare], Field(max_length=16), ListMap(("name",))] = []
+    """Shares by pool that a shift would have reached."""
+    transition: Annotated[str, Field(max_length=8)] = ""
+    """The last transition it would have taken."""
+    message: Annotated[str, Field(max_length=512)] = ""
+    """Why."""
+
+
+class Decision(Model):
+    """One transition of the control state machine."""
+
+    id: Annotated[str, Field(max_length=64)]
+    """Identifier: the same inputs give the same one."""
+    transition: Annotated[str, Field(max_length=8)]
+    """Name of the transition, for example T1; the table is in the control-loop page."""
+    at: datetime
+    """When."""
+    from_share: Annotated[str, Field(max_length=8)]
+    """Primary's part of its baseline before, 0 to 1."""
+    to_share: Annotated[str, Field(max_length=8)]
+    """Primary's part of its baseline after, 0 to 1."""
+    reason: Annotated[str, Field(max_length=512)]
+    """Why, with the numbers and limits."""
+
+
+class TokenSLOStatus(Model):
+    """What the operator saw last."""
+
+    observed_generation: Annotated[int, Field(ge=0)] | None = None
+    """The `metadata.generation` this status was computed from."""
+    state: Annotated[str, Field(max_length=16)] = ""
+    """Normal, Shifted, Recovering or Frozen."""
+    data: DataStatus = DataStatus()
+    """Whether the loop can see."""
+    current: Current = Current()
+    """The long window."""
+    quantiles: Quantiles = Quantiles()
+    """The distribution."""
+    shadow: Shadow | None = None
+    """What ShiftTraffic would have done, for `onBreach.type: Alert`."""
+    last_decision: Decision | None = None
+    """The last transition."""
+    conditions: Annotated[list[Condition], Field(max_length=16), ListMap(("type",))] = []
+    """Accepted, ResolvedRefs, DataAvailable, Met, Ready."""
+
+
+class TokenSLO(Model):
+    """An objective for a rule's traffic."""
+
+    metadata: Metadata
+    """Standard object metadata."""
+    spec: TokenSLOSpec
+    """What the user promises."""
+    status: TokenSLOStatus = TokenSLOStatus()
+    """What the operator saw last."""
+
+
+TOKEN_SLO: Final = Kind(
+    kind="TokenSLO",
+    plural="tokenslos",
+    singular="tokenslo",
+    short_name="tslo",
+    columns=(
+        PrinterColumn(name="Route", json_path=".spec.targetRef.name"),
+        PrinterColumn(name="Rule", json_path=".spec.targetRef.sectionName"),
+        PrinterColumn(name="Action", json_path=".spec.onBreach.type"),
+        PrinterColumn(name="State", json_path=".status.state"),
+        PrinterColumn(name="Data", json_path=".status.data.state"),
+        PrinterColumn(name="Burn", json_path=".status.current.burnRate"),
+        PrinterColumn(name="p50", json_path=".status.quantiles.p50", priority=1),
+        PrinterColumn(name="p99", json_path=".status.quantiles.p99"),
+        PrinterColumn(name="Met", json_path=".status.conditions[?(@.type=='Met')].status"),
+        PrinterColumn(name="Age", json_path=".metadata.creationTimestamp", type="date"),
+    ),
+)
