@@ -1,0 +1,3 @@
+"""Tokenfleet: a Kubernetes operator for fleets of language models."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""The router's sidecar: watch, render, validate, publish, acknowledge."""

@@ -1,0 +1,1 @@
+"""The informer shell: the only importer of kopf."""

@@ -1,0 +1,1 @@
+"""Observe, plan, apply: the fleet visits and the SLO tick."""

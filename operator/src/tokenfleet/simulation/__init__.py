@@ -1,0 +1,1 @@
+"""A queueing model of a fleet that drives the same control loop."""

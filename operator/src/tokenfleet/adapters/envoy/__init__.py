@@ -1,0 +1,1 @@
+"""The neutral router configuration in Envoy's words; one feature per file. Pure."""

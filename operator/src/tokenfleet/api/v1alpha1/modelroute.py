@@ -1,6 +1,6 @@
 """ModelRoute: a public model name, the rules that choose pools for it, and the fallback chain."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field

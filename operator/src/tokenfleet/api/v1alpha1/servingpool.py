@@ -172,7 +172,8 @@ class Rollout(Model):
     validations: ClassVar[tuple[CEL, ...]] = (
         CEL(
             rule="self.maxSurge > 0 || self.maxUnavailable > 0",
-            message="maxSurge and maxUnavailable must not both be 0: nothing could ever be replaced",
+            message="maxSurge and maxUnavailable must not both be 0:"
+            " nothing could ever be replaced",
         ),
     )
 

@@ -171,7 +171,8 @@ class TokenSLOSpec(Model):
             field_path=".targetRef.sectionName",
         ),
         CEL(
-            rule="!has(self.onBreach) || self.onBreach.type != 'ShiftTraffic' || !has(self.selector)"
+            rule="!has(self.onBreach) || self.onBreach.type != 'ShiftTraffic'"
+            " || !has(self.selector)"
             " || ((!has(self.selector.features) || size(self.selector.features) == 0)"
             " && (!has(self.selector.requestTypes) || size(self.selector.requestTypes) == 0))",
             message="selector must be empty when onBreach.type is ShiftTraffic: to shift some"

@@ -1,0 +1,1 @@
+"""From a ServingPool to the Kubernetes objects that serve it."""

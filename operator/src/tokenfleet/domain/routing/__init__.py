@@ -1,0 +1,1 @@
+"""From ModelRoutes to the neutral configuration that a router runs."""

@@ -1,0 +1,93 @@
+"""`python -m e2e.models make --out DIR`: write the folders `target`, `draft` and `small`.
+
+Needs torch, tokenizers and safetensors, which every vLLM image has; so it also runs there as a Job.
+A folder that is already there and whole is left alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+from pathlib import Path
+
+from e2e.models import sizes, tokens, weights
+from e2e.models.corpus import DOCUMENTS
+
+TARGET_SEED, SMALL_SEED = 20, 21
+
+
+def config(size: sizes.Size) -> dict[str, object]:
+    """Return `config.json` of a Llama of this size."""
+    return {
+        "architectures": ["LlamaForCausalLM"],
+        "model_type": "llama",
+        "vocab_size": tokens.VOCABULARY,
+        **size.fields(),
+        "hidden_act": "silu",
+        "rms_norm_eps": 1e-6,
+        "rope_theta": 10000.0,
+        "attention_bias": False,
+        "mlp_bias": False,
+        "tie_word_embeddings": False,
+        "bos_token_id": tokens.SPECIAL.index(tokens.BOS),
+        "eos_token_id": tokens.SPECIAL.index(tokens.EOS),
+        "torch_dtype": "float32",
+    }
+
+
+def sampling() -> dict[str, object]:
+    """Return `generation_config.json`; vLLM samples so unless a request says otherwise."""
+    return {
+        "bos_token_id": tokens.SPECIAL.index(tokens.BOS),
+        "eos_token_id": [tokens.SPECIAL.index(name) for name in (tokens.EOS, tokens.END)],
+        "do_sample": True,
+        "temperature": 0.7,
+    }
+
+
+def write(folder: Path, size: sizes.Size, tensors: weights.Weights, tokenizer: object) -> None:
+    """Write one model; the last file to appear is the one that says that all are there."""
+    from safetensors.torch import save_file  # noqa: PLC0415  slow to import, not needed for --help
+
+    folder.mkdir(parents=True, exist_ok=True)
+    tokens.save(tokenizer, folder, max_length=size.max_position_embeddings)  # type: ignore[arg-type]
+    (folder / "generation_config.json").write_text(json.dumps(sampling(), indent=2))
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    partial = folder / "config.json.partial"
+    partial.write_text(json.dumps(config(size), indent=2))
+    os.replace(partial, folder / "config.json")
+
+
+def make(out: Path) -> None:
+    """Make the three models, unless they are there."""
+    if all((out / name / "config.json").exists() for name in ("target", "draft", "small")):
+        print(f"models are already in {out}")
+        return
+    tokenizer = tokens.train()
+    eos = tokens.SPECIAL.index(tokens.EOS)
+    sequences = [[*tokenizer.encode(text).ids, eos] for text in DOCUMENTS]
+    statistics = weights.bigrams(sequences, vocabulary=tokens.VOCABULARY)
+    large = weights.target(sizes.TARGET, statistics, seed=TARGET_SEED)
+    first = dataclasses.replace(sizes.TARGET, num_hidden_layers=sizes.DRAFT_LAYERS)
+    write(out / "target", sizes.TARGET, large, tokenizer)
+    write(out / "draft", first, weights.draft(large, layers=sizes.DRAFT_LAYERS), tokenizer)
+    little = weights.target(sizes.SMALL, statistics, seed=SMALL_SEED)
+    write(out / "small", sizes.SMALL, little, tokenizer)
+    print(f"models are in {out}")
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="python -m e2e.models", description=__doc__)
+    commands = parser.add_subparsers(required=True)
+    command = commands.add_parser("make", help="write the models")
+    command.add_argument("--out", type=Path, required=True)
+    command.set_defaults(run=lambda arguments: make(arguments.out))
+    arguments = parser.parse_args()
+    arguments.run(arguments)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""The neutral configuration of one router: what `<router>-config` holds and the agent renders.
+
+Frozen values in the words of the glossary, free of Envoy and of the API models. Ordering is part of
+the value: pools and routes by name, rules as the user wrote them, so that equal intent has equal
+bytes. Shares are integers that sum to 1000 (`BUCKETS`), one per conversation bucket.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+BUCKETS: Final = 1000
+"""Conversation buckets of a rule. A share of n means n of these buckets."""
+
+SCHEMA_VERSION: Final = 1
+"""Version of the document in `<router>-config`; a router image reads this and the one before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """One destination of traffic."""
+
+    name: str
+    """ServingPool's name, the value of the metric label `pool`."""
+    model_name: str
+    """What the engine expects in `model`; requests are rewritten to it per attempt."""
+    service: str
+    """Service whose EndpointSlices list the replicas."""
+    port: int
+    """Number of the Service's port, 1..65535."""
+    holds_headers: bool
+    """True: response headers leave with the first token, so a slow first token can fail over."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    """What a request must be like; empty tuples and None match everything."""
+
+    features: tuple[str, ...] = ()
+    request_types: tuple[str, ...] = ()
+    bytes_min: int | None = None
+    bytes_max: int | None = None
+    tools: bool | None = None
+    """True: the request declares tools; False: it declares none."""
+    stream: bool | None = None
+    """True: the request asks for a stream; False: it does not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolShare:
+    """How many of a rule's buckets a pool gets."""
+
+    pool: str
+    share: int
+    """0..1000."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One path: who serves it now and who stands in."""
+
+    name: str
+    matches: tuple[Match, ...]
+    """Alternatives; empty matches every request."""
+    shares: tuple[PoolShare, ...]
+    """Backends, then fallbacks, in spec order; shares sum to `BUCKETS`."""
+    chain: tuple[str, ...]
+    """Every pool of the rule in failover order: backends by spec order, then fallbacks."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failover:
+    """When an attempt is followed by another one."""
+
+    connect_failure: bool
+    server_error: bool
+    too_many_requests: bool
+    first_token_timeout_ms: int | None
+    """Milliseconds; None: the wait for a first token never fails over."""
+    attempts: int
+    """Most attempts per request, the first included; 1..8."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One ModelRoute as the router runs it."""
+
+    name: str
+    model_names: tuple[str, ...]
+    features: tuple[str, ...]
+    request_types: tuple[str, ...]
+    rules: tuple[Rule, ...]
+    failover: Failover
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attribution:
+    """Header names, lower case."""
+
+    feature: str
+    request_type: str
+    user: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouterConfig:
+    """Everything a router needs to carry traffic."""
+
+    namespace: str
+    name: str
+    attribution: Attribution
+    body_limit: int
+    """Bytes."""
+    pools: tuple[Pool, ...]
+    """By name, each once; exactly the pools that the routes use."""
+    routes: tuple[Route, ...]
+    """By name."""
