@@ -1,0 +1,55 @@
+# Thin on purpose: each target is one command of the project's own tools. `make help` lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON := .venv/bin/python
+CLUSTER := $(PYTHON) -m e2e.cluster
+QUICK := tests/house tests/unit tests/property e2e/load/tests e2e/demo/tests
+REAL := tests/integration e2e/cluster/tests e2e/stories
+
+.PHONY: help demo test check integration bench simulate golden cluster cluster-down images gpu-check requirements clean
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.venv/ready: tests/requirements.txt pyproject.toml e2e/bootstrap.sh
+	@bash e2e/bootstrap.sh
+
+demo: .venv/ready ## watch a real fleet defend its objective (KEEP=1 leaves it up)
+	@$(PYTHON) -m e2e.demo $(if $(KEEP),--keep)
+
+test: check integration ## everything: check, then real API server, Envoy, Prometheus, vLLM and e2e stories
+
+check: .venv/ready ## seconds: lint, types, layers, unit and property tests
+	@$(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check .
+	@$(PYTHON) -m mypy
+	@.venv/bin/lint-imports --no-logo
+	@$(PYTHON) -m pytest -q $(QUICK)
+
+integration: .venv/ready
+	@$(if $(KUBECONFIG),,$(CLUSTER) up)
+	@$(PYTHON) -m pytest -v --durations=15 $(REAL)
+
+bench: .venv/ready ## figures against a peer in the same run
+	@$(PYTHON) -m pytest -q -s tests/bench
+
+golden: .venv/ready ## rewrite golden files and generated files, then show what changed
+	@$(PYTHON) -m tokenfleet crds --output .
+	@$(PYTHON) -m pytest -q tests/unit --update-golden; git diff --stat
+
+cluster: .venv/ready ## a real Kubernetes on this machine, kubeconfig in .cluster/
+	@$(CLUSTER) up
+
+cluster-down: .venv/ready ## end it; nothing is left behind
+	@$(CLUSTER) down
+
+images: .venv/ready ## build the operator and router images from their Dockerfiles
+	@$(CLUSTER) images
+
+gpu-check: .venv/ready ## verify a target + draft engine on a real GPU, where there is one
+	@$(PYTHON) -m e2e.gpu_check
+
+requirements: .venv/ready ## resolve the pinned, hashed requirement files again
+	@bash e2e/requirements.sh
+
+clean: ## forget the virtual environment and what was built here (caches outside the tree stay)
+	@rm -rf .venv .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build

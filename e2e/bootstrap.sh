@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Make .venv with the pinned development requirements and the project itself, editable.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+need() { # package reason: install a Debian package when root, else say what to do
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    echo "installing $1 ($2)"
+    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$1" >/dev/null
+  else
+    echo "tokenfleet: $2: install it, for example with 'sudo apt-get install $1'" >&2
+    exit 1
+  fi
+}
+
+python=$(command -v python3 || true)
+[ -n "$python" ] || { need python3 "Python 3.11 or newer is needed"; python=$(command -v python3); }
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
+  echo "tokenfleet: $python is $("$python" -V), but 3.11 or newer is needed; put one first in PATH" >&2
+  exit 1
+}
+"$python" -c 'import ensurepip, venv' 2>/dev/null || need python3-venv "Python's venv module is needed"
+
+echo "making .venv: about 70 packages, half a minute with a quick network"
+"$python" -m venv --clear .venv
+quiet=(--quiet --disable-pip-version-check --no-input)
+.venv/bin/python -m pip install "${quiet[@]}" --require-hashes -r tests/requirements.txt
+.venv/bin/python -m pip install "${quiet[@]}" --no-deps --no-build-isolation --editable .
+touch .venv/ready

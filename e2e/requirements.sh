@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# Resolve every pinned requirement file again: hashed, and free of index addresses.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+compile() { .venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate "$@"; }
+compile pyproject.toml --output-file operator/requirements.txt
+compile pyproject.toml --group dev --output-file tests/requirements.txt
