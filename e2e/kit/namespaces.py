@@ -1,0 +1,39 @@
+"""Namespaces of stories: fresh, restricted, and gone afterwards."""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from e2e.kit.kubectl import Cluster, Namespace
+
+LABEL = "tokenfleet-e2e"
+"""Every namespace that a story or the demo made carries this label."""
+
+
+def manifest(name: str) -> dict[str, Any]:
+    """Return a namespace in which only pods without privileges may run."""
+    labels = {"pod-security.kubernetes.io/enforce": "restricted", LABEL: "true"}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+
+
+def make(namespace: Namespace) -> None:
+    """Make a namespace, or see that it is there."""
+    namespace.apply(manifest(namespace.name))
+
+
+@contextmanager
+def fresh(cluster: Cluster, purpose: str, *, keep: bool = False) -> Iterator[Namespace]:
+    """Make a namespace and delete it in the end, without waiting for it to be gone.
+
+    Args:
+        purpose: first part of its name.
+        keep: leave it, to look at what is there.
+    """
+    namespace = cluster.namespace(f"{purpose}-{secrets.token_hex(2)}")
+    make(namespace)
+    try:
+        yield namespace
+    finally:
+        if not keep:
+            namespace.delete("namespace", namespace.name, "--wait=false")

@@ -1,0 +1,140 @@
+"""Waiting for a condition, telling what is waited for, and why it did not come."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from e2e.kit.kubectl import CommandError, Namespace
+
+T = TypeVar("T")
+
+QUIET_SECONDS = 10.0
+"""A line of progress at most this often."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotYet:
+    """What a probe saw while the condition does not hold; false, so that `probe() or ...` works."""
+
+    seen: str
+
+    def __bool__(self) -> bool:
+        return False
+
+
+class WaitError(AssertionError):
+    """The condition did not come in time; the message tells what was there instead."""
+
+
+def wait_for(
+    what: str,
+    probe: Callable[[], T | NotYet | None],
+    *,
+    timeout: float,
+    every: float = 0.5,
+    namespace: Namespace | None = None,
+    say: Callable[[str], None] = print,
+) -> T:
+    """Call `probe` until it returns something true, and return that.
+
+    Args:
+        what: the condition, as the end of "waiting for ...".
+        timeout: seconds.
+        namespace: where to look for events and logs when it does not come.
+    """
+    begun = told = time.monotonic()
+    seen = "nothing yet"
+    while True:
+        try:
+            found = probe()
+        except CommandError as error:  # an API server that restarts is part of some stories
+            found = NotYet(str(error).strip().splitlines()[-1])
+        if found:
+            return found  # type: ignore[return-value]
+        seen = found.seen if isinstance(found, NotYet) else seen
+        now = time.monotonic()
+        if now - begun > timeout:
+            break
+        if now - told >= QUIET_SECONDS:
+            told = now
+            say(f"  waiting for {what} ({now - begun:.0f} s of {timeout:.0f}): {seen}")
+        time.sleep(every)
+    message = f"{what} did not come within {timeout:.0f} s; last seen: {seen}"
+    raise WaitError(message + (diagnosis(namespace) if namespace else ""))
+
+
+def condition(found: dict[str, Any] | None, kind: str) -> dict[str, Any]:
+    """Return one condition of an object's status; an empty one where it is missing."""
+    conditions = ((found or {}).get("status") or {}).get("conditions") or []
+    return next((c for c in conditions if c["type"] == kind), {})
+
+
+def told(found: dict[str, Any] | None) -> str:
+    """Return an object's conditions as one line."""
+    if found is None:
+        return "no such object"
+    conditions = (found.get("status") or {}).get("conditions") or []
+    return (
+        "; ".join(
+            f"{c['type']}={c['status']}/{c.get('reason', '')} {c.get('message', '')}".strip()
+            for c in conditions
+        )
+        or "no conditions"
+    )
+
+
+def wait_condition(
+    namespace: Namespace,
+    kind: str,
+    name: str,
+    aspect: str,
+    *,
+    status: str = "True",
+    reason: str = "",
+    timeout: float = 120.0,
+) -> dict[str, Any]:
+    """Wait until a condition of an object has a status (and a reason); return the condition."""
+
+    def probe() -> dict[str, Any] | NotYet:
+        found = namespace.get(kind, name)
+        seen = condition(found, aspect)
+        current = (found or {}).get("metadata", {}).get("generation")
+        fresh = seen.get("observedGeneration") in {None, current}
+        right = seen.get("status") == status and reason in {"", seen.get("reason")}
+        return seen if right and fresh else NotYet(told(found))
+
+    wanted = f"{aspect}={status}" + (f"/{reason}" if reason else "")
+    return wait_for(f"{kind} {name} {wanted}", probe, timeout=timeout, namespace=namespace)
+
+
+def diagnosis(namespace: Namespace) -> str:
+    """Return what helps to understand a failed wait: pods, events, the ends of logs."""
+    parts = [""]
+    for title, arguments in (
+        ("pods", ("get", "pods", "-o", "wide")),
+        ("fleet", ("get", "tokenfleet")),
+        ("events", ("get", "events", "--sort-by", ".lastTimestamp")),
+    ):
+        text = _try(namespace, *arguments)
+        parts.append(f"--- {title} of {namespace.name}\n" + "\n".join(text.splitlines()[-20:]))
+    for pod in _unready(namespace):
+        text = _try(namespace, "logs", pod, "--all-containers", "--tail", "15")
+        parts.append(f"--- log of {pod}\n{text}")
+    return "\n".join(parts)
+
+
+def _try(namespace: Namespace, *arguments: str) -> str:
+    try:
+        return namespace.run(*arguments, timeout=20)
+    except CommandError as error:
+        return str(error)
+
+
+def _unready(namespace: Namespace) -> list[str]:
+    try:
+        pods = namespace.list("pods")
+    except CommandError:
+        return []
+    ready = {p["metadata"]["name"]: condition(p, "Ready").get("status") for p in pods}
+    return sorted(name for name, status in ready.items() if status != "True")[:4]

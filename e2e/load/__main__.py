@@ -1,0 +1,27 @@
+"""`python -m e2e.load PROFILE.json`: run a load and print one JSON line per request.
+
+Ends by itself; SIGTERM ends it early, and running requests still get their drain.
+"""
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+
+from e2e.load.client import run
+from e2e.load.profile import from_json
+from e2e.load.records import Record, to_line
+
+
+def _print(record: Record) -> None:
+    print(to_line(record), flush=True)
+
+
+async def _main(path: str) -> None:
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    await run(from_json(Path(path).read_text(encoding="utf-8")), _print, stop)
+
+
+if __name__ == "__main__":
+    asyncio.run(_main(sys.argv[1]))

@@ -1,0 +1,183 @@
+"""Runs the load as a pod: the modules of this package go there in a ConfigMap.
+
+The pod uses the operator's image (Python and httpx), ends by itself, and writes its records to its
+log, from where they are followed live and, in the end, read whole.
+"""
+
+import json
+import os
+import subprocess
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from e2e.kit.kubectl import CommandError, Namespace
+from e2e.kit.waiting import NotYet, wait_for
+from e2e.load.profile import LONGEST_SECONDS, Profile, to_json
+from e2e.load.records import Record, from_line
+
+IMAGE = "ghcr.io/tokenfleet/operator:0.1.0"
+MODULES = ("__init__", "__main__", "client", "events", "profile", "records")
+USER = 65532
+
+
+def manifests(name: str, profile: Profile, *, image: str = IMAGE) -> tuple[dict[str, Any], ...]:
+    """Return the ConfigMap and the pod of one load."""
+    here = Path(__file__).parent
+    code = {f"{m}.py": (here / f"{m}.py").read_text(encoding="utf-8") for m in MODULES}
+    files = [{"key": key, "path": f"e2e/load/{key}"} for key in code]
+    files.append({"key": "profile.json", "path": "profile.json"})
+    # The drain's end and a start on a busy node come on top of the sending itself.
+    deadline = int(min(profile.duration, LONGEST_SECONDS) + profile.drain + 120)
+    locked = {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    container = {
+        "name": "load",
+        "image": image,
+        "command": ["python3", "-u", "-m", "e2e.load", "/load/profile.json"],
+        "env": [
+            {"name": "PYTHONPATH", "value": "/load"},
+            {"name": "PYTHONDONTWRITEBYTECODE", "value": "1"},
+        ],
+        "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "512Mi"}},
+        "securityContext": locked,
+        "volumeMounts": [{"name": "code", "mountPath": "/load", "readOnly": True}],
+    }
+    pod = {
+        "restartPolicy": "Never",
+        "activeDeadlineSeconds": deadline,
+        "terminationGracePeriodSeconds": int(profile.drain) + 5,
+        "automountServiceAccountToken": False,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": USER,
+            "runAsGroup": USER,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [container],
+        "volumes": [{"name": "code", "configMap": {"name": name, "items": files}}],
+    }
+    labels = {"app.kubernetes.io/name": "load"}
+    return (
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": name, "labels": labels},
+            "data": {**code, "profile.json": to_json(profile)},
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": name, "labels": labels},
+            "spec": pod,
+        },
+    )
+
+
+class LoadRun:
+    """One load that runs in the cluster."""
+
+    def __init__(self, namespace: Namespace, name: str, profile: Profile) -> None:
+        self.namespace = namespace
+        self.name = name
+        self.profile = profile
+        self._live: list[Record] = []
+        self._follower: subprocess.Popen[str] | None = None
+
+    def start(self) -> "LoadRun":
+        """Make the pod and wait until it runs."""
+        self.namespace.apply(*manifests(self.name, self.profile))
+
+        def running() -> bool | NotYet:
+            phase = self._phase()
+            return phase in {"Running", "Succeeded", "Failed"} or NotYet(phase)
+
+        wait_for("the load to start", running, timeout=90, namespace=self.namespace)
+        return self
+
+    def follow(self, tell: Callable[[Record], None] | None = None) -> "LoadRun":
+        """Read records as they come, in a thread of its own; `live` holds them."""
+        command = self.namespace.command("logs", "--follow", self.name)
+        self._follower = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env={**os.environ, **self.namespace.cluster.environment},
+        )
+        stdout = self._follower.stdout
+        assert stdout is not None
+
+        def read() -> None:
+            for line in stdout:
+                record = from_line(line)
+                if record is not None:
+                    self._live.append(record)
+                    if tell:
+                        tell(record)
+
+        threading.Thread(target=read, name="load-follower", daemon=True).start()
+        return self
+
+    @property
+    def live(self) -> tuple[Record, ...]:
+        """What was read so far."""
+        return tuple(self._live)
+
+    def stop(self) -> None:
+        """End the sending now; running requests still get their drain."""
+        signal_stop = "import os, signal; os.kill(1, signal.SIGTERM)"
+        try:
+            self.namespace.run("exec", self.name, "--", "python3", "-c", signal_stop)
+        except CommandError:
+            if self._phase() == "Running":
+                raise
+
+    def wait(self) -> list[Record]:
+        """Wait for the end; return all records, read whole from the log."""
+        limit = self.profile.duration + self.profile.drain + 60
+
+        def ended() -> bool | NotYet:
+            phase = self._phase()
+            return phase in {"Succeeded", "Failed"} or NotYet(phase)
+
+        wait_for("the load to end", ended, timeout=limit, every=1, namespace=self.namespace)
+        self.close()
+        if self._phase() == "Failed":
+            log = self.namespace.run("logs", self.name, "--tail", "20")
+            message = f"the load failed:\n{log}"
+            raise AssertionError(message)
+        return self.records()
+
+    def finish(self) -> list[Record]:
+        """Stop and wait."""
+        self.stop()
+        return self.wait()
+
+    def records(self) -> list[Record]:
+        """Return all records that the log holds now, by time of sending."""
+        lines = self.namespace.run("logs", self.name).splitlines()
+        found = [record for line in lines if (record := from_line(line))]
+        return sorted(found, key=lambda record: record.at)
+
+    def close(self) -> None:
+        """End the follower."""
+        if self._follower is not None and self._follower.poll() is None:
+            self._follower.terminate()
+
+    def _phase(self) -> str:
+        pod = self.namespace.get("pod", self.name)
+        return "missing" if pod is None else str(pod["status"].get("phase", ""))
+
+
+def describe(records: list[Record]) -> str:
+    """Return failed requests in a few lines, for a message."""
+    bad = [r for r in records if r.outcome == "failed"]
+    return json.dumps(
+        [{"at": r.at, "status": r.status, "pool": r.pool, "error": r.error} for r in bad[:8]],
+        indent=1,
+    )
