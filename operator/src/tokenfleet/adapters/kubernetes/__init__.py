@@ -1,1 +1,5 @@
-"""The Kubernetes API: list, watch, server-side apply, Events, Leases."""
+"""The Kubernetes API over `kubernetes.aio`."""
+
+from tokenfleet.adapters.kubernetes.cluster import KubernetesCluster, connect
+
+__all__ = ["KubernetesCluster", "connect"]

@@ -1,0 +1,72 @@
+"""The agents of router replicas over HTTP: what they run, and the configuration they hold."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import httpx
+
+from tokenfleet.ports import Acknowledgement, PortError
+
+TIMEOUT: Final = httpx.Timeout(2.0, connect=1.0)
+"""Seconds. An agent answers from memory; one that needs longer is as good as gone, and the visit
+that asks must not wait: it asks again later."""
+
+NO_CONTENT: Final = 204
+NOT_FOUND: Final = 404
+
+
+class HttpRouterFleet:
+    """Asks agents one by one; one connection pool for all."""
+
+    def __init__(self, client: httpx.AsyncClient | None = None) -> None:
+        """Use `client`, or make one that ignores proxies: agents are pods."""
+        self._client = client or httpx.AsyncClient(timeout=TIMEOUT, trust_env=False)
+
+    async def acknowledgement(self, address: str) -> Acknowledgement:
+        """Ask one agent, at `ip:port`, what it runs."""
+        answer = await self._get(address, "/acknowledgement")
+        data = _json(address, answer)
+        try:
+            return Acknowledgement(
+                pod=str(data["pod"]),
+                applied_revision=int(data["appliedRevision"]),
+                version=str(data.get("version", "")),
+                error=str(data.get("error") or ""),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            msg = f"agent {address} answered {answer.text[:120]!r}"
+            raise PortError(msg) from error
+
+    async def configuration(self, address: str) -> Mapping[str, str] | None:
+        """Read back the data of `<router>-config`; None where the agent has none."""
+        answer = await self._get(address, "/configuration")
+        if answer.status_code in (NO_CONTENT, NOT_FOUND):
+            return None
+        data = _json(address, answer)
+        return {str(key): str(value) for key, value in data.items()} or None
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def _get(self, address: str, path: str) -> httpx.Response:
+        try:
+            return await self._client.get(f"http://{address}{path}")
+        except httpx.HTTPError as error:
+            msg = f"agent {address} does not answer: {error or type(error).__name__}"
+            raise PortError(msg) from error
+
+
+def _json(address: str, answer: httpx.Response) -> Mapping[str, Any]:
+    if answer.is_error:
+        msg = f"agent {address} answered {answer.status_code}"
+        raise PortError(msg)
+    try:
+        data = answer.json()
+    except ValueError as error:
+        msg = f"agent {address} answered {answer.text[:120]!r}"
+        raise PortError(msg) from error
+    if not isinstance(data, Mapping):
+        msg = f"agent {address} answered {answer.text[:120]!r}"
+        raise PortError(msg)
+    return data

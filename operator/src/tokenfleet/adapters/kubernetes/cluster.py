@@ -1,0 +1,179 @@
+"""The Kubernetes API by raw JSON over `kubernetes.aio`: no typed models on the way.
+
+The generated client gives authentication (kubeconfig, projected tokens that it reads again every
+minute) and TLS; bodies stay dictionaries. It retries nothing: the queue does.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import aiohttp
+from kubernetes.aio import client, config
+
+from tokenfleet.adapters.kubernetes.errors import error_of
+from tokenfleet.ports import Body, NotFoundError, PortError, Resource
+
+PAGE: Final = 500
+"""Objects per page of a LIST; the page size that kubectl uses."""
+
+TIMEOUT: Final = 30.0
+"""Seconds for one call. The API server's own limit is 60 s; a visit that waits longer than this
+had better fail and be retried."""
+
+HTTP_ERROR: Final = 400
+
+Query = list[tuple[str, str]]
+
+
+async def connect() -> client.ApiClient:
+    """Make a client from the pod's service account, else from kubeconfig."""
+    configuration = client.Configuration()
+    try:
+        config.load_incluster_config(client_configuration=configuration)
+    except config.ConfigException:
+        await config.load_kube_config(client_configuration=configuration)
+    configuration.retries = None
+    return client.ApiClient(configuration)
+
+
+class KubernetesCluster:
+    """Implements `ports.Cluster`."""
+
+    def __init__(
+        self,
+        api: client.ApiClient,
+        resources: Iterable[Resource],
+        *,
+        namespaces: Sequence[str] = (),
+    ) -> None:
+        """Address `resources`; LIST the whole cluster, or these namespaces only."""
+        self._api = api
+        self._resources = {resource.kind: resource for resource in resources}
+        self._namespaces = tuple(namespaces)
+
+    async def get(self, resource: Resource, namespace: str, name: str) -> Body | None:
+        """Return the object, or None where there is none."""
+        try:
+            return await self._call("GET", object_path(resource, namespace, name))
+        except NotFoundError:
+            return None
+
+    async def list(self, resource: Resource, *, label_selector: str = "") -> Sequence[Body]:
+        """Return all objects of a kind in the watched namespaces."""
+        places = [f"/namespaces/{namespace}" for namespace in self._namespaces] or [""]
+        items: list[Body] = []
+        for place in places:
+            path = f"{group_path(resource)}{place}/{resource.plural}"
+            items.extend(await self._pages(resource, path, label_selector))
+        return items
+
+    async def apply(self, body: Body, *, manager: str) -> Body:
+        """Server-side apply with force; return the stored object."""
+        return await self._patch(self._path(body), body, manager)
+
+    async def apply_status(self, body: Body, *, manager: str) -> Body:
+        """Server-side apply of the status subresource; return the stored object."""
+        return await self._patch(f"{self._path(body)}/status", body, manager)
+
+    async def replace(self, body: Body) -> Body:
+        """PUT with the body's resourceVersion; create where it has none."""
+        query = [("fieldValidation", "Strict")]
+        if body["metadata"].get("resourceVersion"):
+            return await self._call("PUT", self._path(body), query=query, body=body)
+        collection = self._path(body).rpartition("/")[0]
+        return await self._call("POST", collection, query=query, body=body)
+
+    async def delete(self, resource: Resource, namespace: str, name: str, *, uid: str) -> None:
+        """Delete exactly this object; one that is gone already is fine."""
+        options = {
+            "kind": "DeleteOptions",
+            "apiVersion": "v1",
+            "preconditions": {"uid": uid},
+            "propagationPolicy": "Background",
+        }
+        try:
+            await self._call("DELETE", object_path(resource, namespace, name), body=options)
+        except NotFoundError:
+            return
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._api.close()
+
+    def _path(self, body: Body) -> str:
+        metadata = body["metadata"]
+        resource = self._resources[body["kind"]]
+        return object_path(resource, metadata["namespace"], metadata["name"])
+
+    async def _pages(self, resource: Resource, path: str, selector: str) -> Sequence[Body]:
+        version = f"{resource.group}/{resource.version}" if resource.group else resource.version
+        items: list[Body] = []
+        token = ""
+        while True:
+            query = [("limit", str(PAGE))]
+            query += [("labelSelector", selector)] if selector else []
+            query += [("continue", token)] if token else []
+            page = await self._call("GET", path, query=query)
+            # Items of a list do not say what they are; everything else here relies on it.
+            items.extend(
+                {"apiVersion": version, "kind": resource.kind, **item} for item in page["items"]
+            )
+            token = page["metadata"].get("continue", "")
+            if not token:
+                return items
+
+    async def _patch(self, path: str, body: Body, manager: str) -> Body:
+        query = [("fieldManager", manager), ("force", "true"), ("fieldValidation", "Strict")]
+        media = "application/apply-patch+yaml"
+        return await self._call("PATCH", path, query=query, body=body, media=media)
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Query | None = None,
+        body: Mapping[str, Any] | None = None,
+        media: str = "application/json",
+    ) -> dict[str, Any]:
+        headers = {"Accept": "application/json", "Content-Type": media}
+        request = await self._api.param_serialize(
+            method,
+            path,
+            query_params=query or [],
+            header_params=headers,
+            body=body,
+            auth_settings=["BearerToken"],
+        )
+        try:
+            response = await self._api.call_api(*request, _request_timeout=TIMEOUT)
+            data = await response.read()
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            msg = f"{method} {path}: {error or type(error).__name__}"
+            raise PortError(msg) from error
+        if response.status >= HTTP_ERROR:
+            retry_after = response.getheader("Retry-After")
+            raise error_of(response.status, _message(method, path, data), retry_after)
+        answer: dict[str, Any] = json.loads(data)
+        return answer
+
+
+def group_path(resource: Resource) -> str:
+    """Return the path of an API group and version."""
+    if resource.group:
+        return f"/apis/{resource.group}/{resource.version}"
+    return f"/api/{resource.version}"
+
+
+def object_path(resource: Resource, namespace: str, name: str) -> str:
+    """Return the path of one namespaced object."""
+    return f"{group_path(resource)}/namespaces/{namespace}/{resource.plural}/{name}"
+
+
+def _message(method: str, path: str, data: bytes) -> str:
+    try:
+        text = json.loads(data).get("message", "")
+    except (ValueError, AttributeError):
+        text = data[:300].decode(errors="replace")
+    return f"{method} {path}: {text}"

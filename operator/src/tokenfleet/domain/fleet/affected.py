@@ -1,0 +1,177 @@
+"""Which objects must be visited when one object changes.
+
+    EndpointSlice -> Service -> ServingPool -> ModelRoute -> ModelRouter
+                                                 ^               ^
+                                TokenSLO --------'  child, Pod --'
+
+`references` names what an object points at; the store keeps the reverse of it. `affected` follows
+the arrows to the visits that read the changed object. Status of routes and objectives is a view of
+what the router visit found, so a pool's change reaches them through the router, not directly.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, Protocol
+
+from tokenfleet.api.conventions import ROUTER_LABEL
+from tokenfleet.domain.fleet.keys import (
+    POOL,
+    ROUTE,
+    ROUTER,
+    SLO,
+    VISITED,
+    ObjectKey,
+    controller_of,
+    key_of,
+)
+
+Body = Mapping[str, Any]
+
+SLICE_SERVICE_LABEL: Final = "kubernetes.io/service-name"
+"""Label by which an EndpointSlice names its Service."""
+
+
+class World(Protocol):
+    """What is known of the other objects."""
+
+    def get(self, key: ObjectKey) -> Body | None:
+        """Return an object, or None where it is not known."""
+        ...
+
+    def referring(self, key: ObjectKey) -> Iterable[ObjectKey]:
+        """Return the keys of the objects that point at a key."""
+        ...
+
+
+def references(body: Body) -> frozenset[ObjectKey]:
+    """Return the keys that an object points at, whether or not they exist."""
+    finder = _REFERENCES.get(body["kind"])
+    return frozenset(finder(body) if finder else ())
+
+
+def affected(old: Body | None, new: Body | None, world: World) -> set[ObjectKey]:
+    """Return the keys to visit after an object changed from `old` to `new` (None: absent)."""
+    if old is not None and new is not None and _same_spec(old, new):
+        return {key_of(new)}
+    return {key for body in (old, new) if body is not None for key in _readers(body, world)}
+
+
+def _same_spec(old: Body, new: Body) -> bool:
+    """Tell whether at most status or metadata of a visited object changed."""
+    generations = {body["metadata"].get("generation") for body in (old, new)}
+    uids = {body["metadata"].get("uid") for body in (old, new)}
+    return new["kind"] in VISITED and len(generations) == 1 and len(uids) == 1
+
+
+def _readers(body: Body, world: World) -> set[ObjectKey]:
+    """Return every key whose visit reads this object."""
+    return _READERS.get(body["kind"], _readers_of_child)(body, world)
+
+
+def _readers_of_child(body: Body, _: World) -> set[ObjectKey]:
+    return _owner(body)
+
+
+def _readers_of_pod(body: Body, _: World) -> set[ObjectKey]:
+    return set(references(body))
+
+
+def _readers_of_service(body: Body, world: World) -> set[ObjectKey]:
+    pools = {key for key in world.referring(key_of(body)) if key.kind == POOL}
+    return _owner(body) | pools
+
+
+def _readers_of_slice(body: Body, world: World) -> set[ObjectKey]:
+    pools = {
+        key for service in references(body) for key in world.referring(service) if key.kind == POOL
+    }
+    return pools | _routers_of_pools(pools, world)
+
+
+def _readers_of_pool(body: Body, world: World) -> set[ObjectKey]:
+    return {key_of(body)} | _routers_of_pools({key_of(body)}, world)
+
+
+def _readers_of_router(body: Body, world: World) -> set[ObjectKey]:
+    key = key_of(body)
+    return {key} | {route for route in world.referring(key) if route.kind == ROUTE}
+
+
+def _readers_of_route(body: Body, world: World) -> set[ObjectKey]:
+    return {key_of(body)} | _routers(body) | set(world.referring(key_of(body)))
+
+
+def _readers_of_slo(body: Body, world: World) -> set[ObjectKey]:
+    return {key_of(body)} | _routers_of_routes(references(body), world)
+
+
+def _owner(body: Body) -> set[ObjectKey]:
+    owner = controller_of(body)
+    if owner is None or owner.get("kind") not in VISITED:
+        return set()
+    return {ObjectKey(owner["kind"], body["metadata"].get("namespace", ""), owner["name"])}
+
+
+def _routers(route: Body) -> set[ObjectKey]:
+    return {key for key in references(route) if key.kind == ROUTER}
+
+
+def _routers_of_routes(routes: Iterable[ObjectKey], world: World) -> set[ObjectKey]:
+    bodies = (world.get(key) for key in routes)
+    return {router for body in bodies if body is not None for router in _routers(body)}
+
+
+def _routers_of_pools(pools: Iterable[ObjectKey], world: World) -> set[ObjectKey]:
+    return {router for pool in pools for router in _routers_of_routes(world.referring(pool), world)}
+
+
+_READERS: Final[Mapping[str, Callable[[Body, World], set[ObjectKey]]]] = {
+    POOL: _readers_of_pool,
+    ROUTER: _readers_of_router,
+    ROUTE: _readers_of_route,
+    SLO: _readers_of_slo,
+    "EndpointSlice": _readers_of_slice,
+    "Service": _readers_of_service,
+    "Pod": _readers_of_pod,
+}
+
+
+def _of_pool(body: Body) -> Iterable[ObjectKey]:
+    namespace, spec = body["metadata"].get("namespace", ""), body.get("spec", {})
+    existing = spec.get("existing", {}).get("serviceRef", {}).get("name")
+    yield ObjectKey("Service", namespace, existing or body["metadata"]["name"])
+
+
+def _of_route(body: Body) -> Iterable[ObjectKey]:
+    namespace, spec = body["metadata"].get("namespace", ""), body.get("spec", {})
+    for parent in spec.get("parentRefs", ()):
+        yield ObjectKey(ROUTER, namespace, parent["name"])
+    for rule in spec.get("rules", ()):
+        for reference in (*rule.get("backendRefs", ()), *rule.get("fallbackRefs", ())):
+            yield ObjectKey(POOL, namespace, reference["name"])
+
+
+def _of_slo(body: Body) -> Iterable[ObjectKey]:
+    target = body.get("spec", {}).get("targetRef", {}).get("name")
+    if target:
+        yield ObjectKey(ROUTE, body["metadata"].get("namespace", ""), target)
+
+
+def _of_slice(body: Body) -> Iterable[ObjectKey]:
+    service = body["metadata"].get("labels", {}).get(SLICE_SERVICE_LABEL)
+    if service:
+        yield ObjectKey("Service", body["metadata"].get("namespace", ""), service)
+
+
+def _of_pod(body: Body) -> Iterable[ObjectKey]:
+    router = body["metadata"].get("labels", {}).get(ROUTER_LABEL)
+    if router:
+        yield ObjectKey(ROUTER, body["metadata"].get("namespace", ""), router)
+
+
+_REFERENCES: Final[Mapping[str, Callable[[Body], Iterable[ObjectKey]]]] = {
+    POOL: _of_pool,
+    ROUTE: _of_route,
+    SLO: _of_slo,
+    "EndpointSlice": _of_slice,
+    "Pod": _of_pod,
+}

@@ -1,0 +1,121 @@
+"""Merging of conditions: times and generations are added here, and nowhere else.
+
+Planners say what holds now (`type`, `status`, `reason`, `message`). A condition keeps its
+`lastTransitionTime` for as long as its status stays the same, so that an unchanged world gives an
+unchanged status and no write (api-conventions.md, "Typical status properties").
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
+
+from tokenfleet.api.conditions import ACCEPTED, READY, Condition
+from tokenfleet.domain.fleet.problems import Problem
+
+MESSAGE_LIMIT: Final = 1024
+"""Characters; the CRDs' limit for a condition's message."""
+
+
+def condition(
+    type_: str,
+    status: Literal["True", "False", "Unknown"] | bool,  # noqa: FBT001
+    *,
+    reason: str,
+    message: str = "",
+) -> Condition:
+    """Say what holds now; the message is cut to the API's limit."""
+    text = ("True" if status else "False") if isinstance(status, bool) else status
+    return Condition.model_validate(
+        {"type": type_, "status": text, "reason": reason, "message": message[:MESSAGE_LIMIT]}
+    )
+
+
+def judged(type_: str, problems: Iterable[Problem], *, reason: str, message: str = "") -> Condition:
+    """Return False with the first problem of this type (all messages), else True with `reason`."""
+    mine = [problem for problem in problems if problem.condition == type_]
+    if not mine:
+        return condition(type_, status=True, reason=reason, message=message)
+    text = "; ".join(dict.fromkeys(problem.message for problem in mine))
+    return condition(type_, status=False, reason=mine[0].reason, message=text)
+
+
+def summary(conditions: Sequence[Condition], needed: Sequence[str], *, message: str) -> Condition:
+    """Fold conditions into `Ready`: the first needed one that is not True decides.
+
+    Args:
+        conditions: what holds now.
+        needed: condition types in the order in which they explain a failure.
+        message: what a ready object says.
+    """
+    by_type = {item.type: item for item in conditions}
+    for type_ in needed:
+        found = by_type.get(type_)
+        if found is not None and found.status != "True":
+            return condition(READY, found.status, reason=found.reason, message=found.message)
+    return condition(READY, status=True, reason="Ready", message=message)
+
+
+def merged(
+    previous: Sequence[Mapping[str, Any]],
+    fresh: Sequence[Condition],
+    *,
+    generation: int,
+    now: datetime,
+) -> list[dict[str, Any]]:
+    """Return the fresh conditions as JSON, in their order, with times carried over.
+
+    Args:
+        previous: conditions in the object's status, as JSON.
+        fresh: what holds now; one per type.
+        generation: `metadata.generation` that the fresh ones were computed from.
+        now: time of a transition, in UTC.
+    """
+    before = {item.get("type"): item for item in previous}
+    result = []
+    for item in fresh:
+        old = before.get(item.type, {})
+        kept = old.get("lastTransitionTime") if old.get("status") == item.status else None
+        result.append(
+            {
+                "type": item.type,
+                "status": item.status,
+                "observedGeneration": generation,
+                "lastTransitionTime": kept or rfc3339(now),
+                "reason": item.reason,
+                "message": item.message,
+            }
+        )
+    return result
+
+
+def rfc3339(moment: datetime) -> str:
+    """Write a time as Kubernetes does: UTC, whole seconds."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def with_refusals(
+    status: Mapping[str, Any],
+    problems: Sequence[Problem],
+    *,
+    previous: Mapping[str, Any],
+    generation: int,
+    now: datetime,
+) -> dict[str, Any]:
+    """Return a planned status in which refused children show: `Accepted` and `Ready` are False.
+
+    Args:
+        status: what was planned when nothing was known of the refusal.
+        problems: one for each refused child.
+        previous: the object's stored status, for transition times.
+        generation: `metadata.generation`.
+        now: time of a transition, in UTC.
+    """
+    text = "; ".join(problem.message for problem in problems)
+    fresh = [
+        condition(item["type"], status=False, reason=problems[0].reason, message=text)
+        if item["type"] in (ACCEPTED, READY)
+        else Condition.model_validate(item)
+        for item in status.get("conditions", ())
+    ]
+    conditions = merged(previous.get("conditions", ()), fresh, generation=generation, now=now)
+    return {**status, "conditions": conditions}

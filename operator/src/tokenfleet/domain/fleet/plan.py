@@ -1,0 +1,50 @@
+"""What a visit asks for: pure data that the applier carries out, in the order of the fields."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal
+
+from tokenfleet.domain.fleet.keys import ObjectKey
+
+Body = Mapping[str, Any]
+"""One Kubernetes object as JSON."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventNote:
+    """Something worth telling the people who watch an object (`events.k8s.io/v1`)."""
+
+    type: Literal["Normal", "Warning"]
+    reason: str
+    """CamelCase; why the action was taken."""
+    action: str
+    """CamelCase; what was done."""
+    note: str
+    """Sentence with the numbers; at most 1024 bytes are kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deletion:
+    """One object that is no longer wanted, pinned to the copy that was seen."""
+
+    key: ObjectKey
+    uid: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Everything one visit asks for."""
+
+    replace: Body | None = None
+    """Object written whole, with the resourceVersion that was read: `<router>-config`."""
+    applies: tuple[Body, ...] = ()
+    """Children, by server-side apply."""
+    deletes: tuple[Deletion, ...] = ()
+    """Children that are no longer wanted."""
+    status: Mapping[str, Any] | None = None
+    """Whole wanted status of the visited object; None leaves it alone."""
+    events: tuple[EventNote, ...] = ()
+    """Told only after the writes above have succeeded."""
+    requeue_after: timedelta | None = None
+    """When to look again without being asked; None waits for a change."""

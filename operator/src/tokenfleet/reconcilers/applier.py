@@ -1,0 +1,212 @@
+"""The applier: carries out plans through the Cluster port, and nothing that changes nothing.
+
+- A child whose wanted body and stored resourceVersion are those of our last apply is skipped.
+- Status is written at most once per visit and only when it differs from the stored one.
+- An object of somebody else is never touched: only what carries our label and is controlled by
+  this owner, or by nobody (orphaned by `kubectl delete --cascade=orphan`).
+- `may_write` fences every write: a leader that was paused past its lease stops here.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tokenfleet.api.conventions import API_VERSION, MANAGED_BY
+from tokenfleet.domain.fleet.keys import ObjectKey, controller_of, key_of
+from tokenfleet.domain.fleet.plan import Plan
+from tokenfleet.ports import Body, Cluster, ConflictError, NotFoundError, PortError, RefusedError
+from tokenfleet.reconcilers.resources import BY_KIND
+from tokenfleet.reconcilers.store import Store
+from tokenfleet.reconcilers.telemetry import Telemetry
+
+CHILDREN_MANAGER: Final = "tokenfleet/children"
+STATUS_MANAGER: Final = "tokenfleet/status"
+MANAGED_BY_LABEL: Final = "app.kubernetes.io/managed-by"
+
+
+class NotLeaderError(PortError):
+    """This process must not write any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A child that could not be applied, and what the API server said."""
+
+    child: ObjectKey
+    message: str
+
+
+class Applier:
+    """Writes plans; remembers what it wrote."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        store: Store,
+        *,
+        telemetry: Telemetry,
+        may_write: Callable[[], bool],
+    ) -> None:
+        """Write to `cluster`, and put every answer into `store`."""
+        self._cluster, self._store = cluster, store
+        self._telemetry, self._may_write = telemetry, may_write
+        self._written: dict[tuple[ObjectKey, str], tuple[str, str]] = {}
+        """What we wrote last: (key, manager) -> (digest of the body, resourceVersion)."""
+
+    async def replace(self, body: Body, *, owner: Body) -> Body:
+        """Write one object whole, with the resourceVersion it was read with.
+
+        Raises:
+            ConflictError: somebody else wrote in between; the store holds their copy now.
+            RefusedError: the name belongs to somebody else, or the server refused.
+        """
+        key = key_of(body)
+        complete = adopted(body, owner)
+        try:
+            await self._check_owner(key, owner)
+            self._fence()
+            stored = await self._cluster.replace(complete)
+        except ConflictError:
+            await self._refresh(key)
+            raise
+        self._telemetry.wrote(key.kind, "replace")
+        self._store.put(stored, writer=key_of(owner))
+        return stored
+
+    async def apply_children(self, plan: Plan, *, owner: Body) -> list[Refusal]:
+        """Apply and delete children; return those that the API server refused."""
+        refusals = []
+        for body in plan.applies:
+            try:
+                await self._apply_child(adopted(body, owner), owner)
+            except RefusedError as error:
+                refusals.append(Refusal(key_of(body), str(error)))
+        for deletion in plan.deletes:
+            self._fence()
+            kind, namespace, name = deletion.key
+            await self._cluster.delete(BY_KIND[kind], namespace, name, uid=deletion.uid)
+            self._telemetry.wrote(kind, "delete")
+        return refusals
+
+    async def write_status(self, owner: Body, status: Mapping[str, Any] | None) -> bool:
+        """Write the status if it differs from the stored one; return whether a call was made."""
+        if status is None or owner.get("status") == status:
+            return False
+        key, metadata = key_of(owner), owner["metadata"]
+        body = {
+            "apiVersion": API_VERSION,
+            "kind": key.kind,
+            # The uid keeps a status from landing on a namesake that was created meanwhile.
+            "metadata": {"name": key.name, "namespace": key.namespace, "uid": metadata["uid"]},
+            "status": status,
+        }
+        if self._is_current(key, STATUS_MANAGER, body, metadata["resourceVersion"]):
+            return False
+        self._fence()
+        try:
+            stored = await self._cluster.apply_status(body, manager=STATUS_MANAGER)
+        except NotFoundError:
+            return False
+        except ConflictError:
+            await self._refresh(key)
+            raise
+        self._telemetry.wrote(key.kind, "status")
+        self._remember(key, STATUS_MANAGER, body, stored)
+        self._store.put(stored, writer=key)
+        return True
+
+    def forget(self, owner: ObjectKey) -> None:
+        """Drop the memory of a deleted object."""
+        self._written.pop((owner, STATUS_MANAGER), None)
+
+    async def _apply_child(self, body: Body, owner: Body) -> None:
+        key = key_of(body)
+        seen = self._store.get(key)
+        if seen is not None:
+            version = seen["metadata"]["resourceVersion"]
+            if self._is_current(key, CHILDREN_MANAGER, body, version):
+                return
+        await self._check_owner(key, owner)
+        self._fence()
+        stored = await self._cluster.apply(body, manager=CHILDREN_MANAGER)
+        self._telemetry.wrote(key.kind, "apply")
+        self._remember(key, CHILDREN_MANAGER, body, stored)
+        self._store.put(stored, writer=key_of(owner))
+
+    async def _check_owner(self, key: ObjectKey, owner: Body) -> None:
+        """Refuse to touch an object that is not this owner's.
+
+        Raises:
+            RefusedError: the name is taken.
+        """
+        seen = self._store.get(key)
+        if seen is None or not is_ours(seen, owner):
+            # The store sees labelled objects only, and may be a moment late.
+            seen = await self._cluster.get(BY_KIND[key.kind], key.namespace, key.name)
+        if seen is not None and not is_ours(seen, owner):
+            msg = (
+                f"{key} exists and belongs to somebody else: "
+                f"rename the {owner['kind']} or remove that object"
+            )
+            raise RefusedError(msg)
+
+    async def _refresh(self, key: ObjectKey) -> None:
+        newest = await self._cluster.get(BY_KIND[key.kind], key.namespace, key.name)
+        if newest is None:
+            self._store.remove(key)
+        else:
+            self._store.put(newest, writer=key)
+
+    def _fence(self) -> None:
+        if not self._may_write():
+            msg = "the lease is lost: another replica leads"
+            raise NotLeaderError(msg)
+
+    def _is_current(self, key: ObjectKey, manager: str, body: Body, version: str) -> bool:
+        return self._written.get((key, manager)) == (digest(body), version)
+
+    def _remember(self, key: ObjectKey, manager: str, body: Body, stored: Body) -> None:
+        version = stored["metadata"]["resourceVersion"]
+        self._written[key, manager] = (digest(body), version)
+
+
+def adopted(body: Body, owner: Body) -> dict[str, Any]:
+    """Return a child with our label and the owner reference by which it is collected."""
+    metadata = dict(body["metadata"])
+    metadata["labels"] = {**metadata.get("labels", {}), MANAGED_BY_LABEL: MANAGED_BY}
+    metadata["namespace"] = owner["metadata"]["namespace"]
+    metadata["ownerReferences"] = [
+        {
+            "apiVersion": owner["apiVersion"],
+            "kind": owner["kind"],
+            "name": owner["metadata"]["name"],
+            "uid": owner["metadata"]["uid"],
+            "controller": True,
+            "blockOwnerDeletion": True,
+        }
+    ]
+    return {**body, "metadata": metadata}
+
+
+def is_ours(child: Body, owner: Body) -> bool:
+    """Tell whether this owner may write a child.
+
+    An owner that was deleted and created again under its name takes over what the old one left.
+    """
+    labels = child["metadata"].get("labels", {})
+    controller = controller_of(child)
+    if controller is None:
+        return bool(labels.get(MANAGED_BY_LABEL) == MANAGED_BY)
+    return bool(
+        controller.get("apiVersion", "").partition("/")[0] == API_VERSION.partition("/")[0]
+        and controller["kind"] == owner["kind"]
+        and controller["name"] == owner["metadata"]["name"]
+    )
+
+
+def digest(body: Body) -> str:
+    """Return a fingerprint of an object's content."""
+    text = json.dumps(body, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()

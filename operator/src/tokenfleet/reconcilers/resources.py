@@ -1,0 +1,57 @@
+"""The kinds that the operator watches and writes, and how they are addressed."""
+
+from typing import Final
+
+from tokenfleet.api.conventions import GROUP, MANAGED_BY, ROUTER_LABEL, VERSION, Kind
+from tokenfleet.api.v1alpha1.modelroute import MODEL_ROUTE
+from tokenfleet.api.v1alpha1.modelrouter import MODEL_ROUTER
+from tokenfleet.api.v1alpha1.servingpool import SERVING_POOL
+from tokenfleet.api.v1alpha1.tokenslo import TOKEN_SLO
+from tokenfleet.ports import Resource
+
+MANAGED_SELECTOR: Final = f"app.kubernetes.io/managed-by={MANAGED_BY}"
+"""Selects the objects that the operator owns."""
+
+
+def _own(kind: Kind) -> Resource:
+    return Resource(group=GROUP, version=VERSION, plural=kind.plural, kind=kind.kind)
+
+
+def _of(group: str, version: str, plural: str, kind: str) -> Resource:
+    return Resource(group=group, version=version, plural=plural, kind=kind)
+
+
+POOLS: Final = _own(SERVING_POOL)
+ROUTERS: Final = _own(MODEL_ROUTER)
+ROUTES: Final = _own(MODEL_ROUTE)
+SLOS: Final = _own(TOKEN_SLO)
+CUSTOM: Final = (POOLS, ROUTERS, ROUTES, SLOS)
+
+DEPLOYMENTS: Final = _of("apps", "v1", "deployments", "Deployment")
+SERVICES: Final = _of("", "v1", "services", "Service")
+CONFIG_MAPS: Final = _of("", "v1", "configmaps", "ConfigMap")
+SERVICE_ACCOUNTS: Final = _of("", "v1", "serviceaccounts", "ServiceAccount")
+PODS: Final = _of("", "v1", "pods", "Pod")
+BUDGETS: Final = _of("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
+ROLES: Final = _of("rbac.authorization.k8s.io", "v1", "roles", "Role")
+ROLE_BINDINGS: Final = _of("rbac.authorization.k8s.io", "v1", "rolebindings", "RoleBinding")
+SLICES: Final = _of("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
+LEASES: Final = _of("coordination.k8s.io", "v1", "leases", "Lease")
+EVENTS: Final = _of("events.k8s.io", "v1", "events", "Event")
+
+WATCHED: Final[dict[Resource, str]] = {
+    **dict.fromkeys(CUSTOM, ""),
+    # Services and slices of existing pools carry no label of ours.
+    SERVICES: "",
+    SLICES: "",
+    **dict.fromkeys(
+        (DEPLOYMENTS, CONFIG_MAPS, SERVICE_ACCOUNTS, BUDGETS, ROLES, ROLE_BINDINGS),
+        MANAGED_SELECTOR,
+    ),
+    PODS: ROUTER_LABEL,
+}
+"""Watched kinds and the label selector that the API server filters them by."""
+
+BY_KIND: Final[dict[str, Resource]] = {
+    resource.kind: resource for resource in (*WATCHED, LEASES, EVENTS)
+}
