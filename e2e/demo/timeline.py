@@ -1,0 +1,130 @@
+"""What the demo saw, second by second: the one record that view, claims, table and plot read.
+
+Everything in it was read where a user would read it: the status of objects, and the answers that
+clients got. Times are seconds since the epoch.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from e2e.load.records import Record
+
+BASELINE = 1000
+"""A pool with this share gets every conversation of a rule."""
+
+
+class Mark(StrEnum):
+    """The turning points of the story, in order."""
+
+    LOAD = "load starts"
+    CAUSE = "large pool slowed"
+    SHIFT = "ShiftTraffic"
+    REMOVED = "cause removed"
+    END = "load ends"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """One decision of the operator, as the status of the TokenSLO shows it."""
+
+    id: str
+    transition: str
+    at: float
+    from_share: str
+    to_share: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodState:
+    """One pod, as the view shows it."""
+
+    name: str
+    role: str
+    """Pool or router it belongs to; empty for others."""
+    phase: str
+    ready: bool
+    cpu: str
+    """CPU limit of its main container that is in force; empty means none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """The status of the route and its objective at one moment."""
+
+    at: float
+    shares: dict[str, int]
+    """Share by pool of the controlled rule, 0..1000; empty means not known yet."""
+    reason: str = ""
+    state: str = ""
+    data: str = ""
+    met: bool | None = None
+    burn_rate: str = ""
+    p50: str = ""
+    p99: str = ""
+    shadow: dict[str, int] = field(default_factory=dict)
+    """Shares that ShiftTraffic would have reached."""
+    shadow_transition: str = ""
+    decision: Decision | None = None
+    pods: tuple[PodState, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objective:
+    """What the TokenSLO promises."""
+
+    threshold: float
+    """Seconds to the first token."""
+    target: float
+    """Fraction of requests within the threshold."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Timeline:
+    """The record; grows while the story runs."""
+
+    objective: Objective
+    primary: str
+    """Pool of the controlled rule."""
+    fallback: str
+    feature: str
+    """The feature whose requests take the controlled rule."""
+    marks: dict[Mark, float] = field(default_factory=dict)
+    observations: list[Observation] = field(default_factory=list)
+    records: Sequence[Record] = field(default_factory=list)
+    acceptance: float | None = None
+    """Accepted of the drafted tokens, 0..1; None where it is not known."""
+
+    def between(self, first: Mark, last: Mark) -> list[Observation]:
+        """Return observations from one mark to another; none where a mark is missing."""
+        if first not in self.marks or last not in self.marks:
+            return []
+        begin, end = self.marks[first], self.marks[last]
+        return [seen for seen in self.observations if begin <= seen.at < end]
+
+    def requests(self, begin: float, end: float, *, feature: str | None = None) -> list[Record]:
+        """Return requests sent in a span; by default those of every feature."""
+        return [
+            r
+            for r in tuple(self.records)
+            if begin <= r.at < end and feature in {None, r.feature} and r.outcome != "unsent"
+        ]
+
+    def good_fraction(self, begin: float, end: float) -> float | None:
+        """Return the fraction of controlled requests sent in a span that were in time.
+
+        A request without a first token is bad, whatever its outcome; None where there was none.
+        """
+        seen = self.requests(begin, end, feature=self.feature)
+        good = [r for r in seen if r.ttft is not None and r.ttft <= self.objective.threshold]
+        return len(good) / len(seen) if seen else None
+
+    def decisions(self) -> list[Decision]:
+        """Return the decisions seen, by time, each once."""
+        return distinct(seen.decision for seen in self.observations if seen.decision)
+
+
+def distinct(decisions: Iterable[Decision]) -> list[Decision]:
+    """Return decisions by time, each identifier once."""
+    return sorted({d.id: d for d in decisions}.values(), key=lambda decision: decision.at)
