@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from tokenfleet.api.conventions import Model
+from tokenfleet.api.conventions import Count, Model
 
 ACCEPTED: Final = "Accepted"
 """The spec is valid and nobody else claims what it claims."""
@@ -32,11 +32,11 @@ class Condition(Model):
     """CamelCase name of the aspect."""
     status: Literal["True", "False", "Unknown"]
     """Whether it holds."""
-    observed_generation: Annotated[int, Field(ge=0)] | None = None
+    observed_generation: Count | None = None
     """The `metadata.generation` that this condition was computed from."""
     last_transition_time: datetime | None = None
     """When status last changed (RFC 3339, UTC)."""
     reason: Annotated[str, Field(max_length=64)]
     """CamelCase word for machines; part of this API."""
-    message: Annotated[str, Field(max_length=1024)] = ""
+    message: Annotated[str, Field(max_length=32768)] = ""
     """Sentence for people: names the object, the number and the limit."""

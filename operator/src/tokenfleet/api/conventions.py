@@ -2,14 +2,16 @@
 
 A marker says in Python what the CRD must say to the API server: `CEL` becomes an entry of
 `x-kubernetes-validations`, `ListMap`, `ListSet` and `ListAtomic` become `x-kubernetes-list-type`.
-Terms follow the Kubernetes API conventions (sig-architecture/api-conventions.md).
+Each writes itself into pydantic's JSON schema, at the place where it stands; `crdgen` makes that
+schema structural. Terms follow the Kubernetes API conventions (api-conventions.md of
+sig-architecture).
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler
 from pydantic.alias_generators import to_camel
 
 GROUP: Final = "tokenfleet.dev"
@@ -19,6 +21,10 @@ CATEGORY: Final = "tokenfleet"
 
 MANAGED_BY: Final = "tokenfleet"
 """Value of `app.kubernetes.io/managed-by` on every object the operator owns."""
+
+VALIDATIONS: Final = "x-kubernetes-validations"
+LIST_TYPE: Final = "x-kubernetes-list-type"
+LIST_MAP_KEYS: Final = "x-kubernetes-list-map-keys"
 
 OPERATOR_VERSION_LABEL: Final = f"{GROUP}/version"
 POOL_LABEL: Final = f"{GROUP}/pool"
@@ -34,7 +40,18 @@ class CEL:
     """What the user reads when the rule is false: lower case, names the field and the limit."""
     field_path: str = ""
     """JSON path below the marked place, for example `.spec.type`; empty means the place itself."""
-    reason: str = "FieldValueInvalid"
+
+    def entry(self) -> dict[str, str]:
+        """Return the entry of `x-kubernetes-validations`."""
+        path = {"fieldPath": self.field_path} if self.field_path else {}
+        return {"rule": self.rule, "message": self.message, **path}
+
+    def __get_pydantic_json_schema__(
+        self, core: Any, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """Add the rule after those of the markers before it."""
+        schema = handler(core)
+        return {**schema, VALIDATIONS: [*schema.get(VALIDATIONS, ()), self.entry()]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +60,33 @@ class ListMap:
 
     keys: tuple[str, ...]
 
+    def __get_pydantic_json_schema__(
+        self, core: Any, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """Say so in the schema."""
+        return {**handler(core), LIST_TYPE: "map", LIST_MAP_KEYS: list(self.keys)}
+
 
 @dataclass(frozen=True, slots=True)
 class ListSet:
     """A list of scalars without duplicates (`x-kubernetes-list-type: set`)."""
 
+    def __get_pydantic_json_schema__(
+        self, core: Any, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """Say so in the schema."""
+        return {**handler(core), LIST_TYPE: "set"}
+
 
 @dataclass(frozen=True, slots=True)
 class ListAtomic:
     """A list that has one owner as a whole (`x-kubernetes-list-type: atomic`)."""
+
+    def __get_pydantic_json_schema__(
+        self, core: Any, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """Say so in the schema."""
+        return {**handler(core), LIST_TYPE: "atomic"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +131,16 @@ class Model(BaseModel):
     validations: ClassVar[tuple[CEL, ...]] = ()
     """Rules over the whole object, with `self` bound to it."""
 
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core: Any, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """Add the rules to the object's schema."""
+        schema = handler.resolve_ref_schema(handler(core))
+        if cls.validations:
+            schema[VALIDATIONS] = [rule.entry() for rule in cls.validations]
+        return schema
+
 
 def union(discriminator: str, members: Mapping[str, str]) -> tuple[CEL, ...]:
     """State that the member named after the discriminator's value is set, and no other.
@@ -115,7 +160,25 @@ def union(discriminator: str, members: Mapping[str, str]) -> tuple[CEL, ...]:
     )
 
 
+def named(longest: int, reason: str) -> CEL:
+    """State what an object's own name must be, for the root of a kind.
+
+    Args:
+        longest: most characters.
+        reason: why, for the message.
+    """
+    return CEL(
+        rule=f"size(self.metadata.name) <= {longest}"
+        f" && self.metadata.name.matches('{SERVICE_NAME}')",
+        message=f"metadata.name must be at most {longest} lower-case letters, digits and dashes,"
+        f" and begin with a letter: {reason}",
+    )
+
+
+SERVICE_NAME: Final = "^[a-z]([-a-z0-9]*[a-z0-9])?$"
+"""RFC 1035 label, the form of a Service's name."""
 DNS_LABEL: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+"""RFC 1123 label, the form of most names."""
 LABEL_VALUE: Final = r"^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
 HEADER_NAME: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 
@@ -127,6 +190,9 @@ MetricLabel = Annotated[str, Field(min_length=1, max_length=63, pattern=LABEL_VA
 
 HeaderName = Annotated[str, Field(min_length=1, max_length=63, pattern=HEADER_NAME)]
 """Name of an HTTP header, lower case (RFC 9113 section 8.2.1)."""
+
+Count = Annotated[int, Field(ge=0, le=9_007_199_254_740_991)]
+"""A number that only grows; at most 2^53 - 1, the largest integer that every JSON reader keeps."""
 
 PublicModelName = Annotated[
     str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$")

@@ -21,7 +21,7 @@ from pydantic import (
 )
 from pydantic_core import core_schema
 
-from tokenfleet.api.conventions import CEL
+from tokenfleet.api.conventions import CEL, VALIDATIONS
 
 DURATION_PATTERN: Final = r"^([0-9]{1,5}(h|m|s|ms)){1,4}$"
 FRACTION_PATTERN: Final = r"^(0(\.[0-9]{1,6})?|1(\.0{1,6})?)$"
@@ -106,7 +106,12 @@ class Duration:
 
     def __get_pydantic_json_schema__(self, _schema: Any, _handler: Any) -> dict[str, Any]:
         """Describe the wire form."""
-        return {"type": "string", "maxLength": 24, "pattern": DURATION_PATTERN}
+        return {
+            "type": "string",
+            "maxLength": 24,
+            "pattern": DURATION_PATTERN,
+            VALIDATIONS: [self.cel.entry()],
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +140,12 @@ class Fraction:
 
     def __get_pydantic_json_schema__(self, _schema: Any, _handler: Any) -> dict[str, Any]:
         """Describe the wire form."""
-        return {"type": "string", "maxLength": 8, "pattern": FRACTION_PATTERN}
+        return {
+            "type": "string",
+            "maxLength": 8,
+            "pattern": FRACTION_PATTERN,
+            VALIDATIONS: [self.cel.entry()],
+        }
 
 
 def _duration_from_wire(value: Any) -> Any:
@@ -166,6 +176,42 @@ def _quantity_from_wire(value: Any) -> Any:
 Quantity = Annotated[
     str,
     BeforeValidator(_quantity_from_wire),
-    WithJsonSchema({"x-kubernetes-int-or-string": True, "pattern": QUANTITY_PATTERN}),
+    WithJsonSchema(
+        {"x-kubernetes-int-or-string": True, "maxLength": 24, "pattern": QUANTITY_PATTERN}
+    ),
 ]
 """A Kubernetes quantity, kept as the user wrote it."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuantityRange:
+    """Narrows a `Quantity` to an inclusive range."""
+
+    minimum: str
+    maximum: str
+
+    @property
+    def cel(self) -> CEL:
+        """Return the range as a rule for the API server."""
+        return CEL(
+            rule=f"quantity(string(self)).compareTo(quantity('{self.minimum}')) >= 0"
+            f" && quantity(string(self)).compareTo(quantity('{self.maximum}')) <= 0",
+            message=f"must be between {self.minimum} and {self.maximum}",
+        )
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> Any:
+        """Check the range after the quantity itself."""
+        return core_schema.no_info_after_validator_function(self._within, handler(source))
+
+    def __get_pydantic_json_schema__(self, core: Any, handler: Any) -> dict[str, Any]:
+        """Add the rule."""
+        return {**handler(core), VALIDATIONS: [self.cel.entry()]}
+
+    def _within(self, value: str) -> str:
+        if (
+            not parse_quantity(self.minimum)
+            <= parse_quantity(value)
+            <= parse_quantity(self.maximum)
+        ):
+            raise ValueError(self.cel.message)
+        return value

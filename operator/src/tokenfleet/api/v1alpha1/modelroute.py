@@ -8,6 +8,7 @@ from pydantic import Field
 from tokenfleet.api.conditions import Condition
 from tokenfleet.api.conventions import (
     CEL,
+    Count,
     Kind,
     ListAtomic,
     ListMap,
@@ -18,6 +19,7 @@ from tokenfleet.api.conventions import (
     ObjectName,
     PrinterColumn,
     PublicModelName,
+    named,
     union,
 )
 from tokenfleet.api.quantities import Duration
@@ -104,21 +106,22 @@ class RouteRule(Model):
 class Failover(Model):
     """When one request is tried again on the next pool of its chain."""
 
-    on: Annotated[
+    retry_on: Annotated[
         list[Literal["ConnectFailure", "ServerError", "TooManyRequests", "FirstTokenTimeout"]],
         Field(max_length=4),
         ListSet(),
     ] = ["ConnectFailure", "ServerError", "TooManyRequests"]
     """Outcomes of an attempt that are retried, as long as no byte has reached the client."""
     first_token_timeout: Annotated[timedelta, Duration("50ms", "10m")] | None = None
-    """Longest wait for the first token of a stream; set exactly with `FirstTokenTimeout`."""
+    """Longest wait for the first token of a stream; set exactly when `retryOn` holds
+    `FirstTokenTimeout`."""
     attempts: Annotated[int, Field(ge=1, le=8)] = 3
     """Most attempts per request, the first included."""
 
     validations: ClassVar[tuple[CEL, ...]] = (
         CEL(
-            rule="has(self.firstTokenTimeout) == ('FirstTokenTimeout' in self.on)",
-            message="firstTokenTimeout must be set exactly when on holds FirstTokenTimeout",
+            rule="has(self.firstTokenTimeout) == ('FirstTokenTimeout' in self.retryOn)",
+            message="firstTokenTimeout must be set exactly when retryOn holds FirstTokenTimeout",
             field_path=".firstTokenTimeout",
         ),
     )
@@ -201,22 +204,22 @@ class RuleStatus(Model):
     """Shares by pool; they sum to 1000."""
     reason: Annotated[str, Field(max_length=64)] = "AsWritten"
     """AsWritten, Shifted, Recovering, Pinned, Frozen, Held or NoHealthyFallback."""
-    message: Annotated[str, Field(max_length=512)] = ""
+    message: Annotated[str, Field(max_length=1024)] = ""
     """The last decision, with its numbers."""
     since: datetime | None = None
     """When the shares last changed."""
-    fallback_in_use: Annotated[bool, Field()] = False
+    fallback_in_use: bool = False
     """Whether a fallback pool has a share now."""
 
 
 class ModelRouteStatus(Model):
     """What the operator saw last."""
 
-    observed_generation: Annotated[int, Field(ge=0)] | None = None
+    observed_generation: Count | None = None
     """The `metadata.generation` this status was computed from."""
     rules: Annotated[list[RuleStatus], Field(max_length=64), ListMap(("name",))] = []
     """Where each rule's traffic goes."""
-    traffic: Annotated[str, Field(max_length=256)] = ""
+    traffic: Annotated[str, Field(max_length=1024)] = ""
     """One line for people: the shares of every rule."""
     conditions: Annotated[list[Condition], Field(max_length=16), ListMap(("type",))] = []
     """Accepted, ResolvedRefs, Programmed, Ready."""
@@ -224,6 +227,8 @@ class ModelRouteStatus(Model):
 
 class ModelRoute(Model):
     """A public model name and its way to the pools."""
+
+    validations: ClassVar[tuple[CEL, ...]] = (named(63, "TokenSLOs and metrics name it"),)
 
     metadata: Metadata
     """Standard object metadata."""

@@ -8,15 +8,17 @@ from pydantic import Field
 from tokenfleet.api.conditions import Condition
 from tokenfleet.api.conventions import (
     CEL,
+    Count,
     HeaderName,
     Kind,
     ListMap,
     ListSet,
     Model,
     PrinterColumn,
+    named,
     union,
 )
-from tokenfleet.api.quantities import Duration, Quantity
+from tokenfleet.api.quantities import Duration, Quantity, QuantityRange
 from tokenfleet.api.v1alpha1.metadata import Metadata
 from tokenfleet.api.v1alpha1.servingpool import Resources
 
@@ -61,8 +63,8 @@ class ModelRouterSpec(Model):
     """The deployment, for `type: Managed`."""
     attribution: Attribution = Attribution()
     """How requests are attributed."""
-    request_body_limit: Quantity = "8Mi"
-    """Largest request body; larger ones get a 413. Between 1Ki and 64Mi."""
+    request_body_limit: Annotated[Quantity, QuantityRange("1Ki", "64Mi")] = "8Mi"
+    """Largest request body; larger ones get a 413."""
 
 
 class RouterReplica(Model):
@@ -70,7 +72,7 @@ class RouterReplica(Model):
 
     pod: Annotated[str, Field(max_length=253)]
     """Name of the pod."""
-    applied_revision: Annotated[int, Field(ge=0)] = 0
+    applied_revision: Count = 0
     """Revision of `<router>-config` that this pod's Envoy has accepted; 0 means none."""
     version: Annotated[str, Field(max_length=63)] = ""
     """Version of the router image."""
@@ -79,13 +81,13 @@ class RouterReplica(Model):
 class ModelRouterStatus(Model):
     """What the operator saw last."""
 
-    observed_generation: Annotated[int, Field(ge=0)] | None = None
+    observed_generation: Count | None = None
     """The `metadata.generation` this status was computed from."""
     addresses: Annotated[
         list[Annotated[str, Field(max_length=253)]], Field(max_length=8), ListSet()
     ] = []
     """Where clients reach the router, as `host:port`."""
-    config_revision: Annotated[int, Field(ge=0)] = 0
+    config_revision: Count = 0
     """Newest revision of `<router>-config`."""
     replicas: Annotated[list[RouterReplica], Field(max_length=100), ListMap(("pod",))] = []
     """Router pods and the revision each has acknowledged."""
@@ -97,6 +99,8 @@ class ModelRouterStatus(Model):
 
 class ModelRouter(Model):
     """Where traffic enters."""
+
+    validations: ClassVar[tuple[CEL, ...]] = (named(56, "it names the Service `<router>-router`"),)
 
     metadata: Metadata
     """Standard object metadata."""

@@ -12,6 +12,7 @@ from pydantic import Field
 from tokenfleet.api.conditions import Condition
 from tokenfleet.api.conventions import (
     CEL,
+    Count,
     Kind,
     ListAtomic,
     ListMap,
@@ -19,6 +20,7 @@ from tokenfleet.api.conventions import (
     Model,
     ObjectName,
     PrinterColumn,
+    named,
     union,
 )
 from tokenfleet.api.quantities import Duration, PositiveDecimal, Quantity
@@ -325,11 +327,11 @@ class ServingPoolSpec(Model):
 class ServingPoolStatus(Model):
     """What the operator saw last."""
 
-    observed_generation: Annotated[int, Field(ge=0)] | None = None
+    observed_generation: Count | None = None
     """The `metadata.generation` this status was computed from."""
-    replicas: Annotated[int, Field(ge=0)] = 0
+    replicas: Count = 0
     """Replicas that exist."""
-    ready_replicas: Annotated[int, Field(ge=0)] = 0
+    ready_replicas: Count = 0
     """Replicas that serve."""
     selector: Annotated[str, Field(max_length=512)] = ""
     """Label selector of the pods, for autoscalers."""
@@ -339,6 +341,8 @@ class ServingPoolStatus(Model):
 
 class ServingPool(Model):
     """One fleet of identical model servers."""
+
+    validations: ClassVar[tuple[CEL, ...]] = (named(63, "it names a Service"),)
 
     metadata: Metadata
     """Standard object metadata."""

@@ -13,6 +13,7 @@ from pydantic import Field
 from tokenfleet.api.conditions import Condition
 from tokenfleet.api.conventions import (
     CEL,
+    Count,
     Kind,
     ListMap,
     ListSet,
@@ -20,6 +21,7 @@ from tokenfleet.api.conventions import (
     Model,
     ObjectName,
     PrinterColumn,
+    named,
     union,
 )
 from tokenfleet.api.ladder import LADDER_MILLISECONDS
@@ -202,16 +204,16 @@ class DataStatus(Model):
     """OK, NoTraffic, Insufficient or Unknown."""
     reason: Annotated[str, Field(max_length=64)] = ""
     """Why not OK: SourceError, Partial, Stale, Absent, LowCoverage."""
-    message: Annotated[str, Field(max_length=256)] = ""
+    message: Annotated[str, Field(max_length=1024)] = ""
     """The numbers behind it."""
 
 
 class Current(Model):
     """The long window at the last decision or heartbeat."""
 
-    total: Annotated[int, Field(ge=0)] = 0
+    total: Count = 0
     """Attempts."""
-    bad: Annotated[int, Field(ge=0)] = 0
+    bad: Count = 0
     """Attempts beyond the threshold or without a first token."""
     burn_rate: Annotated[str, Field(max_length=16)] = "0"
     """Bad fraction divided by the error budget; 1 spends the budget exactly."""
@@ -233,7 +235,7 @@ class Shadow(Model):
     """Shares by pool that a shift would have reached."""
     transition: Annotated[str, Field(max_length=8)] = ""
     """The last transition it would have taken."""
-    message: Annotated[str, Field(max_length=512)] = ""
+    message: Annotated[str, Field(max_length=1024)] = ""
     """Why."""
 
 
@@ -250,14 +252,14 @@ class Decision(Model):
     """Primary's part of its baseline before, 0 to 1."""
     to_share: Annotated[str, Field(max_length=8)]
     """Primary's part of its baseline after, 0 to 1."""
-    reason: Annotated[str, Field(max_length=512)]
+    reason: Annotated[str, Field(max_length=1024)]
     """Why, with the numbers and limits."""
 
 
 class TokenSLOStatus(Model):
     """What the operator saw last."""
 
-    observed_generation: Annotated[int, Field(ge=0)] | None = None
+    observed_generation: Count | None = None
     """The `metadata.generation` this status was computed from."""
     state: Annotated[str, Field(max_length=16)] = ""
     """Normal, Shifted, Recovering or Frozen."""
@@ -277,6 +279,8 @@ class TokenSLOStatus(Model):
 
 class TokenSLO(Model):
     """An objective for a rule's traffic."""
+
+    validations: ClassVar[tuple[CEL, ...]] = (named(63, "metrics name it"),)
 
     metadata: Metadata
     """Standard object metadata."""
