@@ -10,8 +10,7 @@ time, so that it can never reach a cluster.
     anyOf [X, null], default null         X, absent instead of null
     const                                 an enum of one
     exclusiveMinimum 0 (integers)         minimum 1
-    default of a whole object             only what its fields do not default by themselves
-    default [] or {} without fields       none: absent means empty
+    default [], {} or null in a default   left out: absent means empty
     defaults under status                 none: the operator writes status, the API server must not
     anyOf otherwise, oneOf, tuple, float  error
 """
@@ -76,7 +75,7 @@ def schema_of(model: type[Model]) -> dict[str, Any]:
             "description": f"Group and version of the schema: `{GROUP}/{VERSION}`.",
         },
         "kind": {"type": "string", "description": f"`{model.__name__}`."},
-        "metadata": {"type": "object", "description": "Standard object metadata."},
+        "metadata": {"type": "object"},  # its schema is the API server's own
         **{
             name: _structural(fields[name], definitions, (f".{name}",), defaults=name == "spec")
             for name in ("spec", "status")
@@ -286,35 +285,16 @@ def _descend(
 
 
 def _shorten_default(node: dict[str, Any]) -> None:
-    """Leave in an object's default only what its fields do not default by themselves.
+    """Leave the empty parts out of a default: absent means empty.
 
-    The API server fills fields into a default as into anything else, so `{}` is enough, and where
-    no field has a default there is nothing to say at all.
+    The rest stays in full, though the API server would fill it in: it checks a default against the
+    object's rules as it stands.
     """
     default = node.get("default")
-    if isinstance(default, list) and not default:
+    if isinstance(default, Mapping):
+        default = node["default"] = _without_empty(default)
+    if default in ([], {}):
         del node["default"]
-    if not isinstance(default, Mapping):
-        return
-    fields = node.get("properties", {})
-    rest = {
-        name: value
-        for name, value in _without_empty(default).items()
-        if value != _filled(fields.get(name, {}))
-    }
-    if rest or any("default" in field for field in fields.values()):
-        node["default"] = rest
-    else:
-        del node["default"]
-
-
-def _filled(node: Mapping[str, Any]) -> Any:
-    """Return what the API server makes of an absent field."""
-    default = node.get("default")
-    if not isinstance(default, Mapping):
-        return default
-    below = {name: _filled(field) for name, field in node.get("properties", {}).items()}
-    return _without_empty({**below, **default})
 
 
 def _without_empty(value: Mapping[str, Any]) -> dict[str, Any]:
