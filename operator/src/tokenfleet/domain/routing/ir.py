@@ -2,7 +2,8 @@
 
 Frozen values in the words of the glossary, free of Envoy and of the API models. Ordering is part of
 the value: pools and routes by name, rules as the user wrote them, so that equal intent has equal
-bytes. Shares are integers that sum to 1000 (`BUCKETS`), one per conversation bucket.
+bytes. A rule's share of n means n of its 1000 conversation buckets (`BUCKETS`); which ones is part
+of the value too, because only then can a change of share move exactly the difference.
 """
 
 from dataclasses import dataclass
@@ -55,16 +56,36 @@ class PoolShare:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BucketRange:
+    """Buckets in a row that start at the same pool: first <= bucket < end."""
+
+    pool: str
+    first: int
+    """0..999."""
+    end: int
+    """first + 1..1000."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """One path: who serves it now and who stands in."""
 
     name: str
     matches: tuple[Match, ...]
     """Alternatives; empty matches every request."""
-    shares: tuple[PoolShare, ...]
-    """Backends, then fallbacks, in spec order; shares sum to `BUCKETS`."""
+    ranges: tuple[BucketRange, ...]
+    """Who is asked first, by bucket: ascending, without gaps, from 0 to `BUCKETS`. Empty exactly
+    when the chain is: the rule then answers 503."""
     chain: tuple[str, ...]
     """Every pool of the rule in failover order: backends by spec order, then fallbacks."""
+
+    @property
+    def shares(self) -> tuple[PoolShare, ...]:
+        """Count the buckets of each pool, in chain order; they sum to `BUCKETS`."""
+        counts = dict.fromkeys(self.chain, 0)
+        for part in self.ranges:
+            counts[part.pool] += part.end - part.first
+        return tuple(PoolShare(pool=pool, share=count) for pool, count in counts.items())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

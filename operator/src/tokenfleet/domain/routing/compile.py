@@ -1,0 +1,275 @@
+"""From the API objects of one router to its neutral configuration.
+
+Total: whatever the objects say, the result is a configuration that keeps everything serving that
+can serve, and a list of problems for what cannot. One bad reference never takes a route down, one
+bad route never the router: what is wrong is left out, and said.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final, Generic, TypeVar
+
+from tokenfleet.api.conditions import ACCEPTED, RESOLVED_REFS
+from tokenfleet.api.quantities import parse_quantity
+from tokenfleet.api.v1alpha1.modelroute import ModelRoute, RouteRule, RuleMatch
+from tokenfleet.api.v1alpha1.modelrouter import ModelRouter
+from tokenfleet.api.v1alpha1.servingpool import ServingPool
+from tokenfleet.domain.fleet.problems import Problem
+from tokenfleet.domain.routing import conflicts
+from tokenfleet.domain.routing.compatibility import objection
+from tokenfleet.domain.routing.ir import (
+    Attribution,
+    Failover,
+    Match,
+    Pool,
+    Route,
+    RouterConfig,
+    Rule,
+)
+from tokenfleet.domain.routing.shares import contiguous, largest_remainder
+
+BODY_LIMIT_MIN: Final = 1024
+BODY_LIMIT_MAX: Final = 64 * 1024 * 1024
+"""Bytes. A body is held in memory while it is read: 64 MiB a request is what a router of 1 GiB can
+promise to a dozen of them."""
+
+ENGINE_PORT: Final = 8000
+"""Port of the Service of every managed pool."""
+
+LABEL_SETS_MAX: Final = 10_000
+"""Most combinations of rule, pool, feature and request type on one router. Each costs up to 150
+series in Prometheus and about 10 KiB in Envoy once it has seen traffic."""
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compiled:
+    """What one router should run, and what its users should know."""
+
+    config: RouterConfig
+    """With the shares as written in spec; `shares.with_shares` applies the shares of now."""
+    problems: Mapping[str, tuple[Problem, ...]]
+    """Route name -> problems; routes without any are left out."""
+    claims: Mapping[str, str]
+    """Public model name -> route that serves it: the incumbents of the next compilation."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Noted(Generic[T]):
+    """A part of the configuration, and the problems met on the way to it."""
+
+    part: T
+    problems: tuple[Problem, ...]
+
+
+def compile_router(
+    router: ModelRouter,
+    routes: Sequence[ModelRoute],
+    pools: Mapping[str, ServingPool],
+    incumbents: Mapping[str, str],
+) -> Compiled:
+    """Compile everything that one router carries.
+
+    Args:
+        router: the router.
+        routes: routes of its namespace; those of other routers are ignored.
+        pools: pools of its namespace by name.
+        incumbents: public model name -> route that serves it now.
+    """
+    own = sorted(
+        (
+            route
+            for route in routes
+            if any(ref.name == router.metadata.name for ref in route.spec.parent_refs)
+        ),
+        key=lambda route: route.metadata.name,
+    )
+    claims = conflicts.settle(own, incumbents)
+    problems = {name: list(lost) for name, lost in claims.problems.items()}
+    compiled: list[Route] = []
+    label_sets = 0
+    for route in own:
+        names = tuple(n for n in route.spec.model_names if claims.owners[n] == route.metadata.name)
+        noted = _route(route, names, pools)
+        found = problems.setdefault(route.metadata.name, [])
+        found.extend(noted.problems)
+        part, wanted = noted.part, _label_sets(noted.part)
+        if label_sets + wanted > LABEL_SETS_MAX:
+            found.append(_cardinality(wanted, label_sets))
+            part = _without_labels(part)
+            wanted = _label_sets(part)
+        label_sets += wanted
+        if names:
+            compiled.append(part)
+    used = sorted({pool for route in compiled for rule in route.rules for pool in rule.chain})
+    limit = int(parse_quantity(router.spec.request_body_limit))
+    attribution = router.spec.attribution
+    config = RouterConfig(
+        namespace=router.metadata.namespace,
+        name=router.metadata.name,
+        attribution=Attribution(
+            feature=attribution.feature.header,
+            request_type=attribution.request_type.header,
+            user=attribution.user.header,
+        ),
+        body_limit=min(max(limit, BODY_LIMIT_MIN), BODY_LIMIT_MAX),
+        pools=tuple(_pool(pools[name]) for name in used),
+        routes=tuple(compiled),
+    )
+    return Compiled(
+        config=config,
+        problems={name: tuple(found) for name, found in problems.items() if found},
+        claims=claims.owners,
+    )
+
+
+def _route(
+    route: ModelRoute, names: tuple[str, ...], pools: Mapping[str, ServingPool]
+) -> _Noted[Route]:
+    noted = [_rule(rule, pools) for rule in route.spec.rules]
+    matches = [match for rule in route.spec.rules for match in rule.matches]
+    rules = tuple(part.part for part in noted)
+    failover = _failover(route, rules, pools)
+    return _Noted(
+        Route(
+            name=route.metadata.name,
+            model_names=names,
+            features=_union(route.spec.features, (m.features for m in matches)),
+            request_types=_union(route.spec.request_types, (m.request_types for m in matches)),
+            rules=rules,
+            failover=failover.part,
+        ),
+        _once([*(p for part in noted for p in part.problems), *failover.problems]),
+    )
+
+
+def _rule(rule: RouteRule, pools: Mapping[str, ServingPool]) -> _Noted[Rule]:
+    problems = [
+        _unknown_pool(rule.name, ref.name)
+        for ref in (*rule.backend_refs, *rule.fallback_refs)
+        if ref.name not in pools
+    ]
+    weights = {ref.name: ref.weight for ref in rule.backend_refs if ref.name in pools}
+    backends = [pools[name] for name in weights]
+    for ref in rule.fallback_refs:
+        if ref.name not in pools:
+            continue
+        problem = objection(rule, backends, pools[ref.name])
+        if problem is None:
+            weights.setdefault(ref.name, 0)
+        else:
+            problems.append(problem)
+    if weights and not any(weights.values()):
+        weights[next(iter(weights))] = 1
+    return _Noted(
+        Rule(
+            name=rule.name,
+            matches=tuple(_match(match) for match in rule.matches),
+            ranges=contiguous(largest_remainder(weights)) if weights else (),
+            chain=tuple(weights),
+        ),
+        tuple(problems),
+    )
+
+
+def _match(match: RuleMatch) -> Match:
+    return Match(
+        features=tuple(match.features),
+        request_types=tuple(match.request_types),
+        bytes_min=match.request_bytes.min if match.request_bytes else None,
+        bytes_max=match.request_bytes.max if match.request_bytes else None,
+        tools=None if match.tools is None else match.tools == "Present",
+        stream=None if match.stream is None else match.stream == "Present",
+    )
+
+
+def _failover(
+    route: ModelRoute, rules: Sequence[Rule], pools: Mapping[str, ServingPool]
+) -> _Noted[Failover]:
+    spec = route.spec.failover
+    timeout = spec.first_token_timeout if "FirstTokenTimeout" in spec.retry_on else None
+    sending = sorted({p for rule in rules for p in rule.chain if not _pool(pools[p]).holds_headers})
+    problems: tuple[Problem, ...] = ()
+    if timeout is not None and sending:
+        timeout = None
+        problems = (_first_token_timeout_unsupported(sending),)
+    return _Noted(
+        Failover(
+            connect_failure="ConnectFailure" in spec.retry_on,
+            server_error="ServerError" in spec.retry_on,
+            too_many_requests="TooManyRequests" in spec.retry_on,
+            first_token_timeout_ms=None
+            if timeout is None
+            else timeout // timedelta(milliseconds=1),
+            attempts=spec.attempts,
+        ),
+        problems,
+    )
+
+
+def _pool(pool: ServingPool) -> Pool:
+    existing = pool.spec.existing if pool.spec.type == "Existing" else None
+    return Pool(
+        name=pool.metadata.name,
+        model_name=pool.spec.served.model_name,
+        service=existing.service_ref.name if existing else pool.metadata.name,
+        port=existing.service_ref.port if existing else ENGINE_PORT,
+        holds_headers=existing is None,
+    )
+
+
+def _label_sets(route: Route) -> int:
+    pools = sum(len(rule.chain) for rule in route.rules)
+    return pools * (len(route.features) + 1) * (len(route.request_types) + 1)
+
+
+def _without_labels(route: Route) -> Route:
+    """Count everything as `other`; rules still match on features and request types."""
+    return Route(
+        name=route.name,
+        model_names=route.model_names,
+        features=(),
+        request_types=(),
+        rules=route.rules,
+        failover=route.failover,
+    )
+
+
+def _unknown_pool(rule: str, pool: str) -> Problem:
+    return Problem(
+        condition=RESOLVED_REFS,
+        reason="PoolNotFound",
+        message=f"rule {rule} names ServingPool {pool}, which does not exist in this namespace;"
+        " create it or remove the reference (the other pools keep serving)",
+    )
+
+
+def _first_token_timeout_unsupported(pools: Sequence[str]) -> Problem:
+    return Problem(
+        condition=ACCEPTED,
+        reason="FirstTokenTimeoutUnsupported",
+        message=f"ServingPool {', '.join(pools)} of type Existing sends response headers before the"
+        " first token, so a late first token cannot fail over; remove FirstTokenTimeout from"
+        " failover.retryOn, or use Managed pools (served without it meanwhile)",
+    )
+
+
+def _cardinality(wanted: int, taken: int) -> Problem:
+    return Problem(
+        condition=ACCEPTED,
+        reason="CardinalityExceeded",
+        message=f"rules x pools x features x requestTypes are {wanted} label sets; this router has"
+        f" {LABEL_SETS_MAX - taken} of {LABEL_SETS_MAX} left; shorten features or requestTypes"
+        " (all count as other meanwhile)",
+    )
+
+
+def _union(declared: Sequence[str], more: Iterable[Sequence[str]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*declared, *(value for values in more for value in values))))
+
+
+def _once(problems: Sequence[Problem]) -> tuple[Problem, ...]:
+    return tuple(dict.fromkeys(problems))
