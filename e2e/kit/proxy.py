@@ -53,3 +53,14 @@ class ApiProxy:
             return None
         answer.raise_for_status()
         return answer.json()
+
+    def send(
+        self,
+        path: str,
+        body: dict[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> httpx.Response:
+        """Send a request on to a pod or a Service: POST with a body, GET without; any status."""
+        if body is None:
+            return self._client.get(path, headers=headers)
+        return self._client.post(path, json=body, headers=headers)

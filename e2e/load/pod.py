@@ -124,9 +124,9 @@ class LoadRun:
         return self
 
     @property
-    def live(self) -> tuple[Record, ...]:
-        """What was read so far."""
-        return tuple(self._live)
+    def live(self) -> list[Record]:
+        """What was read so far; grows while the load is followed."""
+        return self._live
 
     def stop(self) -> None:
         """End the sending now; running requests still get their drain."""

@@ -1,0 +1,125 @@
+"""`python -m e2e.demo`: the whole story on a real cluster, from nothing."""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+import yaml
+from e2e.kit.clusters import connect
+from rich.console import Console
+
+from e2e.demo import plot, setup, view
+from e2e.demo.claims import Claim, judge
+from e2e.demo.numbers import rows
+from e2e.demo.story import FAST, MANIFESTS, SLOW, Pace, Story
+from e2e.demo.timeline import Objective, Timeline
+from e2e.demo.watch import Watcher
+from e2e.kit import repository
+from e2e.kit.kubectl import CommandError, Namespace
+from e2e.kit.proxy import ApiProxy
+from tokenfleet.api.v1alpha1.tokenslo import TokenSLO
+
+PLOT = repository() / ".demo" / "story.png"
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog="make demo",
+        description="Watch a real fleet defend its objective: a breach, a shift, the way back.",
+        epilog="With KUBECONFIG set it runs on that cluster, else on a built-in one (needs root).",
+    )
+    parser.add_argument(
+        "--keep", action="store_true", help="leave everything up and print what to try next"
+    )
+    parser.add_argument("--plain", action="store_true", help="lines instead of a live view")
+    return parser.parse_args()
+
+
+def empty_timeline() -> Timeline:
+    """Return a timeline for the objective that the manifest states."""
+    text = (MANIFESTS / "40-slo.yaml").read_text(encoding="utf-8")
+    latency = TokenSLO.model_validate(yaml.safe_load(text)).spec.objective.latency
+    assert latency is not None
+    promise = Objective(threshold=latency.threshold.total_seconds(), target=float(latency.target))
+    return Timeline(objective=promise, primary="chat-large", fallback="chat-small", feature=SLOW)
+
+
+def tell(console: Console, story: Timeline, claims: list[Claim]) -> None:
+    """Print the table and the claims; write the plot."""
+    plot.draw(story, PLOT)
+    console.print(view.table(rows(story), "the story in numbers"))
+    for claim in claims:
+        mark = "[green]yes[/]" if claim.holds else "[bold red]NO [/]"
+        console.print(f"  {mark}  {claim.text}: {claim.facts}", highlight=False)
+    console.print(f"plot: {PLOT.relative_to(repository())}", highlight=False)
+
+
+ASK = """curl -s localhost:8080/v1/chat/completions -H 'content-type: application/json' \\
+    -d '{"model": "chat", "max_tokens": 12, "messages": [{"role": "user", "content": "hello"}]}'"""
+
+
+def next_commands(namespace: Namespace) -> str:
+    """Return what to try while everything is up."""
+    kubectl = f"kubectl -n {namespace.name}"
+    lines = (
+        f"export KUBECONFIG={namespace.cluster.kubeconfig}",
+        f'export PATH="{Path(namespace.cluster.kubectl).parent}:$PATH"',
+        f"{kubectl} get tokenfleet",
+        f"{kubectl} describe tslo chat-latency",
+        f"{kubectl} get mroute chat -o yaml",
+        f"{kubectl} port-forward svc/default-router 8080:80 &",
+        ASK,
+        "make cluster-down        # in the end",
+    )
+    return "\n  ".join(("Everything is up. Try:", *lines))
+
+
+def play(namespace: Namespace, timeline: Timeline, *, plain: bool) -> None:
+    """Play the story with the live view on."""
+    console = Console(force_terminal=False if plain else None)
+    with ApiProxy(namespace.cluster) as proxy, view.Screen(timeline, console) as screen:
+        watcher = Watcher(
+            proxy, namespace.name, timeline, route="chat", rule="slow", slo="chat-latency"
+        ).start()
+        try:
+            Story(namespace, timeline, screen, Pace()).play()
+            timeline.acceptance = setup.acceptance(namespace.cluster)
+        finally:
+            watcher.close()
+
+
+def main() -> int:
+    """Run the demo; return 0 when the story happened."""
+    options, begun = arguments(), time.monotonic()
+    timeline = empty_timeline()
+    cluster = connect()
+    namespace = setup.fleet(cluster, MANIFESTS)
+    print(f"== Ready after {time.monotonic() - begun:.0f} s: {SLOW} and {FAST} can be served.")
+    try:
+        play(namespace, timeline, plain=options.plain)
+    finally:
+        if not options.keep:
+            setup.remove(namespace)
+    claims = judge(timeline)
+    tell(Console(), timeline, claims)
+    if options.keep:
+        print(next_commands(namespace))
+    return 0 if all(claim.holds for claim in claims) else 1
+
+
+def run() -> int:
+    """Run, and say in one sentence what stopped it."""
+    try:
+        return main()
+    except (CommandError, AssertionError) as error:
+        print(f"\ndemo: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\ndemo: interrupted", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(run())

@@ -1,0 +1,43 @@
+"""Which cluster to use: the one of KUBECONFIG, else the built-in one."""
+
+import os
+import shutil
+from pathlib import Path
+
+from e2e.kit.kubectl import Cluster
+
+
+def connect() -> Cluster:
+    """Return the cluster to work with, brought up where it is the built-in one."""
+    named = os.environ.get("KUBECONFIG", "")
+    if named and not _is_builtin(Path(named)):
+        return Cluster(
+            kubeconfig=Path(named).resolve(), kubectl=program("kubectl"), helm=program("helm")
+        )
+    from e2e.cluster import ensure_cluster  # noqa: PLC0415  Linux only; not needed elsewhere
+
+    found = ensure_cluster()
+    return Cluster(
+        kubeconfig=Path(found.kubeconfig),
+        kubectl=str(found.kubectl),
+        helm=str(found.helm),
+        builtin=True,
+    )
+
+
+def _is_builtin(kubeconfig: Path) -> bool:
+    from e2e.cluster.paths import KUBECONFIG  # noqa: PLC0415
+
+    return kubeconfig.resolve() == KUBECONFIG.resolve()
+
+
+def program(name: str) -> str:
+    """Return the path of a program that the user's own cluster needs.
+
+    Raises:
+        AssertionError: it is not installed.
+    """
+    found = shutil.which(name)
+    message = f"{name} is needed to work with the cluster of KUBECONFIG: install it"
+    assert found, message
+    return found

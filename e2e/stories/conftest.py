@@ -1,0 +1,46 @@
+"""Fleets for stories; the marker for all of them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from e2e.kit.kubectl import Cluster, Namespace
+from e2e.kit.namespaces import fresh
+from e2e.kit.proxy import ApiProxy
+from e2e.stories import fleet as written
+from e2e.stories.fleet import FALLBACK, PRIMARY, Fleet
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every story: it needs a cluster."""
+    for item in items:
+        if HERE in Path(item.path).parents:
+            item.add_marker(pytest.mark.cluster)
+
+
+def new_fleet(cluster: Cluster, proxy: ApiProxy, purpose: str, *more: dict) -> Iterator[Fleet]:
+    """Make a namespace with two pools, a router and a route, ready to serve."""
+    with fresh(cluster, purpose) as namespace:
+        made = Fleet(namespace=namespace, proxy=proxy)
+        made.apply(
+            written.pool(PRIMARY, replicas=2),
+            written.pool(FALLBACK, replicas=1),
+            written.router(),
+            written.route(),
+            *more,
+        )
+        made.wait_ready()
+        yield made
+
+
+@pytest.fixture(scope="module")
+def fleet(
+    request: pytest.FixtureRequest, cluster: Cluster, operator: Namespace, proxy: ApiProxy
+) -> Iterator[Fleet]:
+    """Return a fleet that the stories of one module share; each leaves it as it found it."""
+    assert operator
+    purpose = request.module.__name__.rpartition("test_")[2].replace("_", "-")
+    yield from new_fleet(cluster, proxy, purpose)

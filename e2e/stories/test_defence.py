@@ -1,0 +1,196 @@
+"""The objective is defended: breach, shift, recovery; and nothing that fails meanwhile costs it."""
+
+import contextlib
+from collections.abc import Iterator
+from itertools import pairwise
+
+import pytest
+
+from e2e.kit import prometheus
+from e2e.kit.kubectl import CommandError, Namespace
+from e2e.kit.waiting import NotYet, condition, wait_for
+from e2e.load.pod import LoadRun
+from e2e.stories import fleet as written
+from e2e.stories import leader
+from e2e.stories.fleet import FALLBACK, PRIMARY, ROUTE, SLO, Fleet, all_answered, never
+
+SLOW = {"ttft": 1.5}
+"""Seconds to the first token: three times the objective's threshold."""
+
+
+@pytest.fixture
+def load(fleet: Fleet) -> Iterator[LoadRun]:
+    """Run a load during a whole story; it must be answered whole."""
+    fleet.behave(PRIMARY)
+    run = fleet.start_load(rate=8)
+    yield run
+    fleet.behave(PRIMARY)
+    with contextlib.suppress(CommandError):
+        fleet.namespace.delete("tokenslo", SLO)
+    fleet.documents = [d for d in fleet.documents if d["kind"] != "TokenSLO"]
+    all_answered(run.finish(), at_least=50)
+    fleet.wait_baseline()
+
+
+def breach(fleet: Fleet) -> int:
+    """Slow the primary down and wait for the shift; return the primary's share."""
+    fleet.apply(written.slo())
+    fleet.behave(PRIMARY, **SLOW)
+    return fleet.wait_shifted()
+
+
+def test_under_alert_the_shift_is_shown_and_not_made(fleet: Fleet, load: LoadRun) -> None:
+    fleet.apply(written.slo(shift=False))
+    fleet.behave(PRIMARY, **SLOW)
+
+    def shown() -> dict | NotYet:
+        status = fleet.slo().get("status") or {}
+        shares = (status.get("shadow") or {}).get("shares") or []
+        would = {share["name"]: share["share"] for share in shares}
+        return would if would.get(PRIMARY, 1000) < 1000 else NotYet(str(status.get("state")))
+
+    would = wait_for("the shift to be shown", shown, timeout=60, namespace=fleet.namespace)
+    fleet.wait("tokenslo", SLO, "Met", status="False")
+
+    assert would[PRIMARY] + would[FALLBACK] == 1000
+    assert fleet.shares() == {PRIMARY: 1000, FALLBACK: 0}
+    assert load.live
+
+
+def test_a_breach_is_shifted_away_and_traffic_recovers_in_steps(
+    fleet: Fleet, load: LoadRun
+) -> None:
+    breach(fleet)
+    fleet.wait_share("the floor", lambda share: share <= 130)
+    told = fleet.slo()["status"]["lastDecision"]
+    fleet.behave(PRIMARY)
+    seen: list[int] = []
+
+    def back() -> bool | NotYet:
+        share = fleet.shares()[PRIMARY]
+        if not seen or share != seen[-1]:
+            seen.append(share)
+        return share == 1000 or NotYet(f"share {share}")
+
+    wait_for("all traffic back", back, timeout=150, every=0.3, namespace=fleet.namespace)
+
+    assert told["reason"]
+    assert told["transition"].startswith("T")
+    assert len(seen) >= 4, f"not in steps: {seen}"
+    assert all(later > earlier for earlier, later in pairwise(seen)), seen
+    fleet.wait("tokenslo", SLO, "Met")
+    assert {record.pool for record in load.live} == {PRIMARY, FALLBACK}
+
+
+def test_applying_again_mid_shift_is_an_empty_diff(fleet: Fleet, load: LoadRun) -> None:
+    breach(fleet)
+    share = fleet.shares()[PRIMARY]
+
+    assert fleet.namespace.differences(*fleet.documents) == ""
+    fleet.namespace.apply(*fleet.documents)
+    never("a new apply moved traffic back", lambda: fleet.shares()[PRIMARY] > share, seconds=5)
+    for kind in ("modelroute", "tokenslo", "servingpool", "modelrouter"):
+        for found in fleet.namespace.list(kind):
+            assert writers_of_spec(found) <= {"kubectl-client-side-apply", "kubectl"}
+    assert load.live
+
+
+def writers_of_spec(found: dict) -> set[str]:
+    """Return the field managers that own something that the user writes."""
+    raw = found["metadata"].get("managedFields") or []
+    return {
+        entry["manager"]
+        for entry in raw
+        if "f:spec" in (entry.get("fieldsV1") or {}) and entry.get("subresource") != "scale"
+    }
+
+
+def test_without_prometheus_shares_hold(fleet: Fleet, load: LoadRun, monitoring: Namespace) -> None:
+    breach(fleet)
+    share = fleet.wait_share("the floor", lambda share: share <= 130)
+    prometheus.scale(monitoring, 0)
+    try:
+        fleet.wait("tokenslo", SLO, "DataAvailable", status="False")
+        fleet.behave(PRIMARY)
+        held = fleet.shares()[PRIMARY]
+        never("shares moved blindly", lambda: fleet.shares()[PRIMARY] != held, seconds=20)
+    finally:
+        prometheus.scale(monitoring, 1)
+    fleet.wait("tokenslo", SLO, "DataAvailable")
+    fleet.wait_baseline()
+
+    assert held <= share
+    assert load.live
+
+
+def test_an_operator_killed_mid_shift_goes_on_where_it_was(
+    fleet: Fleet, load: LoadRun, operator: Namespace
+) -> None:
+    breach(fleet)
+    share = fleet.wait_share("the floor", lambda share: share <= 130)
+    operator.run("delete", "pods", "--all", "--force", "--grace-period=0")
+    never("the shift was forgotten", lambda: fleet.shares()[PRIMARY] > share, seconds=8)
+    operator.run("rollout", "status", "deployment", "--timeout=90s", timeout=100)
+    fleet.behave(PRIMARY)
+
+    fleet.wait_baseline()
+    assert load.live
+
+
+def test_a_paused_leader_is_replaced_and_overwrites_nothing_when_it_wakes(
+    fleet: Fleet, load: LoadRun, operator: Namespace
+) -> None:
+    if not fleet.namespace.cluster.builtin:
+        pytest.skip("pausing a process needs the node, which only the built-in cluster lends")
+    breach(fleet)
+    first = leader.holder(operator)
+    with leader.paused(operator, first):
+        wait_for(
+            "another leader",
+            lambda: leader.holder(operator) not in {first, ""} or NotYet(first),
+            timeout=60,
+            namespace=operator,
+        )
+        fleet.behave(PRIMARY)
+        fleet.wait_baseline()
+        revision = fleet.revision()
+    never("traffic moved by the old leader", lambda: fleet.shares()[PRIMARY] < 1000, seconds=10)
+
+    assert fleet.revision() >= revision
+    assert leader.holder(operator) != first
+    assert load.live
+
+
+def test_without_operator_and_api_server_traffic_flows(
+    fleet: Fleet, load: LoadRun, operator: Namespace
+) -> None:
+    share = breach(fleet)
+    sent = len(load.live)
+    operator.run("scale", "deployment", "--all", "--replicas=0")
+    try:
+        with leader.api_server_paused(fleet.namespace.cluster) as paused:
+            wait_for("ten seconds of traffic", lambda: paused.seconds > 10, timeout=30)
+        assert fleet.chat().status_code == 200
+        assert fleet.shares()[PRIMARY] <= share
+    finally:
+        operator.run("scale", "deployment", "--all", "--replicas=2")
+        operator.run("rollout", "status", "deployment", "--timeout=90s", timeout=100)
+    fleet.behave(PRIMARY)
+    fleet.wait_baseline()
+
+    assert len(load.records()) > sent
+
+
+def test_every_decision_is_an_event(fleet: Fleet, load: LoadRun) -> None:
+    breach(fleet)
+
+    def told() -> list | NotYet:
+        events = fleet.namespace.list("events")
+        mine = [e for e in events if e["involvedObject"]["name"] in {ROUTE, SLO}]
+        return [e for e in mine if PRIMARY in e["message"] or "T1" in e["message"]] or NotYet(
+            str([event["message"] for event in mine])
+        )
+
+    assert wait_for("the decision's Event", told, timeout=20, namespace=fleet.namespace)
+    assert condition(fleet.slo(), "Met").get("status") == "False"
+    assert load.live

@@ -1,0 +1,140 @@
+"""A fleet is applied, serves, scales, changes and loses replicas, and no request fails."""
+
+from datetime import UTC, datetime, timedelta
+
+from e2e.kit import prometheus
+from e2e.kit.kubectl import Namespace
+from e2e.kit.waiting import NotYet, wait_for
+from e2e.load.records import Record
+from e2e.stories import fleet as written
+from e2e.stories.fleet import FALLBACK, PRIMARY, ROUTE, ROUTER, RULE, Fleet, all_answered
+
+
+def test_what_is_applied_becomes_ready_and_answers(fleet: Fleet) -> None:
+    answer = fleet.chat()
+
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["choices"][0]["message"]["content"]
+    assert answer.headers["x-tokenfleet-pool"] == PRIMARY
+    assert answer.headers["x-tokenfleet-rule"] == RULE
+    assert [m["id"] for m in fleet.ask("/v1/models").json()["data"]] == [ROUTE]
+
+
+def test_an_unknown_model_is_an_openai_error(fleet: Fleet) -> None:
+    answer = fleet.chat("nobody")
+
+    assert answer.status_code == 404
+    assert "nobody" in answer.json()["error"]["message"]
+
+
+def test_kubectl_get_answers_is_it_working_and_where_does_traffic_go(fleet: Fleet) -> None:
+    shown = fleet.namespace.run("get", "tokenfleet")
+
+    for part in (PRIMARY, FALLBACK, ROUTER, "2/2", RULE):
+        assert part in shown, shown
+
+
+def test_a_pool_scales_by_kubectl_scale_and_no_request_fails(fleet: Fleet) -> None:
+    load = fleet.start_load()
+    for wanted in (3, 2):
+        fleet.namespace.run("scale", f"servingpool/{PRIMARY}", f"--replicas={wanted}")
+
+        def scaled(wanted: int = wanted) -> bool | NotYet:
+            status = fleet.namespace.must_get("servingpool", PRIMARY)["status"]
+            ready = status.get("readyReplicas")
+            return ready == wanted == len(fleet.pods(PRIMARY)) or NotYet(f"{ready} ready")
+
+        wait_for(f"{wanted} replicas", scaled, timeout=90, namespace=fleet.namespace)
+
+    all_answered(load.finish(), at_least=50)
+
+
+def test_a_rolling_update_drops_no_stream(fleet: Fleet) -> None:
+    before = {pod["metadata"]["uid"] for pod in fleet.pods(PRIMARY)}
+    load = fleet.start_load(rate=5, max_tokens=120)
+
+    fleet.apply(written.pool(PRIMARY, replicas=2, managed={"pod": {"labels": {"round": "two"}}}))
+
+    def replaced() -> bool | NotYet:
+        pods = fleet.pods(PRIMARY)
+        old = [pod for pod in pods if pod["metadata"]["uid"] in before]
+        status = fleet.namespace.must_get("servingpool", PRIMARY)["status"]
+        done = not old and len(pods) == 2 and status.get("readyReplicas") == 2
+        return done or NotYet(f"{len(old)} old, {status.get('readyReplicas')} ready")
+
+    wait_for("both replicas to be replaced", replaced, timeout=120, namespace=fleet.namespace)
+    records = load.finish()
+    all_answered(records, at_least=30)
+    assert max(record.duration for record in records) > 1, "no stream was long enough to be cut"
+
+
+def test_a_killed_primary_costs_no_request_that_can_be_tried_again(fleet: Fleet) -> None:
+    load = fleet.start_load(stream=False)
+    fleet.namespace.run(
+        "delete", "pods", "--selector", f"tokenfleet.dev/pool={PRIMARY}",
+        "--force", "--grace-period=0",
+    )  # fmt: skip
+    fleet.wait("servingpool", PRIMARY, "Ready")
+    records = load.finish()
+
+    all_answered(records, at_least=30)
+    assert {record.pool for record in records} == {PRIMARY, FALLBACK}
+
+
+def test_errors_that_are_retried_away_are_seen_at_attempt_level(
+    fleet: Fleet, monitoring: Namespace
+) -> None:
+    fleet.behave(PRIMARY, error_rate=0.5)
+    load = fleet.start_load(duration=15)
+    records = load.wait()
+    fleet.behave(PRIMARY)
+
+    all_answered(records, at_least=50)
+    labels = f'namespace="{fleet.namespace.name}",pool="{PRIMARY}",outcome="server_error"'
+
+    def counted() -> float | NotYet:
+        found = prometheus.number(monitoring, f"sum(tokenfleet_attempts_total{{{labels}}})")
+        return found or NotYet("no series")
+
+    errors = wait_for("the errors to be counted", counted, timeout=30)
+    assert errors >= len(records) / 10
+
+
+def pinned(primary: int) -> dict:
+    """Return the route with fixed shares of 1000."""
+    pools = [{"name": PRIMARY, "weight": primary}, {"name": FALLBACK, "weight": 1000 - primary}]
+    until = (datetime.now(UTC) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    pin = {"rules": [{"name": RULE, "pools": pools}], "until": until}
+    return written.route(trafficControl={"type": "Pinned", "pinned": pin})
+
+
+def test_a_hundred_share_changes_under_load_fail_nothing(fleet: Fleet) -> None:
+    load = fleet.start_load(rate=20)
+    begun = fleet.revision()
+    for number in range(100):
+        fleet.namespace.apply(pinned(200 + 37 * number % 600))
+    fleet.wait_share("the last share", lambda share: share == 200 + 37 * 99 % 600)
+    fleet.programmed()
+    records = load.finish()
+
+    all_answered(records, at_least=200)
+    assert fleet.revision() - begun >= 50, "most changes were never made"
+
+
+def test_a_change_of_share_moves_no_conversation_but_the_difference(fleet: Fleet) -> None:
+    def placement(share: int) -> dict[str, str]:
+        fleet.namespace.apply(pinned(share))
+        fleet.wait_share(f"a share of {share}", lambda seen: seen == share)
+        fleet.programmed()
+        records: list[Record] = fleet.start_load(duration=12, rate=40).wait()
+        all_answered(records, at_least=200)
+        return {record.conversation: record.pool for record in records}
+
+    few, many, again = placement(300), placement(600), placement(300)
+    fleet.apply(written.route())
+    fleet.wait_baseline()
+
+    moved = {name for name in few.keys() & many.keys() if few[name] != many[name]}
+    assert all(few[name] == FALLBACK for name in moved), "a conversation moved the wrong way"
+    assert 0.2 < len(moved) / len(few.keys() & many.keys()) < 0.4
+    assert all(few[name] == again[name] for name in few.keys() & again.keys())
