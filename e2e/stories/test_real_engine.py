@@ -1,0 +1,81 @@
+"""On real vLLM: a pool of target and draft serves, speculates, and is replaced without a cut stream."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from e2e.demo.story import MANIFESTS
+from e2e.kit import models, prometheus
+from e2e.kit.kubectl import Cluster, Namespace
+from e2e.kit.namespaces import fresh
+from e2e.kit.proxy import ApiProxy
+from e2e.kit.waiting import NotYet, wait_for
+from e2e.kit.yamls import load, merged
+from e2e.stories import fleet as written
+from e2e.stories.fleet import ROUTE, RULE, Fleet, all_answered
+
+POOL = "chat-large"
+WHOLE = {"ignore_eos": True}
+
+
+def pool(**change: object) -> dict:
+    """Return the demo's large pool, replaced one by one without a gap."""
+    (found,) = [d for d in load(MANIFESTS / "10-pools.yaml") if d["metadata"]["name"] == POOL]
+    gapless = {"rollout": {"maxSurge": 1, "maxUnavailable": 0}, **change}
+    return merged(found, {"spec": {"managed": gapless}})
+
+
+@pytest.fixture(scope="module")
+def engine(cluster: Cluster, operator: Namespace, proxy: ApiProxy) -> Iterator[Fleet]:
+    """Return a fleet whose only pool is real."""
+    assert operator
+    with fresh(cluster, "real-engine") as namespace:
+        models.make(namespace)
+        made = Fleet(namespace=namespace, proxy=proxy)
+        made.apply(
+            pool(),
+            written.router(),
+            written.route(rules=[{"name": RULE, "backendRefs": [{"name": POOL}]}]),
+        )
+        made.wait_ready(timeout=420)
+        yield made
+
+
+@pytest.mark.vllm
+def test_a_speculating_pool_serves_and_some_drafts_are_accepted(
+    engine: Fleet, monitoring: Namespace
+) -> None:
+    answer = engine.chat(max_tokens=24)
+    streamed = engine.start_load(duration=20, rate=1, max_tokens=24, body=WHOLE).wait()
+
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["model"] == ROUTE or answer.json()["choices"]
+    all_answered(streamed, at_least=10)
+    assert {record.tokens for record in streamed} == {24}
+
+    def counted(name: str) -> float | NotYet:
+        labels = f'namespace="{engine.namespace.name}",pool="{POOL}"'
+        found = prometheus.number(monitoring, f"sum(vllm:spec_decode_{name}_total{{{labels}}})")
+        return found or NotYet("no series")
+
+    drafted = wait_for("drafted tokens", lambda: counted("num_draft_tokens"), timeout=20)
+    accepted = wait_for("accepted tokens", lambda: counted("num_accepted_tokens"), timeout=20)
+    assert 0 < accepted / drafted < 1
+
+
+@pytest.mark.vllm
+def test_replacing_a_real_engine_cuts_no_stream(engine: Fleet) -> None:
+    before = {pod["metadata"]["uid"] for pod in engine.pods(POOL)}
+    load_run = engine.start_load(rate=0.5, max_tokens=100, body=WHOLE)
+    engine.apply(pool(pod={"labels": {"round": "two"}}))
+
+    def replaced() -> bool | NotYet:
+        found = engine.namespace.list("pods", f"tokenfleet.dev/pool={POOL}")
+        old = [pod for pod in found if pod["metadata"]["uid"] in before]
+        return (not old and len(found) == 1) or NotYet(f"{len(old)} old of {len(found)}")
+
+    wait_for("the engine to be replaced", replaced, timeout=420, namespace=engine.namespace)
+    records = load_run.finish()
+
+    all_answered(records, at_least=20)
+    assert {record.tokens for record in records} == {100}
