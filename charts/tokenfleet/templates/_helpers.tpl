@@ -1,0 +1,33 @@
+{{/* Name of every object: the release's, with the chart's where it does not hold it already. */}}
+{{- define "tokenfleet.name" -}}
+{{- if contains .Chart.Name .Release.Name -}}
+{{- .Release.Name | trunc 48 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name .Chart.Name | trunc 48 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Labels that choose the operator's pods; they never change. */}}
+{{- define "tokenfleet.selector" -}}
+app.kubernetes.io/name: tokenfleet
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: operator
+{{- end -}}
+
+{{/* Labels of every object. `managed-by` is Helm's here; the operator's own objects say tokenfleet. */}}
+{{- define "tokenfleet.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{ include "tokenfleet.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end -}}
+
+{{/* Reference of an image: the digest, else the tag, else the chart's appVersion.
+     Takes a dict of `image` and `root`. */}}
+{{- define "tokenfleet.image" -}}
+{{- if .image.digest -}}
+{{- printf "%s@%s" .image.repository .image.digest -}}
+{{- else -}}
+{{- printf "%s:%s" .image.repository (.image.tag | default .root.Chart.AppVersion) -}}
+{{- end -}}
+{{- end -}}
