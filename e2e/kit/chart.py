@@ -14,10 +14,7 @@ RELEASE = "tokenfleet"
 
 def values(*, scrape: str, tick: str) -> dict[str, Any]:
     """Return chart values for a Prometheus of the kit; `scrape` and `tick` such as `5s`."""
-    return {
-        "prometheus": {"url": prometheus.URL, "scrapeInterval": scrape},
-        "slo": {"tick": tick},
-    }
+    return {"prometheus": {"url": prometheus.URL, "scrapeInterval": scrape, "tick": tick}}
 
 
 def install(cluster: Cluster, values: dict[str, Any], *, chart: Path | None = None) -> Namespace:
@@ -45,3 +42,9 @@ def install(cluster: Cluster, values: dict[str, Any], *, chart: Path | None = No
 def uninstall(cluster: Cluster) -> None:
     """Take the operator away; CRDs, pools and routers stay."""
     cluster.run_helm("uninstall", RELEASE, "--namespace", NAMESPACE, "--wait", "--ignore-not-found")
+
+
+def current_values(cluster: Cluster) -> dict[str, Any]:
+    """Return the values that the release was installed with."""
+    text = cluster.run_helm("get", "values", RELEASE, "--namespace", NAMESPACE, "-o", "json")
+    return dict(json.loads(text) or {})

@@ -1,0 +1,47 @@
+"""An older version of this project, as chart and images, from the repository's own history."""
+
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from e2e.kit import repository
+
+COMMIT = "v0.0.9"
+"""The oldest version that this one can be upgraded from: a tag or a commit."""
+TAG = "0.0.9"
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A chart, and the values that name its images."""
+
+    chart: Path
+    values: dict[str, Any]
+
+
+@contextmanager
+def release() -> Iterator[Release]:
+    """Unpack the older version and make its images known to the built-in cluster."""
+    from e2e.cluster import images  # noqa: PLC0415
+
+    command = ["git", "-C", str(repository()), "archive", "--format=tar", COMMIT]
+    done = subprocess.run(command, capture_output=True, check=False)
+    if done.returncode:
+        pytest.skip(
+            f"this checkout has no history back to {COMMIT}: {done.stderr.decode().strip()}"
+        )
+    with tempfile.TemporaryDirectory(prefix="tokenfleet-older-") as folder:
+        with tarfile.open(fileobj=BytesIO(done.stdout)) as archive:
+            archive.extractall(folder, filter="data")
+        source = Path(folder)
+        images.publish([images.operator(source, TAG), images.router(source, TAG)])
+        named = {"image": {"tag": TAG}, "router": {"image": {"tag": TAG}}}
+        yield Release(chart=source / "charts" / "tokenfleet", values=named)
