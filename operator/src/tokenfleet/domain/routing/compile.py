@@ -148,9 +148,9 @@ def _route(
 
 def _rule(rule: RouteRule, pools: Mapping[str, ServingPool]) -> _Noted[Rule]:
     problems = [
-        _unknown_pool(rule.name, ref.name)
-        for ref in (*rule.backend_refs, *rule.fallback_refs)
-        if ref.name not in pools
+        _unknown_pool(rule.name, name)
+        for name in (*(b.name for b in rule.backend_refs), *(f.name for f in rule.fallback_refs))
+        if name not in pools
     ]
     weights = {ref.name: ref.weight for ref in rule.backend_refs if ref.name in pools}
     backends = [pools[name] for name in weights]

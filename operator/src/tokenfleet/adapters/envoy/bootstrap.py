@@ -1,0 +1,117 @@
+"""The bootstrap: what Envoy knows before it reads a single route."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from tokenfleet.adapters.envoy.attempts import HISTOGRAM_BUCKETS
+from tokenfleet.adapters.envoy.clusters import first_token_cluster
+from tokenfleet.adapters.envoy.listener import first_token_listener
+from tokenfleet.adapters.envoy.wire import ADMIN_PORT, STAT_PREFIX, Json, address, extension
+
+STATS_FLUSH: Final = "1s"
+"""Histograms can be scraped only after a flush (Envoy merges its threads' parts then)."""
+
+_STATS: Final = (
+    rf"{STAT_PREFIX}\..*",
+    r"cluster\..*\.(upstream_rq_active|upstream_cx_active|upstream_cx_connect_fail"
+    r"|membership_total|membership_healthy|outlier_detection\.ejections_active)",
+    r"cluster_manager\.(cds\..*|active_clusters|warming_clusters)",
+    r"listener_manager\.(lds\..*|total_listeners_active|total_listeners_draining)",
+    r"http\.traffic\.(rds\..*|downstream_rq_active|downstream_cx_active|downstream_rq_too_large"
+    r"|downstream_cx_total|downstream_rq_total)",
+    r"http\.traffic\.lua\..*",
+    r"server\.(live|state|uptime|memory_allocated|memory_physical_size|concurrency|version)",
+    r"overload\..*",
+    r"runtime\.load_.*",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Files:
+    """Where Envoy finds what changes while it runs; each is replaced by an atomic rename."""
+
+    lds: str
+    cds: str
+    rds: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What Envoy must not exceed."""
+
+    heap: int = 1024 * 1024 * 1024
+    """Bytes of heap at which new requests are refused."""
+    connections: int = 20_000
+    """Client connections."""
+
+
+def bootstrap(files: Files, limits: Limits, *, admin_port: int = ADMIN_PORT) -> Json:
+    """Return the bootstrap of a router's Envoy."""
+    return {
+        **static_part(limits, admin_port=admin_port),
+        "dynamic_resources": {"lds_config": _file(files.lds), "cds_config": _file(files.cds)},
+    }
+
+
+def static_part(limits: Limits, *, admin_port: int = ADMIN_PORT) -> Json:
+    """Return the bootstrap without its sources of listeners and clusters."""
+    return {
+        "node": {"id": "router", "cluster": "tokenfleet"},
+        # The admin interface can stop the process and show credentials: loopback only.
+        "admin": {"address": address("127.0.0.1", admin_port)},
+        "stats_flush_interval": STATS_FLUSH,
+        "stats_config": {
+            "stats_matcher": {
+                "inclusion_list": {
+                    "patterns": [{"safe_regex": {"regex": pattern}} for pattern in _STATS]
+                }
+            },
+            "histogram_bucket_settings": [
+                {"match": {"prefix": STAT_PREFIX}, "buckets": list(HISTOGRAM_BUCKETS)}
+            ],
+        },
+        "bootstrap_extensions": [
+            extension(
+                "envoy.bootstrap.internal_listener",
+                "envoy.extensions.bootstrap.internal_listener.v3.InternalListener",
+            )
+        ],
+        "overload_manager": _overload_manager(limits),
+        "static_resources": {
+            "listeners": [first_token_listener()],
+            "clusters": [first_token_cluster()],
+        },
+    }
+
+
+def _overload_manager(limits: Limits) -> Json:
+    heap = "envoy.resource_monitors.fixed_heap"
+    connections = "envoy.resource_monitors.global_downstream_max_connections"
+    return {
+        "refresh_interval": "0.25s",
+        "resource_monitors": [
+            extension(
+                heap,
+                "envoy.extensions.resource_monitors.fixed_heap.v3.FixedHeapConfig",
+                max_heap_size_bytes=limits.heap,
+            ),
+            extension(
+                connections,
+                "envoy.extensions.resource_monitors.downstream_connections.v3"
+                ".DownstreamConnectionsConfig",
+                max_active_downstream_connections=limits.connections,
+            ),
+        ],
+        "actions": [
+            _action("envoy.overload_actions.shrink_heap", heap, 0.92),
+            _action("envoy.overload_actions.stop_accepting_requests", heap, 0.97),
+        ],
+    }
+
+
+def _action(name: str, trigger: str, threshold: float) -> Json:
+    return {"name": name, "triggers": [{"name": trigger, "threshold": {"value": threshold}}]}
+
+
+def _file(path: str) -> Json:
+    return {"path_config_source": {"path": path}, "resource_api_version": "V3"}

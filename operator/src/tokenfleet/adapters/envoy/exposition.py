@@ -1,0 +1,234 @@
+"""From Envoy's stats to Tokenfleet's metrics, in the Prometheus text format.
+
+Envoy counts milliseconds under names and labels of its own; users see seconds, the names of the
+metric contract, and every outcome of a label set from its first attempt on (a counter that appears
+with its first failure would hide that failure from `increase`).
+
+For a threshold T every attempt is decided once, good or late:
+
+    good   its first token came within T               time_to_first_token_seconds_bucket{le=T}
+    late   none had come when T had passed, or it
+           failed before it gave one                   late_attempts_total{threshold=T}
+
+With c the first flush of the upstream log after T (`attempts`), and the raw histograms' counts up to
+x written as ttft(x), failed(x), cancelled(x):
+
+    late(T) = overdue(c) + ttft(c) - ttft(T) + failed(c) + cancelled(c) - cancelled(T)
+
+Each term only grows. Whoever was still waiting at c is in overdue(c) whatever comes later; whoever
+ended before c is in one of the others, or is neither good nor late: refused as the client's error,
+or given up by the client before T. Pools that send headers ahead of the first token cannot be seen
+waiting; for them c is infinite and the attempt is late when its first token comes.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Set
+from dataclasses import dataclass, field
+from typing import Final
+
+from tokenfleet.adapters.envoy.attempts import ATTEMPT, FLUSH_MS, OVERDUE, TTFT, flush_after
+from tokenfleet.adapters.envoy.outcomes import (
+    FAILED_BEFORE_ANSWER,
+    OUTCOMES,
+    answered,
+    outcome,
+)
+from tokenfleet.adapters.envoy.requests import (
+    CACHED,
+    COMPLETION,
+    PROMPT,
+    REQUEST,
+    USAGE_MISSING,
+)
+from tokenfleet.adapters.envoy.wire import STAT_PREFIX
+from tokenfleet.api.ladder import LADDER_MILLISECONDS
+
+STATS_FILTER: Final = rf"^{STAT_PREFIX}\.|^cluster\..*\.upstream_rq_active$"
+"""What to ask Envoy's `/stats/prometheus` for."""
+
+_LINE: Final = re.compile(r"^envoy_(\w+)\{(.*)\} (\S+)$")
+_LABEL: Final = re.compile(r'(\w+)="([^"]*)"')
+_INFINITY: Final = "+Inf"
+_COUNTERS: Final = (PROMPT, CACHED, COMPLETION, USAGE_MISSING)
+
+Labels = tuple[str, str]
+"""Envoy's `key` (`route/rule|feature|request_type`) and `pool`."""
+
+
+@dataclass(slots=True)
+class _Histogram:
+    """Cumulative counts by upper boundary in milliseconds (None is infinity), and the sum."""
+
+    counts: dict[int | None, int] = field(default_factory=dict)
+    sum: float = 0.0
+
+    def up_to(self, boundary: int | None) -> int:
+        return self.counts.get(boundary, 0)
+
+    def add(self, other: "_Histogram") -> None:
+        for boundary, count in other.counts.items():
+            self.counts[boundary] = self.counts.get(boundary, 0) + count
+        self.sum += other.sum
+
+
+@dataclass(slots=True)
+class _Raw:
+    """Everything Envoy says about one label set."""
+
+    ttft: _Histogram = field(default_factory=_Histogram)
+    attempts: dict[tuple[str, str], _Histogram] = field(default_factory=dict)
+    requests: dict[tuple[str, str], _Histogram] = field(default_factory=dict)
+    overdue: dict[int, int] = field(default_factory=dict)
+    counters: dict[str, int] = field(default_factory=dict)
+
+
+def translate(text: str, *, early: Set[str]) -> Iterator[str]:
+    """Yield the lines of Tokenfleet's exposition.
+
+    Args:
+        text: Envoy's `/stats/prometheus`, filtered by `STATS_FILTER`.
+        early: pools that send response headers ahead of the first token.
+    """
+    raw, inflight = _read(text)
+    rows = sorted(raw.items())
+    yield from _family("attempts_total", "counter", "Attempts that ended, by outcome.")
+    for labels, row in rows:
+        yield from _outcomes("attempts_total", labels, row.attempts)
+    name = "time_to_first_token_seconds"
+    yield from _family(name, "histogram", "End of an attempt's request to its first body byte.")
+    for labels, row in rows:
+        yield from _buckets(name, labels, row.ttft)
+    name = "late_attempts_total"
+    yield from _family(name, "counter", "Attempts without a first token at the threshold.")
+    for labels, row in rows:
+        yield from _late(name, labels, row, early=labels[1] in early)
+    name = "attempt_duration_seconds"
+    yield from _family(name, "histogram", "Attempts, from start to end.")
+    for labels, row in rows:
+        yield from _buckets(name, labels, _sum(row.attempts.values()))
+    yield from _family("requests_total", "counter", "Requests of clients that ended, by outcome.")
+    for labels, row in rows:
+        yield from _outcomes("requests_total", labels, row.requests)
+    name = "request_duration_seconds"
+    yield from _family(name, "histogram", "Requests of clients, from start to end.")
+    for labels, row in rows:
+        yield from _buckets(name, labels, _sum(row.requests.values()))
+    for counter in _COUNTERS:
+        name = f"{counter}_total"
+        yield from _family(name, "counter", "Usage as the pools reported it.")
+        for labels, row in rows:
+            yield f"tokenfleet_{name}{{{_write(labels)}}} {row.counters.get(counter, 0)}"
+    yield from _family("inflight", "gauge", "Attempts under way.")
+    for pool, count in sorted(inflight.items()):
+        yield f'tokenfleet_inflight{{pool="{pool}"}} {count}'
+
+
+def _read(text: str) -> tuple[dict[Labels, _Raw], dict[str, int]]:
+    rows: dict[Labels, _Raw] = {}
+    inflight: dict[str, int] = {}
+    for line in text.splitlines():
+        match = _LINE.match(line)
+        if match is None:
+            continue
+        name, value = match[1], match[3]
+        labels = dict(_LABEL.findall(match[2]))
+        if name == "cluster_upstream_rq_active":
+            pool = labels.get("envoy_cluster_name", "")
+            if "." not in pool:  # the router's own clusters have a dot, pools cannot
+                inflight[pool] = int(value)
+        elif name.startswith(f"{STAT_PREFIX}_"):
+            row = rows.setdefault((labels["key"], labels.get("pool", "")), _Raw())
+            _take(row, name.removeprefix(f"{STAT_PREFIX}_"), labels, value)
+    return rows, inflight
+
+
+def _take(row: _Raw, name: str, labels: Mapping[str, str], value: str) -> None:
+    if name in _COUNTERS:
+        row.counters[name] = int(value)
+        return
+    if name == OVERDUE:
+        row.overdue[int(labels["flush"])] = int(value)
+        return
+    stat, _, part = name.rpartition("_")
+    ending = (labels.get("code", ""), labels.get("flags", ""))
+    if stat == TTFT:
+        histogram = row.ttft
+    elif stat == ATTEMPT:
+        histogram = row.attempts.setdefault(ending, _Histogram())
+    elif stat == REQUEST:
+        histogram = row.requests.setdefault(ending, _Histogram())
+    else:
+        return
+    if part == "bucket":
+        boundary = None if labels["le"] == _INFINITY else int(float(labels["le"]))
+        histogram.counts[boundary] = int(value)
+    elif part == "sum":
+        histogram.sum = float(value)
+
+
+def _late(name: str, labels: Labels, row: _Raw, *, early: bool) -> Iterator[str]:
+    failed, cancelled = _Histogram(), _Histogram()
+    for (code, flags), histogram in row.attempts.items():
+        if answered(code):
+            continue  # it had its first token: what went wrong later is not lateness
+        result = outcome(code, flags)
+        if result in FAILED_BEFORE_ANSWER:
+            failed.add(histogram)
+        elif result == "cancelled":
+            cancelled.add(histogram)
+    for boundary in LADDER_MILLISECONDS:
+        flush = flush_after(boundary)
+        seen = None if early else flush * FLUSH_MS
+        late = (
+            (0 if early else row.overdue.get(flush, 0))
+            + (row.ttft.up_to(seen) - row.ttft.up_to(boundary))
+            + failed.up_to(seen)
+            + (cancelled.up_to(seen) - cancelled.up_to(boundary))
+        )
+        yield (
+            f'tokenfleet_{name}{{{_write(labels)},threshold="{boundary / 1000}"}} {late}'
+        )
+
+
+def _outcomes(
+    name: str, labels: Labels, by_ending: Mapping[tuple[str, str], _Histogram]
+) -> Iterator[str]:
+    counts = dict.fromkeys(OUTCOMES, 0)
+    for (code, flags), histogram in by_ending.items():
+        counts[outcome(code, flags)] += histogram.up_to(None)
+    for result, count in counts.items():
+        yield f'tokenfleet_{name}{{{_write(labels)},outcome="{result}"}} {count}'
+
+
+def _buckets(name: str, labels: Labels, histogram: _Histogram) -> Iterator[str]:
+    written = _write(labels)
+    for boundary in LADDER_MILLISECONDS:
+        count = histogram.up_to(boundary)
+        yield f'tokenfleet_{name}_bucket{{{written},le="{boundary / 1000}"}} {count}'
+    total = histogram.up_to(None)
+    yield f'tokenfleet_{name}_bucket{{{written},le="{_INFINITY}"}} {total}'
+    yield f"tokenfleet_{name}_sum{{{written}}} {histogram.sum / 1000}"
+    yield f"tokenfleet_{name}_count{{{written}}} {total}"
+
+
+def _sum(histograms: Iterable[_Histogram]) -> _Histogram:
+    total = _Histogram()
+    for histogram in histograms:
+        total.add(histogram)
+    return total
+
+
+def _family(name: str, kind: str, about: str) -> Iterator[str]:
+    yield f"# HELP tokenfleet_{name} {about}"
+    yield f"# TYPE tokenfleet_{name} {kind}"
+
+
+def _write(labels: Labels) -> str:
+    key, pool = labels
+    place, _, attributes = key.partition("|")
+    route, _, rule = place.partition("/")
+    feature, _, kind = attributes.partition("|")
+    return (
+        f'route="{route}",rule="{rule}",pool="{pool}",'
+        f'feature="{feature}",request_type="{kind}"'
+    )

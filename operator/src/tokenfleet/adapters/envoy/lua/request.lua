@@ -1,0 +1,180 @@
+-- Reads what routing needs from the body of an OpenAI request, once, without parsing all of it.
+--
+-- The scanner walks over strings and brackets only; it knows its depth and JSON's escapes, so text
+-- inside a prompt can never pass for a key. Where a real parser could read something else than this
+-- scanner, the request is refused: duplicate keys, keys with escapes, a body that is no object.
+--
+-- Placeholders between at signs are filled in when the listener is rendered.
+
+local find, byte, sub, format = string.find, string.byte, string.sub, string.format
+local bxor, lshift, rshift, band, tobit = bit.bxor, bit.lshift, bit.rshift, bit.band, bit.tobit
+
+local FEATURE, REQUEST_TYPE, USER, SESSION = @FEATURE@, @REQUEST_TYPE@, @USER@, @SESSION@
+local SLOW_MS = @SLOW_MS@
+local PATHS = {
+  ["/v1/chat/completions"] = true,
+  ["/v1/completions"] = true,
+  ["/v1/embeddings"] = true,
+  ["/v1/messages"] = true,
+  ["/v1/responses"] = true,
+}
+local KEYS = {model = true, stream = true, prompt_cache_key = true, tools = true, functions = true}
+
+-- Position of the quote that ends the string opened at `quote`, or nil.
+local function string_end(s, quote)
+  local from = quote + 1
+  while true do
+    local e = find(s, '"', from, true)
+    if not e then return nil end
+    local k = e - 1
+    while byte(s, k) == 92 do k = k - 1 end
+    if (e - 1 - k) % 2 == 0 then return e end
+    from = e + 1
+  end
+end
+
+-- Value after a key: text of a string or literal, "[" or "[]" for lists; then its first and last byte.
+local function value_at(s, i)
+  local _, colon = find(s, "^%s*:%s*", i)
+  local c = byte(s, colon + 1)
+  if c == 34 then
+    local e = string_end(s, colon + 1)
+    if not e then return nil end
+    return sub(s, colon + 2, e - 1), colon + 1, e
+  elseif c == 91 then
+    return find(s, "^%s*%]", colon + 2) and "[]" or "["
+  end
+  local a, b = find(s, "^[a-z]+", colon + 1)
+  if a then return sub(s, a, b), a, b end
+  return ""
+end
+
+-- Top-level values of KEYS as {text, first byte, last byte}; or nil and what is wrong.
+local function scan(s)
+  if not find(s, "^%s*{") then return nil, "the body is not a JSON object" end
+  local out, i, depth = {}, 1, 0
+  while true do
+    local a = find(s, '["{}%[%]]', i)
+    if not a then return out end
+    local c = byte(s, a)
+    if c == 34 then
+      local e = string_end(s, a)
+      if not e then return nil, "the body ends inside a string" end
+      i = e + 1
+      if depth == 1 and find(s, "^%s*:", i) then
+        local key = sub(s, a + 1, e - 1)
+        if find(key, "\\", 1, true) then return nil, "a top-level key is written with escapes" end
+        if KEYS[key] then
+          if out[key] then return nil, "the key " .. key .. " is there twice" end
+          local text, first, last = value_at(s, i)
+          out[key] = {text, first, last}
+          if last then i = last + 1 end
+        end
+      end
+    elseif c == 123 or c == 91 then
+      depth = depth + 1
+      i = a + 1
+    else
+      depth = depth - 1
+      i = a + 1
+      if depth == 0 then return out end
+    end
+  end
+end
+
+-- 32-bit product; Lua's numbers are exact to 2^53 only, hence in two halves.
+local function mul(a, b)
+  return tobit(band(a, 0xffff) * b + lshift(tobit(rshift(a, 16) * b), 16))
+end
+
+-- MurmurHash3's finalizer: every bit of the input reaches every bit of the output.
+local function mix(h)
+  h = mul(bxor(h, rshift(h, 16)), 0x85ebca6b)
+  h = mul(bxor(h, rshift(h, 13)), 0xc2b2ae35)
+  return bxor(h, rshift(h, 16))
+end
+
+-- FNV-1a (RFC 9923) and the finalizer.
+local function hash(s)
+  local h = tobit(2166136261)
+  for i = 1, #s do h = mul(bxor(h, byte(s, i)), 16777619) end
+  return mix(h)
+end
+
+local drawn = hash(tostring({}))
+
+local function random(h)
+  drawn = mix(tobit(drawn + 0x9e3779b9 + h:timestamp()))
+  return drawn
+end
+
+local function refuse(h, param, message)
+  h:respond(
+    {[":status"] = "400", ["content-type"] = "application/json"},
+    format('{"error":{"message":"%s","type":"invalid_request_error","param":%s,"code":null}}', message, param)
+  )
+end
+
+function envoy_on_request(h)
+  local path = h:headers():get(":path")
+  local query = find(path, "?", 1, true)
+  if query then path = sub(path, 1, query - 1) end
+  if not PATHS[path] then return end
+  local body = h:body()
+  if body == nil then return refuse(h, "null", "the request has no body") end
+  local size = body:length()
+  local found, wrong = scan(body:getBytes(0, size))
+  if not found then return refuse(h, "null", wrong) end
+  local model = found.model
+  if not model or not model[2] or byte(model[1]) == nil then
+    return refuse(h, '"model"', "you must provide a model parameter")
+  end
+  local name = model[1]
+  if find(name, "\\", 1, true) then name = name:gsub("\\/", "/") end
+  local tools, functions = found.tools, found.functions
+  local hd = h:headers() -- reading the body invalidates the handle taken before it
+  local key = found.prompt_cache_key and found.prompt_cache_key[1]
+  if not key or key == "" then key = hd:get(SESSION) or hd:get(USER) end
+  local draw = key and key ~= "" and hash(key) or random(h)
+  hd:add("x-tokenfleet-model", name)
+  hd:add("x-tokenfleet-model-at", model[2] .. ":" .. model[3])
+  hd:add("x-tokenfleet-stream", found.stream and found.stream[1] == "true" and "true" or "false")
+  hd:add("x-tokenfleet-tools", (tools and tools[1] == "[" or functions and functions[1] == "[") and "true" or "false")
+  hd:add("x-tokenfleet-bytes", tostring(size))
+  hd:add("x-tokenfleet-bucket", format("%03d", draw % 1000))
+  h:clearRouteCache()
+  local allowed = h:metadata()
+  local feature, kind = hd:get(FEATURE), hd:get(REQUEST_TYPE)
+  if not (feature and allowed:get("feature " .. feature)) then feature = "other" end
+  if not (kind and allowed:get("request_type " .. kind)) then kind = "other" end
+  hd:add("x-tokenfleet-labels", feature .. "|" .. kind)
+end
+
+-- A first token later than SLOW_MS is measured here, at the moment it arrives; faster ones by the
+-- attempt log. A pool that sends headers ahead of the first token is measured at its first chunk.
+function envoy_on_response(h)
+  local hd = h:headers()
+  local wait = hd:get("x-tokenfleet-wait")
+  wait = wait and tonumber(wait)
+  if not wait then return end
+  local labels, pool = hd:get("x-tokenfleet-labels"), hd:get("x-tokenfleet-pool")
+  local rule = hd:get("x-tokenfleet-route") .. "/" .. hd:get("x-tokenfleet-rule")
+  local good = byte(hd:get(":status")) == 50
+  hd:remove("x-tokenfleet-wait")
+  hd:remove("x-tokenfleet-labels")
+  if not good then return end
+  if h:metadata():get("early " .. pool) then
+    local started = h:timestamp() - wait
+    for chunk in h:bodyChunks() do
+      if chunk:length() > 0 then
+        wait = h:timestamp() - started
+        break
+      end
+    end
+  end
+  if wait < SLOW_MS then return end
+  h:httpCall("first-token.internal", {
+    [":method"] = "POST", [":path"] = "/", [":authority"] = "first-token",
+    ["x-key"] = rule .. "|" .. labels, ["x-pool"] = pool, ["x-wait"] = format("%d", wait),
+  }, nil, 1000, true)
+end

