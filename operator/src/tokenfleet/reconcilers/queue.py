@@ -30,7 +30,7 @@ class Queue(Generic[Key]):
     def __init__(self, *, first: float = FIRST_BACKOFF, longest: float = LONGEST_BACKOFF) -> None:
         """Start empty; `first` and `longest` bound the delay of a failing key, in seconds."""
         self._first, self._longest = first, longest
-        self._ready: asyncio.Queue[Key] = asyncio.Queue()
+        self._ready: asyncio.Queue[Key | None] = asyncio.Queue()
         self._dirty: set[Key] = set()
         self._busy: set[Key] = set()
         self._later: list[tuple[float, int, Key]] = []
@@ -38,6 +38,7 @@ class Queue(Generic[Key]):
         self._failures: dict[Key, int] = {}
         self._order = itertools.count()
         self._wake = asyncio.Event()
+        self._closed = False
 
     def __len__(self) -> int:
         """Count the keys that wait now."""
@@ -47,6 +48,11 @@ class Queue(Generic[Key]):
     def busy(self) -> int:
         """Keys that are being visited now."""
         return len(self._busy)
+
+    @property
+    def closed(self) -> bool:
+        """Tell whether the queue has been shut down."""
+        return self._closed
 
     def add(self, key: Key) -> None:
         """Ask for a visit as soon as possible; idempotent."""
@@ -77,9 +83,12 @@ class Queue(Generic[Key]):
         """Say that a visit succeeded: the next failure starts with the first delay."""
         self._failures.pop(key, None)
 
-    async def get(self) -> Key:
-        """Wait for a key and take it; `done` must follow."""
-        key = await self._ready.get()
+    async def get(self) -> Key | None:
+        """Wait for a key and take it; `done` must follow. None: shut down, no more keys."""
+        key = await self._ready.get() if not self._closed else None
+        if key is None or self._closed:
+            self._ready.put_nowait(None)  # wakes the next waiter
+            return None
         self._dirty.discard(key)
         self._busy.add(key)
         return key
@@ -89,6 +98,11 @@ class Queue(Generic[Key]):
         self._busy.discard(key)
         if key in self._dirty:
             self._ready.put_nowait(key)
+
+    def shut_down(self) -> None:
+        """Hand out no more keys; visits under way go on, and what waits is left to a successor."""
+        self._closed = True
+        self._ready.put_nowait(None)
 
     async def run_timer(self) -> None:
         """Move keys that have become due; runs until cancelled."""

@@ -21,3 +21,7 @@ class Telemetry(Protocol):
     def ticked(self, seconds: float, *, ok: bool) -> None:
         """One tick of measurements ended."""
         ...
+
+    def decided(self, transition: str) -> None:
+        """The control loop took one transition."""
+        ...

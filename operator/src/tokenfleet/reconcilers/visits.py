@@ -67,10 +67,9 @@ class Visits:
     telemetry: Telemetry
 
     async def work(self) -> None:
-        """Visit keys until cancelled."""
+        """Visit keys until the queue is shut down."""
         loop = asyncio.get_running_loop()
-        while True:
-            key = await self.queue.get()
+        while (key := await self.queue.get()) is not None:
             started = loop.time()
             try:
                 result = await self._guarded(key)

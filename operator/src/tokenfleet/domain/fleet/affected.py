@@ -44,8 +44,8 @@ class World(Protocol):
 
 def references(body: Body) -> frozenset[ObjectKey]:
     """Return the keys that an object points at, whether or not they exist."""
-    finder = _REFERENCES.get(body["kind"])
-    return frozenset(finder(body) if finder else ())
+    finder = _REFERENCES.get(body["kind"], _owner)
+    return frozenset(finder(body))
 
 
 def affected(old: Body | None, new: Body | None, world: World) -> set[ObjectKey]:

@@ -15,6 +15,9 @@ from tokenfleet.domain.fleet.problems import Problem
 MESSAGE_LIMIT: Final = 1024
 """Characters; the CRDs' limit for a condition's message."""
 
+PENDING: Final = "Pending"
+"""Reason of a condition that is on its way: the change is young and nothing is wrong yet."""
+
 
 def condition(
     type_: str,
@@ -53,6 +56,22 @@ def summary(conditions: Sequence[Condition], needed: Sequence[str], *, message: 
         if found is not None and found.status != "True":
             return condition(READY, found.status, reason=found.reason, message=found.message)
     return condition(READY, status=True, reason="Ready", message=message)
+
+
+def held_over(
+    fresh: Condition, previous: Sequence[Mapping[str, Any]], *, generation: int
+) -> Condition:
+    """Return the previous condition while a fresh one is pending for the same generation.
+
+    Every change of shares is pending for some tenths of a second; users asked for nothing then, and
+    a summary that flaps with each step of a recovery would help nobody.
+    """
+    if fresh.reason != PENDING:
+        return fresh
+    for item in previous:
+        if item.get("type") == fresh.type and item.get("observedGeneration") == generation:
+            return Condition.model_validate(item)
+    return fresh
 
 
 def merged(

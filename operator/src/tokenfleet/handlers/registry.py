@@ -1,0 +1,45 @@
+"""Kopf's side of the informer: every event of a watched kind goes into the store, and no further.
+
+Kopf drops what an event handler raises, so nothing here may fail: parsing and planning happen in
+visits, where a failure is retried and shown.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import kopf
+
+from tokenfleet.domain.fleet.keys import key_of
+from tokenfleet.ports import Resource
+from tokenfleet.reconcilers.store import Store
+
+
+def build_registry(store: Store, watched: Mapping[Resource, str]) -> kopf.OperatorRegistry:
+    """Return a registry that feeds `store` with the watched kinds."""
+    registry = kopf.OperatorRegistry()
+    for resource in watched:
+        name = (resource.group, resource.version, resource.plural)
+        kopf.on.event(*name, registry=registry, id=f"ingest-{resource.plural}")(
+            _ingest(store, resource)
+        )
+
+    @kopf.on.login(registry=registry)
+    def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
+        """Use the pod's service account, else kubeconfig, as the official client does."""
+        return kopf.login_via_client(**kwargs)
+
+    return registry
+
+
+def _ingest(store: Store, resource: Resource) -> Any:
+    version = f"{resource.group}/{resource.version}" if resource.group else resource.version
+
+    async def ingest(event: Any, **_: Any) -> None:
+        # Items of an initial list do not say what they are.
+        body = {"apiVersion": version, "kind": resource.kind, **event["object"]}
+        if event["type"] == "DELETED":
+            store.remove(key_of(body), uid=body["metadata"].get("uid", ""))
+        else:
+            store.put(body)
+
+    return ingest

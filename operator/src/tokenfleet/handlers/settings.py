@@ -1,0 +1,113 @@
+"""Kopf's settings, and the storages that keep nothing.
+
+Kopf is used as informer and lifecycle shell only. The null storages prove it: a handler that needs
+state in annotations or finalizers raises instead of writing to a user's object.
+"""
+
+import random
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, Final
+
+import kopf
+
+from tokenfleet.ports import Resource
+
+ERROR_BUDGET: Final = 600.0
+"""Seconds of failing requests after which a watcher gives up and the process ends; then kubelet
+restarts it. Longer than an API server's rolling update, shorter than a person's patience."""
+
+LONGEST_PAUSE: Final = 30.0
+"""Seconds between two attempts of a watcher: how late at most it notices that the API is back."""
+
+WATCH_LIFE: Final = 290.0
+"""Seconds; below the 300 s at which load balancers and API servers cut idle streams."""
+
+
+class NullDiffBase(kopf.DiffBaseStorage):
+    """Remembers no previous state."""
+
+    def build(self, *, body: kopf.Body, extra_fields: Any = None) -> kopf.BodyEssence:
+        """Return an empty essence."""
+        del body, extra_fields
+        return kopf.BodyEssence({})
+
+    def fetch(self, *, body: kopf.Body) -> kopf.BodyEssence | None:
+        """Return that nothing was stored."""
+        del body
+        return None  # noqa: RET501,PLR1711  # the value is the point
+
+    def store(self, *, body: kopf.Body, patch: kopf.Patch, essence: kopf.BodyEssence) -> None:
+        """Refuse to write."""
+        del body, patch, essence
+        msg = "handlers that keep state in objects are not used here"
+        raise AssertionError(msg)
+
+
+class NullProgress(kopf.ProgressStorage):
+    """Remembers no progress of handlers."""
+
+    def fetch(self, *, key: Any, body: kopf.Body) -> Any:
+        """Return that nothing was stored."""
+        del key, body
+
+    def store(self, *, key: Any, record: Any, body: kopf.Body, patch: kopf.Patch) -> None:
+        """Refuse to write."""
+        del key, record, body, patch
+        msg = "handlers that keep state in objects are not used here"
+        raise AssertionError(msg)
+
+    def purge(self, *, key: Any, body: kopf.Body, patch: kopf.Patch) -> None:
+        """Nothing to remove."""
+
+    def touch(self, *, body: kopf.Body, patch: kopf.Patch, value: Any) -> None:
+        """Nothing to write."""
+
+    def clear(self, *, essence: kopf.BodyEssence) -> kopf.BodyEssence:
+        """Return the essence as it is."""
+        return essence
+
+
+class CappedBackoff(Collection[float]):
+    """Growing pauses with jitter that add up to `ERROR_BUDGET`; fresh on each iteration.
+
+    Kopf accepts any iterable. It must be re-iterable: a generator would be used up by the first
+    outage, and the second would end the process at once.
+    """
+
+    def __iter__(self) -> Iterator[float]:
+        """Yield pauses in seconds."""
+        spent, pause = 0.0, 1.0
+        while spent < ERROR_BUDGET:
+            delay = min(pause, LONGEST_PAUSE) * random.uniform(0.8, 1.2)  # noqa: S311  # jitter
+            spent, pause = spent + delay, pause * 1.6
+            yield delay
+
+    def __len__(self) -> int:
+        """Return an upper bound of the attempts."""
+        return int(ERROR_BUDGET)
+
+    def __contains__(self, value: object) -> bool:
+        """No pause is a member: they are drawn anew each time."""
+        return False
+
+
+def configure(settings: kopf.OperatorSettings, watched: Mapping[Resource, str]) -> None:
+    """Make Kopf watch and nothing else."""
+    settings.persistence.diffbase_storage = NullDiffBase()
+    settings.persistence.progress_storage = NullProgress()
+    settings.posting.enabled = False
+    settings.peering.standalone = True
+    # The custom resources are served before the shell starts, so nothing has to be scanned for,
+    # and no permission on definitions or namespaces is needed.
+    settings.scanning.disabled = True
+    # Per-object tasks die sooner: less memory after a start with many objects.
+    settings.queueing.idle_timeout = 0.5
+    settings.watching.chunk_size = 500
+    settings.watching.connect_timeout = 10
+    settings.watching.server_timeout = WATCH_LIFE
+    settings.networking.request_timeout = 30
+    settings.networking.error_backoffs = CappedBackoff()
+    for resource, selector in watched.items():
+        if selector:
+            name = (resource.group, resource.version, resource.plural)
+            settings.watching.label_selectors[name] = selector

@@ -1,0 +1,197 @@
+"""Metrics of the operator, by the names that controller-runtime made known, and the fleet's own.
+
+What the fleet looks like is collected from the store at the time of the scrape: a series lives
+exactly as long as its object.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from tokenfleet import __version__
+from tokenfleet.domain.fleet.keys import POOL, ROUTE, SLO
+from tokenfleet.ports import Body
+from tokenfleet.reconcilers.store import Store
+
+VISIT_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+"""Boundaries for visits: a plan takes about a millisecond, a write some tens."""
+
+STATES: Final = ("Normal", "Shifted", "Recovering", "Frozen")
+DATA_STATES: Final = ("OK", "NoTraffic", "Insufficient", "Unknown")
+
+
+class PrometheusTelemetry:
+    """Implements `reconcilers.telemetry.Telemetry` with one registry of its own."""
+
+    def __init__(self) -> None:
+        """Start with every counter at zero."""
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+        self._visits = Counter(
+            "controller_runtime_reconcile_total",
+            "Visits by controller and result.",
+            ["controller", "result"],
+            registry=self.registry,
+        )
+        self._seconds = Histogram(
+            "controller_runtime_reconcile_time_seconds",
+            "Length of visits.",
+            ["controller"],
+            buckets=VISIT_SECONDS,
+            registry=self.registry,
+        )
+        self._writes = Counter(
+            "tokenfleet_writes_total",
+            "Calls that changed or confirmed an object.",
+            ["kind", "verb"],
+            registry=self.registry,
+        )
+        self._divergence = Counter(
+            "tokenfleet_watch_divergence_total",
+            "Objects that a resync found and the watch had missed.",
+            ["kind"],
+            registry=self.registry,
+        )
+        self._ticks = Counter(
+            "tokenfleet_slo_ticks_total",
+            "Ticks of measurements by result.",
+            ["result"],
+            registry=self.registry,
+        )
+        self._tick_seconds = Histogram(
+            "tokenfleet_slo_tick_seconds", "Length of ticks.", registry=self.registry
+        )
+        self._decisions = Counter(
+            "tokenfleet_decisions_total",
+            "Transitions of the control loop; see the control-loop page for the names.",
+            ["transition"],
+            registry=self.registry,
+        )
+
+    def visited(self, controller: str, result: str, seconds: float) -> None:
+        """One visit ended."""
+        self._visits.labels(controller, result).inc()
+        self._seconds.labels(controller).observe(seconds)
+
+    def wrote(self, kind: str, verb: str) -> None:
+        """One call changed (or confirmed) an object."""
+        self._writes.labels(kind, verb).inc()
+
+    def diverged(self, kind: str, count: int) -> None:
+        """A resync found copies that the watch had missed."""
+        self._divergence.labels(kind).inc(count)
+
+    def ticked(self, seconds: float, *, ok: bool) -> None:
+        """One tick of measurements ended."""
+        self._ticks.labels("ok" if ok else "failed").inc()
+        self._tick_seconds.observe(seconds)
+
+    def decided(self, transition: str) -> None:
+        """The control loop took one transition."""
+        self._decisions.labels(transition).inc()
+
+    def text(self) -> bytes:
+        """Return all metrics in Prometheus' text format."""
+        return bytes(generate_latest(self.registry))
+
+
+class FleetCollector(Collector):
+    """What the fleet looks like now, read from the store."""
+
+    def __init__(
+        self, store: Store, *, depth: Callable[[], int], leads: Callable[[], bool]
+    ) -> None:
+        """Read objects from `store`, and the queue's depth and leadership by asking."""
+        self._store, self._depth, self._leads = store, depth, leads
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield one family after the other."""
+        yield _single("workqueue_depth", "Keys that wait for a visit.", self._depth())
+        yield _single(
+            "leader_election_master_status", "1 where this process leads.", int(self._leads())
+        )
+        build = GaugeMetricFamily("tokenfleet_build_info", "Version.", labels=["version"])
+        build.add_metric([__version__], 1)
+        yield build
+        yield from self._pools()
+        yield self._shares()
+        yield from self._objectives()
+
+    def _pools(self) -> Iterable[Metric]:
+        labels = ["namespace", "pool"]
+        wanted = GaugeMetricFamily(
+            "tokenfleet_pool_replicas", "Replicas that exist.", labels=labels
+        )
+        ready = GaugeMetricFamily(
+            "tokenfleet_pool_ready_replicas", "Replicas that serve.", labels=labels
+        )
+        for body in self._store.all(POOL):
+            status = body.get("status", {})
+            wanted.add_metric(_name(body), status.get("replicas", 0))
+            ready.add_metric(_name(body), status.get("readyReplicas", 0))
+        return wanted, ready
+
+    def _shares(self) -> Metric:
+        family = GaugeMetricFamily(
+            "tokenfleet_route_share",
+            "Fraction of a rule's conversations that a pool gets now.",
+            labels=["namespace", "route", "rule", "pool"],
+        )
+        for body in self._store.all(ROUTE):
+            for rule in body.get("status", {}).get("rules", ()):
+                for share in rule.get("shares", ()):
+                    labels = [*_name(body), rule["name"], share["name"]]
+                    family.add_metric(labels, share["share"] / 1000)
+        return family
+
+    def _objectives(self) -> Iterable[Metric]:
+        labels = ["namespace", "slo"]
+        burn = GaugeMetricFamily(
+            "tokenfleet_slo_burn_rate",
+            "Bad fraction of the long window divided by the error budget.",
+            labels=labels,
+        )
+        state = GaugeMetricFamily(
+            "tokenfleet_slo_state", "1 for the state that holds.", labels=[*labels, "state"]
+        )
+        data = GaugeMetricFamily(
+            "tokenfleet_slo_data_state", "1 for the state that holds.", labels=[*labels, "state"]
+        )
+        for body in self._store.all(SLO):
+            status = body.get("status", {})
+            rate = status.get("current", {}).get("burnRate")
+            if rate is not None:
+                burn.add_metric(_name(body), float(rate))
+            _one_hot(state, _name(body), status.get("state", ""), STATES)
+            _one_hot(data, _name(body), status.get("data", {}).get("state", ""), DATA_STATES)
+        return burn, state, data
+
+
+def _one_hot(
+    family: GaugeMetricFamily, labels: list[str], actual: str, values: tuple[str, ...]
+) -> None:
+    for value in values if actual else ():
+        family.add_metric([*labels, value], int(value == actual))
+
+
+def _single(name: str, text: str, value: float) -> Metric:
+    family = GaugeMetricFamily(name, text)
+    family.add_metric([], value)
+    return family
+
+
+def _name(body: Body) -> list[Any]:
+    return [body["metadata"]["namespace"], body["metadata"]["name"]]

@@ -1,0 +1,59 @@
+"""Observes one ServingPool."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tokenfleet.domain.fleet.affected import references
+from tokenfleet.domain.fleet.keys import ObjectKey, controller_of, key_of
+from tokenfleet.domain.fleet.plan import Plan
+from tokenfleet.domain.fleet.pool_visit import PoolSnapshot, plan_pool
+from tokenfleet.ports import Body, Clock
+from tokenfleet.reconcilers.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolVisitor:
+    """Gathers what a pool's plan depends on; everything is in the store."""
+
+    store: Store
+    clock: Clock
+    pod_monitors: Callable[[], bool]
+    """Tells whether the cluster serves PodMonitor."""
+
+    async def plan(self, owner: Body) -> Plan:
+        """Observe and plan."""
+        service = next(iter(references(owner)))
+        return plan_pool(
+            PoolSnapshot(
+                body=owner,
+                children=children_of(self.store, owner),
+                service=self.store.get(service),
+                slices=slices_of(self.store, owner),
+                pod_monitors=self.pod_monitors(),
+                now=self.clock.now(),
+            )
+        )
+
+    async def gone(self, key: ObjectKey) -> None:
+        """Do nothing: owner references collect the children."""
+
+
+def children_of(store: Store, owner: Body) -> tuple[Body, ...]:
+    """Return the objects that this very owner controls."""
+    bodies = [store.get(key) for key in sorted(store.referring(key_of(owner)))]
+    return tuple(
+        body
+        for body in bodies
+        if body is not None
+        and (controller := controller_of(body)) is not None
+        and controller["uid"] == owner["metadata"]["uid"]
+    )
+
+
+def slices_of(store: Store, pool: Body) -> tuple[Body, ...]:
+    """Return the EndpointSlices of a pool's Service."""
+    return tuple(
+        body
+        for service in references(pool)
+        for body in store.referring_bodies(service, "EndpointSlice")
+    )

@@ -1,0 +1,207 @@
+"""An API server in memory behind `ports.Cluster`, for unit and scale tests.
+
+It knows resource versions, generations, uids, the status subresource, server-side apply with
+ownership by leaf (lists are atomic), preconditions and label selectors. What it promises is held to
+the real API server by tests/integration/kubernetes/test_contract.py.
+"""
+
+import copy
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from tokenfleet.ports import (
+    Body,
+    ConflictError,
+    NotFoundError,
+    PortError,
+    RefusedError,
+    Resource,
+)
+
+Path = tuple[str, ...]
+Address = tuple[str, str, str]
+
+
+class FakeCluster:
+    def __init__(self) -> None:
+        self.objects: dict[Address, dict[str, Any]] = {}
+        self.calls: list[tuple[str, str, str]] = []
+        """(verb, kind, name) of every write."""
+        self.watchers: list[Callable[[str, dict[str, Any]], None]] = []
+        """Told of every change: (ADDED | MODIFIED | DELETED, object)."""
+        self.refuse: Callable[[str, Body], str | None] = lambda _verb, _body: None
+        """Returns why a write is refused; None accepts."""
+        self.outage = False
+        self._versions = itertools.count(100)
+        self._owned: dict[tuple[Address, str, bool], set[Path]] = {}
+
+    async def get(self, resource: Resource, namespace: str, name: str) -> Body | None:
+        self._up()
+        found = self.objects.get((resource.kind, namespace, name))
+        return copy.deepcopy(found) if found else None
+
+    async def list(self, resource: Resource, *, label_selector: str = "") -> list[Body]:
+        self._up()
+        return [
+            copy.deepcopy(body)
+            for (kind, _, _), body in sorted(self.objects.items())
+            if kind == resource.kind and _selected(body, label_selector)
+        ]
+
+    async def apply(self, body: Body, *, manager: str) -> Body:
+        return self._apply(body, manager, status=False)
+
+    async def apply_status(self, body: Body, *, manager: str) -> Body:
+        return self._apply(body, manager, status=True)
+
+    async def replace(self, body: Body) -> Body:
+        self._write("replace", body)
+        address = _address(body)
+        stored = self.objects.get(address)
+        version = body["metadata"].get("resourceVersion")
+        if version is None and stored is not None:
+            msg = f"{address} already exists"
+            raise ConflictError(msg)
+        if version is not None:
+            if stored is None:
+                msg = f"{address} not found"
+                raise NotFoundError(msg)
+            if stored["metadata"]["resourceVersion"] != version:
+                msg = f"{address}: the object has been modified"
+                raise ConflictError(msg)
+        return self._store(address, copy.deepcopy(dict(body)), stored)
+
+    async def delete(self, resource: Resource, namespace: str, name: str, *, uid: str) -> None:
+        self._up()
+        address = (resource.kind, namespace, name)
+        stored = self.objects.get(address)
+        if stored is None:
+            return
+        if stored["metadata"]["uid"] != uid:
+            msg = f"{address}: the uid in the precondition is {uid}"
+            raise ConflictError(msg)
+        self.calls.append(("delete", resource.kind, name))
+        del self.objects[address]
+        gone = {
+            **stored,
+            "metadata": {**stored["metadata"], "resourceVersion": str(next(self._versions))},
+        }
+        self._tell("DELETED", gone)
+
+    def put(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Create or change an object as a user or another controller does."""
+        address = _address(body)
+        return self._store(address, copy.deepcopy(dict(body)), self.objects.get(address))
+
+    def writes(self, kind: str) -> Sequence[tuple[str, str]]:
+        return [(verb, name) for verb, k, name in self.calls if k == kind]
+
+    def _apply(self, body: Body, manager: str, *, status: bool) -> Body:
+        self._write("status" if status else "apply", body)
+        address = _address(body)
+        stored = self.objects.get(address)
+        if stored is None and status:
+            msg = f"{address} not found"
+            raise NotFoundError(msg)
+        uid = body["metadata"].get("uid")
+        if uid and (stored is None or stored["metadata"]["uid"] != uid):
+            msg = f"{address}: uid mismatch"
+            raise ConflictError(msg)
+        meta = body["metadata"]
+        if status:
+            wanted: dict[str, Any] = {"status": body.get("status", {})}
+        else:
+            wanted = {k: v for k, v in body.items() if k not in ("metadata", "status")}
+            wanted["metadata"] = {
+                k: v for k, v in meta.items() if k in ("labels", "annotations", "ownerReferences")
+            }
+        new = copy.deepcopy(stored) if stored else {"metadata": {}}
+        new["metadata"] |= {"name": meta["name"], "namespace": meta["namespace"]}
+        leaves = dict(_leaves(wanted))
+        others = [
+            paths
+            for (where, who, sub), paths in self._owned.items()
+            if where == address and (who, sub) != (manager, status)
+        ]
+        for path in self._owned.get((address, manager, status), set()) - leaves.keys():
+            if not any(path in paths for paths in others):
+                _drop(new, path)
+        for path, value in leaves.items():
+            _set(new, path, copy.deepcopy(value))
+        self._owned[address, manager, status] = set(leaves)
+        return self._store(address, new, stored, bump=not status)
+
+    def _store(
+        self,
+        address: Address,
+        new: dict[str, Any],
+        stored: dict[str, Any] | None,
+        *,
+        bump: bool = True,
+    ) -> dict[str, Any]:
+        meta = new["metadata"]
+        if stored is None:
+            meta.setdefault("uid", f"uid-{next(self._versions)}")
+            meta["generation"] = 1
+            meta.setdefault("creationTimestamp", "2026-01-01T00:00:00Z")
+        else:
+            old = stored["metadata"]
+            meta |= {k: old[k] for k in ("uid", "generation", "creationTimestamp")}
+            meta["resourceVersion"] = old["resourceVersion"]
+            if new == stored:
+                return copy.deepcopy(stored)
+            if bump and new.get("spec") != stored.get("spec"):
+                meta["generation"] = old["generation"] + 1
+        meta["resourceVersion"] = str(next(self._versions))
+        self.objects[address] = new
+        self._tell("MODIFIED" if stored else "ADDED", new)
+        return copy.deepcopy(new)
+
+    def _tell(self, type_: str, body: dict[str, Any]) -> None:
+        for watcher in self.watchers:
+            watcher(type_, copy.deepcopy(body))
+
+    def _write(self, verb: str, body: Body) -> None:
+        self._up()
+        if why := self.refuse(verb, body):
+            raise RefusedError(why)
+        self.calls.append((verb, body["kind"], body["metadata"]["name"]))
+
+    def _up(self) -> None:
+        if self.outage:
+            msg = "the API server is down"
+            raise PortError(msg)
+
+
+def _address(body: Mapping[str, Any]) -> Address:
+    return body["kind"], body["metadata"]["namespace"], body["metadata"]["name"]
+
+
+def _leaves(value: Mapping[str, Any], prefix: Path = ()) -> Iterator[tuple[Path, Any]]:
+    for key, item in value.items():
+        if isinstance(item, Mapping) and item:
+            yield from _leaves(item, (*prefix, key))
+        else:
+            yield (*prefix, key), item
+
+
+def _set(body: dict[str, Any], path: Path, value: Any) -> None:
+    for key in path[:-1]:
+        body = body.setdefault(key, {})
+    body[path[-1]] = value
+
+
+def _drop(body: dict[str, Any], path: Path) -> None:
+    if len(path) == 1:
+        body.pop(path[0], None)
+    elif path[0] in body:
+        _drop(body[path[0]], path[1:])
+        if not body[path[0]]:
+            del body[path[0]]
+
+
+def _selected(body: Mapping[str, Any], selector: str) -> bool:
+    labels = body["metadata"].get("labels", {})
+    name, _, value = selector.partition("=")
+    return not selector or (labels.get(name) == value if value else name in labels)
