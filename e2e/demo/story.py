@@ -118,7 +118,7 @@ class Story:
         self._wait("the objective to be met", self._met, 60)
 
     def _met(self) -> bool | NotYet:
-        seen = self.timeline.observations[-1]
+        seen = self.timeline.latest
         return bool(seen.met) or NotYet(f"met={seen.met}, data {seen.data}")
 
     def _slow_down(self) -> None:
@@ -131,7 +131,7 @@ class Story:
 
     def _alert_only(self) -> None:
         def breach() -> bool | NotYet:
-            seen = self.timeline.observations[-1]
+            seen = self.timeline.latest
             shown = seen.shadow.get(self.timeline.primary, BASELINE) < BASELINE
             return (seen.met is False and shown) or NotYet(f"met={seen.met} {seen.shadow}")
 
@@ -148,7 +148,7 @@ class Story:
         self._mark(Mark.SHIFT)
 
         def acted() -> bool | NotYet:
-            shares = self.timeline.observations[-1].shares
+            shares = self.timeline.latest.shares
             return shares.get(self.timeline.primary, BASELINE) < BASELINE or NotYet(str(shares))
 
         if self._wait("the operator's first shift", acted, self.pace.defend):
@@ -178,7 +178,7 @@ class Story:
         self._resize(self.pace.whole_cpu)
 
         def back() -> bool | NotYet:
-            shares = self.timeline.observations[-1].shares
+            shares = self.timeline.latest.shares
             return shares.get(self.timeline.primary) == BASELINE or NotYet(str(shares))
 
         if first_action(self.timeline) is not None:

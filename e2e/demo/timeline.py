@@ -96,6 +96,11 @@ class Timeline:
     acceptance: float | None = None
     """Accepted of the drafted tokens, 0..1; None where it is not known."""
 
+    @property
+    def latest(self) -> Observation:
+        """Return the last look; an empty one before the first."""
+        return self.observations[-1] if self.observations else Observation(at=0.0, shares={})
+
     def between(self, first: Mark, last: Mark) -> list[Observation]:
         """Return observations from one mark to another; none where a mark is missing."""
         if first not in self.marks or last not in self.marks:

@@ -15,12 +15,13 @@ def connect() -> Cluster:
             kubeconfig=Path(named).resolve(), kubectl=program("kubectl"), helm=program("helm")
         )
     from e2e.cluster import ensure_cluster  # noqa: PLC0415  Linux only; not needed elsewhere
+    from e2e.cluster.build import binaries  # noqa: PLC0415
 
     found = ensure_cluster()
     return Cluster(
-        kubeconfig=Path(found.kubeconfig),
-        kubectl=str(found.kubectl),
-        helm=str(found.helm),
+        kubeconfig=found.kubeconfig,
+        kubectl=str(binaries() / "kubectl"),
+        helm=str(binaries() / "helm"),
         builtin=True,
     )
 

@@ -52,7 +52,7 @@ def router(name: str = ROUTER, **change: Any) -> dict[str, Any]:
     return _object("ModelRouter", name, merged(spec, change))
 
 
-def route(name: str = ROUTE, **change: Any) -> dict[str, Any]:
+def route(name: str = ROUTE, *, rule: str = RULE, **change: Any) -> dict[str, Any]:
     """Return a route with one rule: the primary, and the fallback standing in."""
     spec = {
         "parentRefs": [{"name": ROUTER}],
@@ -61,7 +61,7 @@ def route(name: str = ROUTE, **change: Any) -> dict[str, Any]:
         "requestTypes": ["chat"],
         "rules": [
             {
-                "name": RULE,
+                "name": rule,
                 "backendRefs": [{"name": PRIMARY}],
                 "fallbackRefs": [{"name": FALLBACK}],
             }
@@ -70,12 +70,12 @@ def route(name: str = ROUTE, **change: Any) -> dict[str, Any]:
     return _object("ModelRoute", name, merged(spec, change))
 
 
-def slo(*, shift: bool = True, **change: Any) -> dict[str, Any]:
+def slo(*, shift: bool = True, rule: str = RULE, **change: Any) -> dict[str, Any]:
     """Return an objective with windows short enough for a story scraped every two seconds."""
     pace = {"primaryFloor": "0.1", "settle": "8s", "dwell": "8s", "holdBeforeRecovery": "10s"}
     breach = {"type": "ShiftTraffic", "shiftTraffic": pace} if shift else {"type": "Alert"}
     spec = {
-        "targetRef": {"name": ROUTE, "sectionName": RULE},
+        "targetRef": {"name": ROUTE, "sectionName": rule},
         "objective": {
             "type": "Latency",
             "latency": {"threshold": "500ms", "target": "0.9"},
@@ -112,6 +112,8 @@ class Fleet:
     namespace: Namespace
     proxy: ApiProxy
     loads: int = 0
+    rule: str = RULE
+    """The rule that stories look at: one that shifted lately remembers it (probation, episodes)."""
     documents: list[dict[str, Any]] = field(default_factory=list)
 
     def apply(self, *documents: dict[str, Any]) -> None:
@@ -164,11 +166,11 @@ class Fleet:
             answer = self.proxy.send(f"/api/v1/namespaces/{self.namespace.name}/{where}", behaviour)
             answer.raise_for_status()
 
-    def shares(self, route: str = ROUTE, rule: str = RULE) -> dict[str, int]:
-        """Return where the status says a rule's traffic goes; empty when it says nothing."""
-        found = self.namespace.get("modelroute", route) or {}
+    def shares(self) -> dict[str, int]:
+        """Return where the status says the rule's traffic goes; empty when it says nothing."""
+        found = self.namespace.get("modelroute", ROUTE) or {}
         rules = (found.get("status") or {}).get("rules") or []
-        mine = next((r for r in rules if r["name"] == rule), {})
+        mine = next((r for r in rules if r["name"] == self.rule), {})
         return {share["name"]: share["share"] for share in mine.get("shares", [])}
 
     def wait_share(self, what: str, right: Callable[[int], bool], *, timeout: float = 90.0) -> int:

@@ -20,8 +20,12 @@ SLOW = {"ttft": 1.5}
 
 @pytest.fixture
 def load(fleet: Fleet) -> Iterator[LoadRun]:
-    """Run a load during a whole story; it must be answered whole."""
+    """Run a load during a whole story, on a rule without memories; it must be answered whole."""
     fleet.behave(PRIMARY)
+    fleet.rule = f"slow-{fleet.loads}"
+    fleet.apply(written.route(rule=fleet.rule))
+    fleet.wait_baseline()
+    fleet.programmed()
     run = fleet.start_load(rate=8)
     yield run
     fleet.behave(PRIMARY)
@@ -34,13 +38,13 @@ def load(fleet: Fleet) -> Iterator[LoadRun]:
 
 def breach(fleet: Fleet) -> int:
     """Slow the primary down and wait for the shift; return the primary's share."""
-    fleet.apply(written.slo())
+    fleet.apply(written.slo(rule=fleet.rule))
     fleet.behave(PRIMARY, **SLOW)
     return fleet.wait_shifted()
 
 
 def test_under_alert_the_shift_is_shown_and_not_made(fleet: Fleet, load: LoadRun) -> None:
-    fleet.apply(written.slo(shift=False))
+    fleet.apply(written.slo(shift=False, rule=fleet.rule))
     fleet.behave(PRIMARY, **SLOW)
 
     def shown() -> dict | NotYet:
