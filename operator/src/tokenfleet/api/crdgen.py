@@ -158,7 +158,7 @@ def _structural(
         described: whether the place must have a description; items of lists and maps need none.
     """
     out, path = _resolved(node, definitions, path)
-    where = "".join(step for step in path if not step.startswith(">"))
+    where = _place(path)
     if not defaults or out.get("default", ...) is None:
         out.pop("default", None)
     if "const" in out:
@@ -188,13 +188,13 @@ def _resolved(
         if "$ref" in out:
             name = out.pop("$ref").rsplit("/", 1)[-1]
             if f">{name}" in path:
-                _refuse("".join(path), f"is recursive: {name} holds itself")
+                _refuse(_place(path), f"is recursive: {name} holds itself")
             path = (*path, f">{name}")
             out = _merged(definitions[name], out)
         else:
             alternatives = [one for one in out.pop("anyOf") if one.get("type") != "null"]
             if len(alternatives) != 1:
-                _refuse("".join(path), "is a union: use a discriminator and members")
+                _refuse(_place(path), "is a union: use a discriminator and members")
             out = _merged(alternatives[0], out)
     return out, path
 
@@ -315,6 +315,11 @@ def _prose(text: str) -> str:
     """Join a docstring's lines; an empty line stays a paragraph."""
     paragraphs = cleandoc(text).split("\n\n")
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+
+
+def _place(path: tuple[str, ...]) -> str:
+    """Return the way from the root as users know it, without the names of schemas."""
+    return "".join(step for step in path if not step.startswith(">"))
 
 
 def _refuse(where: str, why: str) -> None:

@@ -48,7 +48,7 @@ def parse_duration(text: str) -> timedelta:
     Raises:
         ValueError: the text is not of the form `([0-9]{1,5}(h|m|s|ms)){1,4}`.
     """
-    if not re.match(DURATION_PATTERN, text):
+    if not re.fullmatch(DURATION_PATTERN, text):
         msg = f"{text!r} is not a duration such as 500ms, 30s, 10m or 1h30m"
         raise ValueError(msg)
     parts = re.findall(r"([0-9]+)(ms|h|m|s)", text)
@@ -71,10 +71,10 @@ def parse_quantity(text: str) -> Decimal:
     Raises:
         ValueError: the text is not a quantity such as 500m, 16 or 8Mi.
     """
-    if not re.match(QUANTITY_PATTERN, text):
+    if not re.fullmatch(QUANTITY_PATTERN, text):
         msg = f"{text!r} is not a quantity such as 500m, 16 or 8Mi"
         raise ValueError(msg)
-    digits = text.rstrip("mkMGTPi")
+    digits = text.rstrip("mkKMGTPi")
     return Decimal(digits) * _QUANTITY_UNITS[text[len(digits) :]]
 
 

@@ -130,6 +130,14 @@ class Failover(Model):
 class PinnedRule(Model):
     """Fixed shares of one rule."""
 
+    validations: ClassVar[tuple[CEL, ...]] = (
+        CEL(
+            rule="self.pools.exists(p, p.weight > 0)",
+            message="pools must give at least one pool a weight above 0",
+            field_path=".pools",
+        ),
+    )
+
     name: ObjectName
     """Name of the rule."""
     pools: Annotated[list[BackendReference], Field(min_length=1, max_length=16), ListMap(("name",))]
@@ -165,6 +173,12 @@ class ModelRouteSpec(Model):
             " || size(self.rules[size(self.rules) - 1].matches) == 0",
             message="the last rule must have no matches: it takes what no other rule took",
             field_path=".rules",
+        ),
+        CEL(
+            rule="!has(self.trafficControl.pinned) || self.trafficControl.pinned.rules.all(p,"
+            " self.rules.exists(r, r.name == p.name))",
+            message="trafficControl.pinned.rules must name rules of this route",
+            field_path=".trafficControl.pinned.rules",
         ),
     )
 

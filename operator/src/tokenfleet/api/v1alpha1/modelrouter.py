@@ -16,7 +16,6 @@ from tokenfleet.api.conventions import (
     Model,
     PrinterColumn,
     named,
-    union,
 )
 from tokenfleet.api.quantities import Duration, Quantity, QuantityRange
 from tokenfleet.api.v1alpha1.metadata import Metadata
@@ -54,8 +53,6 @@ class ManagedRouter(Model):
 
 class ModelRouterSpec(Model):
     """What the user wants of a router."""
-
-    validations: ClassVar[tuple[CEL, ...]] = union("type", {"Managed": "managed"})
 
     type: Literal["Managed"] = "Managed"
     """Who runs the router: the operator."""

@@ -203,7 +203,16 @@ class Toleration(Model):
 class PodOptions(Model):
     """The part of the pod that a user may shape; volumes and service accounts are not in it."""
 
-    labels: Annotated[dict[str, Annotated[str, Field(max_length=63)]], Field(max_length=16)] = {}
+    labels: Annotated[
+        dict[str, Annotated[str, Field(max_length=63)]],
+        Field(max_length=16),
+        CEL(
+            rule="self.all(key, !key.startsWith('tokenfleet.dev/')"
+            " && !key.startsWith('app.kubernetes.io/'))",
+            message="must not use the prefixes tokenfleet.dev/ and app.kubernetes.io/:"
+            " the operator's own labels have them",
+        ),
+    ] = {}
     """Further labels on the pods."""
     node_selector: Annotated[
         dict[str, Annotated[str, Field(max_length=63)]], Field(max_length=16)

@@ -87,6 +87,14 @@ class Objective(Model):
 class MinimumEvents(Model):
     """How much evidence a judgement needs."""
 
+    validations: ClassVar[tuple[CEL, ...]] = (
+        CEL(
+            rule="self.bad <= self.total",
+            message="bad must not be more than total",
+            field_path=".bad",
+        ),
+    )
+
     total: Annotated[int, Field(ge=1, le=100_000)] = 20
     """Fewest attempts in the long window."""
     bad: Annotated[int, Field(ge=1, le=100_000)] = 5
@@ -128,6 +136,14 @@ class DataPolicy(Model):
 
 class ShiftTraffic(Model):
     """Bounds and pace of shifting."""
+
+    validations: ClassVar[tuple[CEL, ...]] = (
+        CEL(
+            rule="duration(self.maxHold) >= duration(self.holdBeforeRecovery)",
+            message="maxHold must not be shorter than holdBeforeRecovery",
+            field_path=".maxHold",
+        ),
+    )
 
     primary_floor: Annotated[Decimal, Fraction("0", "0.5")] = Decimal("0.05")
     """Share that the primary keeps, so that its recovery can be seen."""

@@ -1,0 +1,86 @@
+"""The API server as these tests use it: one object in, the stored object or the refusal out."""
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+
+from e2e.kit import repository
+from e2e.kit.kubectl import Cluster, Namespace
+from e2e.kit.proxy import ApiProxy
+from tokenfleet.api.conventions import API_VERSION
+from tokenfleet.api.v1alpha1.kinds import KINDS
+
+PLURALS = {kind.kind: kind.plural for kind, _ in KINDS}
+CRDS = tuple(sorted((repository() / "crds").glob("tokenfleet.dev_*.yaml")))
+
+# As `helm install tokenfleet` writes them: a later release in the same cluster can then take the
+# CRDs over, as it does those of a release before it.
+_OWNERSHIP = {
+    "labels": {"app.kubernetes.io/managed-by": "Helm"},
+    "annotations": {
+        "meta.helm.sh/release-name": "tokenfleet",
+        "meta.helm.sh/release-namespace": "tokenfleet-system",
+    },
+}
+
+
+class ApiServer(ApiProxy):
+    """Creates and replaces custom resources; by default as a dry run, which stores nothing."""
+
+    def __init__(self, namespace: Namespace) -> None:
+        super().__init__(namespace.cluster)
+        self.namespace = namespace
+
+    def create(self, body: dict[str, Any], *, dry_run: bool = True) -> httpx.Response:
+        """POST an object with strict field validation."""
+        return self._client.post(
+            self._path(body), json=self._complete(body), params=_query(dry_run=dry_run)
+        )
+
+    def replace(
+        self, body: dict[str, Any], *, subresource: str = "", dry_run: bool = True
+    ) -> httpx.Response:
+        """PUT an object over the stored one."""
+        path = f"{self._path(body)}/{body['metadata']['name']}{subresource}"
+        return self._client.put(path, json=self._complete(body), params=_query(dry_run=dry_run))
+
+    def delete(self, body: dict[str, Any]) -> None:
+        """Delete an object; one that is gone is fine."""
+        self._client.delete(f"{self._path(body)}/{body['metadata']['name']}")
+
+    def _complete(self, body: dict[str, Any]) -> dict[str, Any]:
+        metadata = {"namespace": self.namespace.name, **body["metadata"]}
+        return {"apiVersion": API_VERSION, **body, "metadata": metadata}
+
+    def _path(self, body: dict[str, Any]) -> str:
+        return f"/apis/{API_VERSION}/namespaces/{self.namespace.name}/{PLURALS[body['kind']]}"
+
+
+def definitions() -> dict[str, dict[str, Any]]:
+    """Return the schemas of the generated CRDs, by kind."""
+    found = {}
+    for path in CRDS:
+        crd = yaml.safe_load(path.read_text(encoding="utf-8"))
+        version = crd["spec"]["versions"][0]
+        found[crd["spec"]["names"]["kind"]] = version["schema"]["openAPIV3Schema"]
+    return found
+
+
+def install_crds(cluster: Cluster, folder: Path | None = None) -> None:
+    """Apply the generated CRDs and wait until the API server serves them."""
+    documents = []
+    for path in CRDS if folder is None else sorted(folder.glob("*.yaml")):
+        crd = yaml.safe_load(path.read_text(encoding="utf-8"))
+        crd["metadata"] |= _OWNERSHIP
+        documents.append(crd)
+    kubectl = cluster.namespace("default")
+    how = ("--server-side", "--field-manager=helm", "--force-conflicts")
+    kubectl.run("apply", *how, "-f", "-", stdin=yaml.safe_dump_all(documents))
+    names = [f"crd/{crd['metadata']['name']}" for crd in documents]
+    kubectl.run("wait", "--for=condition=Established", "--timeout=60s", *names, timeout=90)
+
+
+def _query(*, dry_run: bool) -> dict[str, str]:
+    return {"fieldValidation": "Strict", **({"dryRun": "All"} if dry_run else {})}

@@ -1,0 +1,101 @@
+"""What users do with manifests: apply, apply again, diff, scale, label."""
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from e2e.kit import repository
+from e2e.kit.kubectl import Namespace
+from e2e.kit.yamls import load, merged
+from tests.integration.api.server import ApiServer
+from tests.integration.api.subjects import POOL, at
+
+pytestmark = pytest.mark.cluster
+
+EXAMPLES = sorted((repository() / "operator/docs/examples").glob("*.yaml"))
+
+
+@pytest.fixture
+def namespace(api: ApiServer) -> Namespace:
+    return api.namespace
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_is_accepted(api: ApiServer, path: Path) -> None:
+    for document in load(path):
+        answer = api.create(document)
+
+        assert answer.status_code == httpx.codes.CREATED, answer.text
+
+
+@pytest.mark.parametrize("server_side", [False, True], ids=["client-side", "server-side"])
+def test_applying_the_examples_twice_changes_nothing(
+    namespace: Namespace, *, server_side: bool
+) -> None:
+    how = ["--server-side"] if server_side else []
+    try:
+        namespace.apply(*EXAMPLES, server_side=server_side)
+        before = _generations(namespace)
+        differences = namespace.run("diff", *how, *_files(), accept=(0, 1))
+        namespace.apply(*EXAMPLES, server_side=server_side)
+        after = _generations(namespace)
+    finally:
+        namespace.run("delete", *_files(), "--ignore-not-found", "--wait=false")
+
+    assert differences == ""
+    assert before == after
+    assert set(before.values()) == {1}
+
+
+def test_a_pool_scales_through_its_subresource(namespace: Namespace, api: ApiServer) -> None:
+    stored = api.create(POOL, dry_run=False).json()
+    try:
+        status = {"replicas": 1, "readyReplicas": 1, "selector": "tokenfleet.dev/pool=pool"}
+        answer = api.replace({**stored, "status": status}, subresource="/status", dry_run=False)
+        namespace.run("scale", "servingpool/pool", "--replicas=3")
+        scale = namespace.run("get", "servingpool", "pool", "--subresource=scale", "-o", "json")
+        pool = namespace.must_get("servingpool", "pool")
+    finally:
+        api.delete(POOL)
+
+    assert answer.status_code == httpx.codes.OK, answer.text
+    assert pool["spec"]["replicas"] == 3
+    assert '"selector": "tokenfleet.dev/pool=pool"' in scale
+
+
+def test_a_condition_needs_a_type_a_status_and_a_reason(api: ApiServer) -> None:
+    """The operator's own mistakes are refused too."""
+    stored = api.create(POOL, dry_run=False).json()
+    try:
+        good: dict[str, Any] = {"type": "Ready", "status": "True", "reason": "Serving"}
+        accepted = api.replace(
+            merged(stored, at("status.conditions", [good])), subresource="/status"
+        )
+        refused = [
+            api.replace(merged(stored, at("status.conditions", [bad])), subresource="/status")
+            for bad in (
+                {**good, "status": "Yes"},
+                {"type": "Ready", "status": "True"},
+            )
+        ]
+        twice = api.replace(
+            merged(stored, at("status.conditions", [good, good])), subresource="/status"
+        )
+    finally:
+        api.delete(POOL)
+
+    assert accepted.status_code == httpx.codes.OK, accepted.text
+    assert {answer.status_code for answer in (*refused, twice)} == {
+        httpx.codes.UNPROCESSABLE_ENTITY
+    }
+
+
+def _files() -> list[str]:
+    return [argument for path in EXAMPLES for argument in ("-f", str(path))]
+
+
+def _generations(namespace: Namespace) -> dict[str, int]:
+    objects = namespace.list("tokenfleet")
+    return {f"{o['kind']}/{o['metadata']['name']}": o["metadata"]["generation"] for o in objects}

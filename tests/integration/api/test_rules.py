@@ -1,0 +1,111 @@
+"""Every CEL rule, on both of its sides, judged by the real API server."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from e2e.kit.yamls import merged
+from tests.integration.api.rules import RULES, Rule
+from tests.integration.api.server import ApiServer, definitions
+from tests.integration.api.subjects import EXISTING_POOL, POOL, ROUTE, ROUTER, SLO, at
+
+pytestmark = pytest.mark.cluster
+
+# Compares with the stored object, so a dry-run creation cannot show it: it has its own test below.
+TRANSITIONS = {
+    (
+        "ServingPool",
+        ".spec",
+        "type must not change: create a new pool and move the routes to it",
+    )
+}
+
+
+def _ids(rule: Rule) -> str:
+    return f"{rule.kind}{rule.place}-{rule.message[:40]}"
+
+
+@pytest.mark.parametrize("rule", RULES, ids=_ids)
+def test_a_rule_refuses_with_its_message(api: ApiServer, rule: Rule) -> None:
+    answer = api.create(rule.refused)
+
+    assert answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY, answer.text
+    assert rule.message in answer.json()["message"]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=_ids)
+def test_a_rule_accepts_the_other_side_of_its_limit(api: ApiServer, rule: Rule) -> None:
+    answer = api.create(rule.accepted)
+
+    assert answer.status_code == httpx.codes.CREATED, answer.text
+
+
+def test_every_rule_of_every_kind_has_a_refused_case() -> None:
+    generated = {
+        (kind, place, rule["message"])
+        for kind, schema in definitions().items()
+        for place, rule in _rules(schema, "")
+    }
+
+    assert generated == {rule.key for rule in RULES} | TRANSITIONS
+
+
+def test_a_pool_keeps_its_type(api: ApiServer) -> None:
+    stored = api.create(EXISTING_POOL, dry_run=False).json()
+    try:
+        changed = merged(stored, {"spec": {"type": "Managed", "existing": None}})
+        changed = merged(changed, at("spec.managed", POOL["spec"]["managed"]))
+        refused = api.replace(changed)
+        accepted = api.replace(merged(stored, at("spec.existing.serviceRef.port", 8001)))
+    finally:
+        api.delete(EXISTING_POOL)
+
+    assert refused.status_code == httpx.codes.UNPROCESSABLE_ENTITY
+    assert "type must not change: create a new pool" in refused.json()["message"]
+    assert accepted.status_code == httpx.codes.OK
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        pytest.param(at("spec.replicas", 1001), "spec.replicas", id="a number above its maximum"),
+        pytest.param(at("spec.replica", 1), 'unknown field "spec.replica"', id="a misspelt field"),
+        pytest.param(at("spec.managed.device", "TPU"), '"GPU", "CPU"', id="a word outside an enum"),
+        pytest.param(at("spec.served", None), "spec.served: Required", id="a missing field"),
+        pytest.param(
+            at("spec.managed.pod.imagePullSecrets", [{"name": "a"}, {"name": "a"}]),
+            "Duplicate value",
+            id="a list map with a key twice",
+        ),
+        pytest.param(
+            at("spec.managed.startupTimeout", "1d"), "should match", id="a unit durations lack"
+        ),
+        pytest.param(
+            at("spec.managed.resources.limits", {"memory": "4GB"}), "should match", id="no quantity"
+        ),
+    ],
+)
+def test_the_schema_refuses(api: ApiServer, body: dict[str, Any], message: str) -> None:
+    answer = api.create(merged(POOL, body))
+
+    assert answer.is_client_error
+    assert message in answer.json()["message"]
+
+
+@pytest.mark.parametrize("base", [POOL, EXISTING_POOL, ROUTER, ROUTE, SLO], ids=lambda b: b["kind"])
+def test_the_smallest_object_is_accepted(api: ApiServer, base: dict[str, Any]) -> None:
+    assert api.create(base).status_code == httpx.codes.CREATED
+
+
+def _rules(node: dict[str, Any], place: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield every rule of a schema with its place."""
+    for rule in node.get("x-kubernetes-validations", ()):
+        yield place, rule
+    for name, field in node.get("properties", {}).items():
+        yield from _rules(field, f"{place}.{name}")
+    if "items" in node:
+        yield from _rules(node["items"], f"{place}[]")
+    if isinstance(node.get("additionalProperties"), dict):
+        yield from _rules(node["additionalProperties"], f"{place}[*]")
