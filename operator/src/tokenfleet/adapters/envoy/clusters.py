@@ -53,9 +53,7 @@ def pool_clusters(config: RouterConfig, endpoints: dict[str, tuple[Endpoint, ...
 
 def first_token_cluster() -> Json:
     """Return the cluster through which the request filter reaches the internal listener."""
-    endpoint = {
-        "address": {"envoy_internal_address": {"server_listener_name": LATE_LISTENER}}
-    }
+    endpoint = {"address": {"envoy_internal_address": {"server_listener_name": LATE_LISTENER}}}
     return {
         "name": LATE_LISTENER,
         "type": "STATIC",

@@ -185,9 +185,7 @@ def _late(name: str, labels: Labels, row: _Raw, *, early: bool) -> Iterator[str]
             + failed.up_to(seen)
             + (cancelled.up_to(seen) - cancelled.up_to(boundary))
         )
-        yield (
-            f'tokenfleet_{name}{{{_write(labels)},threshold="{boundary / 1000}"}} {late}'
-        )
+        yield (f'tokenfleet_{name}{{{_write(labels)},threshold="{boundary / 1000}"}} {late}')
 
 
 def _outcomes(
@@ -228,7 +226,4 @@ def _write(labels: Labels) -> str:
     place, _, attributes = key.partition("|")
     route, _, rule = place.partition("/")
     feature, _, kind = attributes.partition("|")
-    return (
-        f'route="{route}",rule="{rule}",pool="{pool}",'
-        f'feature="{feature}",request_type="{kind}"'
-    )
+    return f'route="{route}",rule="{rule}",pool="{pool}",feature="{feature}",request_type="{kind}"'

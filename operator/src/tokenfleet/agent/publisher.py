@@ -1,0 +1,210 @@
+"""Bring a configuration to Envoy, or leave everything as it was.
+
+    validate  the binary reads the whole candidate; only a changed configuration needs it, because
+              endpoints are addresses in a place that has been validated
+    publish   clusters that are new, then routes, then clusters without those that are gone: at no
+              moment does a route name a cluster that is not there
+    confirm   Envoy reports the versions that the files carry
+
+What fails leaves the last good files in place, and is said until the next revision.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from tokenfleet.adapters.envoy.bootstrap import Files, bootstrap
+from tokenfleet.adapters.envoy.clusters import Endpoint
+from tokenfleet.adapters.envoy.render import Resources, discovery_response, render, standalone
+from tokenfleet.adapters.envoy.wire import Json, canonical
+from tokenfleet.agent.envoy import Admin, AdminError, validate
+from tokenfleet.agent.files import (
+    BOOTSTRAP,
+    CANDIDATE,
+    CLUSTERS,
+    LISTENERS,
+    ROUTES,
+    Folder,
+    LastGood,
+)
+from tokenfleet.agent.settings import Settings
+from tokenfleet.domain.routing.codec import CodecError, Document, decode
+from tokenfleet.domain.routing.ir import Attribution, RouterConfig
+
+logger = logging.getLogger(__name__)
+
+CONFIRM_SECONDS: Final = 10.0
+"""How long Envoy may take to accept a file: 30 ms as a rule, 0.1 s a thousand rules."""
+CONFIRM_STEP: Final = 0.02
+
+Endpoints = Mapping[str, tuple[Endpoint, ...]]
+
+
+class PublishError(Exception):
+    """The configuration is not in force; the last good one is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """What the files hold."""
+
+    document: Document | None
+    """None: no configuration has been published; the router answers 404 to everything."""
+    endpoints: Endpoints
+    resources: Resources
+
+
+class Publisher:
+    """Owns the files; one publication at a time."""
+
+    def __init__(self, settings: Settings, admin: Admin) -> None:
+        """Write the bootstrap, and the last good configuration or an empty one."""
+        self._settings = settings
+        self._admin = admin
+        self._folder = Folder(settings.folder)
+        self._generation = 0
+        self.data: Mapping[str, str] | None = None
+        """The data of `<router>-config` that is in force."""
+        self.published = self._begin()
+
+    async def publish(self, data: Mapping[str, str], endpoints: Endpoints) -> None:
+        """Bring a configuration and its endpoints into force.
+
+        Args:
+            data: the data of `<router>-config`.
+            endpoints: pool name -> replicas that may be used.
+
+        Raises:
+            PublishError: refused, or not confirmed; the message is for people.
+        """
+        document = _decoded(data)
+        before = self.published
+        resources = self._render(document.config, endpoints)
+        if resources != before.resources:
+            if before.document is None or document.config != before.document.config:
+                await self._validated(document.config, endpoints)
+            self._generation += 1
+            await self._replace(before.resources, resources)
+        self.data = data
+        self.published = Published(document=document, endpoints=endpoints, resources=resources)
+        self._folder.remember(LastGood(data=data, endpoints=endpoints, generation=self._generation))
+
+    def _begin(self) -> Published:
+        settings = self._settings
+        files = Files(
+            lds=str(self._folder.file(LISTENERS)),
+            cds=str(self._folder.file(CLUSTERS)),
+            rds=str(self._folder.file(ROUTES)),
+        )
+        boot = bootstrap(files, settings.limits, admin_port=settings.ports.admin)
+        self._folder.write(BOOTSTRAP, canonical(boot))
+        last = self._folder.recall()
+        document: Document | None = None
+        endpoints: Endpoints = {}
+        if last is not None:
+            try:
+                document = decode(last.data.get("config", ""))
+            except CodecError as error:
+                logger.warning("the last good configuration cannot be read: %s", error)
+            else:
+                self.data, endpoints, self._generation = last.data, last.endpoints, last.generation
+        config = document.config if document else _nothing(settings)
+        resources = self._render(config, endpoints)
+        self._generation += 1
+        self._write_clusters(resources.clusters)
+        self._write(ROUTES, "routes", resources.routes)
+        self._write(LISTENERS, "listeners", resources.listeners)
+        return Published(document=document, endpoints=endpoints, resources=resources)
+
+    def _render(self, config: RouterConfig, endpoints: Endpoints) -> Resources:
+        rds_path = str(self._folder.file(ROUTES))
+        return render(config, endpoints, rds_path=rds_path, ports=self._settings.ports)
+
+    async def _validated(self, config: RouterConfig, endpoints: Endpoints) -> None:
+        settings = self._settings
+        candidate = standalone(config, endpoints, ports=settings.ports, limits=settings.limits)
+        self._folder.write(CANDIDATE, canonical(candidate))
+        refusal = await validate(settings.envoy, self._folder.file(CANDIDATE))
+        if refusal:
+            msg = f"envoy refuses the configuration: {refusal}"
+            raise PublishError(msg)
+
+    async def _replace(self, before: Resources, after: Resources) -> None:
+        running = await self._running()
+        names = {cluster["name"] for cluster in after.clusters}
+        leaving = tuple(cluster for cluster in before.clusters if cluster["name"] not in names)
+        if after.clusters != before.clusters:
+            self._write_clusters((*after.clusters, *leaving))
+            await self._confirm(running, clusters=True)
+        if after.routes != before.routes:
+            self._write(ROUTES, "routes", after.routes)
+            await self._confirm(running, routes=True)
+        if after.listeners != before.listeners:
+            self._write(LISTENERS, "listeners", after.listeners)
+        if leaving:
+            self._write_clusters(after.clusters)
+
+    def _write_clusters(self, clusters: tuple[Json, ...]) -> None:
+        self._write(CLUSTERS, "clusters", clusters)
+
+    def _write(self, name: str, kind: str, resources: tuple[Json, ...]) -> None:
+        self._folder.write(name, discovery_response(kind, resources, str(self._generation)))
+
+    async def _running(self) -> int | None:
+        """Return how many files Envoy has refused so far; None while it is not up."""
+        try:
+            return (await self._admin.running()).rejected
+        except AdminError:
+            return None
+
+    async def _confirm(
+        self, refused: int | None, *, clusters: bool = False, routes: bool = False
+    ) -> None:
+        wanted = str(self._generation)
+        waited = 0.0
+        while waited < CONFIRM_SECONDS:
+            try:
+                running = await self._admin.running()
+            except AdminError:
+                if refused is None:
+                    return  # Envoy reads the files when it starts
+            else:
+                in_force = (not clusters or running.clusters == wanted) and (
+                    not routes or running.routes == wanted
+                )
+                if in_force:
+                    return
+                if refused is not None and running.rejected > refused:
+                    msg = f"envoy rejected version {wanted} of its files"
+                    raise PublishError(msg)
+            await asyncio.sleep(CONFIRM_STEP)
+            waited += CONFIRM_STEP
+        msg = f"envoy has not accepted version {wanted} of its files within {CONFIRM_SECONDS:.0f} s"
+        raise PublishError(msg)
+
+
+def _decoded(data: Mapping[str, str]) -> Document:
+    try:
+        return decode(data.get("config", ""))
+    except CodecError as error:
+        msg = f"the configuration cannot be read: {error}"
+        raise PublishError(msg) from error
+
+
+def _nothing(settings: Settings) -> RouterConfig:
+    """Return the configuration of a router that has none: it answers 404 to everything."""
+    attribution = Attribution(
+        feature="x-tokenfleet-feature",
+        request_type="x-tokenfleet-request-type",
+        user="x-tokenfleet-user",
+    )
+    return RouterConfig(
+        namespace=settings.namespace,
+        name=settings.router,
+        attribution=attribution,
+        body_limit=8 * 1024 * 1024,
+        pools=(),
+        routes=(),
+    )

@@ -1,0 +1,103 @@
+"""The agent's own HTTP: probes, acknowledgement, read-back, metrics."""
+
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from typing import Protocol
+
+from aiohttp import web
+
+from tokenfleet import __version__
+from tokenfleet.adapters.envoy.exposition import translate
+from tokenfleet.agent.envoy import Admin, AdminError
+from tokenfleet.agent.publisher import Publisher
+from tokenfleet.agent.settings import Settings
+
+
+class Answers(Protocol):
+    """What the server needs to know of the agent."""
+
+    settings: Settings
+    admin: Admin
+    publisher: Publisher
+    error: str
+    api_reached: bool
+
+    @property
+    def applied_revision(self) -> int:
+        """Return the revision that Envoy has accepted; 0 means none."""
+        ...
+
+
+async def serve(agent: Answers, stack: AsyncExitStack) -> None:
+    """Listen until the stack unwinds."""
+    handlers = _Handlers(agent)
+    app = web.Application()
+    app.add_routes(
+        [
+            web.get("/healthz", handlers.healthz),
+            web.get("/readyz", handlers.readyz),
+            web.get("/acknowledgement", handlers.acknowledgement),
+            web.get("/configuration", handlers.configuration),
+            web.get("/metrics", handlers.metrics),
+        ]
+    )
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    settings = agent.settings
+    await web.TCPSite(runner, settings.listen_host, settings.listen_port).start()
+
+
+class _Handlers:
+    def __init__(self, agent: Answers) -> None:
+        self._agent = agent
+
+    async def healthz(self, _: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+    async def readyz(self, _: web.Request) -> web.Response:
+        if not self._agent.applied_revision:
+            return web.Response(status=503, text="no configuration has been published\n")
+        if not await self._agent.admin.live():
+            return web.Response(status=503, text="envoy does not serve\n")
+        return web.Response(text="ok\n")
+
+    async def acknowledgement(self, _: web.Request) -> web.Response:
+        return web.json_response(
+            {
+                "pod": self._agent.settings.pod,
+                "appliedRevision": self._agent.applied_revision,
+                "version": __version__,
+                "error": self._agent.error,
+            }
+        )
+
+    async def configuration(self, _: web.Request) -> web.Response:
+        data = self._agent.publisher.data
+        return web.Response(status=204) if data is None else web.json_response(dict(data))
+
+    async def metrics(self, _: web.Request) -> web.Response:
+        try:
+            stats = await self._agent.admin.stats()
+        except AdminError as error:
+            # A scrape without Envoy must fail: its counters would look like a reset.
+            return web.Response(status=503, text=f"envoy does not answer: {error}\n")
+        document = self._agent.publisher.published.document
+        pools = document.config.pools if document else ()
+        early = {pool.name for pool in pools if not pool.holds_headers}
+        lines = [*translate(stats, early=early), *self._own(), ""]
+        return web.Response(
+            body="\n".join(lines).encode(),
+            headers={"content-type": "text/plain; version=0.0.4; charset=utf-8"},
+        )
+
+    def _own(self) -> Iterator[str]:
+        agent = self._agent
+        for name, about, value in (
+            ("applied_revision", "Revision that Envoy has accepted.", agent.applied_revision),
+            ("config_refused", "1 while a newer revision is refused.", int(bool(agent.error))),
+            ("api_reached", "1 while the Kubernetes API answers.", int(agent.api_reached)),
+        ):
+            yield f"# HELP tokenfleet_router_{name} {about}"
+            yield f"# TYPE tokenfleet_router_{name} gauge"
+            yield f"tokenfleet_router_{name} {value}"

@@ -1,0 +1,128 @@
+"""The agent as a whole: two watches feed one publisher, and a small server says what is in force."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from typing import Any, Final
+
+import httpx
+
+from tokenfleet.agent import endpoints as slices
+from tokenfleet.agent.envoy import Admin
+from tokenfleet.agent.publisher import Publisher, PublishError
+from tokenfleet.agent.server import serve
+from tokenfleet.agent.settings import Settings
+from tokenfleet.agent.watch import State, api_client, states
+from tokenfleet.domain.routing.codec import CodecError, decode
+from tokenfleet.domain.routing.workload import config_name
+
+logger = logging.getLogger(__name__)
+
+SETTLE_SECONDS: Final = 0.02
+"""Changes that come in a burst - a rollout's endpoints, mostly - are published together."""
+RETRY_SECONDS: Final = 5.0
+"""When to try again what failed and has not changed."""
+
+
+class Agent:
+    """Keeps one Envoy in step with its router's configuration."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Write Envoy's files, so that it can start."""
+        self.settings = settings
+        self.admin = Admin(settings.ports.admin)
+        self.publisher = Publisher(settings, self.admin)
+        self.error = ""
+        """Why the newest configuration is not in force; empty when it is."""
+        self.api_reached = False
+        self._data: Mapping[str, str] | None = None
+        self._slices: State | None = None
+        self._changed = asyncio.Event()
+
+    @property
+    def applied_revision(self) -> int:
+        """Return the revision that Envoy has accepted; 0 means none."""
+        document = self.publisher.published.document
+        return document.revision if document else 0
+
+    async def run(self) -> None:
+        """Run until cancelled."""
+        async with AsyncExitStack() as stack:
+            client = await stack.enter_async_context(api_client(self.settings.api))
+            stack.push_async_callback(self.admin.close)
+            await serve(self, stack)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._watch_config(client))
+                tasks.create_task(self._watch_slices(client))
+                tasks.create_task(self._publish_changes())
+
+    async def _watch_config(self, client: httpx.AsyncClient) -> None:
+        name = config_name(self.settings.router)
+        path = f"/api/v1/namespaces/{self.settings.namespace}/configmaps"
+        async for state in states(
+            client, path, field_selector=f"metadata.name={name}", on_contact=self._contact
+        ):
+            # A configuration that disappears is a loss, not a wish: what is in force stays.
+            if name in state:
+                self._data = state[name].get("data") or {}
+                self._changed.set()
+
+    async def _watch_slices(self, client: httpx.AsyncClient) -> None:
+        path = f"/apis/discovery.k8s.io/v1/namespaces/{self.settings.namespace}/endpointslices"
+        async for state in states(client, path, on_contact=self._contact):
+            self._slices = state
+            self._changed.set()
+
+    def _contact(self, reached: bool) -> None:  # noqa: FBT001  # one fact, told by the watch
+        self.api_reached = reached
+
+    async def _publish_changes(self) -> None:
+        while True:
+            await self._changed.wait()
+            await asyncio.sleep(SETTLE_SECONDS)
+            self._changed.clear()
+            await self._publish()
+            if self.error:
+                asyncio.get_running_loop().call_later(RETRY_SECONDS, self._changed.set)
+
+    async def _publish(self) -> None:
+        if self._slices is None:
+            return  # without a first list of endpoints every pool would look empty
+        data = self._data if self._data is not None else self.publisher.data
+        if data is None:
+            return
+        try:
+            await self._bring_into_force(data)
+        except (PublishError, OSError) as error:
+            if str(error) != self.error:
+                logger.error("not published: %s", error)  # noqa: TRY400  # a trace adds nothing
+            self.error = str(error)
+        else:
+            self.error = ""
+
+    async def _bring_into_force(self, data: Mapping[str, str]) -> None:
+        try:
+            document = decode(data.get("config", ""))
+        except CodecError as error:
+            await self._follow_endpoints()
+            msg = f"the configuration cannot be read: {error}"
+            raise PublishError(msg) from error
+        before = self.applied_revision
+        try:
+            await self.publisher.publish(data, self._endpoints(document.config.pools))
+        except PublishError:
+            await self._follow_endpoints()
+            raise
+        if document.revision != before:
+            logger.info("revision %d is in force", document.revision)
+
+    async def _follow_endpoints(self) -> None:
+        """Keep the last good configuration on the endpoints of now."""
+        published = self.publisher.published
+        if published.document is not None and self.publisher.data is not None:
+            endpoints = self._endpoints(published.document.config.pools)
+            await self.publisher.publish(self.publisher.data, endpoints)
+
+    def _endpoints(self, pools: Any) -> slices.Endpoints:
+        return slices.endpoints(pools, (self._slices or {}).values())

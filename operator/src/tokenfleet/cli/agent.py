@@ -1,0 +1,98 @@
+"""`tokenfleet agent`: the router's sidecar, and the drain that precedes Envoy's end."""
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+from pathlib import Path
+
+from tokenfleet.adapters.envoy.bootstrap import Limits
+from tokenfleet.adapters.envoy.wire import ADMIN_PORT, TRAFFIC_PORT, Ports
+from tokenfleet.agent.drain import drain
+from tokenfleet.agent.envoy import Admin
+from tokenfleet.agent.service import Agent
+from tokenfleet.agent.settings import AGENT_PORT, TOKEN_FOLDER, ApiServer, Settings
+from tokenfleet.api.quantities import parse_duration
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "agent", help="feed the Envoy beside it, in a router pod", description=__doc__
+    )
+    parser.set_defaults(run=run)
+    parser.add_argument("task", nargs="?", choices=("run", "drain"), default="run")
+    parser.add_argument("--router", default="", help="name of the ModelRouter")
+    parser.add_argument("--namespace", default=os.environ.get("POD_NAMESPACE", "default"))
+    parser.add_argument("--pod", default=os.environ.get("POD_NAME", "router"))
+    parser.add_argument("--folder", type=Path, default=Path("/etc/tokenfleet"))
+    parser.add_argument("--envoy", default="envoy", help="Envoy binary, for validation")
+    parser.add_argument("--heap-limit", type=int, default=Limits().heap, help="bytes")
+    parser.add_argument("--traffic-host", default=Ports().host)
+    parser.add_argument("--traffic-port", type=int, default=TRAFFIC_PORT)
+    parser.add_argument("--admin-port", type=int, default=ADMIN_PORT)
+    parser.add_argument("--listen-host", default=None, help="default: all addresses")
+    parser.add_argument("--listen-port", type=int, default=AGENT_PORT)
+    parser.add_argument("--api-server", default=_in_cluster(), help="URL of the Kubernetes API")
+    parser.add_argument("--token-file", type=Path, default=TOKEN_FOLDER / "token")
+    parser.add_argument("--ca-file", type=Path, default=TOKEN_FOLDER / "ca.crt")
+    parser.add_argument("--timeout", default="10m", help="drain: how long to wait at most")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command; return its exit status."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    if args.task == "drain":
+        asyncio.run(_drain(args))
+        return 0
+    if not args.router:
+        logging.error("--router is required")
+        return 2
+    asyncio.run(_run(settings(args)))
+    return 0
+
+
+def settings(args: argparse.Namespace) -> Settings:
+    """Return the settings that the arguments mean; files that do not exist are left out."""
+    return Settings(
+        router=args.router,
+        namespace=args.namespace,
+        pod=args.pod,
+        folder=args.folder,
+        envoy=args.envoy,
+        ports=Ports(host=args.traffic_host, traffic=args.traffic_port, admin=args.admin_port),
+        limits=Limits(heap=args.heap_limit),
+        listen_host=args.listen_host,
+        listen_port=args.listen_port,
+        api=ApiServer(
+            url=args.api_server,
+            ca_file=args.ca_file if args.ca_file.exists() else None,
+            token_file=args.token_file if args.token_file.exists() else None,
+        ),
+    )
+
+
+async def _run(told: Settings) -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await Agent(told).run()
+
+
+async def _drain(args: argparse.Namespace) -> None:
+    admin = Admin(args.admin_port)
+    try:
+        await drain(admin, parse_duration(args.timeout))
+    finally:
+        await admin.close()
+
+
+def _in_cluster() -> str:
+    host = os.environ.get("KUBERNETES_SERVICE_HOST", "kubernetes.default.svc")
+    port = os.environ.get("KUBERNETES_SERVICE_PORT", "443")
+    return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
