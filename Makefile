@@ -33,7 +33,7 @@ bench: .venv/ready ## figures against a peer in the same run
 	@$(PYTHON) -m pytest -q -s tests/bench
 
 golden: .venv/ready ## rewrite golden files and generated files, then show what changed
-	@$(PYTHON) -m tokenfleet crds --output .
+	@.venv/bin/tokenfleet crds --repository .
 	@$(PYTHON) -m pytest -q tests/unit --update-golden; git diff --stat
 
 cluster: .venv/ready ## a real Kubernetes on this machine, kubeconfig in .cluster/

@@ -7,9 +7,14 @@ import httpx
 import pytest
 
 from e2e.kit.yamls import merged
-from tests.integration.api.rules import RULES, Rule
+from tests.integration.api.rules import Rule
+from tests.integration.api.rules_of_pools import POOLS
+from tests.integration.api.rules_of_routes import ROUTERS, ROUTES
+from tests.integration.api.rules_of_slos import SLOS
 from tests.integration.api.server import ApiServer, definitions
 from tests.integration.api.subjects import EXISTING_POOL, POOL, ROUTE, ROUTER, SLO, at
+
+RULES = [*POOLS, *ROUTERS, *ROUTES, *SLOS]
 
 pytestmark = pytest.mark.cluster
 

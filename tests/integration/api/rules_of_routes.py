@@ -1,0 +1,129 @@
+"""The rules of ModelRouter and ModelRoute, on both sides."""
+
+from typing import Any
+
+from e2e.kit.yamls import merged
+from tests.integration.api.rules import Rule, between, named, rule
+from tests.integration.api.subjects import ROUTE, ROUTER, at
+
+
+def _route(rule: dict[str, Any], *more: dict[str, Any]) -> dict[str, Any]:
+    return at("spec.rules", [{"name": "one", "backendRefs": [{"name": "pool"}], **rule}, *more])
+
+
+_LAST = {"name": "last", "backendRefs": [{"name": "pool"}]}
+_FEATURE = {"matches": [{"features": ["f"]}]}
+_UNTIL = "2030-01-01T00:00:00Z"
+
+
+def _bytes(sizes: dict[str, int]) -> dict[str, Any]:
+    return _route({"matches": [{"requestBytes": sizes}]}, _LAST)
+
+
+def _pinned(name: str, *weights: int) -> dict[str, Any]:
+    pools = [{"name": f"p{number}", "weight": weight} for number, weight in enumerate(weights)]
+    pin = {"rules": [{"name": name, "pools": pools}], "until": _UNTIL}
+    return at("spec.trafficControl", {"type": "Pinned", "pinned": pin})
+
+
+ROUTERS = [
+    *named(ROUTER, 56, "it names the Service `<router>-router`"),
+    *between(ROUTER, "spec.managed.drainTimeout", ("1s", "2h"), "0s", "3h"),
+    *between(ROUTER, "spec.requestBodyLimit", ("1Ki", "64Mi"), "1k", "65Mi"),
+    # A plain number is a quantity too.
+    Rule(
+        kind="ModelRouter",
+        place=".spec.requestBodyLimit",
+        message="must be between 1Ki and 64Mi",
+        refused=merged(ROUTER, at("spec.requestBodyLimit", 1023)),
+        accepted=merged(ROUTER, at("spec.requestBodyLimit", 1024)),
+    ),
+]
+
+ROUTES = [
+    *named(ROUTE, 63, "TokenSLOs and metrics name it"),
+    rule(
+        ".spec",
+        "the last rule must have no matches: it takes what no other rule took",
+        ROUTE,
+        refused=_route(_FEATURE),
+        accepted=_route(_FEATURE, _LAST),
+    ),
+    rule(
+        ".spec",
+        "trafficControl.pinned.rules must name rules of this route",
+        ROUTE,
+        refused=_pinned("other", 1),
+        accepted=_pinned("all", 1),
+    ),
+    rule(
+        ".spec.rules[]",
+        "backendRefs must give at least one pool a weight above 0",
+        ROUTE,
+        refused=_route({"backendRefs": [{"name": "a", "weight": 0}, {"name": "b", "weight": 0}]}),
+        accepted=_route({"backendRefs": [{"name": "a", "weight": 0}, {"name": "b"}]}),
+    ),
+    rule(
+        ".spec.rules[]",
+        "fallbackRefs must not name a pool of backendRefs",
+        ROUTE,
+        refused=_route({"fallbackRefs": [{"name": "other"}, {"name": "pool"}]}),
+        accepted=_route({"fallbackRefs": [{"name": "other"}]}),
+    ),
+    rule(
+        ".spec.rules[].matches[].requestBytes",
+        "min or max must be set",
+        ROUTE,
+        refused=_bytes({}),
+        accepted=_bytes({"min": 0}),
+    ),
+    rule(
+        ".spec.rules[].matches[].requestBytes",
+        "min must not be more than max",
+        ROUTE,
+        refused=_bytes({"min": 2, "max": 1}),
+        accepted=_bytes({"min": 1, "max": 1}),
+    ),
+    rule(
+        ".spec.failover",
+        "firstTokenTimeout must be set exactly when retryOn holds FirstTokenTimeout",
+        ROUTE,
+        refused=at("spec.failover.retryOn", ["FirstTokenTimeout"]),
+        accepted=at("spec.failover", {"retryOn": ["FirstTokenTimeout"], "firstTokenTimeout": "2s"}),
+    ),
+    rule(
+        ".spec.failover",
+        "firstTokenTimeout must be set exactly when retryOn holds FirstTokenTimeout",
+        ROUTE,
+        refused=at("spec.failover.firstTokenTimeout", "2s"),
+        accepted=at("spec.failover.attempts", 8),
+    ),
+    *between(
+        merged(ROUTE, at("spec.failover.retryOn", ["FirstTokenTimeout"])),
+        "spec.failover.firstTokenTimeout",
+        ("50ms", "10m"),
+        "49ms",
+        "601s",
+    ),
+    rule(
+        ".spec.trafficControl",
+        "pinned must be set exactly when type is Pinned",
+        ROUTE,
+        refused=at("spec.trafficControl.type", "Pinned"),
+        accepted=_pinned("all", 1),
+    ),
+    rule(
+        ".spec.trafficControl",
+        "pinned must be set exactly when type is Pinned",
+        ROUTE,
+        refused=merged(_pinned("all", 1), at("spec.trafficControl.type", "Disabled")),
+        accepted=at("spec.trafficControl.type", "Disabled"),
+    ),
+    rule(
+        ".spec.trafficControl.pinned.rules[]",
+        "pools must give at least one pool a weight above 0",
+        ROUTE,
+        refused=_pinned("all", 0, 0),
+        accepted=_pinned("all", 0, 1),
+    ),
+]

@@ -1,0 +1,130 @@
+"""The rules of TokenSLO, on both sides."""
+
+from e2e.kit.yamls import merged
+from tests.integration.api.rules import between, named, rule
+from tests.integration.api.subjects import SHIFTING_SLO, SLO, at
+
+_SHIFT = "spec.onBreach.shiftTraffic"
+_LADDER = (
+    "must be one of the histogram boundaries 5ms, 10ms, 20ms, 30ms, 50ms, 75ms, 100ms, 150ms,"
+    " 200ms, 250ms, 300ms, 400ms, 500ms, 750ms, 1s, 1500ms, 2s, 2500ms, 3s, 4s, 5s, 7500ms, 10s,"
+    " 15s, 20s, 30s, 45s, 60s, 90s, 120s, 180s, 300s, 600s"
+)
+
+
+_SELECTOR = (
+    "selector must be empty when onBreach.type is ShiftTraffic: to shift some requests, give them"
+    " a rule of their own"
+)
+
+SLOS = [
+    *named(SLO, 63, "metrics name it"),
+    rule(
+        ".spec",
+        "targetRef.sectionName must name a rule when onBreach.type is ShiftTraffic",
+        SHIFTING_SLO,
+        refused=at("spec.targetRef.sectionName", None),
+        accepted={},
+    ),
+    rule(
+        ".spec",
+        _SELECTOR,
+        SHIFTING_SLO,
+        refused=at("spec.selector.features", ["f"]),
+        accepted=at("spec.selector.features", []),
+    ),
+    rule(
+        ".spec",
+        _SELECTOR,
+        SHIFTING_SLO,
+        refused=at("spec.selector.requestTypes", ["t"]),
+        accepted={
+            "spec": {
+                "onBreach": {"type": "Alert", "shiftTraffic": None},
+                "selector": {"features": ["f"]},
+            }
+        },
+    ),
+    rule(
+        ".spec.objective",
+        "latency must be set exactly when type is Latency",
+        SLO,
+        refused=at("spec.objective.latency", None),
+        accepted={},
+    ),
+    *between(SLO, "spec.objective.latency.threshold", ("5ms", "10m"), "4ms", "11m"),
+    rule(
+        ".spec.objective.latency.threshold",
+        _LADDER,
+        SLO,
+        refused=at("spec.objective.latency.threshold", "600ms"),
+        accepted=at("spec.objective.latency.threshold", "750ms"),
+    ),
+    *between(SLO, "spec.objective.latency.target", ("0.5", "0.9999"), "0.49", "0.99991"),
+    rule(
+        ".spec.control",
+        "longWindow must not be shorter than shortWindow",
+        SLO,
+        refused=at("spec.control", {"shortWindow": "4m"}),
+        accepted=at("spec.control", {"shortWindow": "3m"}),
+    ),
+    rule(
+        ".spec.control.minimumEvents",
+        "bad must not be more than total",
+        SLO,
+        refused=at("spec.control.minimumEvents", {"bad": 21}),
+        accepted=at("spec.control.minimumEvents", {"bad": 20}),
+    ),
+    *between(SLO, "spec.control.shortWindow", ("5s", "10m"), "4s", inside="5s"),
+    *between(
+        merged(SLO, at("spec.control.longWindow", "1h")),
+        "spec.control.shortWindow",
+        ("5s", "10m"),
+        "11m",
+        inside="10m",
+    ),
+    *between(
+        merged(SLO, at("spec.control.shortWindow", "5s")),
+        "spec.control.longWindow",
+        ("10s", "1h"),
+        "9s",
+        "61m",
+    ),
+    *between(SLO, "spec.data.maxStaleness", ("5s", "1h"), "4999ms", "2h"),
+    *between(SLO, "spec.data.minCoverage", ("0.1", "1"), "0.09", inside="1.0"),
+    *between(SLO, "spec.data.idleReset", ("10s", "24h"), "9s", "25h"),
+    rule(
+        ".spec.onBreach",
+        "shiftTraffic must be set only when type is ShiftTraffic",
+        SHIFTING_SLO,
+        refused=at("spec.onBreach.type", "Alert"),
+        accepted=at("spec.onBreach.shiftTraffic", None),
+    ),
+    rule(
+        ".spec.onBreach.shiftTraffic",
+        "maxHold must not be shorter than holdBeforeRecovery",
+        SHIFTING_SLO,
+        refused=at(_SHIFT, {"holdBeforeRecovery": "61m"}),
+        accepted=at(_SHIFT, {"holdBeforeRecovery": "60m"}),
+    ),
+    *between(SHIFTING_SLO, f"{_SHIFT}.primaryFloor", ("0", "0.5"), "0.51", "1"),
+    *between(SHIFTING_SLO, f"{_SHIFT}.maxShift", ("0.05", "1"), "0.04", "0"),
+    *between(SHIFTING_SLO, f"{_SHIFT}.settle", ("5s", "1h"), "4s", "61m"),
+    *between(SHIFTING_SLO, f"{_SHIFT}.dwell", ("5s", "1h"), "4s", "61m"),
+    *between(SHIFTING_SLO, f"{_SHIFT}.holdBeforeRecovery", ("5s", "24h"), "4s", inside="5s"),
+    *between(
+        merged(SHIFTING_SLO, at(f"{_SHIFT}.maxHold", "24h")),
+        f"{_SHIFT}.holdBeforeRecovery",
+        ("5s", "24h"),
+        "25h",
+        inside="24h",
+    ),
+    *between(
+        merged(SHIFTING_SLO, at(f"{_SHIFT}.holdBeforeRecovery", "5s")),
+        f"{_SHIFT}.maxHold",
+        ("5s", "24h"),
+        "4s",
+        "25h",
+    ),
+    *between(SHIFTING_SLO, f"{_SHIFT}.fallbackMaxUtilization", ("0.1", "1"), "0.09", "0"),
+]
