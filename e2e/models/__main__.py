@@ -38,12 +38,16 @@ def config(size: sizes.Size) -> dict[str, object]:
 
 
 def sampling() -> dict[str, object]:
-    """Return `generation_config.json`; vLLM samples so unless a request says otherwise."""
+    """Return `generation_config.json`: greedy, unless a request says otherwise.
+
+    On a CPU without triton-cpu, vLLM 0.32 reads uninitialised memory as the temperature of a
+    speculating request that samples; greedy requests are right (decision record 0020).
+    """
     return {
         "bos_token_id": tokens.SPECIAL.index(tokens.BOS),
         "eos_token_id": [tokens.SPECIAL.index(name) for name in (tokens.EOS, tokens.END)],
-        "do_sample": True,
-        "temperature": 0.7,
+        "do_sample": False,
+        "temperature": 0.0,
     }
 
 

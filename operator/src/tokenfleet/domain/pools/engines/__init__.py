@@ -1,0 +1,1 @@
+"""What each engine family needs: arguments, environment, files. One module for each family."""

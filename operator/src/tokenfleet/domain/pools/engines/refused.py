@@ -1,0 +1,86 @@
+"""Engine arguments that `extraArgs` must not hold, and why.
+
+A flag is refused when a typed field or the operator itself sets it (two owners would fight), or
+when it opens the pod to others: keys on the command line, local files, code that is not in the
+image.
+Names are compared the way vLLM's parser reads them: `_` is `-`, `--no-x` is `--x`, `--x.y` sets a
+part of `--x`, and an unambiguous beginning of a name stands for the whole name.
+"""
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Final
+
+REFUSED: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "model": "spec.managed.model sets it",
+        "model-tag": "spec.managed.model sets it",
+        "revision": "spec.managed.model sets it",
+        "download-dir": "spec.managed.model.cache sets it",
+        "served-model-name": "spec.served.modelName sets it",
+        "max-model-len": "spec.served.contextWindow sets it",
+        "tensor-parallel-size": "spec.managed.parallelism.tensor sets it",
+        "speculative-config": "spec.managed.speculative sets it",
+        "spec-method": "spec.managed.speculative sets it",
+        "spec-model": "spec.managed.speculative sets it",
+        "spec-tokens": "spec.managed.speculative sets it",
+        "port": "the Service and the probes expect port 8000",
+        "uds": "the Service and the probes expect port 8000",
+        "headless": "the Service and the probes expect an API server",
+        "grpc": "the router speaks HTTP",
+        "root-path": "the router and the probes expect the root path",
+        "ssl-keyfile": "the router and the probes speak plain HTTP inside the cluster",
+        "ssl-certfile": "the router and the probes speak plain HTTP inside the cluster",
+        "config": "a file could set everything that is refused here",
+        "middleware": "the operator sets it; further code belongs into the image",
+        "shutdown-timeout": "spec.managed.terminationGracePeriod sets it",
+        "sse-keep-alive-interval": "bytes before the first token hide a late first token",
+        "enable-force-include-usage": "the operator sets it: tokens are counted from usage",
+        "enable-prompt-tokens-details": "the operator sets it: cached tokens are counted from it",
+        "disable-log-stats": "it switches the engine's metrics off",
+        "api-key": "a key on the command line is readable by everybody who may read pods",
+        "hf-token": "use tokenSecretRef: arguments are readable by everybody who may read pods",
+        "trust-remote-code": "it runs code from the model repository",
+        "allowed-local-media-path": "it lets requests read files of the pod",
+        "tool-parser-plugin": "it runs code that is not in the image",
+        "reasoning-parser-plugin": "it runs code that is not in the image",
+        "io-processor-plugin": "it runs code that is not in the image",
+        "logits-processors": "it runs code that the engine does not come with",
+        "worker-cls": "it runs code that the engine does not come with",
+        "worker-extension-cls": "it runs code that the engine does not come with",
+        "scheduler-cls": "it runs code that the engine does not come with",
+    }
+)
+SHORT: Final[Mapping[str, str]] = MappingProxyType(
+    {"-tp": "tensor-parallel-size", "-sc": "speculative-config"}
+)
+# Refused only where the typed field exists.
+REFUSED_ON_CPU: Final[Mapping[str, str]] = MappingProxyType(
+    {"kv-cache-memory-bytes": "spec.managed.cpu.kvCache sets it"}
+)
+
+
+def refusals(arguments: Iterable[str], *, cpu: bool) -> tuple[tuple[str, str], ...]:
+    """Return (argument as written, why it is refused) for each refused one, in their order."""
+    table = {**REFUSED, **REFUSED_ON_CPU} if cpu else REFUSED
+    return tuple(
+        (argument.split("=", 1)[0], reason)
+        for argument in arguments
+        if (reason := _reason(argument, table)) is not None
+    )
+
+
+def _reason(argument: str, table: Mapping[str, str]) -> str | None:
+    flag = argument.split("=", 1)[0]
+    for short, name in SHORT.items():
+        # argparse also reads `-tp4` and `-sc.method`.
+        if flag.startswith(short) and not flag.startswith("--"):
+            return table[name]
+    if not flag.startswith("--"):
+        return None
+    name = flag.removeprefix("--").split(".", 1)[0].rstrip("+").replace("_", "-").lower()
+    stems = {name, name.removeprefix("no-")} - {""}
+    for refused, reason in table.items():
+        if any(refused.startswith(stem) for stem in stems):
+            return reason
+    return None

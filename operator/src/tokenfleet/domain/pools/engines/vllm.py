@@ -1,0 +1,132 @@
+"""vLLM: arguments, environment and files. Checked against vLLM 0.32 (`tests/integration/vllm`).
+
+Everything here ends up in pod templates. A change of one byte restarts every pool of every user on
+the next operator upgrade, so additions must depend on something new in the spec.
+"""
+
+import json
+from importlib import resources
+from typing import Any, Final
+
+from tokenfleet.api.quantities import parse_quantity
+from tokenfleet.api.v1alpha1.servingpool import CPUOptions, Managed, ServingPool
+from tokenfleet.domain.pools import models, speculation
+
+PORT: Final = 8000
+COMMAND: Final = ("vllm", "serve")
+"""Not the image's entrypoint: that changed between releases, this command did not."""
+
+MIDDLEWARE_FOLDER: Final = "/etc/tokenfleet/engine"
+MIDDLEWARE_MODULE: Final = "tokenfleet_hold_start"
+MIDDLEWARE_SOURCE: Final = resources.files(__package__).joinpath("hold_start.py").read_text("utf-8")
+"""Read once, when the operator starts; part of the package, so it cannot be missing."""
+
+SCRATCH: Final = "/tmp"  # noqa: S108  a volume of its own inside the container
+
+
+def arguments(pool: ServingPool) -> list[str]:
+    """Return the arguments after `vllm serve`: the model, typed fields, then the user's own."""
+    managed = _managed(pool)
+    revision = models.revision(managed.model.source)
+    window = pool.spec.served.context_window
+    options: dict[str, str | None] = {
+        "--port": str(PORT),
+        "--served-model-name": pool.spec.served.model_name,
+        "--revision": revision,
+        "--max-model-len": str(window) if window else None,
+        "--tensor-parallel-size": str(managed.parallelism.tensor),
+        "--kv-cache-memory-bytes": _kv_cache_bytes(managed),
+        "--speculative-config": _speculative(managed),
+        "--shutdown-timeout": str(shutdown_timeout_seconds(managed)),
+        "--middleware": f"{MIDDLEWARE_MODULE}.HoldStart",
+    }
+    typed = [f"{flag}={value}" for flag, value in options.items() if value is not None]
+    return [
+        models.location(managed.model.source),
+        *typed,
+        "--enable-force-include-usage",
+        "--enable-prompt-tokens-details",
+        *managed.engine.extra_args,
+    ]
+
+
+def environment(managed: Managed) -> list[dict[str, Any]]:
+    """Return the container's environment.
+
+    A container that runs as a user without a home and with a read-only root needs every cache
+    named; without that vLLM stops at `/.cache`, `/.config` or `/.triton`.
+    """
+    cache = models.CACHE_PATH if managed.model.cache is not None else f"{SCRATCH}/cache"
+    values = {
+        "HOME": SCRATCH,
+        "USER": "engine",  # torch asks who it is; the user has no entry in /etc/passwd
+        "XDG_CACHE_HOME": f"{SCRATCH}/cache",
+        "XDG_CONFIG_HOME": f"{SCRATCH}/config",
+        "HF_HOME": f"{cache}/huggingface",
+        "VLLM_CACHE_ROOT": f"{SCRATCH}/cache/vllm",
+        "VLLM_CONFIG_ROOT": f"{SCRATCH}/config/vllm",
+        "TORCHINDUCTOR_CACHE_DIR": f"{SCRATCH}/cache/torchinductor",
+        "TRITON_CACHE_DIR": f"{SCRATCH}/cache/triton",
+        "NUMBA_CACHE_DIR": f"{SCRATCH}/cache/numba",
+        "OUTLINES_CACHE_DIR": f"{SCRATCH}/cache/outlines",
+        "FLASHINFER_WORKSPACE_BASE": f"{SCRATCH}/cache",
+        "PYTHONPATH": MIDDLEWARE_FOLDER,
+        "VLLM_NO_USAGE_STATS": "1",
+        **({"HF_HUB_OFFLINE": "1"} if models.offline(managed) else {}),
+        **_threads(managed),
+    }
+    plain: list[dict[str, Any]] = [{"name": key, "value": value} for key, value in values.items()]
+    secret: list[dict[str, Any]] = [
+        {
+            "name": "HF_TOKEN",
+            "valueFrom": {"secretKeyRef": {"name": reference.name, "key": reference.key}},
+        }
+        for reference in models.tokens(managed)[:1]
+    ]
+    return [*plain, *secret]
+
+
+def shutdown_timeout_seconds(managed: Managed) -> int:
+    """Return how long the engine lets running streams go on after SIGTERM; at least 1.
+
+    Without it vLLM ends them at once. With it they end whole, but a new request is answered with
+    500 from the first moment on: traffic must have moved away before SIGTERM.
+    """
+    return max(1, round(managed.termination_grace_period.total_seconds()))
+
+
+def _managed(pool: ServingPool) -> Managed:
+    assert pool.spec.managed is not None, "CEL: the member named by type is set"
+    return pool.spec.managed
+
+
+def _cpu(managed: Managed) -> CPUOptions | None:
+    return (managed.cpu or CPUOptions()) if managed.device == "CPU" else None
+
+
+def _kv_cache_bytes(managed: Managed) -> str | None:
+    # Not VLLM_CPU_KVCACHE_SPACE: that counts whole GiB, and vLLM calls it a legacy setting.
+    options = _cpu(managed)
+    return str(int(parse_quantity(options.kv_cache))) if options else None
+
+
+def _threads(managed: Managed) -> dict[str, str]:
+    """Return the binding, and without binding the thread count.
+
+    An unbound OpenMP starts one thread for each core of the node, however small the pod's limit.
+    """
+    options = _cpu(managed)
+    if options is None:
+        return {}
+    binding = {"VLLM_CPU_OMP_THREADS_BIND": options.thread_binding}
+    limit = managed.resources.limits.get("cpu")
+    if options.thread_binding != "nobind" or limit is None:
+        return binding
+    return {**binding, "OMP_NUM_THREADS": str(max(1, int(parse_quantity(limit))))}
+
+
+def _speculative(managed: Managed) -> str | None:
+    if managed.speculative is None:
+        return None
+    config = speculation.config(managed.speculative)
+    return json.dumps(config, sort_keys=True, separators=(",", ":"))

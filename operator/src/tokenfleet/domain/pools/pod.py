@@ -1,0 +1,168 @@
+"""The pod template of a pool: restricted Pod Security, probes, volumes, placement.
+
+A change of one byte here restarts every pool of every user on the next operator upgrade: the golden
+tests exist to make that visible. What may change freely lies in objects beside the template.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from tokenfleet.api.conventions import MANAGED_BY, POOL_LABEL
+from tokenfleet.api.v1alpha1.servingpool import Managed, ServingPool, Toleration
+from tokenfleet.domain.pools import models, rollout
+from tokenfleet.domain.pools.engines import vllm
+
+APP_NAME: Final = "servingpool"
+ENGINE_CONTAINER: Final = "engine"
+# Of nobody's, on every base image; files that a pod writes to a claim belong to this group.
+USER: Final = 65532
+# Tensor-parallel workers exchange activations through it; a cap, and what is used counts towards
+# the memory limit.
+SHARED_MEMORY: Final = "4Gi"
+
+
+def labels(pool: ServingPool) -> dict[str, str]:
+    """Return the labels that every object of the pool carries."""
+    return {
+        "app.kubernetes.io/managed-by": MANAGED_BY,
+        "app.kubernetes.io/name": APP_NAME,
+        **selector(pool),
+    }
+
+
+def selector(pool: ServingPool) -> dict[str, str]:
+    """Return the labels that pick the pool's pods; immutable once a Deployment exists."""
+    return {POOL_LABEL: pool.metadata.name}
+
+
+def middleware_name(pool: ServingPool) -> str:
+    """Return the name of the ConfigMap with the files mounted into the engine."""
+    return f"{pool.metadata.name}-engine"
+
+
+def template(pool: ServingPool, managed: Managed) -> dict[str, Any]:
+    """Return the Deployment's `template`."""
+    return {
+        "metadata": {
+            "labels": {**managed.pod.labels, **labels(pool)},
+            "annotations": {
+                "prometheus.io/scrape": "true",
+                "prometheus.io/port": str(vllm.PORT),
+                "prometheus.io/path": "/metrics",
+            },
+        },
+        "spec": {
+            "automountServiceAccountToken": False,
+            "enableServiceLinks": False,
+            "terminationGracePeriodSeconds": rollout.grace_seconds(managed),
+            "securityContext": {
+                "runAsNonRoot": True,
+                "runAsUser": USER,
+                "runAsGroup": USER,
+                "fsGroup": USER,
+                # A recursive change of owner over 140 GB of weights takes minutes.
+                "fsGroupChangePolicy": "OnRootMismatch",
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "containers": [_engine(pool, managed)],
+            "volumes": _volumes(pool, managed),
+            **_placement(managed),
+        },
+    }
+
+
+def _engine(pool: ServingPool, managed: Managed) -> dict[str, Any]:
+    return {
+        "name": ENGINE_CONTAINER,
+        "image": managed.engine.image,
+        "command": list(vllm.COMMAND),
+        "args": vllm.arguments(pool),
+        "env": vllm.environment(managed),
+        "ports": [{"name": "http", "containerPort": vllm.PORT, "protocol": "TCP"}],
+        **_resources(managed),
+        **_probes(managed),
+        "lifecycle": {
+            "preStop": {"sleep": {"seconds": int(rollout.SPREAD.total_seconds())}},
+        },
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "volumeMounts": [
+            {"name": "scratch", "mountPath": vllm.SCRATCH},
+            {"name": "shared-memory", "mountPath": "/dev/shm"},  # noqa: S108
+            {"name": "engine", "mountPath": vllm.MIDDLEWARE_FOLDER, "readOnly": True},
+            *models.mounts(managed),
+        ],
+    }
+
+
+def _resources(managed: Managed) -> dict[str, Any]:
+    given = {
+        "limits": dict(managed.resources.limits),
+        "requests": dict(managed.resources.requests),
+    }
+    kept = {key: amounts for key, amounts in given.items() if amounts}
+    return {"resources": kept} if kept else {}
+
+
+def _probes(managed: Managed) -> dict[str, Any]:
+    """Return the probes: generous, because slowness is the router's and the objectives' business.
+
+    A probe that fails because an engine is slow would take away the capacity that is missing.
+    """
+    health = {"httpGet": {"path": "/health", "port": "http"}}
+    return {
+        "startupProbe": {
+            **health,
+            "periodSeconds": int(rollout.STARTUP_PERIOD.total_seconds()),
+            "timeoutSeconds": 5,
+            "failureThreshold": rollout.startup_failures(managed),
+        },
+        "readinessProbe": {
+            **health,
+            "periodSeconds": 5,
+            "timeoutSeconds": 10,
+            "failureThreshold": 3,
+        },
+        # vLLM answers 503 once its engine is dead; loading the weights again is the price.
+        "livenessProbe": {
+            **health,
+            "periodSeconds": 10,
+            "timeoutSeconds": 30,
+            "failureThreshold": 6,
+        },
+    }
+
+
+def _volumes(pool: ServingPool, managed: Managed) -> list[dict[str, Any]]:
+    return [
+        {"name": "scratch", "emptyDir": {}},
+        {"name": "shared-memory", "emptyDir": {"medium": "Memory", "sizeLimit": SHARED_MEMORY}},
+        {"name": "engine", "configMap": {"name": middleware_name(pool)}},
+        *models.volumes(managed),
+    ]
+
+
+def _placement(managed: Managed) -> dict[str, Any]:
+    pod = managed.pod
+    wanted: Mapping[str, Any] = {
+        "nodeSelector": dict(pod.node_selector),
+        "tolerations": [_toleration(item) for item in pod.tolerations],
+        "runtimeClassName": pod.runtime_class_name,
+        "priorityClassName": pod.priority_class_name,
+        "imagePullSecrets": [{"name": item.name} for item in pod.image_pull_secrets],
+    }
+    return {key: value for key, value in wanted.items() if value}
+
+
+def _toleration(item: Toleration) -> dict[str, Any]:
+    wanted = {
+        "key": item.key,
+        "operator": item.operator,
+        "value": item.value,
+        "effect": item.effect,
+        "tolerationSeconds": item.toleration_seconds,
+    }
+    return {key: value for key, value in wanted.items() if value is not None}

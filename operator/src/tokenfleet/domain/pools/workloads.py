@@ -1,0 +1,120 @@
+"""A pool as Kubernetes objects: Deployment, Service, PodDisruptionBudget, ConfigMap, PodMonitor."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from tokenfleet.api.v1alpha1.servingpool import Managed, ServingPool
+from tokenfleet.domain.fleet.problems import Problem
+from tokenfleet.domain.pools import checks, pod, rollout
+from tokenfleet.domain.pools.engines import vllm
+
+Body = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """What a pool asks for."""
+
+    objects: tuple[Body, ...]
+    """Complete bodies in the order in which they are applied. Empty when there are problems: what
+    is deployed already stays as it is."""
+    problems: tuple[Problem, ...]
+    """What the user must fix first."""
+
+
+def workload(pool: ServingPool, *, pod_monitor: bool = False) -> Workload:
+    """Return the pool's objects; equal specs give equal bytes.
+
+    Args:
+        pool: `Existing` pools deploy nothing and have no problems of this kind.
+        pod_monitor: whether the cluster knows `monitoring.coreos.com/v1` PodMonitor.
+    """
+    managed = pool.spec.managed
+    if managed is None:
+        return Workload(objects=(), problems=())
+    problems = checks.problems(pool.metadata.name, managed)
+    if problems:
+        return Workload(objects=(), problems=problems)
+    monitor = (_pod_monitor(pool),) if pod_monitor else ()
+    objects = (
+        _config_map(pool),
+        _service(pool),
+        _budget(pool),
+        _deployment(pool, managed),
+        *monitor,
+    )
+    return Workload(objects=objects, problems=())
+
+
+def _object(api_version: str, kind: str, pool: ServingPool, *, name: str = "") -> Body:
+    return {
+        "apiVersion": api_version,
+        "kind": kind,
+        "metadata": {
+            "name": name or pool.metadata.name,
+            "namespace": pool.metadata.namespace,
+            "labels": pod.labels(pool),
+        },
+    }
+
+
+def _config_map(pool: ServingPool) -> Body:
+    """Return the files mounted into the engine; a new version of them waits for the next start."""
+    return {
+        **_object("v1", "ConfigMap", pool, name=pod.middleware_name(pool)),
+        "data": {f"{vllm.MIDDLEWARE_MODULE}.py": vllm.MIDDLEWARE_SOURCE},
+    }
+
+
+def _service(pool: ServingPool) -> Body:
+    return {
+        **_object("v1", "Service", pool),
+        "spec": {
+            "selector": pod.selector(pool),
+            "ports": [
+                {
+                    "name": "http",
+                    "port": vllm.PORT,
+                    "targetPort": "http",
+                    "protocol": "TCP",
+                    "appProtocol": "http",
+                }
+            ],
+        },
+    }
+
+
+def _budget(pool: ServingPool) -> Body:
+    return {
+        **_object("policy/v1", "PodDisruptionBudget", pool),
+        "spec": {
+            "maxUnavailable": 1,
+            # A replica that does not serve protects nothing by staying.
+            "unhealthyPodEvictionPolicy": "AlwaysAllow",
+            "selector": {"matchLabels": pod.selector(pool)},
+        },
+    }
+
+
+def _deployment(pool: ServingPool, managed: Managed) -> Body:
+    return {
+        **_object("apps/v1", "Deployment", pool),
+        "spec": {
+            "replicas": pool.spec.replicas,
+            "selector": {"matchLabels": pod.selector(pool)},
+            "strategy": rollout.strategy(managed),
+            "progressDeadlineSeconds": rollout.progress_deadline_seconds(managed),
+            "revisionHistoryLimit": 5,
+            "template": pod.template(pool, managed),
+        },
+    }
+
+
+def _pod_monitor(pool: ServingPool) -> Body:
+    return {
+        **_object("monitoring.coreos.com/v1", "PodMonitor", pool),
+        "spec": {
+            "selector": {"matchLabels": pod.selector(pool)},
+            "podMetricsEndpoints": [{"port": "http", "path": "/metrics", "interval": "15s"}],
+        },
+    }
