@@ -1,0 +1,133 @@
+"""One step of the control loop for all rules of a router: pure, deterministic, total.
+
+    rules, objectives, pools, memory, measurement, now  ->  memory', shares, decisions, views
+
+The same function runs in the operator, in the simulator and in tests. It reads no clock; calling it
+twice with the same input gives the same answer, and calling it again with its own answer and no new
+measurement changes nothing unless a timer has run out.
+"""
+
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from tokenfleet.domain.slo.capacity import Ledger
+from tokenfleet.domain.slo.memory import REST, RuleMemory
+from tokenfleet.domain.slo.observation import RuleKey, RuleTarget
+from tokenfleet.domain.slo.rule_step import Done, RuleStep, ballots_of, enter, flow_of
+from tokenfleet.domain.slo.views import RuleView, SLOView, rule_view, slo_view
+from tokenfleet.domain.slo.world import Taken, World
+
+__all__ = ["Outcome", "RuleView", "SLOView", "Taken", "World", "step"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a step decided."""
+
+    memory: Mapping[str, RuleMemory]
+    """`namespace/route/rule` -> memory, for every rule of the input."""
+    shares: Mapping[str, Mapping[str, int]]
+    """`namespace/route/rule` -> pool -> buckets: backends, then fallbacks; they sum to 1000."""
+    decisions: tuple[Taken, ...]
+    """Transitions of this step, by rule; shadows are not among them."""
+    rules: Mapping[str, RuleView]
+    slos: Mapping[str, SLOView]
+    """`namespace/name` -> view, for every objective on one of the rules."""
+    demand: Mapping[str, float]
+    """`namespace/pool` -> requests per second, as if nothing were shifted; measured rules only."""
+
+
+def step(world: World, memory: Mapping[str, RuleMemory], now: datetime) -> Outcome:
+    """Decide the shares of every rule.
+
+    Args:
+        world: what is seen.
+        memory: `namespace/route/rule` -> what the last step returned; a rule that is absent starts
+            at its weights as written. Never pass an empty memory because the stored one was lost.
+        now: the current time, UTC; fractions of a second are dropped.
+    """
+    now = now.replace(microsecond=0)
+    rules = sorted(world.rules, key=lambda rule: rule.key)
+    remembered = {rule.key: memory.get(str(rule.key), RuleMemory()) for rule in rules}
+    ledger = _ledger(world, rules, remembered)
+    done = [
+        RuleStep(
+            world=world,
+            rule=rule,
+            memory=remembered[rule.key],
+            ledger=ledger,
+            now=now,
+            ballots=ballots_of(world, rule, now),
+        ).run()
+        for rule in rules
+    ]
+    return Outcome(
+        memory={str(one.rule.key): one.memory for one in done},
+        shares={str(one.rule.key): one.shares for one in done},
+        decisions=tuple(taken for one in done for taken in one.taken),
+        rules={str(one.rule.key): rule_view(one) for one in done},
+        slos=_slo_views(world, done, now),
+        demand=_demand(world, rules),
+    )
+
+
+def _ledger(
+    world: World, rules: Iterable[RuleTarget], memory: Mapping[RuleKey, RuleMemory]
+) -> Ledger:
+    """Enter what every rule sends now, and what each backend's own weight asks of it.
+
+    A backend's own flow is entered whole even while some of it is shifted away: it comes back.
+    """
+    known = list(rules)
+    ledger = Ledger(pools=world.pools, foreign=_foreign(world, {rule.key for rule in known}))
+    for rule in known:
+        measured = world.measured(rule.key)
+        for pool in rule.backends:
+            enter(ledger, rule, pool, memory[rule.key].loops.get(pool, REST), measured)
+            own = flow_of(rule, pool, measured)
+            ledger.enter(f"{rule.key.namespace}/{pool}", f"{rule.key}#own", own)
+    return ledger
+
+
+def _foreign(world: World, ours: AbstractSet[RuleKey]) -> dict[str, float]:
+    """Return the attempts per second that rules of other routers make, by pool."""
+    rates: dict[str, float] = {}
+    rules = world.measurement.rules if world.measurement is not None else {}
+    for key, measured in rules.items():
+        if key in ours:
+            continue
+        for cell in measured.cells:
+            window, tally = max(cell.windows.items(), default=(timedelta(0), None))
+            if tally is not None and tally.total > 0:
+                place = f"{key.namespace}/{cell.pool}"
+                rate = tally.total / window.total_seconds()
+                rates[place] = rates.get(place, 0.0) + rate
+    return rates
+
+
+def _slo_views(world: World, done: list[Done], now: datetime) -> dict[str, SLOView]:
+    views = {}
+    for objective in world.objectives:
+        mine = [
+            one
+            for one in done
+            if one.rule.key[:2] == (objective.namespace, objective.route)
+            and objective.rule in {None, one.rule.key.rule}
+        ]
+        if mine:
+            views[objective.key] = slo_view(world, objective, mine, now)
+    return views
+
+
+def _demand(world: World, rules: Iterable[RuleTarget]) -> dict[str, float]:
+    demand: dict[str, float] = {}
+    for rule in rules:
+        measured = world.measured(rule.key)
+        if measured.demand is None:
+            continue
+        for pool in rule.backends:
+            place = f"{rule.key.namespace}/{pool}"
+            demand[place] = demand.get(place, 0.0) + flow_of(rule, pool, measured)
+    return demand

@@ -1,0 +1,280 @@
+"""Control memory: all that the loop must not forget, and its compact JSON.
+
+The memory lives in `<router>-config`, beside the shares that it led to, so that one write keeps
+both in step and a restart goes on where the last operator stopped. It changes only when something
+happens, never because a tick passed: a quiet fleet writes nothing.
+
+JSON: one or two letters per field, defaults left out, times in whole seconds since 1970, w in
+thousandths. A loop at rest is nothing at all; one with everything set takes about 250 bytes.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final
+
+SCHEMA_VERSION: Final = 1
+"""Version of the document; a reader refuses newer ones rather than guess."""
+
+
+class UnreadableMemoryError(ValueError):
+    """The stored memory is damaged or newer than this operator: hold, never start from baseline."""
+
+
+class State(StrEnum):
+    """Where the loop of one primary is."""
+
+    NORMAL = "Normal"
+    SHIFTED = "Shifted"
+    RECOVERING = "Recovering"
+    FROZEN = "Frozen"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """One transition, with the numbers that explain it."""
+
+    transition: str
+    at: datetime
+    from_w: int
+    """Thousandths of the primary's baseline before."""
+    to_w: int
+    """Thousandths after."""
+    objective: str = ""
+    """Name of the TokenSLO whose vote decided; empty where none did."""
+    bad: int = 0
+    total: int = 0
+    limit: int = 0
+    """Bad attempts per thousand that were the limit; 0 where no limit was involved."""
+    window: int = 0
+    """Seconds."""
+    pool: str = ""
+    """The fallback, or the pool that the transition is about."""
+
+    def identifier(self, place: str) -> str:
+        """Return an identifier that the same decision at the same place always has."""
+        text = f"{place} {self.transition} {int(self.at.timestamp())} {self.from_w} {self.to_w}"
+        return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopMemory:
+    """The loop of one rule and one primary pool."""
+
+    state: State = State.NORMAL
+    w: float = 1.0
+    """Part of the primary's baseline that it gets now; 0..1 in thousandths."""
+    fallback: str = ""
+    """Pool that stands in; empty while w is 1."""
+    last_good: float | None = None
+    """Last w that was healthy."""
+    bad_at: float | None = None
+    """Last w that was bad."""
+    failures: int = 0
+    """Consecutive failed recoveries (k)."""
+    capacity_at_breach: int = 0
+    """Ready replicas of the primary when the breach was called."""
+    pace: int = 0
+    """Seconds between steps back when no objective is left to say; 0 while w is 1."""
+    episodes: tuple[datetime, ...] = ()
+    """Shifts of the last hour, ascending."""
+    changed_at: datetime | None = None
+    """When w or the fallback last changed."""
+    awaiting: bool = False
+    """True: routers have not acknowledged the last change yet; its clocks have not started."""
+    settle_until: datetime | None = None
+    dwell_until: datetime | None = None
+    healthy_since: datetime | None = None
+    """Kept while Shifted."""
+    stable_since: datetime | None = None
+    """When the last recovery was complete: probation starts."""
+    ceiling_until: datetime | None = None
+    freeze_until: datetime | None = None
+    idle_since: datetime | None = None
+    """No traffic since; kept while not Normal."""
+    unknown_since: datetime | None = None
+    """Nothing known since; kept while not Normal. The clocks stand still from then on."""
+    empty_since: datetime | None = None
+    """The primary has had no endpoint since."""
+    filled_since: datetime | None = None
+    """The primary has had endpoints again since; kept while w is 0."""
+    last: Decision | None = None
+
+    @property
+    def shifted(self) -> bool:
+        """Tell whether some of the baseline is elsewhere."""
+        return self.w < 1.0
+
+
+REST: Final = LoopMemory()
+"""A loop that has never done anything."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleMemory:
+    """Everything remembered about one rule."""
+
+    loops: Mapping[str, LoopMemory] = field(default_factory=dict)
+    """Primary pool -> its loop; a loop at rest may be absent."""
+    shadows: Mapping[str, Mapping[str, LoopMemory]] = field(default_factory=dict)
+    """TokenSLO name -> primary pool -> what the loop would be, had its vote counted."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the compact JSON object; empty when there is nothing to remember."""
+        shadows = {name: _loops_to_json(loops) for name, loops in sorted(self.shadows.items())}
+        document = {
+            "l": _loops_to_json(self.loops),
+            "s": {name: loops for name, loops in shadows.items() if loops},
+        }
+        return {key: value for key, value in document.items() if value}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> "RuleMemory":
+        """Read what `to_json` wrote.
+
+        Raises:
+            UnreadableMemoryError: it is something else.
+        """
+        try:
+            return cls(
+                loops=_loops_from_json(document.get("l", {})),
+                shadows={n: _loops_from_json(v) for n, v in document.get("s", {}).items()},
+            )
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError, OSError) as error:
+            msg = f"control memory cannot be read: {error}"
+            raise UnreadableMemoryError(msg) from error
+
+
+def encode(memory: Mapping[str, RuleMemory]) -> str:
+    """Write the memory of many rules, `namespace/route/rule` -> memory; equal input, equal text."""
+    rules = {key: memory[key].to_json() for key in sorted(memory)}
+    document = {"v": SCHEMA_VERSION, "rules": {key: rule for key, rule in rules.items() if rule}}
+    return json.dumps(document, separators=(",", ":"), sort_keys=True)
+
+
+def decode(text: str) -> dict[str, RuleMemory]:
+    """Read what `encode` wrote.
+
+    Raises:
+        UnreadableMemoryError: damaged, or of a newer schema. Hold; do not start from baseline.
+    """
+    try:
+        document = json.loads(text)
+        version = document["v"]
+        rules = document["rules"].items()
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        msg = f"control memory cannot be read: {error}"
+        raise UnreadableMemoryError(msg) from error
+    if version != SCHEMA_VERSION:
+        msg = f"control memory has schema version {version}, this operator reads {SCHEMA_VERSION}"
+        raise UnreadableMemoryError(msg)
+    return {key: RuleMemory.from_json(rule) for key, rule in rules}
+
+
+_NAMES: Final[Mapping[str, str]] = {
+    "state": "s",
+    "w": "w",
+    "fallback": "f",
+    "last_good": "lg",
+    "bad_at": "ba",
+    "failures": "k",
+    "capacity_at_breach": "c",
+    "pace": "p",
+    "episodes": "e",
+    "changed_at": "t",
+    "awaiting": "a",
+    "settle_until": "su",
+    "dwell_until": "du",
+    "healthy_since": "hs",
+    "stable_since": "ss",
+    "ceiling_until": "cu",
+    "freeze_until": "fu",
+    "idle_since": "is",
+    "unknown_since": "us",
+    "empty_since": "es",
+    "filled_since": "fs",
+    "last": "d",
+}
+_THOUSANDTHS: Final = frozenset({"w", "last_good", "bad_at"})
+
+
+def _loops_to_json(loops: Mapping[str, LoopMemory]) -> dict[str, Any]:
+    return {pool: _loop_to_json(loop) for pool, loop in sorted(loops.items()) if loop != REST}
+
+
+def _loops_from_json(document: Mapping[str, Any]) -> dict[str, LoopMemory]:
+    return {pool: _loop_from_json(loop) for pool, loop in document.items()}
+
+
+def _loop_to_json(loop: LoopMemory) -> dict[str, Any]:
+    changed = {name: getattr(loop, name) for name in _NAMES}
+    return {
+        _NAMES[name]: _pack(name, value)
+        for name, value in changed.items()
+        if value != getattr(REST, name)
+    }
+
+
+def _loop_from_json(document: Mapping[str, Any]) -> LoopMemory:
+    known = {short: name for name, short in _NAMES.items()}
+    values = {known[short]: _unpack(known[short], value) for short, value in document.items()}
+    return LoopMemory(**values)
+
+
+def _pack(name: str, value: Any) -> Any:
+    if name == "last":
+        return _decision_to_json(value)
+    if name == "episodes":
+        return [_seconds(at) for at in value]
+    if name in _THOUSANDTHS:
+        return round(value * 1000)
+    if isinstance(value, datetime):
+        return _seconds(value)
+    return value if not isinstance(value, State) else value.value[0]
+
+
+def _unpack(name: str, value: Any) -> Any:  # noqa: PLR0911 - one line per kind of field
+    if name == "last":
+        return _decision_from_json(value)
+    if name == "episodes":
+        return tuple(_instant(at) for at in value)
+    if name in _THOUSANDTHS:
+        return int(value) / 1000
+    if name == "state":
+        return next(state for state in State if state.value[0] == value)
+    if name.endswith(("_until", "_since", "_at")) and name != "capacity_at_breach":
+        return _instant(value)
+    if name == "awaiting":
+        return bool(value)
+    return str(value) if name == "fallback" else int(value)
+
+
+def _decision_to_json(decision: Decision) -> list[Any]:
+    values = [getattr(decision, item.name) for item in fields(Decision)]
+    packed = [_seconds(value) if isinstance(value, datetime) else value for value in values]
+    while packed[-1] in {"", 0}:
+        packed.pop()
+    return packed
+
+
+def _decision_from_json(document: list[Any]) -> Decision:
+    names = [item.name for item in fields(Decision)]
+    values = dict(zip(names, document, strict=False))
+    values["at"] = _instant(values["at"])
+    for name in ("from_w", "to_w"):
+        values.setdefault(name, 0)
+    return Decision(**values)
+
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _seconds(at: datetime) -> int:
+    return (at - _EPOCH) // timedelta(seconds=1)
+
+
+def _instant(seconds: int) -> datetime:
+    return _EPOCH + timedelta(seconds=int(seconds))

@@ -1,0 +1,246 @@
+"""The step of one rule: its loops, its pin, its shadows, its shares."""
+
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from tokenfleet.domain.slo.capacity import Ledger
+from tokenfleet.domain.slo.control import advance
+from tokenfleet.domain.slo.explanations import describe
+from tokenfleet.domain.slo.memory import REST, Decision, LoopMemory, RuleMemory, State
+from tokenfleet.domain.slo.objectives import Policy, combined
+from tokenfleet.domain.slo.observation import Pin, RuleMeasurement, RuleTarget
+from tokenfleet.domain.slo.shares import apportion, baseline, shifted
+from tokenfleet.domain.slo.situation import Situation
+from tokenfleet.domain.slo.votes import Ballot, ballot, standby
+from tokenfleet.domain.slo.world import Taken, World
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """What the step of one rule gave."""
+
+    rule: RuleTarget
+    memory: RuleMemory
+    shares: Mapping[str, int]
+    taken: tuple[Taken, ...]
+    pinned: bool
+    held: bool
+    """Votes exist and none of them can see."""
+    saturated: bool
+    """The primary is bad and no fallback can take more."""
+    shadow_shares: Mapping[str, Mapping[str, int]]
+    """TokenSLO name -> the shares that its vote alone would have led to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleStep:
+    """All that the loops of one rule share."""
+
+    world: World
+    rule: RuleTarget
+    memory: RuleMemory
+    ledger: Ledger
+    now: datetime
+    ballots: Mapping[str, Ballot]
+
+    def run(self) -> Done:
+        """Advance the loop of each backend, and the shadow of each objective that only alerts."""
+        objectives = self.world.on(self.rule.key)
+        pin = (
+            self.rule.pin if self.rule.pin is not None and self.now < self.rule.pin.until else None
+        )
+        controlled = self.rule.control == "Auto" and self.world.actuation and pin is None
+        voters = {slo.name for slo in objectives if slo.shifts and controlled}
+        before = shares_of(self.rule, self.memory.loops)
+        situations, loops, taken = {}, {}, []
+        for pool in self.rule.backends:
+            loop = self.memory.loops.get(pool, REST)
+            if pin is not None:
+                loop, decision = under_pin(self.rule, pin, pool, loop, self.now)
+            else:
+                situations[pool] = self.situation(pool, loop, voters, shadow=False)
+                loop, decision = advance(loop, situations[pool])
+                enter(self.ledger, self.rule, pool, loop, self.world.measured(self.rule.key))
+            loops[pool] = loop
+            taken += [self.note(pool, decision)] if decision is not None else []
+        shares = pinned(self.rule, pin) if pin is not None else shares_of(self.rule, loops)
+        if shares == before:
+            loops = {pool: self.unmoved(pool, loop) for pool, loop in loops.items()}
+        shadows = {
+            slo.name: self.shadow(slo.name)
+            for slo in objectives
+            if slo.rule is not None and slo.name not in voters
+        }
+        return Done(
+            rule=self.rule,
+            memory=RuleMemory(loops=loops, shadows=shadows),
+            shares=shares,
+            taken=tuple(taken),
+            pinned=pin is not None,
+            held=any(seen.voting and not seen.known for seen in situations.values()),
+            saturated=any(helpless(seen) for seen in situations.values()),
+            shadow_shares={name: shares_of(self.rule, loops) for name, loops in shadows.items()},
+        )
+
+    def shadow(self, name: str) -> dict[str, LoopMemory]:
+        """Advance the loops as they would be, had this objective's vote counted."""
+        loops = self.memory.shadows.get(name, {})
+        return {
+            pool: advance(
+                loops.get(pool, REST),
+                self.situation(pool, loops.get(pool, REST), {name}, shadow=True),
+            )[0]
+            for pool in self.rule.backends
+        }
+
+    def situation(
+        self, pool: str, loop: LoopMemory, voters: AbstractSet[str], *, shadow: bool
+    ) -> Situation:
+        """Gather what the decision of one loop depends on."""
+        votes = self.ballots[pool].of(voters)
+        policy = self.policy(voters)
+        namespace = self.rule.key.namespace
+        flow = flow_of(self.rule, pool, self.world.measured(self.rule.key))
+        return Situation(
+            now=self.now,
+            policy=policy,
+            voting=bool(voters),
+            known=votes.known,
+            all_known=votes.all_known,
+            acknowledged_at=self.now if shadow else self.world.acknowledged_at,
+            ready=self.world.facts(namespace, pool).ready,
+            standby=standby(
+                self.rule,
+                loop.fallback if loop.shifted else "",
+                {name: b.of(voters).probe_bad is not None for name, b in self.ballots.items()},
+                self.world.pools,
+                lambda name: self.ledger.least_kept(
+                    f"{namespace}/{name}", f"{self.rule.key}/{pool}", policy.utilization, flow
+                ),
+            ),
+            fast=votes.fast,
+            slow=votes.slow,
+            probe_bad=votes.probe_bad,
+            healthy=votes.healthy,
+            sufficient=votes.sufficient,
+            good_now=votes.good_now,
+            idle=all(b.of(voters).no_traffic for b in self.ballots.values()),
+        )
+
+    def policy(self, voters: AbstractSet[str]) -> Policy:
+        """Return the strictest policy of the voters."""
+        objectives = self.world.on(self.rule.key)
+        return combined(slo.policy for slo in objectives if slo.name in voters)
+
+    def unmoved(self, pool: str, loop: LoopMemory) -> LoopMemory:
+        """Start the clocks at once where less than a bucket moved: nobody will acknowledge it."""
+        old = self.memory.loops.get(pool, REST)
+        if not loop.awaiting or loop.changed_at == old.changed_at:
+            return loop
+        settle = (loop.settle_until or self.now) - self.now
+        dwell = (loop.dwell_until or self.now) - self.now
+        return replace(
+            loop,
+            awaiting=False,
+            settle_until=self.now + settle / 2,
+            dwell_until=self.now + dwell / 2,
+        )
+
+    def note(self, pool: str, decision: Decision) -> Taken:
+        """Say where a decision was taken."""
+        return Taken(
+            rule=self.rule.key,
+            primary=pool,
+            decision=decision,
+            id=decision.identifier(f"{self.rule.key}/{pool}"),
+            message=describe(decision, pool),
+        )
+
+
+def ballots_of(world: World, rule: RuleTarget, now: datetime) -> dict[str, Ballot]:
+    """Ask every objective of a rule about every pool of it."""
+    return {
+        pool: ballot(
+            world.on(rule.key),
+            pool=pool,
+            measured=world.measured(rule.key),
+            measurement=world.measurement,
+            replicas=world.replicas,
+            now=now,
+        )
+        for pool in dict.fromkeys((*rule.backends, *rule.fallbacks))
+    }
+
+
+def flow_of(rule: RuleTarget, pool: str, measured: RuleMeasurement) -> float:
+    """Return the requests per second that a backend's weight asks it to take."""
+    return (measured.demand or 0.0) * baseline(rule.backends)[pool] / 1000
+
+
+def enter(
+    ledger: Ledger, rule: RuleTarget, pool: str, loop: LoopMemory, measured: RuleMeasurement
+) -> None:
+    """Enter in the ledger what one loop sends to each fallback."""
+    flow = flow_of(rule, pool, measured)
+    for name in rule.fallbacks:
+        moved = flow * (1 - loop.w) if name == loop.fallback else 0.0
+        ledger.enter(f"{rule.key.namespace}/{name}", f"{rule.key}/{pool}", moved)
+
+
+def shares_of(rule: RuleTarget, loops: Mapping[str, LoopMemory]) -> dict[str, int]:
+    """Return the shares that the loops of a rule stand for."""
+    kept = {
+        pool: (loop.w, loop.fallback)
+        for pool, loop in loops.items()
+        if loop.shifted and loop.fallback in rule.fallbacks
+    }
+    return shifted(rule.backends, kept, rule.fallbacks)
+
+
+def pinned(rule: RuleTarget, pin: Pin) -> dict[str, int]:
+    """Return the shares of a pin; pools that the rule does not have are ignored."""
+    pools = dict.fromkeys((*rule.backends, *rule.fallbacks), 0)
+    weights = {pool: float(pin.weights.get(pool, 0)) for pool in pools}
+    return apportion(weights) if any(weights.values()) else pools | baseline(rule.backends)
+
+
+def under_pin(
+    rule: RuleTarget, pin: Pin, pool: str, loop: LoopMemory, now: datetime
+) -> tuple[LoopMemory, Decision | None]:
+    """P0: follow the pin at once, and remember it as the place to ramp back from."""
+    shares, written = pinned(rule, pin), baseline(rule.backends)
+    w = round(min(1.0, shares[pool] / written[pool]), 3) if written[pool] else 1.0
+    others = {name: share for name, share in shares.items() if name in rule.fallbacks and share}
+    fallback = max(others, key=lambda name: (others[name], name), default="") if w < 1 else ""
+    if not fallback:
+        w = 1.0
+    if w == loop.w and fallback == loop.fallback:
+        return loop, None
+    decision = Decision(
+        transition="P0",
+        at=now,
+        from_w=round(loop.w * 1000),
+        to_w=round(w * 1000),
+        pool=fallback,
+    )
+    state = State.RECOVERING if w < 1 else State.NORMAL
+    pace = loop.pace or round(Policy().dwell.total_seconds())
+    return LoopMemory(
+        state=state,
+        w=w,
+        fallback=fallback,
+        pace=pace if w < 1 else 0,
+        changed_at=now,
+        failures=loop.failures,
+        episodes=loop.episodes,
+        last=decision,
+    ), decision
+
+
+def helpless(seen: Situation) -> bool:
+    """Tell whether the primary is bad and its fallback cannot take more."""
+    if seen.probe_bad is None or seen.standby is None:
+        return False
+    return seen.standby.bad or seen.standby.least_kept == 1.0

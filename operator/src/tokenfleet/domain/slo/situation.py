@@ -1,0 +1,70 @@
+"""The input and the output of one transition of the control state machine."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from tokenfleet.domain.slo.evidence import Trigger
+from tokenfleet.domain.slo.memory import State
+from tokenfleet.domain.slo.objectives import Policy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standby:
+    """The fallback that would take, or takes, the rest."""
+
+    pool: str
+    ready: int
+    bad: bool
+    """Probed bad."""
+    least_kept: float | None
+    """Least w that it can bear (g); None where its capacity is unknown."""
+
+    @property
+    def ok(self) -> bool:
+        """Tell whether more may be sent there."""
+        return self.ready > 0 and not self.bad
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """Everything one decision of one loop depends on."""
+
+    now: datetime
+    policy: Policy
+    voting: bool
+    """At least one objective asks for shifts, and control is not disabled."""
+    known: bool
+    """At least one vote can see."""
+    all_known: bool
+    """Every vote can see; otherwise w does not rise."""
+    acknowledged_at: datetime | None
+    """When all ready routers had the newest configuration; None: not yet."""
+    ready: int
+    """Ready replicas of the primary."""
+    standby: Standby | None
+    """None: the rule has no fallback."""
+    fast: Trigger | None = None
+    slow: Trigger | None = None
+    probe_bad: Trigger | None = None
+    healthy: bool = False
+    """Every vote that sees says healthy."""
+    sufficient: bool = False
+    """Every vote that sees has enough attempts."""
+    good_now: bool = False
+    idle: bool = False
+    """The rule as a whole has no traffic."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """What a transition does to a loop."""
+
+    name: str
+    w: float
+    state: State
+    trigger: Trigger | None = None
+    pool: str = ""
+    """The pool it is about."""
+    changes: dict[str, Any] = field(default_factory=dict)
+    """Further fields of the memory."""

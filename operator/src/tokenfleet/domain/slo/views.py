@@ -1,0 +1,194 @@
+"""Views: what people read of a step in the status of routes and objectives; never read back."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal
+
+from tokenfleet.domain.slo.data_state import DataState, Kind, blindness, judge
+from tokenfleet.domain.slo.evidence import Evidence, selects
+from tokenfleet.domain.slo.explanations import describe
+from tokenfleet.domain.slo.memory import Decision, LoopMemory, State
+from tokenfleet.domain.slo.objectives import ObjectiveSpec
+from tokenfleet.domain.slo.observation import Ladder, RuleMeasurement
+from tokenfleet.domain.slo.rule_step import Done
+from tokenfleet.domain.slo.world import World
+
+_WORST: Final = (State.FROZEN, State.SHIFTED, State.RECOVERING, State.NORMAL)
+"""The state that speaks for a rule with several backends, first."""
+
+Reason = Literal[
+    "AsWritten", "Shifted", "Recovering", "Pinned", "Frozen", "Held", "NoHealthyFallback"
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleView:
+    """Where a rule's traffic goes, and why."""
+
+    shares: Mapping[str, int]
+    reason: Reason
+    message: str
+    since: datetime | None
+    """When a loop last moved; None: never."""
+    fallback_in_use: bool
+    saturated: bool
+    """The primary is bad and no fallback can take more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionView:
+    """One transition for people."""
+
+    id: str
+    transition: str
+    at: datetime
+    from_share: str
+    to_share: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShadowView:
+    """What ShiftTraffic would have done."""
+
+    shares: Mapping[str, int]
+    transition: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SLOView:
+    """What an objective sees over all pools of its rules."""
+
+    state: str
+    data: DataState
+    total: int
+    bad: int
+    burn_rate: float
+    p50: float | None
+    """Seconds; None without traffic."""
+    p99: float | None
+    met: bool | None
+    """None: cannot be said."""
+    shadow: ShadowView | None
+    last: DecisionView | None
+
+
+def rule_view(done: Done) -> RuleView:
+    """Describe one rule."""
+    loops = done.memory.loops
+    last = _latest(loops)
+    fallbacks = sum(done.shares.get(pool, 0) for pool in done.rule.fallbacks)
+    moved = [loop.changed_at for loop in loops.values() if loop.changed_at is not None]
+    return RuleView(
+        shares=done.shares,
+        reason=_reason(done, last[1] if last is not None else None),
+        message=describe(last[1], last[0]) if last is not None else "",
+        since=max(moved, default=None),
+        fallback_in_use=fallbacks > 0,
+        saturated=done.saturated,
+    )
+
+
+def slo_view(
+    world: World, objective: ObjectiveSpec, done: Iterable[Done], now: datetime
+) -> SLOView:
+    """Describe one objective over the rules that it is about."""
+    mine = list(done)
+    measured = [world.measured(one.rule.key) for one in mine]
+    merged = RuleMeasurement(
+        cells=tuple(cell for rule in measured for cell in rule.cells),
+        ladders=tuple(ladder for rule in measured for ladder in rule.ladders),
+    )
+    evidence = Evidence.of(merged.cells, objective)
+    data = judge(merged, evidence, blindness(world.measurement, world.replicas, objective, now))
+    loops = {f"{one.rule.key}/{p}": m for one in mine for p, m in one.memory.loops.items()}
+    latest = _latest(loops)
+    return SLOView(
+        state=state_of(loops.values()).value,
+        data=data,
+        total=evidence.long.total,
+        bad=evidence.long.bad,
+        burn_rate=evidence.long.ratio / objective.budget,
+        p50=quantile(0.50, merged.ladders, objective),
+        p99=quantile(0.99, merged.ladders, objective),
+        met=evidence.long.ratio <= objective.budget if data.kind is Kind.OK else None,
+        shadow=_shadow(objective, mine),
+        last=_decision(*latest) if latest is not None else None,
+    )
+
+
+def state_of(loops: Iterable[LoopMemory]) -> State:
+    """Return the state that speaks for several loops."""
+    states = {loop.state for loop in loops}
+    return next((state for state in _WORST if state in states), State.NORMAL)
+
+
+def quantile(q: float, ladders: Iterable[Ladder], objective: ObjectiveSpec) -> float | None:
+    """Estimate a quantile in seconds, linear inside a bucket, over the objective's long window.
+
+    For people only: decisions use the exact fraction at a boundary. Above the last finite boundary
+    the answer is that boundary.
+    """
+    sums: dict[float, float] = {}
+    for ladder in ladders:
+        if ladder.window == objective.windows.long and selects(
+            objective, ladder.feature, ladder.request_type
+        ):
+            for boundary, count in ladder.buckets:
+                sums[boundary] = sums.get(boundary, 0.0) + count
+    steps = sorted(sums.items())
+    if not steps or steps[-1][1] <= 0:
+        return None
+    wanted, lower, below = q * steps[-1][1], 0.0, 0.0
+    for boundary, count in steps:
+        if count >= wanted:
+            if boundary == float("inf") or count <= below:
+                return lower
+            return lower + (boundary - lower) * (wanted - below) / (count - below)
+        lower, below = boundary, max(below, count)
+    return lower
+
+
+def _reason(done: Done, last: Decision | None) -> Reason:
+    if done.pinned:
+        return "Pinned"
+    state = state_of(done.memory.loops.values())
+    if state is State.NORMAL:
+        lost = last is not None and last.transition == "T11"
+        return "NoHealthyFallback" if lost else "AsWritten"
+    if done.held:
+        return "Held"
+    if state is State.FROZEN:
+        return "Frozen"
+    return "Shifted" if state is State.SHIFTED else "Recovering"
+
+
+def _shadow(objective: ObjectiveSpec, done: list[Done]) -> ShadowView | None:
+    for one in done:
+        loops = one.memory.shadows.get(objective.name)
+        if loops is not None:
+            latest = _latest(loops)
+            return ShadowView(
+                shares=one.shadow_shares[objective.name],
+                transition=latest[1].transition if latest is not None else "",
+                message=describe(latest[1], latest[0]) if latest is not None else "",
+            )
+    return None
+
+
+def _latest(loops: Mapping[str, LoopMemory]) -> tuple[str, Decision] | None:
+    taken = [(pool, loop.last) for pool, loop in loops.items() if loop.last is not None]
+    return max(taken, key=lambda pair: (pair[1].at, pair[0]), default=None)
+
+
+def _decision(place: str, decision: Decision) -> DecisionView:
+    return DecisionView(
+        id=decision.identifier(place),
+        transition=decision.transition,
+        at=decision.at,
+        from_share=f"{decision.from_w / 1000:g}",
+        to_share=f"{decision.to_w / 1000:g}",
+        reason=describe(decision, place.rsplit("/", 1)[-1]),
+    )

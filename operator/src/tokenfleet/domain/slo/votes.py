@@ -1,0 +1,144 @@
+"""Votes: what the objectives of a rule say about one pool, and which fallback stands by.
+
+Lowering a share takes one objective that proves a breach; raising it takes all of them, and one
+that cannot see holds the others back from raising.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from datetime import datetime
+
+from tokenfleet.domain.slo.data_state import DataState, Kind, blindness, judge
+from tokenfleet.domain.slo.evidence import Evidence, Trigger
+from tokenfleet.domain.slo.objectives import ObjectiveSpec
+from tokenfleet.domain.slo.observation import (
+    Measurement,
+    PoolFacts,
+    RouterReplica,
+    RuleMeasurement,
+    RuleTarget,
+)
+from tokenfleet.domain.slo.situation import Standby
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """One objective's view of one pool."""
+
+    data: DataState
+    evidence: Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Ballot:
+    """The votes of several objectives about one pool, by name."""
+
+    votes: tuple[Vote, ...]
+
+    def of(self, voters: AbstractSet[str]) -> "Ballot":
+        """Return the votes of these objectives only."""
+        return Ballot(tuple(v for v in self.votes if v.evidence.objective.name in voters))
+
+    @property
+    def seeing(self) -> tuple[Evidence, ...]:
+        """Return the evidence of those that can see."""
+        return tuple(vote.evidence for vote in self.votes if vote.data.known)
+
+    @property
+    def known(self) -> bool:
+        """Tell whether at least one can see."""
+        return bool(self.seeing)
+
+    @property
+    def all_known(self) -> bool:
+        """Tell whether every one can see."""
+        return all(vote.data.known for vote in self.votes)
+
+    @property
+    def fast(self) -> Trigger | None:
+        """Return the worst proof of a fast breach."""
+        return _worst(evidence.fast() for evidence in self.seeing)
+
+    @property
+    def slow(self) -> Trigger | None:
+        """Return the worst proof of a slow breach."""
+        return _worst(evidence.slow() for evidence in self.seeing)
+
+    @property
+    def probe_bad(self) -> Trigger | None:
+        """Return the worst proof that the pool is bad now."""
+        return _worst(evidence.probe_bad() for evidence in self.seeing)
+
+    @property
+    def healthy(self) -> bool:
+        """Tell whether every one that sees is content."""
+        return self.known and all(evidence.healthy for evidence in self.seeing)
+
+    @property
+    def sufficient(self) -> bool:
+        """Tell whether every one that sees has enough attempts."""
+        return self.known and all(evidence.sufficient for evidence in self.seeing)
+
+    @property
+    def good_now(self) -> bool:
+        """Tell whether the short window is within every budget."""
+        return self.known and all(evidence.good_now for evidence in self.seeing)
+
+    @property
+    def no_traffic(self) -> bool:
+        """Tell whether every one sees, and sees nothing."""
+        return bool(self.votes) and all(vote.data.kind is Kind.NO_TRAFFIC for vote in self.votes)
+
+
+def ballot(
+    objectives: Iterable[ObjectiveSpec],
+    *,
+    pool: str,
+    measured: RuleMeasurement,
+    measurement: Measurement | None,
+    replicas: tuple[RouterReplica, ...],
+    now: datetime,
+) -> Ballot:
+    """Ask every objective about one pool."""
+    cells = tuple(cell for cell in measured.cells if cell.pool == pool)
+    votes = []
+    for objective in sorted(objectives, key=lambda objective: objective.name):
+        evidence = Evidence.of(cells, objective)
+        failure = blindness(measurement, replicas, objective, now)
+        votes.append(Vote(judge(measured, evidence, failure), evidence))
+    return Ballot(tuple(votes))
+
+
+def standby(
+    rule: RuleTarget,
+    present: str,
+    bad: Mapping[str, bool],
+    pools: Mapping[str, PoolFacts],
+    least_kept: Callable[[str], float | None],
+) -> Standby | None:
+    """Choose the fallback: the present one as long as it serves, else the first that can.
+
+    Returns:
+        None where the rule has no fallback; one with `ready` 0 where none of them serves.
+    """
+
+    def ready(pool: str) -> int:
+        facts = pools.get(f"{rule.key.namespace}/{pool}")
+        return facts.ready if facts is not None else 0
+
+    chain = [pool for pool in rule.fallbacks if pool not in rule.backends]
+    if not chain:
+        return None
+    serving = [pool for pool in chain if ready(pool) > 0]
+    sound = [pool for pool in serving if not bad.get(pool, False)]
+    pool = present if present in serving else next(iter([*sound, *serving, *chain]))
+    return Standby(
+        pool=pool, ready=ready(pool), bad=bad.get(pool, False), least_kept=least_kept(pool)
+    )
+
+
+def _worst(triggers: Iterable[Trigger | None]) -> Trigger | None:
+    found = [trigger for trigger in triggers if trigger is not None]
+    # By how far the limit is passed; the name settles ties, so that order never shows.
+    return max(found, key=lambda t: (t.counts.ratio / t.limit, t.objective), default=None)

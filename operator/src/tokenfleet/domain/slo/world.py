@@ -1,0 +1,65 @@
+"""The input of a step, and the decisions in its output."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from tokenfleet.domain.slo.memory import Decision
+from tokenfleet.domain.slo.objectives import ObjectiveSpec
+from tokenfleet.domain.slo.observation import (
+    NOTHING,
+    Measurement,
+    PoolFacts,
+    RouterReplica,
+    RuleKey,
+    RuleMeasurement,
+    RuleTarget,
+)
+
+NOBODY = PoolFacts(ready=0, desired=0)
+"""A pool that Kubernetes does not know."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """Everything one step looks at; all of one instant."""
+
+    rules: tuple[RuleTarget, ...]
+    """Rules that this step decides; the answer has the same ones."""
+    objectives: tuple[ObjectiveSpec, ...] = ()
+    """TokenSLOs; those of other rules are ignored."""
+    pools: Mapping[str, PoolFacts] = field(default_factory=dict)
+    """`namespace/pool` -> facts; an absent pool has no replica."""
+    replicas: tuple[RouterReplica, ...] = ()
+    """Ready pods of the router."""
+    measurement: Measurement | None = None
+    """The newest tick; None before the first one."""
+    acknowledged_at: datetime | None = None
+    """Since when all ready replicas run the newest configuration; None: they do not yet."""
+    actuation: bool = True
+    """False: the operator-wide switch is off; nothing shifts, and what is shifted ramps back."""
+
+    def facts(self, namespace: str, pool: str) -> PoolFacts:
+        """Return what is known of a pool."""
+        return self.pools.get(f"{namespace}/{pool}", NOBODY)
+
+    def on(self, rule: RuleKey) -> tuple[ObjectiveSpec, ...]:
+        """Return the objectives about a rule, by name."""
+        mine = (slo for slo in self.objectives if (slo.namespace, slo.route) == rule[:2])
+        found = [slo for slo in mine if slo.rule in {None, rule.rule}]
+        return tuple(sorted(found, key=lambda slo: slo.name))
+
+    def measured(self, rule: RuleKey) -> RuleMeasurement:
+        """Return what the newest tick says about a rule; empty where it failed."""
+        return self.measurement.rule(rule) if self.measurement is not None else NOTHING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """A decision and where it was taken."""
+
+    rule: RuleKey
+    primary: str
+    decision: Decision
+    id: str
+    message: str

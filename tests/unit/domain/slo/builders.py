@@ -1,0 +1,122 @@
+"""Builders of what one tick sees: a fleet with one route, one rule, a large and a small pool."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from tokenfleet.domain.slo.engine import Outcome, World, step
+from tokenfleet.domain.slo.memory import RuleMemory
+from tokenfleet.domain.slo.objectives import ObjectiveSpec, Policy, Windows
+from tokenfleet.domain.slo.observation import (
+    Cell,
+    Measurement,
+    PoolFacts,
+    RouterReplica,
+    RuleKey,
+    RuleMeasurement,
+    RuleTarget,
+    Scrapes,
+    Tally,
+)
+
+T0 = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+RULE = RuleKey("team-a", "chat", "slow")
+THRESHOLD = timedelta(milliseconds=500)
+WINDOWS = Windows(short=timedelta(minutes=1), long=timedelta(minutes=3))
+REPLICA = RouterReplica(namespace="team-a", pod="router-1", since=T0 - timedelta(days=1))
+SECOND = timedelta(seconds=1)
+
+
+def objective(name="latency", *, shifts=True, **changes) -> ObjectiveSpec:
+    spec = ObjectiveSpec(
+        namespace="team-a",
+        name=name,
+        route="chat",
+        rule="slow",
+        threshold=THRESHOLD,
+        target=0.95,
+        windows=WINDOWS,
+        shifts=shifts,
+        policy=Policy(),
+    )
+    return replace(spec, **changes)
+
+
+def target(**changes) -> RuleTarget:
+    rule = RuleTarget(key=RULE, backends={"large": 1}, fallbacks=("small",))
+    return replace(rule, **changes)
+
+
+def facts(*, large=2, small=2, capacity=100.0) -> dict[str, PoolFacts]:
+    return {
+        "team-a/large": PoolFacts(ready=large, desired=2, capacity=capacity),
+        "team-a/small": PoolFacts(ready=small, desired=2, capacity=capacity),
+    }
+
+
+def cell(pool: str, rate: float, bad: float, *, windows=WINDOWS, **labels) -> Cell:
+    """A pool with `rate` attempts per second, of which the fraction `bad` is bad, in all windows."""
+    tallies = {}
+    for window in windows.all:
+        n = rate * window.total_seconds()
+        tallies[window] = Tally({THRESHOLD: n * (1 - bad)}, {THRESHOLD: n * bad})
+    return Cell(pool=pool, windows=tallies, **labels)
+
+
+def measurement(at: datetime, *cells: Cell, demand=None, rule=RULE, **changes) -> Measurement:
+    windows = {w for one in cells for w in one.windows} | set(WINDOWS.all)
+    total = sum(one.windows[min(one.windows)].total for one in cells if one.windows)
+    rate = demand if demand is not None else total / 60
+    measured = Measurement(
+        at=at,
+        rules={rule: RuleMeasurement(cells=tuple(cells), demand=rate)},
+        replicas={("team-a", "router-1"): Scrapes(
+            successes={w: w.total_seconds() / 15 for w in windows}, newest=at
+        )},
+    )
+    return replace(measured, **changes)
+
+
+class Fleet:
+    """Drives the engine tick by tick; acknowledges at once; remembers the decisions."""
+
+    def __init__(self, *, rules=None, objectives=None, pools=None, memory=None, tick=15):
+        self.rules = rules or (target(),)
+        self.objectives = objectives if objectives is not None else (objective(),)
+        self.pools = pools or facts()
+        self.memory: dict[str, RuleMemory] = dict(memory or {})
+        self.now, self.tick = T0, timedelta(seconds=tick)
+        self.acknowledges = True
+        self.actuation = True
+        self.decisions = []
+        self.outcome: Outcome | None = None
+
+    def see(self, *cells: Cell, seconds: float = 15, **changes) -> Outcome:
+        """Repeat one measurement for so many seconds; return the last outcome."""
+        for _ in range(max(1, round(seconds / self.tick.total_seconds()))):
+            self.now += self.tick
+            self.step(measurement(self.now, *cells, **changes))
+        assert self.outcome is not None
+        return self.outcome
+
+    def step(self, measured: Measurement | None) -> Outcome:
+        world = World(
+            rules=self.rules,
+            objectives=self.objectives,
+            pools=self.pools,
+            replicas=(REPLICA,),
+            measurement=measured,
+            acknowledged_at=self.now if self.acknowledges else None,
+            actuation=self.actuation,
+        )
+        self.outcome = step(world, self.memory, self.now)
+        self.memory = dict(self.outcome.memory)
+        self.decisions += list(self.outcome.decisions)
+        return self.outcome
+
+    @property
+    def transitions(self) -> list[str]:
+        return [taken.decision.transition for taken in self.decisions]
+
+    def shares(self, rule=RULE) -> dict[str, int]:
+        assert self.outcome is not None
+        return dict(self.outcome.shares[str(rule)])
