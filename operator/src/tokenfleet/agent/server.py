@@ -84,7 +84,7 @@ class _Handlers:
             return web.Response(status=503, text=f"envoy does not answer: {error}\n")
         document = self._agent.publisher.published.document
         pools = document.config.pools if document else ()
-        early = {pool.name for pool in pools if not pool.holds_headers}
+        early = frozenset(pool.name for pool in pools if not pool.holds_headers)
         lines = [*translate(stats, early=early), *self._own(), ""]
         return web.Response(
             body="\n".join(lines).encode(),

@@ -1,4 +1,4 @@
-"""The agent as a whole: two watches feed one publisher, and a small server says what is in force."""
+"""The agent as a whole: two watches feed one publisher, and a server says what is in force."""
 
 import asyncio
 import logging

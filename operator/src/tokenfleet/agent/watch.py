@@ -1,7 +1,7 @@
 """List and watch of one Kubernetes collection: the whole of it, again and again.
 
-A consumer sees complete states only. Whatever breaks - a lost connection, an expired version, an API
-server that is gone - ends in a new list after a back-off, and the last state stays what it was.
+A consumer sees complete states only. Whatever breaks - a lost connection, an expired version, an
+API server that is gone - ends in a new list after a back-off, and the last state stays what it was.
 """
 
 import asyncio

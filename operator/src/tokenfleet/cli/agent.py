@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import signal
+import sys
 from pathlib import Path
 
 from tokenfleet.adapters.envoy.bootstrap import Limits
@@ -49,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
         asyncio.run(_drain(args))
         return 0
     if not args.router:
-        logging.error("--router is required")
+        print("--router is required", file=sys.stderr)
         return 2
     asyncio.run(_run(settings(args)))
     return 0

@@ -1,7 +1,7 @@
 """CDS: one Envoy cluster per pool, with its endpoints inside.
 
-Endpoints are inline (`STATIC`), not EDS: every EDS file takes one of the 128 inotify instances that a
-user has per node, and Envoy aborts when they run out; ADS would put protobuf and gRPC into the
+Endpoints are inline (`STATIC`), not EDS: every EDS file takes one of the 128 inotify instances that
+a user has per node, and Envoy aborts when they run out; ADS would put protobuf and gRPC into the
 agent. The price: a changed pool starts with fresh connections and in-flight counts.
 """
 

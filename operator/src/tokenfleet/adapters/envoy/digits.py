@@ -1,7 +1,8 @@
 """Sets and ranges of numbers as regular expressions (RE2), for matching header values.
 
 Envoy's route matcher compares headers as text. Numbers with a fixed count of digits form a tree of
-ten children each; a subtree that is wanted whole is one `.` per level, so a range costs a few terms.
+ten children each; a subtree that is wanted whole is one `.` per level, so a range costs a few
+terms.
 """
 
 from collections.abc import Sequence

@@ -10,8 +10,8 @@ For a threshold T every attempt is decided once, good or late:
     late   none had come when T had passed, or it
            failed before it gave one                   late_attempts_total{threshold=T}
 
-With c the first flush of the upstream log after T (`attempts`), and the raw histograms' counts up to
-x written as ttft(x), failed(x), cancelled(x):
+With c the first flush of the upstream log after T (`attempts`), and the raw histograms' counts up
+to x written as ttft(x), failed(x), cancelled(x):
 
     late(T) = overdue(c) + ttft(c) - ttft(T) + failed(c) + cancelled(c) - cancelled(T)
 
@@ -22,7 +22,7 @@ waiting; for them c is infinite and the attempt is late when its first token com
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -82,7 +82,7 @@ class _Raw:
     counters: dict[str, int] = field(default_factory=dict)
 
 
-def translate(text: str, *, early: Set[str]) -> Iterator[str]:
+def translate(text: str, *, early: frozenset[str]) -> Iterator[str]:
     """Yield the lines of Tokenfleet's exposition.
 
     Args:
@@ -91,33 +91,13 @@ def translate(text: str, *, early: Set[str]) -> Iterator[str]:
     """
     raw, inflight = _read(text)
     rows = sorted(raw.items())
-    yield from _family("attempts_total", "counter", "Attempts that ended, by outcome.")
-    for labels, row in rows:
-        yield from _outcomes("attempts_total", labels, row.attempts)
-    name = "time_to_first_token_seconds"
-    yield from _family(name, "histogram", "End of an attempt's request to its first body byte.")
-    for labels, row in rows:
-        yield from _buckets(name, labels, row.ttft)
-    name = "late_attempts_total"
-    yield from _family(name, "counter", "Attempts without a first token at the threshold.")
-    for labels, row in rows:
-        yield from _late(name, labels, row, early=labels[1] in early)
-    name = "attempt_duration_seconds"
-    yield from _family(name, "histogram", "Attempts, from start to end.")
-    for labels, row in rows:
-        yield from _buckets(name, labels, _sum(row.attempts.values()))
-    yield from _family("requests_total", "counter", "Requests of clients that ended, by outcome.")
-    for labels, row in rows:
-        yield from _outcomes("requests_total", labels, row.requests)
-    name = "request_duration_seconds"
-    yield from _family(name, "histogram", "Requests of clients, from start to end.")
-    for labels, row in rows:
-        yield from _buckets(name, labels, _sum(row.requests.values()))
-    for counter in _COUNTERS:
-        name = f"{counter}_total"
-        yield from _family(name, "counter", "Usage as the pools reported it.")
+    for name, kind, about, write in _FAMILIES:
+        yield from _family(name, kind, about)
         for labels, row in rows:
-            yield f"tokenfleet_{name}{{{_write(labels)}}} {row.counters.get(counter, 0)}"
+            yield from write(f"tokenfleet_{name}", labels, row)
+    yield from _family("late_attempts_total", "counter", "Attempts that missed the threshold.")
+    for labels, row in rows:
+        yield from _late("tokenfleet_late_attempts_total", labels, row, early=labels[1] in early)
     yield from _family("inflight", "gauge", "Attempts under way.")
     for pool, count in sorted(inflight.items()):
         yield f'tokenfleet_inflight{{pool="{pool}"}} {count}'
@@ -185,7 +165,7 @@ def _late(name: str, labels: Labels, row: _Raw, *, early: bool) -> Iterator[str]
             + failed.up_to(seen)
             + (cancelled.up_to(seen) - cancelled.up_to(boundary))
         )
-        yield (f'tokenfleet_{name}{{{_write(labels)},threshold="{boundary / 1000}"}} {late}')
+        yield (f'{name}{{{_write(labels)},threshold="{boundary / 1000}"}} {late}')
 
 
 def _outcomes(
@@ -195,18 +175,25 @@ def _outcomes(
     for (code, flags), histogram in by_ending.items():
         counts[outcome(code, flags)] += histogram.up_to(None)
     for result, count in counts.items():
-        yield f'tokenfleet_{name}{{{_write(labels)},outcome="{result}"}} {count}'
+        yield f'{name}{{{_write(labels)},outcome="{result}"}} {count}'
 
 
 def _buckets(name: str, labels: Labels, histogram: _Histogram) -> Iterator[str]:
     written = _write(labels)
     for boundary in LADDER_MILLISECONDS:
         count = histogram.up_to(boundary)
-        yield f'tokenfleet_{name}_bucket{{{written},le="{boundary / 1000}"}} {count}'
+        yield f'{name}_bucket{{{written},le="{boundary / 1000}"}} {count}'
     total = histogram.up_to(None)
-    yield f'tokenfleet_{name}_bucket{{{written},le="{_INFINITY}"}} {total}'
-    yield f"tokenfleet_{name}_sum{{{written}}} {histogram.sum / 1000}"
-    yield f"tokenfleet_{name}_count{{{written}}} {total}"
+    yield f'{name}_bucket{{{written},le="{_INFINITY}"}} {total}'
+    yield f"{name}_sum{{{written}}} {histogram.sum / 1000}"
+    yield f"{name}_count{{{written}}} {total}"
+
+
+def _counter(stat: str) -> Callable[[str, Labels, _Raw], Iterator[str]]:
+    def write(name: str, labels: Labels, row: _Raw) -> Iterator[str]:
+        yield f"{name}{{{_write(labels)}}} {row.counters.get(stat, 0)}"
+
+    return write
 
 
 def _sum(histograms: Iterable[_Histogram]) -> _Histogram:
@@ -227,3 +214,42 @@ def _write(labels: Labels) -> str:
     route, _, rule = place.partition("/")
     feature, _, kind = attributes.partition("|")
     return f'route="{route}",rule="{rule}",pool="{pool}",feature="{feature}",request_type="{kind}"'
+
+
+_FAMILIES: Final[tuple[tuple[str, str, str, Callable[[str, Labels, _Raw], Iterator[str]]], ...]] = (
+    (
+        "attempts_total",
+        "counter",
+        "Attempts that ended, by outcome.",
+        lambda name, labels, row: _outcomes(name, labels, row.attempts),
+    ),
+    (
+        "time_to_first_token_seconds",
+        "histogram",
+        "End of an attempt's request to its first body byte.",
+        lambda name, labels, row: _buckets(name, labels, row.ttft),
+    ),
+    (
+        "attempt_duration_seconds",
+        "histogram",
+        "Attempts, from start to end.",
+        lambda name, labels, row: _buckets(name, labels, _sum(row.attempts.values())),
+    ),
+    (
+        "requests_total",
+        "counter",
+        "Requests of clients that ended, by outcome.",
+        lambda name, labels, row: _outcomes(name, labels, row.requests),
+    ),
+    (
+        "request_duration_seconds",
+        "histogram",
+        "Requests of clients, from start to end.",
+        lambda name, labels, row: _buckets(name, labels, _sum(row.requests.values())),
+    ),
+    *(
+        (f"{counter}_total", "counter", "Usage as the pools reported it.", _counter(counter))
+        for counter in _COUNTERS
+    ),
+)
+"""Name, type, help text, and what writes one label set's lines."""

@@ -1,8 +1,8 @@
 """Which pools an attempt goes to, in what order, and what is tried again.
 
 `priority_group` with one Envoy cluster per group is the chain; `refresh_cluster_on_retry` moves a
-retry to the next group. An empty or unhealthy pool refuses at once (`endpoints.TRIPWIRE`), because a
-cluster without hosts would end the request instead of moving it on.
+retry to the next group. An empty or unhealthy pool refuses at once (`endpoints.TRIPWIRE`), because
+a cluster without hosts would end the request instead of moving it on.
 """
 
 from typing import Final

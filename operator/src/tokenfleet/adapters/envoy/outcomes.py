@@ -1,7 +1,7 @@
 """How an attempt or a request ended, from Envoy's response code and response flags.
 
-Flags are Envoy's (config/observability/access_log, `%RESPONSE_FLAGS%`). Code 0 means that no response
-header arrived: the flag says why, and without a flag the client had gone.
+Flags are Envoy's (config/observability/access_log, `%RESPONSE_FLAGS%`). Code 0 means that no
+response header arrived: the flag says why, and without a flag the client had gone.
 """
 
 from typing import Final

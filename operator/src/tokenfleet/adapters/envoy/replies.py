@@ -1,4 +1,4 @@
-"""Answers that the router gives itself: the model list, and errors as OpenAI's clients read them."""
+"""Answers that the router gives itself: the model list, and errors in OpenAI's shape."""
 
 from collections.abc import Iterable
 

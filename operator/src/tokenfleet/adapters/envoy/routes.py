@@ -114,7 +114,7 @@ def _forward(
 
 
 def _metadata(route: Route, rule: Rule, holding: dict[str, bool]) -> Json:
-    """Return what the request filter looks up: allowed labels, and pools whose headers run ahead."""
+    """Return what the request filter looks up: labels, and pools whose headers run ahead."""
     return {
         **{f"feature {feature}": True for feature in route.features},
         **{f"request_type {kind}": True for kind in route.request_types},

@@ -1,0 +1,128 @@
+"""`tokenfleet render`: what a router would run, from objects on standard input, without a cluster.
+
+The debugging tool and the driver of the golden tests are this one code path:
+API objects -> `compile_router` -> Envoy's files.
+"""
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import yaml
+
+from tokenfleet.adapters.envoy.bootstrap import Limits
+from tokenfleet.adapters.envoy.render import render, standalone
+from tokenfleet.adapters.envoy.wire import Json, Ports
+from tokenfleet.agent.endpoints import endpoints
+from tokenfleet.api.v1alpha1.modelroute import ModelRoute
+from tokenfleet.api.v1alpha1.modelrouter import ModelRouter
+from tokenfleet.api.v1alpha1.servingpool import ServingPool
+from tokenfleet.domain.routing.compile import Compiled, compile_router
+
+PARTS: Final = ("problems", "config", "routes", "clusters", "listeners", "bootstrap")
+"""What can be printed; `bootstrap` is everything in one file that `envoy --config-path` takes."""
+
+RDS_PATH: Final = "/etc/tokenfleet/rds.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """One router, rendered."""
+
+    compiled: Compiled
+    parts: Mapping[str, Any]
+    """`PARTS` -> JSON."""
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "render", help="print what a router would run, offline", description=__doc__
+    )
+    parser.set_defaults(run=run)
+    parser.add_argument("--router", default="", help="only this ModelRouter")
+    parser.add_argument(
+        "--part", action="append", choices=PARTS, help="default: problems, config, routes, clusters"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command; return 1 when an object has a problem."""
+    routers = rendered(sys.stdin.read())
+    parts = args.part or PARTS[:4]
+    wanted = {name: r for name, r in routers.items() if args.router in ("", name)}
+    if not wanted:
+        print("there is no ModelRouter in the input", file=sys.stderr)
+        return 2
+    print(
+        yaml.safe_dump_all(
+            (
+                {"router": name, **{part: r.parts[part] for part in parts}}
+                for name, r in wanted.items()
+            ),
+            sort_keys=False,
+            width=100,
+        ),
+        end="",
+    )
+    return 1 if any(r.compiled.problems for r in wanted.values()) else 0
+
+
+def rendered(text: str) -> dict[str, Rendered]:
+    """Render every ModelRouter among YAML documents; EndpointSlices give the pools' replicas."""
+    bodies = [body for body in yaml.safe_load_all(text) if body]
+    routers = [ModelRouter.model_validate(body) for body in _of(bodies, "ModelRouter")]
+    routes = [ModelRoute.model_validate(body) for body in _of(bodies, "ModelRoute")]
+    pools = [ServingPool.model_validate(body) for body in _of(bodies, "ServingPool")]
+    slices = _of(bodies, "EndpointSlice")
+    return {router.metadata.name: _rendered(router, routes, pools, slices) for router in routers}
+
+
+def _rendered(
+    router: ModelRouter,
+    routes: Sequence[ModelRoute],
+    pools: Sequence[ServingPool],
+    slices: Sequence[Json],
+) -> Rendered:
+    namespace = router.metadata.namespace
+    compiled = compile_router(
+        router,
+        [route for route in routes if route.metadata.namespace == namespace],
+        {pool.metadata.name: pool for pool in pools if pool.metadata.namespace == namespace},
+        incumbents={},
+    )
+    replicas = endpoints(
+        compiled.config.pools,
+        [s for s in slices if s["metadata"].get("namespace", "default") == namespace],
+    )
+    resources = render(compiled.config, replicas, rds_path=RDS_PATH, ports=Ports())
+    config = asdict(compiled.config)
+    return Rendered(
+        compiled,
+        {
+            "problems": {
+                route: [asdict(problem) for problem in found]
+                for route, found in compiled.problems.items()
+            },
+            "config": _plain(config),
+            "routes": list(resources.routes),
+            "clusters": list(resources.clusters),
+            "listeners": list(resources.listeners),
+            "bootstrap": standalone(compiled.config, replicas, ports=Ports(), limits=Limits()),
+        },
+    )
+
+
+def _of(bodies: Sequence[Json], kind: str) -> list[Json]:
+    return [body for body in bodies if body.get("kind") == kind]
+
+
+def _plain(value: Any) -> Any:
+    """Return tuples as lists, for YAML."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,172 @@
+"""The document in `<router>-config`: equal values, equal bytes; strict reading."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tokenfleet.domain.routing.codec import (
+    SIZE_MAX,
+    CodecError,
+    Document,
+    decode,
+    encode,
+    too_large,
+)
+from tokenfleet.domain.routing.ir import (
+    Attribution,
+    Failover,
+    Match,
+    Pool,
+    Route,
+    RouterConfig,
+    Rule,
+)
+from tokenfleet.domain.routing.shares import contiguous, largest_remainder
+
+POOLS = ("a", "b", "c")
+names = st.text("abcdefghijklmnopqrstuvwxyz-", min_size=1, max_size=12)
+label_lists = st.lists(names, max_size=3, unique=True).map(tuple)
+optional_bytes = st.none() | st.integers(0, 67_108_864)
+matches = st.builds(
+    Match,
+    features=label_lists,
+    request_types=label_lists,
+    bytes_min=optional_bytes,
+    bytes_max=optional_bytes,
+    tools=st.none() | st.booleans(),
+    stream=st.none() | st.booleans(),
+)
+
+
+@st.composite
+def rules(draw: st.DrawFn) -> Rule:
+    weights = draw(st.dictionaries(st.sampled_from(POOLS), st.integers(0, 9), max_size=3))
+    chain = tuple(weights) if any(weights.values()) else ()
+    return Rule(
+        name=draw(names),
+        matches=tuple(draw(st.lists(matches, max_size=3))),
+        ranges=contiguous(largest_remainder(weights)) if chain else (),
+        chain=chain,
+    )
+
+
+failovers = st.builds(
+    Failover,
+    connect_failure=st.booleans(),
+    server_error=st.booleans(),
+    too_many_requests=st.booleans(),
+    first_token_timeout_ms=st.none() | st.integers(50, 600_000),
+    attempts=st.integers(1, 8),
+)
+routes = st.builds(
+    Route,
+    name=names,
+    model_names=label_lists,
+    features=label_lists,
+    request_types=label_lists,
+    rules=st.lists(rules(), max_size=3).map(tuple),
+    failover=failovers,
+)
+configs = st.builds(
+    RouterConfig,
+    namespace=names,
+    name=names,
+    attribution=st.builds(Attribution, feature=names, request_type=names, user=names),
+    body_limit=st.integers(1024, 67_108_864),
+    pools=st.just(
+        tuple(
+            Pool(name=pool, model_name=pool, service=pool, port=8000, holds_headers=True)
+            for pool in POOLS
+        )
+    ),
+    routes=st.lists(routes, max_size=3).map(tuple),
+)
+documents = st.builds(Document, revision=st.integers(1, 2**53), config=configs)
+
+
+@given(documents)
+def test_what_is_written_is_read_back(document: Document) -> None:
+    assert document == decode(encode(document))
+
+
+@given(documents)
+def test_equal_documents_have_equal_bytes(document: Document) -> None:
+    assert encode(document) == encode(decode(encode(document)))
+
+
+def example() -> dict[str, object]:
+    pool = Pool(name="a", model_name="m", service="a", port=8000, holds_headers=True)
+    rule = Rule(name="r", matches=(), ranges=contiguous({"a": 1000}), chain=("a",))
+    failover = Failover(
+        connect_failure=True,
+        server_error=True,
+        too_many_requests=True,
+        first_token_timeout_ms=None,
+        attempts=3,
+    )
+    route = Route(
+        name="r",
+        model_names=("m",),
+        features=(),
+        request_types=(),
+        rules=(rule,),
+        failover=failover,
+    )
+    config = RouterConfig(
+        namespace="ns",
+        name="r",
+        attribution=Attribution(feature="f", request_type="t", user="u"),
+        body_limit=1024,
+        pools=(pool,),
+        routes=(route,),
+    )
+    result: dict[str, object] = json.loads(encode(Document(revision=1, config=config)))
+    return result
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        pytest.param(["schemaVersion"], 2, "schemaVersion is 2", id="a newer schema"),
+        pytest.param(["revision"], "1", "revision is not int", id="text for a number"),
+        pytest.param(["revision"], 0, "revision is 0", id="a revision before the first"),
+        pytest.param(["revision"], True, "revision is not int", id="a boolean for a number"),
+        pytest.param(["extra"], 1, "not an object of", id="an unknown key at the top"),
+        pytest.param(["config", "extra"], 1, "extra", id="an unknown key inside"),
+        pytest.param(["config", "pools"], {}, "pools is not a list", id="an object for a list"),
+        pytest.param(["config", "pools"], [], "unknown pools a", id="a rule of a missing pool"),
+        pytest.param(
+            ["config", "routes", 0, "rules", 0, "ranges", 0, "end"], 999, "cover", id="a gap"
+        ),
+        pytest.param(
+            ["config", "routes", 0, "rules", 0, "ranges"], [], "cover", id="no buckets at all"
+        ),
+    ],
+)
+def test_anything_else_is_refused(path: list[str | int], value: object, said: str) -> None:
+    document: object = example()
+    place: object = document
+    for step in path[:-1]:
+        place = place[step]  # type: ignore[index]
+    place[path[-1]] = value  # type: ignore[index]
+
+    with pytest.raises(CodecError, match=said):
+        decode(json.dumps(document))
+
+
+@given(st.text(max_size=40))
+def test_text_that_is_no_document_is_refused(text: str) -> None:
+    with pytest.raises(CodecError):
+        decode(text)
+
+
+def test_data_above_the_limit_are_a_problem() -> None:
+    assert too_large({"config": "x" * (SIZE_MAX - 6)}) is None
+
+    problem = too_large({"config": "x" * (SIZE_MAX - 5)})
+
+    assert problem is not None
+    assert problem.reason == "ConfigTooLarge"
+    assert str(SIZE_MAX) in problem.message
