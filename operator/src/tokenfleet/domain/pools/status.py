@@ -1,6 +1,6 @@
-"""A pool's status as a view of its Deployment, or of the Service it adopts."""
+"""A managed pool's status as a view of its Deployment."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,37 +19,22 @@ class PoolStatus:
     """What is to be seen in the pool's status."""
 
     conditions: tuple[Condition, ...]
-    replicas: int
-    """Replicas that exist; for `Existing` pools the endpoints that exist."""
-    ready_replicas: int
+    replicas: int = 0
+    """Replicas that exist."""
+    ready_replicas: int = 0
     """Replicas that serve."""
-    selector: str
+    selector: str = ""
     """Label selector of the pods, for autoscalers; empty where the operator owns no pods."""
 
 
-def status(
-    pool: ServingPool,
-    *,
-    deployment: Body | None,
-    service: Body | None = None,
-    slices: Sequence[Body] = (),
-    problems: Sequence[Problem] = (),
-) -> PoolStatus:
-    """Return what holds now.
+def status(pool: ServingPool, deployment: Body | None, problems: Sequence[Problem]) -> PoolStatus:
+    """Return what holds now of a managed pool.
 
     Args:
         pool: the pool.
-        deployment: its Deployment as stored, None where there is none yet. Managed pools only.
-        service: the adopted Service, None where there is none. Existing pools only.
-        slices: EndpointSlices of the adopted Service. Existing pools only.
+        deployment: its Deployment as stored; None where there is none yet.
         problems: from `workload`.
     """
-    if pool.spec.type == "Existing":
-        return _existing(pool, service, slices)
-    return _managed(pool, deployment, problems)
-
-
-def _managed(pool: ServingPool, deployment: Body | None, problems: Sequence[Problem]) -> PoolStatus:
     name, wanted = pool.metadata.name, pool.spec.replicas
     seen: Body = (deployment or {}).get("status", {})
     ready = int(seen.get("readyReplicas", 0))
@@ -104,51 +89,6 @@ def _progressing(name: str, deployment: Body | None, *, wanted: int) -> Conditio
         return condition(PROGRESSING, status=False, reason="UpToDate", message=message)
     message = f"{updated} of {wanted} replicas are up to date, {available} serve, {total} exist"
     return condition(PROGRESSING, status=True, reason="RollingOut", message=message)
-
-
-def _existing(pool: ServingPool, service: Body | None, slices: Sequence[Body]) -> PoolStatus:
-    existing = pool.spec.existing
-    assert existing is not None, "CEL: the member named by type is set"
-    name, reference = pool.metadata.name, existing.service_ref
-    problems = _service_problems(name, reference.name, reference.port, service)
-    ready, total = _endpoints(slices)
-    if ready:
-        message = f"{ready} of {total} endpoints of Service {reference.name} serve"
-        available = condition(AVAILABLE, status=True, reason="EndpointsServe", message=message)
-    else:
-        message = f"pool {name}: Service {reference.name} has no endpoint that serves"
-        available = condition(AVAILABLE, status=False, reason="NoEndpointServes", message=message)
-    conditions = [
-        judged(ACCEPTED, problems, reason="Accepted", message="the Service can be adopted"),
-        available,
-        condition(PROGRESSING, status=False, reason="NotManaged", message="nothing to roll out"),
-    ]
-    conditions.append(summary(conditions, (ACCEPTED, AVAILABLE), message=message))
-    return PoolStatus(
-        conditions=tuple(conditions), replicas=total, ready_replicas=ready, selector=""
-    )
-
-
-def _service_problems(pool: str, name: str, port: int, service: Body | None) -> tuple[Problem, ...]:
-    if service is None:
-        message = f"pool {pool}: Service {name} does not exist in the pool's namespace: create it"
-        return (Problem(condition=ACCEPTED, reason="ServiceNotFound", message=message),)
-    ports = sorted(int(item["port"]) for item in service.get("spec", {}).get("ports", ()))
-    if port in ports:
-        return ()
-    message = f"pool {pool}: Service {name} has no port {port}, it has {ports}"
-    return (Problem(condition=ACCEPTED, reason="PortNotFound", message=message),)
-
-
-def _endpoints(slices: Iterable[Body]) -> tuple[int, int]:
-    """Return (serving, all) endpoints; one address counts once, as ready is absent or true."""
-    seen: dict[str, bool] = {}
-    for body in slices:
-        for endpoint in body.get("endpoints") or ():
-            ready = (endpoint.get("conditions") or {}).get("ready", True) is not False
-            for address in endpoint.get("addresses", ()):
-                seen[address] = seen.get(address, False) or ready
-    return sum(seen.values()), len(seen)
 
 
 def _condition_of(deployment: Body, type_: str) -> Body:
