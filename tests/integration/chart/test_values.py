@@ -1,0 +1,200 @@
+"""Values: what is refused, and what the others do."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from e2e.kit.kubectl import Cluster, CommandError
+from tests.integration.chart.conftest import NAMESPACE, Render
+from tokenfleet.cli import run
+
+pytestmark = pytest.mark.cluster
+
+_TERM = (
+    "affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[0]"
+    ".matchExpressions[0]"
+)
+VARIANTS = [
+    pytest.param((), id="defaults"),
+    pytest.param(("watch.namespaces={team-a,team-b}",), id="namespaced"),
+    pytest.param(
+        (
+            "prometheus.url=http://prometheus:9090",
+            "prometheus.tokenSecretRef.name=prometheus",
+            "prometheus.tokenSecretRef.key=token",
+            "trafficShifting.enabled=false",
+            "replicas=1",
+            "imagePullSecrets[0].name=registry",
+            "podLabels.team=platform",
+            "podAnnotations.note=here",
+            "nodeSelector.kind=system",
+            "tolerations[0].operator=Exists",
+            "priorityClassName=system-cluster-critical",
+            "serviceAccount.annotations.a=b",
+            f"{_TERM}.key=zone",
+            f"{_TERM}.operator=Exists",
+        ),
+        id="everything set",
+    ),
+]
+
+
+def deployment(objects: list[dict[str, Any]]) -> dict[str, Any]:
+    return next(one for one in objects if one["kind"] == "Deployment")
+
+
+def arguments(objects: list[dict[str, Any]]) -> list[str]:
+    found: list[str] = deployment(objects)["spec"]["template"]["spec"]["containers"][0]["args"]
+    return found
+
+
+@pytest.mark.parametrize("settings", VARIANTS)
+def test_the_chart_lints(cluster: Cluster, chart: Path, settings: tuple[str, ...]) -> None:
+    sets = [word for setting in settings for word in ("--set", setting)]
+
+    assert "0 chart(s) failed" in cluster.run_helm("lint", "--strict", str(chart), *sets)
+
+
+@pytest.mark.parametrize("settings", VARIANTS)
+def test_the_api_server_accepts_every_object(
+    cluster: Cluster, render: Render, settings: tuple[str, ...]
+) -> None:
+    """Strictly: a misspelt field is an error. CRDs have their own tests."""
+    objects = [one for one in render(*settings) if one["kind"] != "CustomResourceDefinition"]
+    namespace = cluster.namespace(NAMESPACE)
+    made = namespace.get("namespace", NAMESPACE) is None
+    if made:
+        namespace.run("create", "namespace", NAMESPACE)
+    try:
+        for one in objects:
+            # Nothing of team-a and team-b needs to exist to see that their bindings are well formed.
+            one["metadata"].pop("namespace", None)
+            namespace.run(
+                "apply",
+                "--server-side",
+                "--force-conflicts",
+                "--field-manager=chart-test",
+                "--dry-run=server",
+                "--validate=strict",
+                "-f",
+                "-",
+                stdin=json.dumps(one),
+            )
+    finally:
+        if made:
+            namespace.delete("namespace", NAMESPACE, "--wait=false")
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("prometheus.tickk=15s", "at '/prometheus': additional properties 'tickk' not allowed"),
+        ("prometheus.tick=fast", "at '/prometheus/tick'"),
+        ("prometheus.url=prometheus:9090", "at '/prometheus/url'"),
+        ("prometheus.url=http://prometheus/", "at '/prometheus/url'"),
+        ("prometheus.tokenSecretRef.name=a", "at '/prometheus/tokenSecretRef'"),
+        ("replicas=0", "at '/replicas'"),
+        ("trafficShifting.enabled=maybe", "at '/trafficShifting/enabled'"),
+        ("image.digest=latest", "at '/image/digest'"),
+        ("watch.namespaces={Team}", "at '/watch/namespaces/0'"),
+        ("shifting=false", "additional properties 'shifting' not allowed"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_name(render: Render, setting: str, words: str) -> None:
+    with pytest.raises(CommandError) as refused:
+        render(setting)
+
+    assert words in refused.value.output
+
+
+def test_every_value_of_the_chart_is_used(chart: Path) -> None:
+    """What values.yaml offers, a template reads."""
+    templates = "".join(
+        path.read_text(encoding="utf-8") for path in sorted((chart / "templates").iterdir())
+    )
+    text = (chart / "values.yaml").read_text(encoding="utf-8")
+    names = [
+        line.split(":")[0].strip()
+        for line in text.splitlines()
+        if ":" in line and line.strip()[0] != "#"
+    ]
+
+    assert names
+    assert [
+        name for name in names if name not in templates and name not in {"requests", "limits"}
+    ] == []
+
+
+def test_the_switch_and_the_namespaces_reach_the_operator(render: Render) -> None:
+    plain = arguments(render())
+    changed = arguments(render("trafficShifting.enabled=false", "watch.namespaces={b,a}"))
+
+    assert "--disable-shifting" not in plain
+    assert not [word for word in plain if word.startswith("--namespaces")]
+    assert {"--disable-shifting", "--namespaces=b,a"} <= set(changed)
+
+
+def test_the_operator_understands_its_arguments(render: Render) -> None:
+    """The chart and the command line are in step."""
+    parser = argparse.ArgumentParser(exit_on_error=True)
+    run.add_parser(parser.add_subparsers())
+    everything = arguments(
+        render(
+            "prometheus.url=http://p:9090",
+            "trafficShifting.enabled=false",
+            "watch.namespaces={a,b}",
+            "prometheus.tokenSecretRef.name=a",
+            "prometheus.tokenSecretRef.key=b",
+        )
+    )
+
+    assert parser.parse_args(everything).namespaces == "a,b"
+
+
+def test_a_digest_wins_over_a_tag(render: Render) -> None:
+    digest = "sha256:" + "0" * 64
+    pod = deployment(render("image.tag=v9", f"image.digest={digest}", "router.image.tag=v9"))[
+        "spec"
+    ]["template"]["spec"]
+
+    assert pod["containers"][0]["image"] == f"ghcr.io/tokenfleet/operator@{digest}"
+    assert "--router-image=ghcr.io/tokenfleet/router:v9" in pod["containers"][0]["args"]
+
+
+def test_a_name_holds_the_release(render: Render) -> None:
+    assert deployment(render(release="fleet"))["metadata"]["name"] == "fleet-tokenfleet"
+    assert deployment(render())["metadata"]["name"] == "tokenfleet"
+
+
+def test_crds_can_be_left_out_and_let_go(render: Render) -> None:
+    def crds(*settings: str) -> list[dict[str, Any]]:
+        return [one for one in render(*settings) if one["kind"] == "CustomResourceDefinition"]
+
+    assert len(crds()) == 4
+    assert {one["metadata"]["annotations"]["helm.sh/resource-policy"] for one in crds()} == {"keep"}
+    assert crds("crds.install=false") == []
+    assert [one for one in crds("crds.keep=false") if "annotations" in one["metadata"]] == []
+
+
+def test_a_pod_monitor_is_made_on_demand(render: Render) -> None:
+    kinds = {one["kind"] for one in render()}
+    monitor = next(
+        one
+        for one in render("metrics.podMonitor.enabled=true", "metrics.podMonitor.labels.release=p")
+        if one["kind"] == "PodMonitor"
+    )
+
+    assert "PodMonitor" not in kinds
+    assert monitor["metadata"]["labels"]["release"] == "p"
+    assert monitor["spec"]["podMetricsEndpoints"] == [
+        {"port": "metrics", "path": "/metrics", "interval": "15s"}
+    ]
+
+
+def test_one_replica_has_no_disruption_budget(render: Render) -> None:
+    """It would block every node drain."""
+    assert "PodDisruptionBudget" in {one["kind"] for one in render()}
+    assert "PodDisruptionBudget" not in {one["kind"] for one in render("replicas=1")}
