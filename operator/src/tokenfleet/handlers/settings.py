@@ -34,7 +34,7 @@ class NullDiffBase(kopf.DiffBaseStorage):
     def fetch(self, *, body: kopf.Body) -> kopf.BodyEssence | None:
         """Return that nothing was stored."""
         del body
-        return None  # noqa: RET501,PLR1711  # the value is the point
+        return None  # the value is the point
 
     def store(self, *, body: kopf.Body, patch: kopf.Patch, essence: kopf.BodyEssence) -> None:
         """Refuse to write."""

@@ -23,6 +23,7 @@ from tokenfleet import __version__
 from tokenfleet.domain.fleet.keys import POOL, ROUTE, SLO
 from tokenfleet.ports import Body
 from tokenfleet.reconcilers.store import Store
+from tokenfleet.reconcilers.views import Views
 
 VISIT_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 """Boundaries for visits: a plan takes about a millisecond, a write some tens."""
@@ -112,10 +113,10 @@ class FleetCollector(Collector):
     """What the fleet looks like now, read from the store."""
 
     def __init__(
-        self, store: Store, *, depth: Callable[[], int], leads: Callable[[], bool]
+        self, store: Store, views: Views, *, depth: Callable[[], int], leads: Callable[[], bool]
     ) -> None:
         """Read objects from `store`, and the queue's depth and leadership by asking."""
-        self._store, self._depth, self._leads = store, depth, leads
+        self._store, self._views, self._depth, self._leads = store, views, depth, leads
 
     def collect(self) -> Iterator[Metric]:
         """Yield one family after the other."""
@@ -142,7 +143,14 @@ class FleetCollector(Collector):
             status = body.get("status", {})
             wanted.add_metric(_name(body), status.get("replicas", 0))
             ready.add_metric(_name(body), status.get("readyReplicas", 0))
-        return wanted, ready
+        demand = GaugeMetricFamily(
+            "tokenfleet_pool_demand",
+            "Requests per second meant for a pool, as if nothing were shifted away.",
+            labels=labels,
+        )
+        for place, rate in self._views.demand().items():
+            demand.add_metric(place.split("/"), rate)
+        return wanted, ready, demand
 
     def _shares(self) -> Metric:
         family = GaugeMetricFamily(

@@ -34,6 +34,9 @@ class PoolVisitor:
             )
         )
 
+    async def applied(self, owner: Body, plan: Plan) -> None:
+        """Do nothing more."""
+
     async def gone(self, key: ObjectKey) -> None:
         """Do nothing: owner references collect the children."""
 

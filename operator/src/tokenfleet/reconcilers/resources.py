@@ -39,6 +39,9 @@ SLICES: Final = _of("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
 LEASES: Final = _of("coordination.k8s.io", "v1", "leases", "Lease")
 EVENTS: Final = _of("events.k8s.io", "v1", "events", "Event")
 
+MONITORS: Final = _of("monitoring.coreos.com", "v1", "podmonitors", "PodMonitor")
+"""Watched only where the Prometheus operator has brought the kind."""
+
 WATCHED: Final[dict[Resource, str]] = {
     **dict.fromkeys(CUSTOM, ""),
     # Services and slices of existing pools carry no label of ours.
@@ -53,5 +56,5 @@ WATCHED: Final[dict[Resource, str]] = {
 """Watched kinds and the label selector that the API server filters them by."""
 
 BY_KIND: Final[dict[str, Resource]] = {
-    resource.kind: resource for resource in (*WATCHED, LEASES, EVENTS)
+    resource.kind: resource for resource in (*WATCHED, LEASES, EVENTS, MONITORS)
 }

@@ -48,6 +48,10 @@ class Visitor(Protocol):
         """Observe the world around an object and plan."""
         ...
 
+    async def applied(self, owner: Body, plan: Plan) -> None:
+        """The plan has been carried out."""
+        ...
+
     async def gone(self, key: ObjectKey) -> None:
         """The object does not exist any more."""
         ...
@@ -88,7 +92,9 @@ class Visits:
         if owner["metadata"].get("deletionTimestamp"):
             return None  # Owner references collect the children.
         plan = await visitor.plan(owner)
-        return await self._carry_out(owner, plan)
+        again = await self._carry_out(owner, plan)
+        await visitor.applied(owner, plan)
+        return again
 
     async def _carry_out(self, owner: Body, plan: Plan) -> timedelta | None:
         problems = []
@@ -110,7 +116,9 @@ class Visits:
             for note in transition_notes(owner.get("status", {}), status):
                 await self.recorder.tell(owner, note)
         for note in plan.events:
-            await self.recorder.tell(owner, note)
+            about = self.store.get(note.about) if note.about is not None else owner
+            if about is not None:
+                await self.recorder.tell(about, note)
         return REFUSED_RETRY if problems else plan.requeue_after
 
     async def _guarded(self, key: ObjectKey) -> str:

@@ -22,6 +22,8 @@ class EventNote:
     """CamelCase; what was done."""
     note: str
     """Sentence with the numbers; at most 1024 bytes are kept."""
+    about: ObjectKey | None = None
+    """Object that it is about; None: the visited one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,126 @@
+"""Status of a ModelRoute: a view of what its routers found out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from tokenfleet.api.conditions import ACCEPTED, PROGRAMMED, READY, RESOLVED_REFS, Condition
+from tokenfleet.domain.fleet.conditions import (
+    condition,
+    held_over,
+    judged,
+    merged,
+    rfc3339,
+    summary,
+)
+from tokenfleet.domain.fleet.keys import ROUTER
+from tokenfleet.domain.fleet.plan import Plan
+from tokenfleet.domain.fleet.problems import Problem
+from tokenfleet.domain.fleet.views import RouteView
+from tokenfleet.domain.slo.engine import RuleView
+
+Body = Mapping[str, Any]
+
+LINE: Final = 256
+"""Longest one-line summary; wider columns break `kubectl get`."""
+
+MESSAGE: Final = 512
+"""Longest message of a rule."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteSnapshot:
+    """What is seen of one route at one instant."""
+
+    body: Body
+    views: Mapping[str, RouteView | None]
+    """Router name -> its view, in the order of parentRefs. None: the router exists and has not
+    been visited since this process started, or since the route was created."""
+    missing: tuple[str, ...]
+    """Routers that parentRefs name and that do not exist."""
+    now: datetime
+
+
+def plan_route(seen: RouteSnapshot) -> Plan:
+    """Plan the status of one route; nothing else belongs to it."""
+    views = [view for view in seen.views.values() if view is not None]
+    if not views and not seen.missing:
+        return Plan()  # The router's visit is under way and wakes this route.
+    problems = [*(_no_router(seen, name) for name in seen.missing)]
+    problems += [problem for view in views for problem in view.problems]
+    generation = seen.body["metadata"].get("generation", 0)
+    status = seen.body.get("status", {})
+    previous = status.get("conditions", ())
+    programmed = held_over(_programmed(views), previous, generation=generation)
+    fresh = [
+        judged(ACCEPTED, problems, reason="Accepted"),
+        judged(RESOLVED_REFS, problems, reason="ResolvedRefs"),
+        programmed,
+    ]
+    rules = _rules(seen, views[0] if views else None)
+    traffic = _traffic(rules)
+    ready = judged(READY, problems, reason="Ready", message=traffic)
+    folded = summary(fresh, (ACCEPTED, RESOLVED_REFS, PROGRAMMED), message=traffic)
+    fresh.append(folded if folded.status != "True" else ready)
+    return Plan(
+        status={
+            "observedGeneration": generation,
+            "rules": rules,
+            "traffic": traffic,
+            "conditions": merged(previous, fresh, generation=generation, now=seen.now),
+        }
+    )
+
+
+def _no_router(seen: RouteSnapshot, name: str) -> Problem:
+    namespace = seen.body["metadata"]["namespace"]
+    return Problem(
+        condition=RESOLVED_REFS,
+        reason="RouterNotFound",
+        message=f"{ROUTER} {name} does not exist in namespace {namespace};"
+        " create it or correct spec.parentRefs",
+    )
+
+
+def _programmed(views: Sequence[RouteView]) -> Condition:
+    """Return the first router's word that is not True, else the first one."""
+    if not views:
+        text = "no router carries this route"
+        return condition(PROGRAMMED, status=False, reason="NoRouter", message=text)
+    words = [view.programmed for view in views]
+    return next((word for word in words if word.status != "True"), words[0])
+
+
+def _rules(seen: RouteSnapshot, view: RouteView | None) -> list[dict[str, Any]]:
+    """Return the rules of the first router; what was known before where it does not know."""
+    if view is None or view.shares is None:
+        return list(seen.body.get("status", {}).get("rules", ()))
+    return [_rule(name, shares, view.rules.get(name)) for name, shares in view.shares.items()]
+
+
+def _rule(name: str, shares: Mapping[str, int], why: RuleView | None) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "name": name,
+        "shares": [{"name": pool, "share": share} for pool, share in shares.items()],
+        "reason": why.reason if why is not None else "NoPool",
+        "message": (why.message if why is not None else "no pool can be used")[:MESSAGE],
+        "fallbackInUse": why is not None and why.fallback_in_use,
+    }
+    if why is not None and why.since is not None:
+        entry["since"] = rfc3339(why.since)
+    return entry
+
+
+def _traffic(rules: Sequence[Body]) -> str:
+    """Say in one line where all of it goes: `fast small 100% | slow large 45% cpu 55%`."""
+    parts = []
+    for rule in rules:
+        shares = [
+            f"{share['name']} {share['share'] / 10:g}%"
+            for share in rule["shares"]
+            if share["share"]
+        ]
+        parts.append(f"{rule['name']} {' '.join(shares) or 'nowhere'}")
+    text = " | ".join(parts)
+    return text if len(text) <= LINE else f"{text[: LINE - 1]}…"

@@ -1,0 +1,153 @@
+"""`<router>-config`: the one object that holds a router's traffic, read and written.
+
+    data:
+      config: what the agents render: routes, shares, revision      (domain/routing/codec)
+      memory: what the control loop must not forget                 (domain/slo/memory)
+      claims: which route serves which public model name            (domain/routing/conflicts)
+
+All of it is written by one PUT, so shares, the reasons for them and their clocks can never
+disagree. It is lost only when somebody deletes it. Then it is read back from a router replica, else
+rebuilt from the shares in route status; the weights as written are assumed only where there is no
+record at all.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from tokenfleet.api.conventions import ROUTER_LABEL
+from tokenfleet.domain.fleet.keys import ObjectKey
+from tokenfleet.domain.routing import codec
+from tokenfleet.domain.routing.codec import CodecError, Document
+from tokenfleet.domain.slo import memory as control_memory
+from tokenfleet.domain.slo.memory import LoopMemory, RuleMemory, State, UnreadableMemoryError
+from tokenfleet.domain.slo.shares import baseline
+
+Body = Mapping[str, Any]
+
+WHOLE: Final = 1000
+"""Buckets of a rule."""
+
+
+class UnreadableConfigError(ValueError):
+    """The object holds something that this version cannot read: hold, never guess."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """What `<router>-config` holds."""
+
+    document: Document | None = None
+    """None: nothing has been written yet."""
+    memory: Mapping[str, RuleMemory] = field(default_factory=dict)
+    """`namespace/route/rule` -> memory."""
+    claims: Mapping[str, str] = field(default_factory=dict)
+    """Public model name -> route."""
+
+    @property
+    def revision(self) -> int:
+        """Return the revision; 0 where nothing has been written."""
+        return self.document.revision if self.document is not None else 0
+
+
+def config_key(namespace: str, router: str) -> ObjectKey:
+    """Return the key of a router's configuration object."""
+    return ObjectKey("ConfigMap", namespace, f"{router}-config")
+
+
+def read(data: Mapping[str, str]) -> Held:
+    """Read the data of `<router>-config`.
+
+    Raises:
+        UnreadableConfigError: damaged, or of a newer version.
+    """
+    try:
+        claims = json.loads(data.get("claims", "{}"))
+        return Held(
+            document=codec.decode(data["config"]),
+            memory=control_memory.decode(data["memory"]) if "memory" in data else {},
+            claims={str(name): str(route) for name, route in claims.items()},
+        )
+    except KeyError as error:
+        msg = f"it has no {error}"
+        raise UnreadableConfigError(msg) from error
+    except (CodecError, UnreadableMemoryError, ValueError, AttributeError) as error:
+        raise UnreadableConfigError(str(error)) from error
+
+
+def write(held: Held) -> dict[str, str]:
+    """Return the data for a configuration; equal input gives equal text."""
+    assert held.document is not None
+    return {
+        "config": codec.encode(held.document),
+        "memory": control_memory.encode(held.memory),
+        "claims": json.dumps(dict(sorted(held.claims.items())), separators=(",", ":")),
+    }
+
+
+def config_body(router: Body, data: Mapping[str, str], stored: Body | None) -> dict[str, Any]:
+    """Return the object to PUT; on top of `stored` where there is one."""
+    key = config_key(router["metadata"]["namespace"], router["metadata"]["name"])
+    metadata: dict[str, Any] = {
+        "name": key.name,
+        "namespace": key.namespace,
+        "labels": {
+            "app.kubernetes.io/name": "modelrouter",
+            ROUTER_LABEL: router["metadata"]["name"],
+        },
+    }
+    if stored is not None:
+        metadata["resourceVersion"] = stored["metadata"]["resourceVersion"]
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": dict(data)}
+
+
+def newest(copies: Iterable[Mapping[str, str]]) -> Held | None:
+    """Return the readable copy with the highest revision, or None."""
+    best: Held | None = None
+    for data in copies:
+        try:
+            held = read(data)
+        except UnreadableConfigError:
+            continue
+        if best is None or held.revision > best.revision:
+            best = held
+    return best
+
+
+def from_status(routes: Iterable[Body]) -> Held | None:
+    """Rebuild the memory from the shares that route status recorded; None without any record.
+
+    A shifted share comes back as a loop that is Shifted: it holds until its objective has been
+    healthy for long enough, like any other. Revision and claims are not recorded there; the caller
+    knows the acknowledged revision, and claims follow age.
+    """
+    memory: dict[str, RuleMemory] = {}
+    recorded = False
+    for route in routes:
+        seen = {rule["name"]: rule for rule in route.get("status", {}).get("rules", ())}
+        for rule in route["spec"]["rules"]:
+            shares = {s["name"]: s["share"] for s in seen.get(rule["name"], {}).get("shares", ())}
+            recorded = recorded or bool(shares)
+            loops = _loops(rule, shares)
+            if loops:
+                metadata = route["metadata"]
+                key = f"{metadata['namespace']}/{metadata['name']}/{rule['name']}"
+                memory[key] = RuleMemory(loops=loops)
+    return Held(memory=memory) if recorded else None
+
+
+def _loops(rule: Body, shares: Mapping[str, int]) -> dict[str, LoopMemory]:
+    weights = {ref["name"]: ref.get("weight", 1) for ref in rule["backendRefs"]}
+    names = [ref["name"] for ref in rule.get("fallbackRefs", ())]
+    helping = [name for name in names if shares.get(name)]
+    if not helping or sum(shares.values()) != WHOLE:
+        return {}
+    helper = max(helping, key=lambda name: shares[name])
+    return {
+        pool: LoopMemory(
+            state=State.SHIFTED, w=round(shares.get(pool, 0) / whole, 3), fallback=helper
+        )
+        for pool, whole in baseline(weights).items()
+        if whole and shares.get(pool, 0) < whole
+    }

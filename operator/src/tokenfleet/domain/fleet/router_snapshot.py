@@ -1,0 +1,58 @@
+"""What is seen of one router at one instant, and what its visit plans."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from tokenfleet.domain.fleet.plan import Plan
+from tokenfleet.domain.fleet.replicas import Replica
+from tokenfleet.domain.fleet.views import RouterView
+from tokenfleet.domain.slo.observation import Measurement
+
+Body = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouterSnapshot:
+    """Everything the plan of one router depends on."""
+
+    body: Body
+    stored: Body | None
+    """`<router>-config` as stored; None where it does not exist."""
+    copies: tuple[Mapping[str, str], ...] = ()
+    """Its data as replicas hold it; asked for only where it does not exist."""
+    routes: tuple[Body, ...] = ()
+    """Routes that name this router."""
+    pools: tuple[Body, ...] = ()
+    """Pools that those routes name, as far as they exist."""
+    slices: Mapping[str, tuple[Body, ...]] = field(default_factory=dict)
+    """Pool name -> EndpointSlices."""
+    slos: tuple[Body, ...] = ()
+    """Objectives of those routes."""
+    children: tuple[Body, ...] = ()
+    replicas: tuple[Replica, ...] = ()
+    changed_at: datetime | None = None
+    """When this process last wrote a new revision; None: not since it started."""
+    acknowledged_at: datetime | None = None
+    """When this process first saw the stored revision on all ready replicas; None: not yet."""
+    measurement: Measurement | None = None
+    """The newest one; None: there has been none since the start."""
+    image: str
+    """Router image to deploy."""
+    pod_monitors: bool = False
+    """Whether the cluster serves PodMonitor."""
+    shifting: bool
+    """False: the operator-wide switch is off."""
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouterPlan(Plan):
+    """A plan, and what was found out on the way."""
+
+    view: RouterView = field(default_factory=RouterView)
+    revision: int = 0
+    """Revision that the plan wants everywhere; 0: none."""
+    transitions: tuple[str, ...] = ()
+    """Names of the transitions that the control loop took."""

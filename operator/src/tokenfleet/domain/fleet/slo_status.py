@@ -1,0 +1,162 @@
+"""Status of a TokenSLO: a view of what the control loop sees and did.
+
+Live numbers change with every tick and every write costs etcd a revision, so numbers alone are
+written once per `HEARTBEAT`; a change of state, condition, decision or shadow is written at once.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from tokenfleet.api.conditions import ACCEPTED, MET, RESOLVED_REFS, Condition
+from tokenfleet.api.conditions import DATA_AVAILABLE as DATA
+from tokenfleet.api.v1alpha1.tokenslo import TokenSLO
+from tokenfleet.domain.fleet.conditions import condition, judged, merged, rfc3339, summary
+from tokenfleet.domain.fleet.parsing import parsed
+from tokenfleet.domain.fleet.plan import Plan
+from tokenfleet.domain.fleet.problems import Problem
+from tokenfleet.domain.slo.engine import SLOView
+
+Body = Mapping[str, Any]
+
+HEARTBEAT: Final = timedelta(seconds=15)
+"""Most often that numbers alone are written: one write per default tick, also with faster ticks."""
+
+MESSAGE: Final = 256
+"""Longest message about the data."""
+
+REASON: Final = 512
+"""Longest reason of a decision."""
+
+LIVE: Final = ("current", "quantiles")
+"""Parts of the status that are numbers and nothing else."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SloSnapshot:
+    """What is seen of one objective at one instant."""
+
+    body: Body
+    route: Body | None
+    """The route that it is about."""
+    view: SLOView | None
+    """None: no router has judged it yet."""
+    written_at: datetime | None
+    """When this process last wrote its status."""
+    now: datetime
+
+
+def plan_slo(seen: SloSnapshot) -> Plan:
+    """Plan the status of one objective; nothing else belongs to it."""
+    slo = parsed(TokenSLO, seen.body)
+    problems = [slo] if isinstance(slo, Problem) else _unresolved(slo, seen.route)
+    generation = seen.body["metadata"].get("generation", 0)
+    old = seen.body.get("status", {})
+    view = seen.view if not problems else None
+    fresh = _conditions(problems, view)
+    status: dict[str, Any] = {
+        "observedGeneration": generation,
+        **(_judged(view) if view is not None else {}),
+        "conditions": merged(old.get("conditions", ()), fresh, generation=generation, now=seen.now),
+    }
+    if seen.written_at is None or _steady(old) != _steady(status):
+        return Plan(status=status)
+    wait = seen.written_at + HEARTBEAT - seen.now
+    if wait > timedelta() and old != status:
+        return Plan(requeue_after=wait)
+    return Plan(status=status)
+
+
+def _unresolved(slo: TokenSLO, route: Body | None) -> list[Problem]:
+    target = slo.spec.target_ref
+    if route is None:
+        text = (
+            f"ModelRoute {target.name} does not exist in namespace {slo.metadata.namespace};"
+            " create it or correct spec.targetRef.name"
+        )
+        return [Problem(condition=RESOLVED_REFS, reason="RouteNotFound", message=text)]
+    rules = [rule["name"] for rule in route["spec"]["rules"]]
+    if target.section_name is not None and target.section_name not in rules:
+        text = (
+            f"ModelRoute {target.name} has no rule {target.section_name}, only"
+            f" {', '.join(rules)}; correct spec.targetRef.sectionName"
+        )
+        return [Problem(condition=RESOLVED_REFS, reason="RuleNotFound", message=text)]
+    return []
+
+
+def _conditions(problems: Sequence[Problem], view: SLOView | None) -> list[Condition]:
+    fresh = [
+        judged(ACCEPTED, problems, reason="Accepted"),
+        judged(RESOLVED_REFS, problems, reason="ResolvedRefs"),
+    ]
+    if view is None:
+        text = "no router has judged this objective yet"
+        fresh += [condition(DATA, "Unknown", reason="NotJudged", message=text)]
+        fresh += [condition(MET, "Unknown", reason="NotJudged", message=text)]
+    else:
+        fresh += [_data(view), _met(view)]
+    fresh.append(summary(fresh, (ACCEPTED, RESOLVED_REFS, DATA), message="the objective is judged"))
+    return fresh
+
+
+def _data(view: SLOView) -> Condition:
+    """Say whether the loop can see; the numbers stand in `status.data`, which may change freely."""
+    data = view.data
+    if not data.known:
+        return condition(DATA, status=False, reason=data.reason or "Unknown", message=data.message)
+    return condition(DATA, status=True, reason=data.kind.value)
+
+
+def _met(view: SLOView) -> Condition:
+    if view.met is None:
+        return condition(MET, "Unknown", reason=view.data.kind.value)
+    return condition(MET, status=view.met, reason="Met" if view.met else "Missed")
+
+
+def _judged(view: SLOView) -> dict[str, Any]:
+    status: dict[str, Any] = {
+        "state": view.state,
+        "data": {
+            "state": view.data.kind.value,
+            "reason": view.data.reason,
+            "message": view.data.message[:MESSAGE],
+        },
+        "current": {
+            "total": view.total,
+            "bad": view.bad,
+            "burnRate": f"{view.burn_rate:.2f}",
+        },
+        "quantiles": {"p50": seconds(view.p50), "p99": seconds(view.p99)},
+    }
+    if view.shadow is not None:
+        status["shadow"] = {
+            "shares": [{"name": p, "share": share} for p, share in view.shadow.shares.items()],
+            "transition": view.shadow.transition,
+            "message": view.shadow.message[:REASON],
+        }
+    if view.last is not None:
+        status["lastDecision"] = {
+            "id": view.last.id,
+            "transition": view.last.transition,
+            "at": rfc3339(view.last.at),
+            "fromShare": view.last.from_share,
+            "toShare": view.last.to_share,
+            "reason": view.last.reason[:REASON],
+        }
+    return status
+
+
+def seconds(value: float | None) -> str:
+    """Write a time for people: `85ms`, `1.25s`; empty where there is none."""
+    if value is None:
+        return ""
+    return f"{value * 1000:.0f}ms" if value < 1 else f"{value:.3g}s"
+
+
+def _steady(status: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a status without what may change with every tick."""
+    steady = {key: value for key, value in status.items() if key not in LIVE}
+    data = steady.get("data", {})
+    return {**steady, "data": {key: data.get(key) for key in ("state", "reason")}}

@@ -1,0 +1,180 @@
+"""Where the control loop meets the fleet: its input gathered, its outcome in the fleet's words."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from tokenfleet.api.conditions import READY, Condition
+from tokenfleet.api.v1alpha1.modelroute import ModelRoute, RouteRule
+from tokenfleet.api.v1alpha1.servingpool import ServingPool
+from tokenfleet.api.v1alpha1.tokenslo import TokenSLO
+from tokenfleet.domain.fleet.endpoints import pool_facts
+from tokenfleet.domain.fleet.keys import ROUTE, ObjectKey
+from tokenfleet.domain.fleet.parsing import parsed
+from tokenfleet.domain.fleet.plan import EventNote
+from tokenfleet.domain.fleet.problems import Problem
+from tokenfleet.domain.fleet.router_config import Held
+from tokenfleet.domain.fleet.router_snapshot import RouterSnapshot
+from tokenfleet.domain.fleet.views import RouterView, RouteView
+from tokenfleet.domain.routing.compile import Compiled
+from tokenfleet.domain.routing.ir import Rule
+from tokenfleet.domain.slo.engine import Outcome, World, step
+from tokenfleet.domain.slo.memory import RuleMemory
+from tokenfleet.domain.slo.objectives import ObjectiveSpec, from_token_slo
+from tokenfleet.domain.slo.observation import Pin, PoolFacts, RouterReplica, RuleKey, RuleTarget
+
+ALARMING = frozenset({"T1", "T1h", "T2", "T6", "T9", "T11"})
+"""Transitions that mean something is wrong; the others bring things back to order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Steered:
+    """What the control loop decided, for all rules of one router."""
+
+    outcome: Outcome
+    memory: Mapping[str, RuleMemory]
+    """Memory of the rules that exist; empty ones are left out."""
+    shares: Mapping[tuple[str, str], Mapping[str, int]]
+    """(route, rule) -> pool -> conversations of 1000."""
+    notes: tuple[EventNote, ...]
+    transitions: tuple[str, ...]
+
+
+def steer(
+    seen: RouterSnapshot,
+    routes: Sequence[ModelRoute],
+    pools: Mapping[str, ServingPool],
+    compiled: Compiled,
+    memory: Mapping[str, RuleMemory],
+) -> Steered:
+    """Run one step of the control loop over all rules of a router."""
+    namespace = seen.body["metadata"]["namespace"]
+    chains = {
+        (route.name, rule.name): rule for route in compiled.config.routes for rule in route.rules
+    }
+    targets = [
+        _target(namespace, route, rule, chains[route.metadata.name, rule.name])
+        for route in routes
+        for rule in route.spec.rules
+        if (route.metadata.name, rule.name) in chains
+    ]
+    world = World(
+        rules=tuple(target for target in targets if target.backends),
+        objectives=tuple(_objectives(seen)),
+        pools={f"{namespace}/{name}": facts for name, facts in _facts(seen, pools).items()},
+        replicas=tuple(
+            RouterReplica(namespace=namespace, pod=replica.pod, since=replica.since)
+            for replica in seen.replicas
+            if replica.since is not None
+        ),
+        measurement=seen.measurement,
+        acknowledged_at=seen.acknowledged_at,
+        actuation=seen.shifting,
+    )
+    outcome = step(world, memory, seen.now)
+    decided = {str(target.key): target.key for target in world.rules}
+    return Steered(
+        outcome=outcome,
+        memory={key: kept for key, kept in outcome.memory.items() if kept.loops or kept.shadows},
+        shares={
+            (decided[key].route, decided[key].rule): shares
+            for key, shares in outcome.shares.items()
+        },
+        notes=tuple(
+            EventNote(
+                type="Warning" if taken.decision.transition in ALARMING else "Normal",
+                reason=f"Transition{taken.decision.transition}",
+                action="SetShares",
+                note=f"rule {taken.rule.rule}: {taken.message} (decision {taken.id})",
+                about=ObjectKey(ROUTE, taken.rule.namespace, taken.rule.route),
+            )
+            for taken in outcome.decisions
+        ),
+        transitions=tuple(taken.decision.transition for taken in outcome.decisions),
+    )
+
+
+def view_of(
+    steered: Steered,
+    problems: Mapping[str, tuple[Problem, ...]],
+    held: Held,
+    programmed: Condition,
+    *,
+    ready: Mapping[str, int],
+) -> RouterView:
+    """Return what status tells of every route and objective.
+
+    Args:
+        steered: what the control loop decided.
+        problems: route name -> what its user can fix.
+        held: the configuration that is in force, or about to be.
+        programmed: whether the replicas run it.
+        ready: pool name -> ready endpoints.
+    """
+    views = {
+        name: RouteView(problems=found, programmed=programmed) for name, found in problems.items()
+    }
+    for route in held.document.config.routes if held.document is not None else ():
+        place = f"{held.document.config.namespace}/{route.name}" if held.document else ""
+        views[route.name] = RouteView(
+            problems=(
+                *problems.get(route.name, ()),
+                *(found for rule in route.rules for found in _unserved(rule, ready)),
+            ),
+            shares={
+                rule.name: {share.pool: share.share for share in rule.shares}
+                for rule in route.rules
+            },
+            rules={
+                rule.name: view
+                for rule in route.rules
+                if (view := steered.outcome.rules.get(f"{place}/{rule.name}")) is not None
+            },
+            programmed=programmed,
+        )
+    slos = {name.rpartition("/")[2]: view for name, view in steered.outcome.slos.items()}
+    return RouterView(routes=views, slos=slos, demand=steered.outcome.demand)
+
+
+def _target(namespace: str, route: ModelRoute, rule: RouteRule, compiled: Rule) -> RuleTarget:
+    """Return a rule as the loop sees it: only the pools that the router can use for it."""
+    usable = set(compiled.chain)
+    control = route.spec.traffic_control
+    pinned = control.pinned.rules if control.pinned is not None else ()
+    pin = next((item for item in pinned if item.name == rule.name), None)
+    weights = {ref.name: ref.weight for ref in pin.pools if ref.name in usable} if pin else {}
+    return RuleTarget(
+        key=RuleKey(namespace, route.metadata.name, rule.name),
+        backends={ref.name: ref.weight for ref in rule.backend_refs if ref.name in usable},
+        fallbacks=tuple(ref.name for ref in rule.fallback_refs if ref.name in usable),
+        control="Disabled" if control.type == "Disabled" else "Auto",
+        pin=Pin(weights=weights, until=control.pinned.until)
+        if control.pinned is not None and any(weights.values())
+        else None,
+    )
+
+
+def _objectives(seen: RouterSnapshot) -> Iterable[ObjectiveSpec]:
+    for body in seen.slos:
+        slo = parsed(TokenSLO, body)
+        # One that cannot be read, or has no objective, says so in its own status.
+        if isinstance(slo, TokenSLO) and slo.spec.objective.latency is not None:
+            yield from_token_slo(slo)
+
+
+def _facts(seen: RouterSnapshot, pools: Mapping[str, ServingPool]) -> Mapping[str, PoolFacts]:
+    return {name: pool_facts(pool, seen.slices.get(name, ())) for name, pool in pools.items()}
+
+
+def _unserved(rule: Rule, ready: Mapping[str, int]) -> tuple[Problem, ...]:
+    """Name a rule that nobody serves now."""
+    if any(ready.get(pool) for pool in rule.chain):
+        return ()
+    pools = ", ".join(rule.chain) or "none that can be used"
+    return (
+        Problem(
+            condition=READY,
+            reason="NoReadyPool",
+            message=f"rule {rule.name} has no pool with a ready replica (its pools: {pools});"
+            " see kubectl get servingpools",
+        ),
+    )

@@ -1,0 +1,42 @@
+"""Observes one ModelRoute: the views of its routers."""
+
+from dataclasses import dataclass
+
+from tokenfleet.domain.fleet.keys import ROUTER, ObjectKey, key_of
+from tokenfleet.domain.fleet.plan import Plan
+from tokenfleet.domain.fleet.route_status import RouteSnapshot, plan_route
+from tokenfleet.ports import Body, Clock
+from tokenfleet.reconcilers.store import Store
+from tokenfleet.reconcilers.views import Views
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteVisitor:
+    """Gathers what a route's status depends on."""
+
+    store: Store
+    views: Views
+    clock: Clock
+
+    async def plan(self, owner: Body) -> Plan:
+        """Observe and plan."""
+        key = key_of(owner)
+        routers = [
+            ObjectKey(ROUTER, key.namespace, parent["name"])
+            for parent in owner["spec"]["parentRefs"]
+        ]
+        known = [router for router in routers if self.store.get(router) is not None]
+        return plan_route(
+            RouteSnapshot(
+                body=owner,
+                views={router.name: self.views.route(router, key.name) for router in known},
+                missing=tuple(router.name for router in routers if router not in known),
+                now=self.clock.now(),
+            )
+        )
+
+    async def applied(self, owner: Body, plan: Plan) -> None:
+        """Do nothing more."""
+
+    async def gone(self, key: ObjectKey) -> None:
+        """Do nothing: the router's visit drops the route."""

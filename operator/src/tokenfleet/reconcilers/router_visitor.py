@@ -1,0 +1,147 @@
+"""Observes one ModelRouter: its routes, their pools and objectives, and its replicas' agents."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from tokenfleet.domain.fleet.affected import references
+from tokenfleet.domain.fleet.keys import POOL, ROUTE, SLO, ObjectKey, key_of
+from tokenfleet.domain.fleet.plan import Plan
+from tokenfleet.domain.fleet.replicas import Replica, acknowledged, agent_address, replica
+from tokenfleet.domain.fleet.router_config import config_key
+from tokenfleet.domain.fleet.router_snapshot import RouterPlan, RouterSnapshot
+from tokenfleet.domain.fleet.router_visit import plan_router
+from tokenfleet.domain.slo.observation import Measurement
+from tokenfleet.ports import Acknowledgement, Body, Clock, PortError, RouterFleet
+from tokenfleet.reconcilers.pool_visitor import children_of, slices_of
+from tokenfleet.reconcilers.store import Store
+from tokenfleet.reconcilers.telemetry import Telemetry
+from tokenfleet.reconcilers.views import Views
+
+ASK_AGAIN: Final = timedelta(seconds=30)
+"""Age at which an answer that says all is well is asked for again."""
+
+
+@dataclass(slots=True)
+class _Progress:
+    """How far the newest revision of one router has come, as seen by this process."""
+
+    revision: int = 0
+    changed_at: datetime | None = None
+    acknowledged_at: datetime | None = None
+    answers: dict[str, tuple[Acknowledgement, datetime]] = field(default_factory=dict)
+    """Pod uid -> its agent's last answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouterVisitor:
+    """Gathers what a router's plan depends on."""
+
+    store: Store
+    agents: RouterFleet
+    views: Views
+    clock: Clock
+    telemetry: Telemetry
+    measurement: Callable[[], Measurement | None]
+    """Returns the newest measurement."""
+    pod_monitors: Callable[[], bool]
+    image: str
+    shifting: bool
+    progress: dict[ObjectKey, _Progress] = field(default_factory=dict)
+
+    async def plan(self, owner: Body) -> RouterPlan:
+        """Observe and plan."""
+        key = key_of(owner)
+        stored = self.store.get(config_key(key.namespace, key.name))
+        pods = self.store.referring_bodies(key, "Pod")
+        progress = self.progress.setdefault(key, _Progress())
+        revision = owner.get("status", {}).get("configRevision", 0)
+        revision = max(revision, progress.revision)
+        replicas = await self._replicas(pods, revision, progress)
+        if progress.acknowledged_at is None and acknowledged(replicas, revision).everywhere:
+            progress.acknowledged_at = self.clock.now()
+        routes = self.store.referring_bodies(key, ROUTE)
+        pools = self._pools(routes)
+        return plan_router(
+            RouterSnapshot(
+                body=owner,
+                stored=stored,
+                copies=await self._copies(pods) if stored is None else (),
+                routes=routes,
+                pools=tuple(pools.values()),
+                slices={name: slices_of(self.store, pool) for name, pool in pools.items()},
+                slos=tuple(
+                    slo
+                    for route in routes
+                    for slo in self.store.referring_bodies(key_of(route), SLO)
+                ),
+                children=children_of(self.store, owner),
+                replicas=replicas,
+                changed_at=progress.changed_at,
+                acknowledged_at=progress.acknowledged_at,
+                measurement=self.measurement(),
+                image=self.image,
+                pod_monitors=self.pod_monitors(),
+                shifting=self.shifting,
+                now=self.clock.now(),
+            )
+        )
+
+    async def applied(self, owner: Body, plan: Plan) -> None:
+        """Note the revision that was written, and let routes and objectives know."""
+        assert isinstance(plan, RouterPlan)
+        key = key_of(owner)
+        progress = self.progress.setdefault(key, _Progress())
+        if plan.revision != progress.revision:
+            progress.revision = plan.revision
+            progress.changed_at = self.clock.now() if plan.replace is not None else None
+            progress.acknowledged_at = None
+        for transition in plan.transitions:
+            self.telemetry.decided(transition)
+        self.views.publish(key, plan.view)
+
+    async def gone(self, key: ObjectKey) -> None:
+        """Let its routes know."""
+        self.progress.pop(key, None)
+        self.views.publish(key, None)
+
+    def _pools(self, routes: tuple[Body, ...]) -> Mapping[str, Body]:
+        keys = sorted({key for route in routes for key in references(route) if key.kind == POOL})
+        return {key.name: body for key in keys if (body := self.store.get(key)) is not None}
+
+    async def _replicas(
+        self, pods: tuple[Body, ...], revision: int, progress: _Progress
+    ) -> tuple[Replica, ...]:
+        live = {pod["metadata"]["uid"] for pod in pods}
+        for uid in progress.answers.keys() - live:
+            del progress.answers[uid]
+        return tuple(
+            await asyncio.gather(*(self._replica(pod, revision, progress) for pod in pods))
+        )
+
+    async def _replica(self, pod: Body, revision: int, progress: _Progress) -> Replica:
+        seen, address = replica(pod), agent_address(pod)
+        if address is None:
+            return seen
+        uid, now = pod["metadata"]["uid"], self.clock.now()
+        answer, at = progress.answers.get(uid, (None, now))
+        if answer is None or answer.applied_revision < revision or now - at > ASK_AGAIN:
+            try:
+                answer = await self.agents.acknowledgement(address)
+            except PortError:
+                progress.answers.pop(uid, None)
+                return seen
+            progress.answers[uid] = (answer, now)
+        return replace(
+            seen, applied=answer.applied_revision, version=answer.version, error=answer.error
+        )
+
+    async def _copies(self, pods: tuple[Body, ...]) -> tuple[Mapping[str, str], ...]:
+        """Read the configuration back from every replica that still has it."""
+        addresses = [address for pod in pods if (address := agent_address(pod)) is not None]
+        answers = await asyncio.gather(
+            *(self.agents.configuration(address) for address in addresses), return_exceptions=True
+        )
+        return tuple(answer for answer in answers if isinstance(answer, Mapping))

@@ -1,0 +1,87 @@
+"""The one loop that is driven by time: measure all objectives at once, then let routers judge.
+
+A tick is one batch of queries, however many objectives there are. Its result is a frozen value that
+every visit until the next tick reads. A tick that fails is a measurement too: it says why nothing
+can be said, and the control loop holds. Kubernetes' own facts (no endpoint left) are judged on
+every tick even where there is no Prometheus at all.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from tokenfleet.api.v1alpha1.tokenslo import TokenSLO
+from tokenfleet.domain.fleet.keys import ROUTER, SLO, ObjectKey
+from tokenfleet.domain.fleet.parsing import parsed
+from tokenfleet.domain.slo.objectives import ObjectiveSpec, from_token_slo
+from tokenfleet.domain.slo.observation import Failure, Measurement
+from tokenfleet.ports import Clock, PortError
+from tokenfleet.reconcilers.store import Store
+from tokenfleet.reconcilers.telemetry import Telemetry
+
+Measure = Callable[[Sequence[ObjectiveSpec], datetime], Awaitable[Measurement]]
+"""Runs the batch of queries for these objectives, at one instant."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, kw_only=True)
+class SloTick:
+    """Measures for ever."""
+
+    store: Store
+    measure: Measure | None
+    """None: there is no Prometheus to ask."""
+    clock: Clock
+    every: timedelta
+    scrape_interval: timedelta
+    telemetry: Telemetry
+    wake: Callable[[ObjectKey], None]
+    newest: Measurement | None = field(default=None)
+    """What the last tick measured."""
+
+    async def run(self) -> None:
+        """Tick until cancelled; a slow tick delays the next one and never overlaps it."""
+        loop = asyncio.get_running_loop()
+        while True:
+            started = loop.time()
+            await self.tick()
+            await asyncio.sleep(max(0.0, started + self.every.total_seconds() - loop.time()))
+
+    async def tick(self) -> None:
+        """Measure once and wake every router."""
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        objectives = self._objectives()
+        if objectives or self.newest is not None:
+            self.newest = await self._measured(objectives)
+            failure = self.newest.failure
+            self.telemetry.ticked(loop.time() - started, ok=failure is None)
+        for key in sorted(self.store.keys(ROUTER)):
+            self.wake(key)
+
+    def _objectives(self) -> list[ObjectiveSpec]:
+        read = (parsed(TokenSLO, body) for body in self.store.all(SLO))
+        return [
+            from_token_slo(slo)
+            for slo in read
+            if isinstance(slo, TokenSLO) and slo.spec.objective.latency is not None
+        ]
+
+    async def _measured(self, objectives: Sequence[ObjectiveSpec]) -> Measurement:
+        now = self.clock.now()
+        if self.measure is None:
+            message = "the operator runs without --prometheus-url"
+            return self._failed(now, Failure("SourceError", message))
+        try:
+            async with asyncio.timeout(max(self.every.total_seconds(), 5.0)):
+                return await self.measure(objectives, now)
+        except (PortError, TimeoutError) as error:
+            message = str(error) or "Prometheus did not answer in time"
+            log.warning("measuring failed: %s", message)
+            return self._failed(now, Failure("SourceError", message))
+
+    def _failed(self, now: datetime, failure: Failure) -> Measurement:
+        return Measurement(at=now, scrape_interval=self.scrape_interval, failure=failure)

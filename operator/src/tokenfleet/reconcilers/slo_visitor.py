@@ -1,0 +1,49 @@
+"""Observes one TokenSLO: its route, and what the route's router found out about it."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from tokenfleet.domain.fleet.affected import references
+from tokenfleet.domain.fleet.keys import ROUTE, ROUTER, SLO, ObjectKey, key_of
+from tokenfleet.domain.fleet.plan import Plan
+from tokenfleet.domain.fleet.slo_status import SloSnapshot, plan_slo
+from tokenfleet.ports import Body, Clock
+from tokenfleet.reconcilers.store import Store
+from tokenfleet.reconcilers.views import Views
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SloVisitor:
+    """Gathers what an objective's status depends on."""
+
+    store: Store
+    views: Views
+    clock: Clock
+    written: dict[ObjectKey, datetime] = field(default_factory=dict)
+    """When this process last wrote each status."""
+
+    async def plan(self, owner: Body) -> Plan:
+        """Observe and plan."""
+        key = key_of(owner)
+        route = self.store.get(next(iter(references(owner)), ObjectKey(ROUTE, "", "")))
+        parents = route["spec"]["parentRefs"] if route is not None else ()
+        routers = (ObjectKey(ROUTER, key.namespace, parent["name"]) for parent in parents)
+        views = (self.views.slo(router, key.name) for router in routers)
+        return plan_slo(
+            SloSnapshot(
+                body=owner,
+                route=route,
+                view=next((view for view in views if view is not None), None),
+                written_at=self.written.get(key),
+                now=self.clock.now(),
+            )
+        )
+
+    async def applied(self, owner: Body, plan: Plan) -> None:
+        """Note when the status was written."""
+        if plan.status is not None and plan.status != owner.get("status"):
+            self.written[key_of(owner)] = self.clock.now()
+
+    async def gone(self, key: ObjectKey) -> None:
+        """Forget when its status was written, and let the router judge without it."""
+        self.written.pop(ObjectKey(SLO, key.namespace, key.name), None)
