@@ -1,5 +1,6 @@
 """The API server as these tests use it: one object in, the stored object or the refusal out."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ _OWNERSHIP = {
 
 
 class ApiServer(ApiProxy):
-    """Creates and replaces custom resources; by default as a dry run, which stores nothing."""
+    """Creates and changes custom resources; by default as a dry run, which stores nothing."""
 
     def __init__(self, namespace: Namespace) -> None:
         super().__init__(namespace.cluster)
@@ -39,12 +40,21 @@ class ApiServer(ApiProxy):
             self._path(body), json=self._complete(body), params=_query(dry_run=dry_run)
         )
 
-    def replace(
-        self, body: dict[str, Any], *, subresource: str = "", dry_run: bool = True
+    def change(
+        self,
+        body: dict[str, Any],
+        patch: dict[str, Any],
+        *,
+        subresource: str = "",
+        dry_run: bool = True,
     ) -> httpx.Response:
-        """PUT an object over the stored one."""
-        path = f"{self._path(body)}/{body['metadata']['name']}{subresource}"
-        return self._client.put(path, json=self._complete(body), params=_query(dry_run=dry_run))
+        """Apply a merge patch to the stored object, or to its `/status`."""
+        return self._client.patch(
+            f"{self._path(body)}/{body['metadata']['name']}{subresource}",
+            content=json.dumps(patch),
+            headers={"Content-Type": "application/merge-patch+json"},
+            params=_query(dry_run=dry_run),
+        )
 
     def delete(self, body: dict[str, Any]) -> None:
         """Delete an object; one that is gone is fine."""

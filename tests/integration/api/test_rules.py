@@ -58,12 +58,11 @@ def test_every_rule_of_every_kind_has_a_refused_case() -> None:
 
 
 def test_a_pool_keeps_its_type(api: ApiServer) -> None:
-    stored = api.create(EXISTING_POOL, dry_run=False).json()
+    api.create(EXISTING_POOL, dry_run=False)
+    managed = {"type": "Managed", "existing": None, "managed": POOL["spec"]["managed"]}
     try:
-        changed = merged(stored, {"spec": {"type": "Managed", "existing": None}})
-        changed = merged(changed, at("spec.managed", POOL["spec"]["managed"]))
-        refused = api.replace(changed)
-        accepted = api.replace(merged(stored, at("spec.existing.serviceRef.port", 8001)))
+        refused = api.change(EXISTING_POOL, {"spec": managed})
+        accepted = api.change(EXISTING_POOL, at("spec.existing.serviceRef.port", 8001))
     finally:
         api.delete(EXISTING_POOL)
 
