@@ -75,6 +75,7 @@ def _load(options: argparse.Namespace) -> None:
     tag = options.tag or software.version(source)
     images.publish([images.operator(source, tag)])
     images.publish([images.router(source, tag)])
+    images.publish([images.simulator(source, tag)])
 
 
 def _load_image(options: argparse.Namespace) -> None:

@@ -91,6 +91,22 @@ def router(source: Path, tag: str) -> Image:
     )
 
 
+def simulator(source: Path, tag: str) -> Image:
+    """Return the engine simulator: a program called `vllm`, as pod templates expect it."""
+    runtime = software.operator_runtime()
+    package = software.simulator_files(source)
+    # Not PYTHONPATH: pod templates of pools set it for the engine.
+    code = f"sys.path.insert(0, {str(package)!r})\nfrom e2e.simulator.__main__ import main"
+    return _python_image(
+        [f"ghcr.io/tokenfleet/engine-simulator:{tag}"],
+        [(runtime, str(runtime)), (package, str(package))],
+        runtime,
+        scripts={"vllm": code},
+        entrypoint=("vllm", "serve"),
+        user=f"{NONROOT}:{NONROOT}",
+    )
+
+
 def vllm() -> Image:
     """Return vLLM under its CPU name and its GPU name: here both serve on CPUs."""
     runtime = software.vllm()
@@ -222,5 +238,6 @@ def publish_all(*, with_vllm: bool = True) -> None:
     tag = software.version(paths.REPOSITORY)
     publish([operator(paths.REPOSITORY, tag)])
     publish([router(paths.REPOSITORY, tag)])
+    publish([simulator(paths.REPOSITORY, tag)])
     if with_vllm:
         publish([vllm()])

