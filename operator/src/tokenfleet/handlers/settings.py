@@ -19,8 +19,8 @@ restarts it. Longer than an API server's rolling update, shorter than a person's
 LONGEST_PAUSE: Final = 30.0
 """Seconds between two attempts of a watcher: how late at most it notices that the API is back."""
 
-WATCH_LIFE: Final = 290.0
-"""Seconds; below the 300 s at which load balancers and API servers cut idle streams."""
+WATCH_LIFE: Final = 290
+"""Seconds, whole, as the API takes them; below the 300 s at which load balancers and API servers cut idle streams."""
 
 
 class NullDiffBase(kopf.DiffBaseStorage):
