@@ -103,6 +103,16 @@ def test_the_smallest_object_is_accepted(api: ApiServer, base: dict[str, Any]) -
     assert api.create(base).status_code == httpx.codes.CREATED
 
 
+def test_names_of_secrets_and_claims_may_hold_dots(api: ApiServer) -> None:
+    source = {"type": "PersistentVolumeClaim"} | at(
+        "persistentVolumeClaim", {"claimName": "a.b", "path": "m"}
+    )
+    body = merged(POOL, at("spec.managed.model.source", source))
+    body = merged(body, at("spec.managed.pod.imagePullSecrets", [{"name": "registry.example.com"}]))
+
+    assert api.create(body).status_code == httpx.codes.CREATED
+
+
 def _rules(node: dict[str, Any], place: str) -> Iterator[tuple[str, dict[str, str]]]:
     """Yield every rule of a schema with its place."""
     for rule in node.get("x-kubernetes-validations", ()):

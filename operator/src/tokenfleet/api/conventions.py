@@ -185,6 +185,12 @@ HEADER_NAME: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 ObjectName = Annotated[str, Field(min_length=1, max_length=63, pattern=DNS_LABEL)]
 """Name of an object in the same namespace."""
 
+DNS_SUBDOMAIN: Final = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
+"""RFC 1123 subdomain, the form of names of Secrets, claims and classes."""
+
+SubdomainName = Annotated[str, Field(min_length=1, max_length=253, pattern=DNS_SUBDOMAIN)]
+"""Name of an object of a kind whose names may hold dots."""
+
 MetricLabel = Annotated[str, Field(min_length=1, max_length=63, pattern=LABEL_VALUE)]
 """A value that becomes a metric label: a feature or a request type."""
 

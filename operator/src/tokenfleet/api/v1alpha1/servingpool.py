@@ -16,10 +16,10 @@ from tokenfleet.api.conventions import (
     Kind,
     ListAtomic,
     ListMap,
-    LocalReference,
     Model,
     ObjectName,
     PrinterColumn,
+    SubdomainName,
     named,
     union,
 )
@@ -31,10 +31,17 @@ Path = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^/[^\s]*$")]
 SubPath = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9][^\s]*$")]
 
 
+class SecretReference(Model):
+    """A Secret in the same namespace."""
+
+    name: SubdomainName
+    """Name of the Secret."""
+
+
 class SecretKeyReference(Model):
     """One key of a Secret in the same namespace."""
 
-    name: ObjectName
+    name: SubdomainName
     """Name of the Secret."""
     key: Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[-._A-Za-z0-9]+$")]
     """Key inside the Secret."""
@@ -54,7 +61,7 @@ class HuggingFaceSource(Model):
 class VolumeSource(Model):
     """Weights that already lie on a volume."""
 
-    claim_name: ObjectName
+    claim_name: SubdomainName
     """PersistentVolumeClaim that holds the weights; mounted read-only."""
     path: SubPath
     """Folder of the model inside the volume, without a leading slash."""
@@ -79,7 +86,7 @@ class ModelSource(Model):
 class CacheClaim(Model):
     """A claim that keeps downloaded weights over restarts."""
 
-    claim_name: ObjectName
+    claim_name: SubdomainName
     """PersistentVolumeClaim, ReadWriteMany when the pool has several replicas."""
 
 
@@ -220,12 +227,12 @@ class PodOptions(Model):
     """Labels a node must have."""
     tolerations: Annotated[list[Toleration], Field(max_length=16), ListAtomic()] = []
     """Taints the pods tolerate."""
-    runtime_class_name: ObjectName | None = None
+    runtime_class_name: SubdomainName | None = None
     """RuntimeClass, for example `nvidia`."""
-    priority_class_name: ObjectName | None = None
+    priority_class_name: SubdomainName | None = None
     """PriorityClass."""
     image_pull_secrets: Annotated[
-        list[LocalReference], Field(max_length=8), ListMap(("name",))
+        list[SecretReference], Field(max_length=8), ListMap(("name",))
     ] = []
     """Secrets for pulling the engine image."""
 
