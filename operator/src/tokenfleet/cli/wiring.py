@@ -5,13 +5,19 @@ import logging
 import signal
 import time
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from pathlib import Path
 
 from tokenfleet.adapters.agents import HttpRouterFleet
 from tokenfleet.adapters.clock import SystemClock
 from tokenfleet.adapters.kubernetes import KubernetesCluster, connect
+from tokenfleet.adapters.prometheus.measure import measure
+from tokenfleet.adapters.prometheus.source import Access, PrometheusSource
 from tokenfleet.domain.fleet.keys import POOL, ROUTE, ROUTER, SLO, ObjectKey
+from tokenfleet.domain.slo.objectives import ObjectiveSpec
+from tokenfleet.domain.slo.observation import Measurement, RouterReplica
 from tokenfleet.handlers.election import Elector
 from tokenfleet.handlers.probes import Probes
 from tokenfleet.handlers.shell import Shell
@@ -96,12 +102,18 @@ async def operate(options: Options) -> int:
     api = await connect()
     cluster = KubernetesCluster(api, BY_KIND.values(), namespaces=options.namespaces)
     agents = HttpRouterFleet()
+    source = _prometheus(options)
     outside = Outside(
-        cluster=cluster, agents=agents, clock=SystemClock(), measure=_measure(options)
+        cluster=cluster,
+        agents=agents,
+        clock=SystemClock(),
+        measure=_measure(source, options.scrape_interval) if source is not None else None,
     )
     try:
         return await _run(assemble(options, outside))
     finally:
+        if source is not None:
+            source.close()
         await agents.close()
         await cluster.close()
 
@@ -250,5 +262,24 @@ async def _serves(cluster: Cluster, resource: Resource) -> bool:
     return True
 
 
-def _measure(options: Options) -> Measure | None:
-    return None
+def _measure(source: PrometheusSource, scrape_interval: timedelta) -> Measure:
+    async def run(
+        objectives: Sequence[ObjectiveSpec], replicas: Sequence[RouterReplica], at: datetime
+    ) -> Measurement:
+        return await measure(
+            source,
+            objectives=objectives,
+            replicas=replicas,
+            at=at,
+            scrape_interval=scrape_interval,
+        )
+
+    return run
+
+
+def _prometheus(options: Options) -> PrometheusSource | None:
+    if not options.prometheus_url:
+        return None
+    token = options.prometheus_token_file
+    access = Access(url=options.prometheus_url, bearer_token_file=Path(token) if token else None)
+    return PrometheusSource(access)

@@ -15,14 +15,17 @@ from datetime import datetime, timedelta
 from tokenfleet.api.v1alpha1.tokenslo import TokenSLO
 from tokenfleet.domain.fleet.keys import ROUTER, SLO, ObjectKey
 from tokenfleet.domain.fleet.parsing import parsed
+from tokenfleet.domain.fleet.replicas import replica
 from tokenfleet.domain.slo.objectives import ObjectiveSpec, from_token_slo
-from tokenfleet.domain.slo.observation import Failure, Measurement
+from tokenfleet.domain.slo.observation import Failure, Measurement, RouterReplica
 from tokenfleet.ports import Clock, PortError
 from tokenfleet.reconcilers.store import Store
 from tokenfleet.reconcilers.telemetry import Telemetry
 
-Measure = Callable[[Sequence[ObjectiveSpec], datetime], Awaitable[Measurement]]
-"""Runs the batch of queries for these objectives, at one instant."""
+Measure = Callable[
+    [Sequence[ObjectiveSpec], Sequence[RouterReplica], datetime], Awaitable[Measurement]
+]
+"""Runs the batch of queries for these objectives and router replicas, at one instant."""
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +73,15 @@ class SloTick:
             if isinstance(slo, TokenSLO) and slo.spec.objective.latency is not None
         ]
 
+    def _replicas(self) -> list[RouterReplica]:
+        """Return every ready router pod."""
+        pods = ((body, replica(body)) for body in self.store.all("Pod"))
+        return [
+            RouterReplica(namespace=body["metadata"]["namespace"], pod=seen.pod, since=seen.since)
+            for body, seen in pods
+            if seen.since is not None
+        ]
+
     async def _measured(self, objectives: Sequence[ObjectiveSpec]) -> Measurement:
         now = self.clock.now()
         if self.measure is None:
@@ -77,7 +89,7 @@ class SloTick:
             return self._failed(now, Failure("SourceError", message))
         try:
             async with asyncio.timeout(max(self.every.total_seconds(), 5.0)):
-                return await self.measure(objectives, now)
+                return await self.measure(objectives, self._replicas(), now)
         except (PortError, TimeoutError) as error:
             message = str(error) or "Prometheus did not answer in time"
             log.warning("measuring failed: %s", message)

@@ -72,9 +72,16 @@ def steer(
     )
     outcome = step(world, memory, seen.now)
     decided = {str(target.key): target.key for target in world.rules}
+    rules = {f"{namespace}/{r.metadata.name}/{rule.name}" for r in routes for rule in r.spec.rules}
+    # A rule whose pools are all gone for a while must not come back as if nothing had happened.
+    resting = {key: kept for key, kept in memory.items() if key in rules - decided.keys()}
     return Steered(
         outcome=outcome,
-        memory={key: kept for key, kept in outcome.memory.items() if kept.loops or kept.shadows},
+        memory={
+            key: kept
+            for key, kept in {**resting, **outcome.memory}.items()
+            if kept.loops or kept.shadows
+        },
         shares={
             (decided[key].route, decided[key].rule): shares
             for key, shares in outcome.shares.items()
