@@ -1,0 +1,86 @@
+"""What a user is told to fix before anything is deployed."""
+
+import pytest
+
+from tests.unit.domain.pools.builders import cpu_pool, drafting, gpu_pool
+from tokenfleet.domain.pools.workloads import workload
+
+HUB = {
+    "type": "HuggingFace",
+    "huggingFace": {"repo": "o/m", "tokenSecretRef": {"name": "a", "key": "k"}},
+}
+OTHER_HUB = {
+    "type": "HuggingFace",
+    "huggingFace": {"repo": "o/d", "tokenSecretRef": {"name": "b", "key": "k"}},
+}
+
+
+def engine(*arguments: str) -> dict:
+    return {"image": "engine:1", "extraArgs": list(arguments)}
+
+
+@pytest.mark.parametrize(
+    ("pool", "reason", "named"),
+    [
+        pytest.param(gpu_pool(engine=engine("--api-key=x")), "ArgumentRefused", "--api-key", id="a key on the command line"),
+        pytest.param(gpu_pool(engine=engine("--api_key", "x")), "ArgumentRefused", "--api_key", id="underscores are dashes"),
+        pytest.param(gpu_pool(engine=engine("--api-k=x")), "ArgumentRefused", "--api-k", id="a beginning stands for the whole"),
+        pytest.param(gpu_pool(engine=engine("--Trust-Remote-Code")), "ArgumentRefused", "--Trust-Remote-Code", id="case does not hide it"),
+        pytest.param(gpu_pool(engine=engine("--no-enable-force-include-usage")), "ArgumentRefused", "--no-enable-force-include-usage", id="the negated form"),
+        pytest.param(gpu_pool(engine=engine("--speculative-config.method=ngram")), "ArgumentRefused", "--speculative-config.method", id="a part of a JSON argument"),
+        pytest.param(gpu_pool(engine=engine("-tp", "4")), "ArgumentRefused", "-tp", id="a short name"),
+        pytest.param(gpu_pool(engine=engine("-tp4")), "ArgumentRefused", "-tp4", id="a short name with its value"),
+        pytest.param(gpu_pool(engine=engine("-sc.method=ngram")), "ArgumentRefused", "-sc.method", id="a part by short name"),
+        pytest.param(gpu_pool(engine=engine("--config=/x.yaml")), "ArgumentRefused", "--config", id="a file of arguments"),
+        pytest.param(cpu_pool(engine=engine("--kv-cache-memory-bytes=1")), "ArgumentRefused", "cpu.kvCache", id="what the CPU block sets"),
+        pytest.param(gpu_pool(resources={"limits": {"cpu": "4"}}), "NoDevices", "nvidia.com/gpu: 1", id="a GPU pool without a GPU"),
+        pytest.param(gpu_pool(parallelism={"tensor": 4}), "NotEnoughDevices", "has 1", id="more parallel than devices"),
+        pytest.param(cpu_pool(cpu={"kvCache": "8Gi"}), "NotEnoughMemory", "8Gi", id="a cache as large as the limit"),
+        pytest.param(gpu_pool(parallelism={"tensor": 2}, resources={"limits": {"nvidia.com/gpu": 2}}, speculative=drafting("DraftModel", 1)), "DraftParallelismMismatch", "needs 2", id="a draft on fewer devices than its target"),
+        pytest.param(gpu_pool(parallelism={"tensor": 4}, resources={"limits": {"nvidia.com/gpu": 4}}, speculative=drafting("Eagle3", 2)), "DraftParallelismMismatch", "needs 1 or 4", id="a head on neither one nor all"),
+        pytest.param(gpu_pool(model={"source": HUB}, speculative={"type": "DraftModel", "tokens": 3, "draftModel": {"source": OTHER_HUB}}), "TokenConflict", "a/k and b/k", id="two hub tokens"),
+        pytest.param(gpu_pool(pod={"labels": {"tokenfleet.dev/pool": "other"}}), "LabelRefused", "tokenfleet.dev/pool", id="a label of the operator's"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_named_and_nothing_is_deployed(pool, reason: str, named: str) -> None:
+    found = workload(pool)
+
+    assert [problem.reason for problem in found.problems] == [reason]
+    assert found.objects == ()
+    message = found.problems[0].message
+    assert message.startswith("pool large: ")
+    assert named in message
+
+
+@pytest.mark.parametrize(
+    "pool",
+    [
+        pytest.param(gpu_pool(engine=engine("--kv-cache-memory-bytes=1")), id="the cache size of a GPU"),
+        pytest.param(gpu_pool(engine=engine("--config-format=hf", "--model-impl=vllm", "--no-enable-prefix-caching", "-cc.mode=3", "-O3")), id="names that only look like refused ones"),
+        pytest.param(gpu_pool(engine=engine("--hf-overrides", '{"model": "--api-key"}')), id="a value that looks like a flag"),
+        pytest.param(gpu_pool(resources={"limits": {"amd.com/gpu": 1}}), id="a GPU of another make"),
+        pytest.param(gpu_pool(parallelism={"tensor": 4}, resources={"limits": {"nvidia.com/gpu": 4}}, speculative=drafting("Eagle3", 1)), id="an EAGLE-3 head on one device"),
+        pytest.param(gpu_pool(model={"source": HUB}, speculative={"type": "DraftModel", "tokens": 3, "draftModel": {"source": HUB}}), id="one hub token for both"),
+        pytest.param(cpu_pool(parallelism={"tensor": 2}), id="two CPU sockets"),
+    ],
+)  # fmt: skip
+def test_what_is_right_is_deployed(pool) -> None:
+    found = workload(pool)
+
+    assert found.problems == ()
+    assert {body["kind"] for body in found.objects} == {
+        "ConfigMap",
+        "Service",
+        "PodDisruptionBudget",
+        "Deployment",
+    }
+
+
+def test_all_mistakes_are_named_at_once() -> None:
+    found = workload(gpu_pool(engine=engine("--port=1", "--api-key=x"), resources={}))
+
+    assert [problem.reason for problem in found.problems] == [
+        "ArgumentRefused",
+        "ArgumentRefused",
+        "NoDevices",
+    ]
