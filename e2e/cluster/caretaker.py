@@ -13,14 +13,11 @@ from typing import Any, Final
 
 from e2e.cluster import paths
 from e2e.cluster.api import Api
+from e2e.cluster.offers import GPU_RESOURCE, GPUS, STORAGE_CLASS
 from e2e.cluster.progress import say
 
 LOOK_EVERY: Final = 1.0
 """Seconds; two or three small reads each."""
-GPUS: Final = "8"
-"""As many as the usual server has. The scheduler counts them; no container gets a device."""
-GPU_RESOURCE: Final = "nvidia.com/gpu"
-STORAGE_CLASS: Final = "standard"
 PROVISIONER: Final = "tokenfleet.dev/host-path"
 
 RBAC: Final = "/apis/rbac.authorization.k8s.io/v1"

@@ -64,29 +64,27 @@ def operator(source: Path, tag: str) -> Image:
         [(runtime, str(runtime)), (package, str(package))],
         runtime,
         scripts={"tokenfleet": "from tokenfleet.cli.main import main"},
-        entrypoint=("tokenfleet",),
-        environment=(f"PYTHONPATH={package}",),
+        command=("tokenfleet", "run"),
+        environment=(f"PYTHONPATH={package}", "PYTHONUNBUFFERED=1"),
         user=f"{NONROOT}:{NONROOT}",
     )
 
 
 def router(source: Path, tag: str) -> Image:
-    """Return the router's image: Envoy, the agent and what `router-image/` adds."""
+    """Return the router's image: Envoy and the agent."""
     runtime = software.operator_runtime()
     package = software.package(source)
-    added = software.router_files(source)
     return _python_image(
         [f"ghcr.io/tokenfleet/router:{tag}"],
         [
             (runtime, str(runtime)),
             (package, str(package)),
             (software.envoy(), "/usr/local/bin/envoy"),
-            (added, "/etc/tokenfleet"),
         ],
         runtime,
         scripts={"tokenfleet": "from tokenfleet.cli.main import main"},
-        entrypoint=("tokenfleet",),
-        environment=(f"PYTHONPATH={package}",),
+        command=("tokenfleet", "agent"),
+        environment=(f"PYTHONPATH={package}", "PYTHONUNBUFFERED=1"),
         user=f"{NONROOT}:{NONROOT}",
     )
 
@@ -140,7 +138,7 @@ def _python_image(
               if path.exists() and path not in linked]  # fmt: skip
     python = runtime / "bin" / "python"
     files = {
-        f"usr/local/bin/{name}": (f"#!{python}\nimport sys\n{code}\nsys.exit(main())\n".encode(), 0o755)
+        f"opt/tokenfleet/bin/{name}": (f"#!{python}\nimport sys\n{code}\nsys.exit(main())\n".encode(), 0o755)
         for name, code in (scripts or {}).items()
     }
     return _image(
@@ -148,7 +146,7 @@ def _python_image(
         [*shared, *mounts],
         links=links,
         files=files,
-        environment=(f"PATH=/usr/local/bin:{runtime / 'bin'}:{SYSTEM_PATH}", *environment),
+        environment=(f"PATH=/opt/tokenfleet/bin:/usr/local/bin:{runtime / 'bin'}:{SYSTEM_PATH}", *environment),
         **image,
     )
 

@@ -19,9 +19,9 @@ from typing import Final
 from e2e.cluster import cgroups, images, namespaces, network, paths, pki_files
 from e2e.cluster.api import Api
 from e2e.cluster.build import binaries, ensure_built
-from e2e.cluster.caretaker import GPU_RESOURCE, GPUS, STORAGE_CLASS
 from e2e.cluster.components import api_ready
 from e2e.cluster.errors import ClusterError
+from e2e.cluster.offers import GPU_RESOURCE, GPUS, STORAGE_CLASS
 from e2e.cluster.packages import ensure_packages
 from e2e.cluster.pki import make_pki
 from e2e.cluster.progress import say, step, wait_for
@@ -112,7 +112,7 @@ def _boot() -> None:
     if namespaces.supervisor():
         # Something in it may only need a moment; give it that before starting it all again.
         try:
-            wait_for("the cluster to heal", healthy, timeout=20)
+            wait_for("the cluster to heal", healthy, timeout=20, why=_why)
         except ClusterError:
             say(f"starting the node again: {'; '.join(problems())}")
         else:
@@ -126,8 +126,12 @@ def _boot() -> None:
         images.publish_pause()
         admin = pki_files.kubeconfig("admin").read_bytes()
         paths.write_atomically(paths.KUBECONFIG, admin, 0o600)
-        wait_for("the node to be ready", _healthy_or_dead, timeout=BOOT_TIMEOUT)
+        wait_for("the node to be ready", _healthy_or_dead, timeout=BOOT_TIMEOUT, why=_why)
     say(f"the node is ready: export KUBECONFIG={paths.KUBECONFIG} PATH={binaries()}:$PATH")
+
+
+def _why() -> str:
+    return f"{'; '.join(problems())}; logs: {paths.LOGS}"
 
 
 def _healthy_or_dead() -> bool:

@@ -33,7 +33,14 @@ def step(message: str) -> Iterator[None]:
         say(f"{message}: done in {time.monotonic() - began:.0f} s")
 
 
-def wait_for(what: str, look: Callable[[], T | None], *, timeout: float, every: float = 0.1) -> T:
+def wait_for(
+    what: str,
+    look: Callable[[], T | None],
+    *,
+    timeout: float,
+    every: float = 0.1,
+    why: Callable[[], str] = lambda: "",
+) -> T:
     """Call `look` until it returns something true and return that.
 
     Args:
@@ -41,6 +48,7 @@ def wait_for(what: str, look: Callable[[], T | None], *, timeout: float, every: 
         look: Returns a false value for "not yet"; may raise ClusterError to give up at once.
         timeout: Seconds after which to give up.
         every: Seconds between two looks.
+        why: Says what is in the way; asked only when something is to be told.
 
     Raises:
         ClusterError: It did not happen in time.
@@ -53,8 +61,13 @@ def wait_for(what: str, look: Callable[[], T | None], *, timeout: float, every: 
             return found
         now = time.monotonic()
         if now - began > timeout:
-            raise ClusterError(f"{what}: not there after {timeout:.0f} s")
+            raise ClusterError(f"waited {timeout:.0f} s for {what}, in vain{_reason(why)}")
         if now - reported > REPORT_EVERY:
-            say(f"waiting for {what} ({now - began:.0f} s of at most {timeout:.0f} s)")
+            say(f"waiting for {what} ({now - began:.0f} of at most {timeout:.0f} s){_reason(why)}")
             reported = now
         time.sleep(every)
+
+
+def _reason(why: Callable[[], str]) -> str:
+    reason = why()
+    return f": {reason}" if reason else ""

@@ -70,17 +70,6 @@ def package(source: Path) -> Path:
     return _finish(unfinished, folder)
 
 
-def router_files(source: Path) -> Path:
-    """Return a folder with the files that the router's image adds to its software."""
-    tree = source / "router-image"
-    folder = paths.SOFTWARE / f"router-image-{_content(tree)}"
-    if folder.exists():
-        return folder
-    unfinished = _unfinished(folder)
-    shutil.copytree(tree, unfinished, dirs_exist_ok=True, ignore=shutil.ignore_patterns("tests"))
-    return _finish(unfinished, folder)
-
-
 def simulator_files(source: Path) -> Path:
     """Return a folder to import the engine simulator from."""
     tree = source / "e2e" / "simulator"
