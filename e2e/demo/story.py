@@ -30,12 +30,12 @@ WHOLE = {"ignore_eos": True}
 class Pace:
     """How strong the load and its cause are, and how long each phase may take, in seconds."""
 
-    slow_rate: float = 3.0
+    slow_rate: float = 2.0
     fast_rate: float = 2.0
     """Requests per second by feature."""
     whole_cpu: str = "1"
     """CPU of the large pool's pod, as its manifest says."""
-    cut_cpu: str = "250m"
+    cut_cpu: str = "150m"
     """CPU that the cause leaves it."""
     steady: float = 40.0
     """Before the cause."""
@@ -58,12 +58,12 @@ def load_profile(namespace: Namespace, pace: Pace) -> Profile:
         model="chat",
         features=(
             Feature(name=FAST, rate=pace.fast_rate, prompt_words=16, max_tokens=8, body=WHOLE),
-            Feature(name=SLOW, rate=pace.slow_rate, prompt_words=60, max_tokens=6, body=WHOLE),
+            Feature(name=SLOW, rate=pace.slow_rate, prompt_words=40, max_tokens=6, body=WHOLE),
         ),
         # The story ends the load; this is the bound should it not come to that.
-        duration=LONGEST_LOAD - 40,
-        drain=30.0,
-        request_timeout=90.0,
+        duration=LONGEST_LOAD - 80,
+        drain=60.0,
+        request_timeout=300.0,
     )
 
 
@@ -188,6 +188,6 @@ class Story:
     def _resize(self, cpu: str) -> None:
         for pod in self.namespace.list("pods", f"tokenfleet.dev/pool={self.timeline.primary}"):
             name, container = pod["metadata"]["name"], pod["spec"]["containers"][0]["name"]
-            compute = {"requests": {"cpu": cpu}, "limits": {"cpu": cpu}}
-            change = {"spec": {"containers": [{"name": container, "resources": compute}]}}
+            limit = {"limits": {"cpu": cpu}}
+            change = {"spec": {"containers": [{"name": container, "resources": limit}]}}
             self.namespace.patch("pod", name, change, subresource="resize")
