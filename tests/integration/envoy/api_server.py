@@ -11,7 +11,10 @@ class ApiServer:
     """Serves ConfigMaps and EndpointSlices of one namespace."""
 
     def __init__(self) -> None:
-        self.objects: dict[str, dict[str, dict[str, Any]]] = {"configmaps": {}, "endpointslices": {}}
+        self.objects: dict[str, dict[str, dict[str, Any]]] = {
+            "configmaps": {},
+            "endpointslices": {},
+        }
         self.version = 1
         self.port = 0
         self.lists = 0
@@ -42,7 +45,14 @@ class ApiServer:
     def put(self, kind: str, name: str, body: dict[str, Any]) -> None:
         self.version += 1
         event = "MODIFIED" if name in self.objects[kind] else "ADDED"
-        stored = {**body, "metadata": {**body.get("metadata", {}), "name": name, "resourceVersion": str(self.version)}}
+        stored = {
+            **body,
+            "metadata": {
+                **body.get("metadata", {}),
+                "name": name,
+                "resourceVersion": str(self.version),
+            },
+        }
         self.objects[kind][name] = stored
         self._tell(kind, {"type": event, "object": stored})
 
@@ -86,7 +96,9 @@ class ApiServer:
         if request.query.get("watch") != "true":
             self.lists += 1
             items = list(self.objects[kind].values())
-            return web.json_response({"metadata": {"resourceVersion": str(self.version)}, "items": items})
+            return web.json_response(
+                {"metadata": {"resourceVersion": str(self.version)}, "items": items}
+            )
         response = web.StreamResponse()
         await response.prepare(request)
         queue: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -44,9 +45,12 @@ def envoy_binary() -> Path:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port that nobody listens on, below those that outgoing connections get."""
+    while True:
+        port = random.randrange(18_000, 32_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Router:
@@ -74,7 +78,9 @@ class Router:
             part.rename(self._file(name))
 
     async def start(self) -> None:
-        files = Files(lds=str(self._file("lds")), cds=str(self._file("cds")), rds=str(self._file("rds")))
+        files = Files(
+            lds=str(self._file("lds")), cds=str(self._file("cds")), rds=str(self._file("rds"))
+        )
         boot = self.folder / "bootstrap.json"
         boot.write_text(canonical(bootstrap(files, Limits(), admin_port=self.ports.admin)))
         with (self.folder / "envoy.log").open("w") as log:
@@ -97,7 +103,8 @@ class Router:
         async with asyncio.timeout(5):
             while True:
                 stats = (await self.admin.get("/stats?filter=version_text")).text
-                if stats.count(f'version_text: "{self.version}"') >= 2:
+                names = ("cluster_manager.cds", "http.traffic.rds.traffic")
+                if all(f'{name}.version_text: "{self.version}"' in stats for name in names):
                     return
                 await asyncio.sleep(0.005)
 

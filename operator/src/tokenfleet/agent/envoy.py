@@ -14,8 +14,10 @@ VALIDATION_SECONDS: Final = 20.0
 """Longest validation; one of 1,000 rules takes 0.3 s on an idle core."""
 _VERSION: Final = re.compile(r'^(.*)\.version_text: "(.*)"$', re.MULTILINE)
 _REJECTED: Final = re.compile(r"^(.*)\.update_rejected: (\d+)$", re.MULTILINE)
-_REASON: Final = re.compile(r"error initializing configuration .*?: (.*)", re.DOTALL)
-REASON_LENGTH: Final = 400
+_REASON: Final = re.compile(r"error initializing configuration .*?: (.*?)(\): [{a-z]|$)", re.DOTALL)
+REASON_HEAD: Final = 120
+REASON_TAIL: Final = 280
+"""Characters kept of Envoy's reason: what kind it is, and the innermost cause."""
 
 
 class AdminError(Exception):
@@ -137,4 +139,7 @@ async def validate(binary: str, candidate: Path) -> str:
         return ""
     text = output.decode(errors="replace").strip()
     found = _REASON.search(text)
-    return (found[1] if found else text)[-REASON_LENGTH:] or f"exit status {process.returncode}"
+    reason = found[1] if found else text
+    if len(reason) > REASON_HEAD + REASON_TAIL:
+        reason = f"{reason[:REASON_HEAD]} ... {reason[-REASON_TAIL:]}"
+    return reason or f"exit status {process.returncode}"

@@ -33,7 +33,7 @@ local function string_end(s, quote)
   end
 end
 
--- Value after a key: text of a string or literal, "[" or "[]" for lists; then its first and last byte.
+-- Value after a key: text of a string with its first and last byte, or a literal, "[" or "[]" alone.
 local function value_at(s, i)
   local _, colon = find(s, "^%s*:%s*", i)
   local c = byte(s, colon + 1)
@@ -44,9 +44,7 @@ local function value_at(s, i)
   elseif c == 91 then
     return find(s, "^%s*%]", colon + 2) and "[]" or "["
   end
-  local a, b = find(s, "^[a-z]+", colon + 1)
-  if a then return sub(s, a, b), a, b end
-  return ""
+  return s:match("^[a-z]*", colon + 1)
 end
 
 -- Top-level values of KEYS as {text, first byte, last byte}; or nil and what is wrong.
@@ -126,7 +124,7 @@ function envoy_on_request(h)
   local found, wrong = scan(body:getBytes(0, size))
   if not found then return refuse(h, "null", wrong) end
   local model = found.model
-  if not model or not model[2] or byte(model[1]) == nil then
+  if not model or not model[2] or model[1] == "" then
     return refuse(h, '"model"', "you must provide a model parameter")
   end
   local name = model[1]

@@ -1,0 +1,148 @@
+"""What one request survives, on the real Envoy."""
+
+import asyncio
+import time
+from collections import Counter
+
+import httpx
+import pytest
+
+from tests.integration.envoy.configuration import attempts, configuration
+from tests.integration.envoy.conftest import Fleet
+from tests.integration.envoy.model_server import Behaviour
+
+pytestmark = pytest.mark.envoy
+
+ALL_LARGE = {"large": 1000, "small": 0}
+
+
+async def served_by(fleet: Fleet, requests: int = 40) -> Counter[str]:
+    """Ask concurrently; every answer must be good."""
+    answers = await asyncio.gather(*(fleet.ask(stream=bool(i % 2)) for i in range(requests)))
+    assert Counter(a.status_code for a in answers) == {200: requests}
+    return Counter(a.headers["x-tokenfleet-pool"] for a in answers)
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+async def test_errors_of_a_pool_are_answered_by_the_next(serving: Fleet, status: int) -> None:
+    serving.large.behaviour = Behaviour(status=status)
+
+    assert await served_by(serving) == {"small": 40}
+    assert serving.small.requests[0]["model"] == "llama-3b"
+
+
+async def test_a_client_s_own_error_is_its_answer(serving: Fleet) -> None:
+    serving.large.behaviour = Behaviour(status=400)
+
+    assert (await serving.ask()).status_code == 400
+    assert not serving.small.requests
+
+
+async def test_a_dead_pool_costs_nothing_but_moments(serving: Fleet) -> None:
+    await serving.large.stop()
+
+    assert await served_by(serving, 200) == {"small": 200}
+
+
+async def test_a_pool_without_replicas_is_passed_over(fleet: Fleet) -> None:
+    fleet.gone = {"large"}
+    await fleet.serve(configuration(ALL_LARGE))
+
+    assert await served_by(fleet) == {"small": 40}
+
+
+async def test_a_pool_whose_replica_hangs_in_the_network_is_left_after_few_tries(
+    fleet: Fleet,
+) -> None:
+    """Nobody answers at a documentation address (RFC 5737): connecting times out, then it is out."""
+    config = configuration(ALL_LARGE)
+    fleet.router.publish(config, {**fleet.endpoints, "large": (("192.0.2.1", 8000),)})
+    await fleet.router.start()
+    await fleet.router.applied()
+
+    await served_by(fleet, 6)
+    started = time.monotonic()
+    await served_by(fleet, 20)
+
+    assert time.monotonic() - started < 0.4
+
+
+async def test_a_replica_that_comes_back_is_used_again(serving: Fleet) -> None:
+    port = serving.large.port
+    await serving.large.stop()
+    await served_by(serving)
+    await serving.large.start(port)
+
+    async with asyncio.timeout(8):
+        while (await serving.ask()).headers["x-tokenfleet-pool"] != "large":
+            await asyncio.sleep(0.1)
+
+
+async def test_the_tripwire_takes_nothing_while_one_of_two_replicas_lives(fleet: Fleet) -> None:
+    endpoints = {
+        "large": (("127.0.0.1", fleet.large.port), ("127.0.0.1", 9)),
+        "small": fleet.endpoints["small"],
+    }
+    fleet.router.publish(configuration(ALL_LARGE), endpoints)
+    await fleet.router.start()
+    await fleet.router.applied()
+    for _ in range(30):  # until the dead replica is out
+        await fleet.ask()
+
+    assert await served_by(fleet) == {"large": 40}
+
+
+async def test_a_late_first_token_is_taken_over(fleet: Fleet) -> None:
+    await fleet.serve(configuration(ALL_LARGE, timeout_ms=500))
+    fleet.large.behaviour = Behaviour(first_token=3)
+
+    response = await fleet.ask(stream=True)
+
+    assert response.headers["x-tokenfleet-pool"] == "small"
+    assert 0.5 <= response.elapsed.total_seconds() < 1.5
+
+
+async def test_only_streams_have_a_first_token_timeout(fleet: Fleet) -> None:
+    await fleet.serve(configuration(ALL_LARGE, timeout_ms=500))
+    fleet.large.behaviour = Behaviour(first_token=1)
+
+    assert (await fleet.ask()).headers["x-tokenfleet-pool"] == "large"
+
+
+async def test_a_stream_that_has_begun_is_never_cut_by_the_timeout(fleet: Fleet) -> None:
+    await fleet.serve(configuration(ALL_LARGE, timeout_ms=500))
+    fleet.large.behaviour = Behaviour(chunks=6, gap=0.3)
+
+    response = await fleet.ask(stream=True)
+
+    assert response.headers["x-tokenfleet-pool"] == "large"
+    assert response.text.endswith("data: [DONE]\n\n")
+
+
+async def test_a_stream_that_breaks_is_not_started_again(serving: Fleet) -> None:
+    """The client has half an answer: another pool would give it another half."""
+    serving.large.behaviour = Behaviour(breaks_after=1)
+
+    with pytest.raises(httpx.RemoteProtocolError):
+        await serving.ask(stream=True)
+
+    assert not serving.small.requests
+
+
+async def test_when_every_pool_fails_the_error_says_so(serving: Fleet) -> None:
+    await serving.large.stop()
+    await serving.small.stop()
+
+    response = await serving.ask()
+
+    assert response.status_code == 503
+    assert response.json()["error"]["code"] == "service_unavailable"
+
+
+async def test_a_pool_s_own_last_error_reaches_the_client(fleet: Fleet) -> None:
+    await fleet.serve(attempts(configuration(ALL_LARGE), 1))
+    fleet.large.behaviour = Behaviour(status=429)
+
+    response = await fleet.ask()
+
+    assert (response.status_code, response.json()["error"]["message"]) == (429, "large")

@@ -1,0 +1,198 @@
+"""What can be scraped, and when, on the real Envoy."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from tests.integration.envoy.configuration import configuration
+from tests.integration.envoy.conftest import Fleet
+from tests.integration.envoy.model_server import Behaviour
+
+pytestmark = pytest.mark.envoy
+
+LARGE = 'route="chat",rule="slow",pool="large",feature="other",request_type="other"'
+SMALL = LARGE.replace("large", "small")
+TTFT = "tokenfleet_time_to_first_token_seconds"
+
+
+def good(metrics: dict[str, float], threshold: float, labels: str = LARGE) -> float:
+    return metrics.get(f'{TTFT}_bucket{{{labels},le="{threshold}"}}', 0)
+
+
+def late(metrics: dict[str, float], threshold: float, labels: str = LARGE) -> float:
+    return metrics.get(f'tokenfleet_late_attempts_total{{{labels},threshold="{threshold}"}}', 0)
+
+
+def ended(metrics: dict[str, float], outcome: str, labels: str = LARGE) -> float:
+    return metrics.get(f'tokenfleet_attempts_total{{{labels},outcome="{outcome}"}}', 0)
+
+
+async def scraped(
+    fleet: Fleet, condition: Callable[[dict[str, float]], bool], within: float = 4
+) -> dict[str, float]:
+    """Scrape until a condition holds; return that scrape."""
+    deadline = time.monotonic() + within
+    while True:
+        metrics = await fleet.metrics()
+        if condition(metrics):
+            return metrics
+        assert time.monotonic() < deadline, [line for line in metrics.items() if line[1]]
+        await asyncio.sleep(0.1)
+
+
+async def test_a_first_token_can_be_scraped_while_its_stream_runs(serving: Fleet) -> None:
+    """Within 5 s of the first byte of a 120 s stream, once, and in the right bucket."""
+    serving.large.behaviour = Behaviour(first_token=0.32, chunks=120, gap=1)
+    stream = asyncio.create_task(serving.ask(stream=True))
+    started = time.monotonic()
+
+    metrics = await scraped(serving, lambda m: good(m, 600.0) == 1, within=5)
+
+    assert time.monotonic() - started < 5
+    assert not stream.done()
+    assert (good(metrics, 0.3), good(metrics, 0.4)) == (0, 1)
+    assert ended(metrics, "ok") == 0
+    await asyncio.sleep(3)
+    assert good(await serving.metrics(), 600.0) == 1
+    stream.cancel()
+
+
+async def test_a_short_stream_is_counted_once(serving: Fleet) -> None:
+    serving.large.behaviour = Behaviour(first_token=0.12)
+
+    await asyncio.gather(*(serving.ask(stream=True) for _ in range(10)))
+
+    metrics = await scraped(serving, lambda m: good(m, 600.0) == 10)
+    assert (good(metrics, 0.1), good(metrics, 0.3), late(metrics, 0.3)) == (0, 10, 0)
+    assert ended(metrics, "ok") == 10
+
+
+async def test_a_late_first_token_is_bad_before_it_comes_and_good_for_larger_limits(
+    serving: Fleet,
+) -> None:
+    serving.large.behaviour = Behaviour(first_token=3.6, chunks=30, gap=0.2)
+    stream = asyncio.create_task(serving.ask(stream=True))
+    started = time.monotonic()
+
+    metrics = await scraped(serving, lambda m: late(m, 0.5) == 1)
+    assert time.monotonic() - started < 3
+    assert good(metrics, 600.0) == 0
+
+    metrics = await scraped(serving, lambda m: good(m, 4.0) == 1, within=6)
+    assert time.monotonic() - started < 3.6 + 5
+    assert not stream.done()
+    assert (good(metrics, 3.0), late(metrics, 3.0)) == (0, 1)
+    assert late(metrics, 4.0) == 0
+
+    await stream
+    metrics = await scraped(serving, lambda m: ended(m, "ok") == 1)
+    assert (good(metrics, 600.0), late(metrics, 0.5), late(metrics, 4.0)) == (1, 1, 0)
+
+
+async def test_an_attempt_that_ends_without_a_first_token_is_bad(fleet: Fleet) -> None:
+    """Cut off by a limit of 1 s, exactly on a boundary: once for the pool, good for its fallback."""
+    await fleet.serve(configuration({"large": 1000, "small": 0}, timeout_ms=1000))
+    fleet.large.behaviour = Behaviour(first_token=10)
+
+    await asyncio.gather(*(fleet.ask(stream=True) for _ in range(5)))
+
+    metrics = await scraped(fleet, lambda m: ended(m, "timeout") == 5)
+    for threshold in (0.5, 1.0, 2.0, 60.0):
+        assert (good(metrics, threshold), late(metrics, threshold)) == (0, 5), threshold
+    assert good(metrics, 0.5, SMALL) == 5
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "outcome"),
+    [
+        pytest.param(Behaviour(status=503), "server_error", id="errors"),
+        pytest.param(Behaviour(status=429), "throttled", id="too busy"),
+    ],
+)
+async def test_a_pool_whose_errors_are_retried_away_is_seen(
+    serving: Fleet, behaviour: Behaviour, outcome: str
+) -> None:
+    serving.large.behaviour = behaviour
+
+    for _ in range(4):
+        assert (await serving.ask()).status_code == 200
+
+    metrics = await scraped(serving, lambda m: ended(m, outcome) == 4)
+    assert (good(metrics, 600.0), late(metrics, 0.5)) == (0, 4)
+    assert ended(metrics, "ok", SMALL) == 4
+    assert metrics[f'tokenfleet_requests_total{{{SMALL},outcome="ok"}}'] == 4
+
+
+async def test_a_dead_pool_is_seen(serving: Fleet) -> None:
+    await serving.large.stop()
+
+    for _ in range(4):
+        await serving.ask()
+
+    metrics = await scraped(serving, lambda m: ended(m, "connect") == 4)
+    assert late(metrics, 0.5) == 4
+
+
+async def test_a_client_that_leaves_early_says_nothing_about_the_pool(serving: Fleet) -> None:
+    serving.large.behaviour = Behaviour(first_token=5)
+    with contextlib.suppress(httpx.TimeoutException):
+        await serving.client.post(
+            "/v1/chat/completions", json={"model": "chat", "stream": True}, timeout=0.3
+        )
+
+    metrics = await scraped(serving, lambda m: ended(m, "cancelled") == 1)
+    assert late(metrics, 0.5) == 0
+
+
+async def test_pools_that_send_headers_early_are_measured_at_the_first_chunk(fleet: Fleet) -> None:
+    await fleet.serve(configuration({"large": 1000, "small": 0}, holds=False))
+    fleet.large.behaviour = Behaviour(first_token=2.2, holds_headers=False, chunks=2)
+
+    await fleet.ask(stream=True)
+    fleet.large.behaviour = Behaviour(first_token=0.2, holds_headers=False, chunks=2)
+    await fleet.ask(stream=True)
+
+    metrics = await scraped(fleet, lambda m: good(m, 600.0) == 2)
+    assert (good(metrics, 0.3), good(metrics, 2.0), good(metrics, 2.5)) == (1, 1, 2)
+
+
+async def test_tokens_are_counted_in_answers_and_in_streams(serving: Fleet) -> None:
+    await serving.ask()
+    await serving.ask(stream=True)
+    serving.large.behaviour = Behaviour(usage=False)
+    await serving.ask()
+    await serving.ask(stream=True)
+
+    name = "tokenfleet_{}_total{{" + LARGE + "}}"
+    metrics = await scraped(serving, lambda m: m.get(name.format("usage_missing")) == 2)
+    assert metrics[name.format("prompt_tokens")] == 22
+    assert metrics[name.format("cached_prompt_tokens")] == 6
+    assert metrics[name.format("completion_tokens")] == 14
+
+
+async def test_features_outside_the_list_count_as_other(serving: Fleet) -> None:
+    for feature, kind in (("generation", "analysis"), ("unheard-of", 'an"alysis|x'), ("", "")):
+        await serving.ask(
+            headers={"x-tokenfleet-feature": feature, "x-tokenfleet-request-type": kind}
+        )
+
+    metrics = await scraped(serving, lambda m: ended(m, "ok") == 2)
+    listed = LARGE.replace('feature="other"', 'feature="generation"')
+    assert ended(metrics, "ok", listed.replace('type="other"', 'type="analysis"')) == 1
+    assert {line.split('feature="')[1].split('"')[0] for line in metrics if "feature=" in line} == {
+        "other",
+        "generation",
+    }
+
+
+async def test_attempts_under_way_are_a_gauge(serving: Fleet) -> None:
+    serving.large.behaviour = Behaviour(chunks=30, gap=0.2)
+    streams = [asyncio.create_task(serving.ask(stream=True)) for _ in range(3)]
+
+    await scraped(serving, lambda m: m['tokenfleet_inflight{pool="large"}'] == 3)
+    for stream in streams:
+        stream.cancel()

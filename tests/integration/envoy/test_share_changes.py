@@ -1,0 +1,84 @@
+"""100 changes of share under load: nobody fails, and only the difference moves."""
+
+import asyncio
+import random
+from collections import Counter
+
+import pytest
+
+from tests.integration.envoy.configuration import configuration, shifted
+from tests.integration.envoy.conftest import Fleet
+from tokenfleet.domain.routing.ir import RouterConfig
+
+pytestmark = pytest.mark.envoy
+
+CHANGES = 100
+CONVERSATIONS = [f"conversation-{number}" for number in range(40)]
+
+
+def owners(config: RouterConfig) -> list[str]:
+    ranges = config.routes[0].rules[1].ranges
+    return [part.pool for part in ranges for _ in range(part.first, part.end)]
+
+
+async def test_a_hundred_changes_fail_nobody_and_move_only_the_difference(fleet: Fleet) -> None:
+    """Each conversation's bucket is read off the request that a pool received.
+
+    After a change is in force, a conversation is served by the owner of its bucket: whoever's
+    bucket kept its owner kept its pool.
+    """
+    draw = random.Random(7)
+    config = configuration({"large": 1000, "small": 0})
+    await fleet.serve(config)
+    statuses: Counter[int] = Counter()
+    stop = asyncio.Event()
+
+    async def load() -> None:
+        while not stop.is_set():
+            response = await fleet.ask(prompt_cache_key=draw.choice(CONVERSATIONS))
+            statuses[response.status_code] += 1
+
+    async def pools() -> dict[str, str]:
+        async def asked(key: str) -> tuple[str, str]:
+            return key, (await fleet.ask(prompt_cache_key=key)).headers["x-tokenfleet-pool"]
+
+        return dict(await asyncio.gather(*(asked(key) for key in CONVERSATIONS)))
+
+    workers = [asyncio.create_task(load()) for _ in range(3)]
+    served = await pools()
+    buckets = {
+        body["prompt_cache_key"]: int(headers["x-tokenfleet-bucket"])
+        for body, headers in zip(fleet.large.requests, fleet.large.headers, strict=True)
+    }
+    moved = 0
+    for number in range(CHANGES):
+        share = draw.randrange(0, 1001)
+        before, config = config, shifted(config, {"large": share, "small": 1000 - share})
+        await fleet.serve(config)
+        if number % 10 == 9:
+            had, served = served, await pools()
+            assert served == {key: owners(config)[buckets[key]] for key in CONVERSATIONS}
+            moved += sum(had[key] != served[key] for key in CONVERSATIONS)
+        changed = sum(a != b for a, b in zip(owners(before), owners(config), strict=True))
+        assert changed == abs(before.routes[0].rules[1].shares[0].share - share)
+    stop.set()
+    await asyncio.gather(*workers)
+
+    assert set(statuses) == {200}
+    assert statuses[200] > 200
+    assert moved > 0  # otherwise nothing was tried
+
+
+async def test_streams_that_run_survive_changes_of_share_and_of_pools(fleet: Fleet) -> None:
+    fleet.large.behaviour.chunks, fleet.large.behaviour.gap = 20, 0.1
+    config = configuration({"large": 1000, "small": 0})
+    await fleet.serve(config)
+    streams = [asyncio.create_task(fleet.ask(stream=True)) for _ in range(8)]
+    await asyncio.sleep(0.5)
+
+    await fleet.serve(shifted(config, {"large": 0, "small": 1000}))
+    fleet.gone = {"large"}
+    await fleet.serve(shifted(config, {"large": 0, "small": 1000}))
+
+    for response in await asyncio.gather(*streams):
+        assert response.text.endswith("data: [DONE]\n\n")
