@@ -20,7 +20,7 @@ LONGEST_PAUSE: Final = 30.0
 """Seconds between two attempts of a watcher: how late at most it notices that the API is back."""
 
 WATCH_LIFE: Final = 290
-"""Whole seconds, as the API takes them; below the 300 s at which load balancers cut idle streams."""
+"""Whole seconds, as the API takes them; below the 300 s at which proxies cut idle streams."""
 
 
 class NullDiffBase(kopf.DiffBaseStorage):

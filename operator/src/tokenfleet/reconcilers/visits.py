@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Final, Protocol
 
 from tokenfleet.domain.fleet.conditions import with_refusals
-from tokenfleet.domain.fleet.keys import ObjectKey
+from tokenfleet.domain.fleet.keys import ObjectKey, key_of
 from tokenfleet.domain.fleet.notes import transition_notes
 from tokenfleet.domain.fleet.plan import Plan
 from tokenfleet.domain.fleet.problems import Problem
@@ -118,6 +118,7 @@ class Visits:
         for note in plan.events:
             about = self.store.get(note.about) if note.about is not None else owner
             if about is not None:
+                log.info("%s: %s: %s", key_of(about), note.reason, note.note)
                 await self.recorder.tell(about, note)
         return REFUSED_RETRY if problems else plan.requeue_after
 

@@ -86,16 +86,18 @@ def _advance(
     stored = dict(seen.stored.get("data", {})) if seen.stored is not None else None
     acks = acknowledged(seen.replicas, effective.revision)
     problems = [too_much] if too_much else []
-    programmed = _programmed(seen, problems, acks, effective.revision)
+    changed = effective.revision != held.revision
+    young = changed or _young(seen)
+    programmed = _programmed(seen, problems, acks, effective.revision, young=young)
     return RouterPlan(
         replace=router_config.config_body(seen.body, data, seen.stored)
         if data != stored and not too_much
         else None,
         applies=workload(router, seen.image, pod_monitor=seen.pod_monitors),
         deletes=_unwanted(seen, router),
-        status=_status(seen, problems, acks, effective.revision),
+        status=_status(seen, problems, acks, effective.revision, young=young),
         events=(*notes, *(() if too_much else steered.notes)),
-        requeue_after=_again(seen, acks, changed=effective.revision != held.revision),
+        requeue_after=ACK_SOON if changed else _again(acks, young=young),
         view=view_of(
             steered,
             {**compiled.problems, **unread},
@@ -197,7 +199,12 @@ def _unwanted(seen: RouterSnapshot, router: ModelRouter) -> tuple[Deletion, ...]
 
 
 def _programmed(
-    seen: RouterSnapshot, problems: Sequence[Problem], acks: Acknowledged, revision: int
+    seen: RouterSnapshot,
+    problems: Sequence[Problem],
+    acks: Acknowledged,
+    revision: int,
+    *,
+    young: bool,
 ) -> Condition:
     if problems:
         return judged(PROGRAMMED, problems, reason="Programmed")
@@ -209,13 +216,18 @@ def _programmed(
         text = f"{acks.running} of {acks.ready} ready replicas run revision {revision}"
         return condition(PROGRAMMED, status=True, reason="Programmed", message=text)
     text = "; ".join(acks.behind[:3])
-    if seen.changed_at is not None and seen.now - seen.changed_at < ACK_PATIENCE:
+    if young:
         return condition(PROGRAMMED, "Unknown", reason=PENDING, message=text)
     return condition(PROGRAMMED, status=False, reason="NotAcknowledged", message=text)
 
 
 def _status(
-    seen: RouterSnapshot, problems: Sequence[Problem], acks: Acknowledged, revision: int
+    seen: RouterSnapshot,
+    problems: Sequence[Problem],
+    acks: Acknowledged,
+    revision: int,
+    *,
+    young: bool = False,
 ) -> dict[str, Any]:
     metadata = seen.body["metadata"]
     generation = metadata.get("generation", 0)
@@ -223,7 +235,13 @@ def _status(
     fresh = [
         judged(ACCEPTED, problems, reason="Accepted"),
         held_over(
-            _programmed(seen, [p for p in problems if p.condition != ACCEPTED], acks, revision),
+            _programmed(
+                seen,
+                [problem for problem in problems if problem.condition != ACCEPTED],
+                acks,
+                revision,
+                young=young,
+            ),
             previous,
             generation=generation,
         ),
@@ -244,11 +262,13 @@ def _status(
     }
 
 
-def _again(seen: RouterSnapshot, acks: Acknowledged, *, changed: bool) -> timedelta:
+def _young(seen: RouterSnapshot) -> bool:
+    """Tell whether the newest revision has had no time to arrive yet."""
+    return seen.changed_at is not None and seen.now - seen.changed_at < ACK_PATIENCE
+
+
+def _again(acks: Acknowledged, *, young: bool) -> timedelta:
     """Return when to look at the agents again."""
-    if changed:
-        return ACK_SOON
     if acks.everywhere or not acks.ready:
         return ACK_REFRESH
-    fresh = seen.changed_at is not None and seen.now - seen.changed_at < ACK_PATIENCE
-    return ACK_SOON if fresh else ACK_LATER
+    return ACK_SOON if young else ACK_LATER
