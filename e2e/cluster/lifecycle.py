@@ -151,8 +151,8 @@ def _only_one() -> Iterator[None]:
     """Let one `up` or `down` run at a time, on the whole host: the node's addresses are its own."""
     if os.geteuid() != 0:
         ensure_packages()  # says what to do
-    paths.CACHE.mkdir(parents=True, exist_ok=True)
-    with (paths.CACHE / "cluster.lock").open("w") as lock:
+    paths.LOCK.parent.mkdir(parents=True, exist_ok=True)
+    with paths.LOCK.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -1,0 +1,98 @@
+"""A second cluster beside the developer's own, driven as a person would: by its command line."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+NUMBER = "1"
+ENVIRONMENT = {
+    **{name: value for name, value in os.environ.items() if name != "KUBECONFIG"},
+    "TOKENFLEET_CLUSTER_INSTANCE": NUMBER,
+}
+
+
+def command(*arguments: str) -> list[str]:
+    """Return the command line of `python -m e2e.cluster`."""
+    return [sys.executable, "-m", "e2e.cluster", *arguments]
+
+
+def cluster(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run one command of the second cluster."""
+    done = subprocess.run(
+        command(*arguments), cwd=REPOSITORY, env=ENVIRONMENT, capture_output=True, text=True, check=False
+    )
+    assert not check or done.returncode == 0, done.stderr
+    return done
+
+
+def ask(expression: str) -> str:
+    """Evaluate an expression over the cluster's modules, in the second cluster's environment."""
+    code = f"from e2e.cluster import cgroups, namespaces, network, paths, build; print({expression})"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=REPOSITORY, env=ENVIRONMENT, capture_output=True, text=True,
+        check=True,
+    )  # fmt: skip
+    return done.stdout.strip()
+
+
+def kubectl(*arguments: str, stdin: str = "", check: bool = True) -> str:
+    """Run kubectl against the second cluster and return its output."""
+    program = ask("build.binaries() / 'kubectl'")
+    done = subprocess.run(
+        [program, "--kubeconfig", ask("paths.KUBECONFIG"), *arguments],
+        input=stdin, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert not check or done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def processes() -> dict[int, str]:
+    """Return the host's ids of the second cluster's processes, with their command lines."""
+    mark = f"TOKENFLEET_CLUSTER={ask('paths.STATE')}".encode()
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                if mark in (entry / "environ").read_bytes().split(b"\0"):
+                    found[int(entry.name)] = (entry / "cmdline").read_text().replace("\0", " ")
+            except OSError:  # ended meanwhile
+                continue
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Traces:
+    """What a cluster could leave behind on the host."""
+
+    mounts: frozenset[str]
+    links: frozenset[str]
+    routes: frozenset[str]
+    packet_rules: frozenset[str]
+    control_groups: frozenset[str]
+    kernel_settings: tuple[str, ...]
+
+
+def traces() -> Traces:
+    """Look at the host, leaving out what belongs to other clusters' pods."""
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    own = ask("paths.CGROUP")
+    settings = ("kernel/panic", "kernel/panic_on_oops", "vm/overcommit_memory", "net/ipv4/ip_forward")
+    return Traces(
+        mounts=frozenset(line.split()[4] for line in lines),
+        links=frozenset(path.name for path in Path("/sys/class/net").iterdir()),
+        routes=frozenset(_output("ip", "route", "show", "table", "all").splitlines()),
+        packet_rules=frozenset(
+            _output("iptables", "-t", table, "-S") for table in ("nat", "filter", "mangle")
+        ),
+        control_groups=frozenset(str(path) for path in Path("/sys/fs/cgroup").rglob(own)),
+        kernel_settings=tuple(Path("/proc/sys", name).read_text() for name in settings),
+    )
+
+
+def _output(*arguments: str) -> str:
+    return subprocess.run(arguments, capture_output=True, text=True, check=False).stdout
