@@ -1,0 +1,188 @@
+"""The applier writes what changes something, only to what is ours, only while leading."""
+
+from typing import Any
+
+import pytest
+
+from tests.support.fake_cluster import FakeCluster
+from tests.support.fakes import CountingTelemetry
+from tokenfleet.domain.fleet.keys import ObjectKey
+from tokenfleet.domain.fleet.plan import Plan
+from tokenfleet.ports import ConflictError, RefusedError
+from tokenfleet.reconcilers.applier import Applier, NotLeaderError
+from tokenfleet.reconcilers.store import Store
+
+
+class Bench:
+    def __init__(self) -> None:
+        self.cluster = FakeCluster()
+        self.woken: list[ObjectKey] = []
+        self.store = Store(self.woken.append)
+        self.leads = True
+        self.applier = Applier(
+            self.cluster, self.store, telemetry=CountingTelemetry(), may_write=lambda: self.leads
+        )
+        self.owner = self.user_creates("ServingPool", "large", spec={"replicas": 1})
+
+    def user_creates(self, kind: str, name: str, **fields: Any) -> dict[str, Any]:
+        api = "tokenfleet.dev/v1alpha1" if kind == "ServingPool" else "v1"
+        metadata = {"name": name, "namespace": "ns", **fields.pop("metadata", {})}
+        body = {"apiVersion": api, "kind": kind, "metadata": metadata, **fields}
+        stored = self.cluster.put(body)
+        self.store.put(stored)
+        return stored
+
+    async def apply(self, *bodies: dict[str, Any]) -> list[Any]:
+        return await self.applier.apply_children(Plan(applies=bodies), owner=self.owner)
+
+
+def deployment(replicas: int = 1) -> dict[str, Any]:
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "large", "namespace": "ns"},
+        "spec": {"replicas": replicas},
+    }
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+async def test_a_child_gets_our_label_and_its_owner(bench: Bench) -> None:
+    await bench.apply(deployment())
+
+    metadata = bench.cluster.objects["Deployment", "ns", "large"]["metadata"]
+    assert metadata["labels"]["app.kubernetes.io/managed-by"] == "tokenfleet"
+    assert metadata["ownerReferences"][0]["uid"] == bench.owner["metadata"]["uid"]
+    assert metadata["ownerReferences"][0]["controller"] is True
+
+
+async def test_the_same_child_again_is_no_call(bench: Bench) -> None:
+    await bench.apply(deployment())
+    await bench.apply(deployment())
+
+    assert bench.cluster.writes("Deployment") == [("apply", "large")]
+
+
+async def test_a_child_that_somebody_changed_is_applied_again(bench: Bench) -> None:
+    await bench.apply(deployment(replicas=2))
+    stored = bench.cluster.objects["Deployment", "ns", "large"]
+    bench.store.put(bench.cluster.put({**stored, "spec": {"replicas": 9}}))
+    await bench.apply(deployment(replicas=2))
+
+    assert bench.cluster.objects["Deployment", "ns", "large"]["spec"] == {"replicas": 2}
+
+
+async def test_an_object_of_somebody_else_is_never_touched(bench: Bench) -> None:
+    bench.cluster.put({**deployment(7), "metadata": {"name": "large", "namespace": "ns"}})
+
+    refusals = await bench.apply(deployment())
+
+    assert "belongs to somebody else" in refusals[0].message
+    assert bench.cluster.objects["Deployment", "ns", "large"]["spec"] == {"replicas": 7}
+
+
+async def test_children_of_a_deleted_namesake_are_taken_over(bench: Bench) -> None:
+    await bench.apply(deployment())
+    again = {**bench.owner, "metadata": {**bench.owner["metadata"], "uid": "new"}}
+
+    await bench.applier.apply_children(Plan(applies=(deployment(),)), owner=again)
+
+    owners = bench.cluster.objects["Deployment", "ns", "large"]["metadata"]["ownerReferences"]
+    assert [owner["uid"] for owner in owners] == ["new"]
+
+
+async def test_one_refused_child_does_not_stop_the_others(bench: Bench) -> None:
+    bench.cluster.refuse = lambda _, body: (
+        "quota exceeded" if body["kind"] == "Deployment" else None
+    )
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "large"}, "spec": {}}
+
+    refusals = await bench.apply(deployment(), service)
+
+    assert [(r.child.kind, r.message) for r in refusals] == [("Deployment", "quota exceeded")]
+    assert ("Service", "ns", "large") in bench.cluster.objects
+
+
+async def test_status_is_written_once_and_leaves_the_spec_alone(bench: Bench) -> None:
+    assert await bench.applier.write_status(bench.owner, {"replicas": 1})
+    owner = bench.store.get(ObjectKey("ServingPool", "ns", "large"))
+    assert owner is not None
+
+    assert not await bench.applier.write_status(owner, {"replicas": 1})
+    assert owner["spec"] == {"replicas": 1}
+    assert owner["metadata"]["generation"] == 1
+    assert bench.cluster.writes("ServingPool") == [("status", "large")]
+
+
+async def test_foreign_conditions_in_a_status_cost_one_call_and_not_one_per_visit(
+    bench: Bench,
+) -> None:
+    await bench.applier.write_status(bench.owner, {"replicas": 1})
+    stored = bench.cluster.objects["ServingPool", "ns", "large"]
+    bench.store.put(bench.cluster.put({**stored, "status": {**stored["status"], "theirs": "kept"}}))
+    for _ in range(3):
+        owner = bench.store.get(ObjectKey("ServingPool", "ns", "large"))
+        assert owner is not None
+        await bench.applier.write_status(owner, {"replicas": 1})
+
+    assert len(bench.cluster.writes("ServingPool")) == 2
+    status = bench.cluster.objects["ServingPool", "ns", "large"]["status"]
+    assert status == {"replicas": 1, "theirs": "kept"}
+
+
+async def test_the_status_of_a_namesake_is_not_written(bench: Bench) -> None:
+    stale = {**bench.owner, "metadata": {**bench.owner["metadata"], "uid": "deleted"}}
+
+    with pytest.raises(ConflictError):
+        await bench.applier.write_status(stale, {"replicas": 1})
+
+    assert "status" not in bench.cluster.objects["ServingPool", "ns", "large"]
+
+
+async def test_our_own_writes_do_not_wake_us(bench: Bench) -> None:
+    bench.woken.clear()
+    await bench.apply(deployment())
+    await bench.applier.write_status(bench.owner, {"replicas": 1})
+
+    assert bench.woken == []
+
+
+async def test_a_stale_replace_conflicts_and_the_store_learns_the_newer_copy(bench: Bench) -> None:
+    labels = {"app.kubernetes.io/managed-by": "tokenfleet"}
+    seen = bench.user_creates("ConfigMap", "c", data={"config": "1"}, metadata={"labels": labels})
+    bench.cluster.put({**seen, "data": {"config": "2"}})
+    mine = {**seen, "data": {"config": "mine"}}
+
+    with pytest.raises(ConflictError):
+        await bench.applier.replace(mine, owner=bench.owner)
+
+    stored = bench.store.get(ObjectKey("ConfigMap", "ns", "c"))
+    assert stored is not None
+    assert stored["data"] == {"config": "2"}
+
+
+async def test_a_foreign_object_is_not_replaced(bench: Bench) -> None:
+    foreign = bench.user_creates("ConfigMap", "c", data={})
+
+    with pytest.raises(RefusedError, match="belongs to somebody else"):
+        await bench.applier.replace({**foreign, "data": {"a": "b"}}, owner=bench.owner)
+
+
+@pytest.mark.parametrize("what", ["child", "status", "replace"])
+async def test_nothing_is_written_without_the_lease(bench: Bench, what: str) -> None:
+    """A leader that was paused past its lease wakes up in the middle of a visit."""
+    bench.leads = False
+    config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "ns"}}
+
+    with pytest.raises(NotLeaderError):
+        if what == "child":
+            await bench.apply(deployment())
+        elif what == "status":
+            await bench.applier.write_status(bench.owner, {"replicas": 1})
+        else:
+            await bench.applier.replace(config, owner=bench.owner)
+
+    assert bench.cluster.calls == []
