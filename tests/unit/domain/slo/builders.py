@@ -69,9 +69,11 @@ def measurement(at: datetime, *cells: Cell, demand=None, rule=RULE, **changes) -
     measured = Measurement(
         at=at,
         rules={rule: RuleMeasurement(cells=tuple(cells), demand=rate)},
-        replicas={("team-a", "router-1"): Scrapes(
-            successes={w: w.total_seconds() / 15 for w in windows}, newest=at
-        )},
+        replicas={
+            ("team-a", "router-1"): Scrapes(
+                successes={w: w.total_seconds() / 15 for w in windows}, newest=at
+            )
+        },
     )
     return replace(measured, **changes)
 

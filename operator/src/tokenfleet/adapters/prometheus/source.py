@@ -1,0 +1,136 @@
+"""A Prometheus behind `ports.MetricSource`.
+
+`prometheus-api-client` is synchronous, retries three times by default, waits for ever and drops the
+warnings that Thanos and Mimir send with partial answers. Here it runs in its own small pool of
+threads, with a timeout, without retries (the next tick is the retry), and an answer with warnings
+is an error: half of the traffic looks like a sudden improvement.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import requests
+from prometheus_api_client import PrometheusApiClientException, PrometheusConnect
+from requests.auth import AuthBase, HTTPBasicAuth
+from urllib3.util import Retry
+
+from tokenfleet.ports import PortError, Sample
+
+THREADS: Final = 4
+"""Queries in flight. A tick is at most 30 queries of some milliseconds each; more would only load
+the Prometheus."""
+
+
+class PartialError(PortError):
+    """The store answered, and said that something is missing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """Where the Prometheus is and how to be let in."""
+
+    url: str
+    timeout: timedelta = timedelta(seconds=5)
+    """Longest wait for one answer."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Sent with every query, for example `X-Scope-OrgID` of multi-tenant stores."""
+    bearer_token_file: Path | None = None
+    """Read before every query, because mounted tokens rotate."""
+    username: str = ""
+    """Basic authentication where not empty."""
+    password_file: Path | None = None
+    ca_file: Path | None = None
+    """Certificates to trust; None: the system's."""
+
+
+class PrometheusSource:
+    """Instant queries against one Prometheus-compatible store."""
+
+    def __init__(self, access: Access) -> None:
+        """Prepare; nothing is sent before the first query."""
+        session = requests.Session()
+        session.verify = str(access.ca_file) if access.ca_file is not None else True
+        session.hooks["response"].append(_refuse_partial)
+        self._timeout = access.timeout.total_seconds()
+        self._client = PrometheusConnect(
+            url=access.url.rstrip("/"),
+            headers=dict(access.headers),
+            auth=_authentication(access),
+            retry=Retry(0, read=False),
+            session=session,
+            timeout=self._timeout,
+        )
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="prometheus")
+
+    async def query(self, promql: str, *, at: datetime) -> Sequence[Sample]:
+        """Evaluate at one instant; see `ports.MetricSource`."""
+        loop = asyncio.get_running_loop()
+        rows = await loop.run_in_executor(self._threads, self._rows, promql, at)
+        try:
+            return [_sample(row) for row in rows]
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            msg = f"prometheus answered what is not an instant vector: {error!r}"
+            raise PortError(msg) from error
+
+    def close(self) -> None:
+        """Give the threads back; queries in flight end by their timeout."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _rows(self, promql: str, at: datetime) -> list[Any]:
+        parameters = {"time": f"{at.timestamp():.3f}", "timeout": f"{self._timeout:g}s"}
+        try:
+            return list(self._client.custom_query(promql, params=parameters))
+        except requests.Timeout as error:
+            msg = f"prometheus did not answer within {self._timeout:g} s"
+            raise PortError(msg) from error
+        except (requests.RequestException, PrometheusApiClientException) as error:
+            msg = f"prometheus: {str(error)[:200]}"
+            raise PortError(msg) from error
+        except (KeyError, TypeError, ValueError, OSError) as error:
+            msg = f"prometheus answered what is not a query result: {error!r}"
+            raise PortError(msg) from error
+
+
+class _BearerToken(AuthBase):
+    """Reads the token each time."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._file.read_text().strip()}"
+        return request
+
+
+def _authentication(access: Access) -> AuthBase | None:
+    if access.bearer_token_file is not None:
+        return _BearerToken(access.bearer_token_file)
+    if access.username:
+        password = access.password_file.read_text().strip() if access.password_file else ""
+        return HTTPBasicAuth(access.username, password)
+    return None
+
+
+def _refuse_partial(response: requests.Response, *_: Any, **__: Any) -> None:
+    # Parsing twice would double the cost of a tick, so look for the key first. The text may also be
+    # a label's value, therefore the second look.
+    if b'"warnings"' not in response.content:
+        return
+    warnings = response.json().get("warnings")
+    if warnings:
+        msg = f"prometheus answered with warnings: {'; '.join(map(str, warnings))[:200]}"
+        raise PartialError(msg)
+
+
+def _sample(row: Mapping[str, Any]) -> Sample:
+    at, value = row["value"]
+    return Sample(
+        labels=dict(row["metric"]),
+        value=float(value),
+        timestamp=datetime.fromtimestamp(float(at), tz=UTC),
+    )

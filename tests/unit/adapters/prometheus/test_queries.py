@@ -1,0 +1,61 @@
+"""The text of one tick's queries is pinned: Prometheus' owners review it once."""
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.unit.domain.slo.builders import REPLICA, objective
+from tokenfleet.adapters.prometheus.queries import MAX_QUERIES, queries
+from tokenfleet.domain.slo.objectives import Windows
+
+GOLDEN = Path(__file__).parent / "testdata" / "queries.promql"
+
+
+def test_the_queries_of_a_tick_are_the_golden_ones(update_golden: bool) -> None:
+    slos = [
+        objective("one"),
+        objective(
+            "two",
+            threshold=timedelta(seconds=1),
+            windows=Windows(short=timedelta(seconds=5), long=timedelta(milliseconds=15500)),
+        ),
+    ]
+    replicas = [REPLICA, replace(REPLICA, pod="router-2.a")]
+    text = "".join(f"# {q.family}\n{q.text}\n" for q in queries(slos, replicas))
+    if update_golden:
+        GOLDEN.parent.mkdir(exist_ok=True)
+        GOLDEN.write_text(text)
+
+    assert text == GOLDEN.read_text()
+    assert queries(slos[::-1], replicas[::-1]) == queries(slos, replicas)
+
+
+@pytest.mark.parametrize(
+    "count",
+    [pytest.param(1, id="one"), pytest.param(60, id="sixty"), pytest.param(1000, id="a thousand")],
+)
+def test_thirty_queries_are_enough_for_any_number_of_objectives(count: int) -> None:
+    slos = [
+        objective(
+            f"slo-{i}",
+            windows=Windows(short=timedelta(seconds=5 + i), long=timedelta(seconds=20 + i)),
+            features=frozenset({"chat"}),
+        )
+        for i in range(count)
+    ]
+
+    assert len(queries(slos, [REPLICA])) <= MAX_QUERIES
+
+
+def test_labels_are_asked_for_only_where_an_objective_selects_by_them() -> None:
+    plain = queries([objective()], [REPLICA])
+    narrow = queries([objective(features=frozenset({"chat"}))], [REPLICA])
+
+    assert not any("feature" in query.text for query in plain)
+    assert any("feature, request_type, le" in query.text for query in narrow)
+
+
+def test_without_objectives_only_demand_and_scrapes_are_asked_for() -> None:
+    assert [query.family for query in queries([], [REPLICA])] == ["scrapes", "demand", "newest"]
