@@ -176,13 +176,13 @@ async def test_nothing_is_written_without_the_lease(bench: Bench, what: str) -> 
     """A leader that was paused past its lease wakes up in the middle of a visit."""
     bench.leads = False
     config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "ns"}}
+    writes = {
+        "child": lambda: bench.apply(deployment()),
+        "status": lambda: bench.applier.write_status(bench.owner, {"replicas": 1}),
+        "replace": lambda: bench.applier.replace(config, owner=bench.owner),
+    }
 
     with pytest.raises(NotLeaderError):
-        if what == "child":
-            await bench.apply(deployment())
-        elif what == "status":
-            await bench.applier.write_status(bench.owner, {"replicas": 1})
-        else:
-            await bench.applier.replace(config, owner=bench.owner)
+        await writes[what]()
 
     assert bench.cluster.calls == []

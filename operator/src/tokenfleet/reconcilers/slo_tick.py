@@ -59,8 +59,13 @@ class SloTick:
         started = loop.time()
         objectives = self._objectives()
         if objectives or self.newest is not None:
+            before = self.newest.failure if self.newest is not None else None
             self.newest = await self._measured(objectives)
             failure = self.newest.failure
+            if failure is not None and (before is None or before.reason != failure.reason):
+                log.warning("objectives cannot be measured: %s: %s", *failure)
+            elif failure is None and before is not None:
+                log.info("objectives can be measured again")
             self.telemetry.ticked(loop.time() - started, ok=failure is None)
         for key in sorted(self.store.keys(ROUTER)):
             self.wake(key)
@@ -92,7 +97,6 @@ class SloTick:
                 return await self.measure(objectives, self._replicas(), now)
         except (PortError, TimeoutError) as error:
             message = str(error) or "Prometheus did not answer in time"
-            log.warning("measuring failed: %s", message)
             return self._failed(now, Failure("SourceError", message))
 
     def _failed(self, now: datetime, failure: Failure) -> Measurement:
