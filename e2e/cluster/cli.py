@@ -44,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     add("down", lambda _: lifecycle.down(), "End the cluster and remove every trace of it.")
     add("status", _status, "Say whether the cluster is healthy; exit status 1 when it is not.")
     add("kubeconfig", lambda _: print(paths.KUBECONFIG), "Print the path of the kubeconfig.")
-    add("env", _env, "Print shell exports: eval \"$(python -m e2e.cluster env)\".")
+    add("env", _env, 'Print shell exports: eval "$(python -m e2e.cluster env)".')
     add("build", lambda _: print(ensure_built()), "Build the programs and print their folder.")
     load = add("load", _load, "Publish the operator's and the router's images from a working tree.")
     load.add_argument("--source", type=Path, default=paths.REPOSITORY, help="default: this one")

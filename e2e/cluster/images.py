@@ -138,7 +138,10 @@ def _python_image(
               if path.exists() and path not in linked]  # fmt: skip
     python = runtime / "bin" / "python"
     files = {
-        f"opt/tokenfleet/bin/{name}": (f"#!{python}\nimport sys\n{code}\nsys.exit(main())\n".encode(), 0o755)
+        f"opt/tokenfleet/bin/{name}": (
+            f"#!{python}\nimport sys\n{code}\nsys.exit(main())\n".encode(),
+            0o755,
+        )
         for name, code in (scripts or {}).items()
     }
     return _image(
@@ -146,7 +149,10 @@ def _python_image(
         [*shared, *mounts],
         links=links,
         files=files,
-        environment=(f"PATH=/opt/tokenfleet/bin:/usr/local/bin:{runtime / 'bin'}:{SYSTEM_PATH}", *environment),
+        environment=(
+            f"PATH=/opt/tokenfleet/bin:/usr/local/bin:{runtime / 'bin'}:{SYSTEM_PATH}",
+            *environment,
+        ),
         **image,
     )
 

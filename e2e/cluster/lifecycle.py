@@ -159,4 +159,3 @@ def _only_one() -> Iterator[None]:
             say("waiting for another 'up' or 'down' to finish")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-

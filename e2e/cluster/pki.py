@@ -9,7 +9,7 @@ Made once for the life of the cluster. Elliptic curve keys: made in a millisecon
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import ipaddress
 import json
 from base64 import b64encode
@@ -24,7 +24,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from e2e.cluster import paths
 
-LIFETIME: Final = datetime.timedelta(days=3650)
+LIFETIME: Final = dt.timedelta(days=3650)
 """Longer than any development cluster lives: there is nothing that renews them."""
 
 
@@ -129,14 +129,14 @@ def _builder(
     subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey
 ) -> x509.CertificateBuilder:
     # A day of grace backwards: a clock that is set right after boot must not refuse them.
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_before(now - dt.timedelta(days=1))
         .not_valid_after(now + LIFETIME)
     )
 

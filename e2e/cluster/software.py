@@ -127,12 +127,23 @@ def _uv() -> list[str]:
     """Return the uv command; install it into the cache where the host has none."""
     own = paths.CACHE / "tools" / "uv"
     found = shutil.which("uv")
-    if found and subprocess.run([found, "--version"], capture_output=True, check=False).returncode == 0:
+    if (
+        found
+        and subprocess.run([found, "--version"], capture_output=True, check=False).returncode == 0
+    ):
         return [found]
     if not (own / "bin" / "uv").exists():
         with step("installing uv"):
             _run([sys.executable, "-m", "venv", str(own)])
-            _run([str(own / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check", "uv"])
+            _run(
+                [
+                    str(own / "bin" / "pip"),
+                    "install",
+                    "--quiet",
+                    "--disable-pip-version-check",
+                    "uv",
+                ]
+            )
     return [str(own / "bin" / "uv")]
 
 

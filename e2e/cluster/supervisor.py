@@ -54,7 +54,11 @@ def _start(component: Component) -> int:
     log = (paths.LOGS / f"{component.name}.log").open("ab")
     with log:
         process = subprocess.Popen(
-            component.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=paths.REPOSITORY
+            component.command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=paths.REPOSITORY,
         )
     # The process is reaped by _tend together with the orphans that process 1 inherits.
     process.returncode = 0
@@ -72,7 +76,9 @@ def _tend(running: dict[int, Component], *, block: bool) -> None:
             return
         ended = running.pop(pid, None)
         if ended:
-            say(f"{ended.name} ended with status {os.waitstatus_to_exitcode(status)}: starting it again")
+            say(
+                f"{ended.name} ended with status {os.waitstatus_to_exitcode(status)}: starting it again"
+            )
             time.sleep(RESTART_DELAY)
             running[_start(ended)] = ended
         block = False

@@ -24,7 +24,12 @@ def command(*arguments: str) -> list[str]:
 def cluster(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     """Run one command of the second cluster."""
     done = subprocess.run(
-        command(*arguments), cwd=REPOSITORY, env=ENVIRONMENT, capture_output=True, text=True, check=False
+        command(*arguments),
+        cwd=REPOSITORY,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert not check or done.returncode == 0, done.stderr
     return done
@@ -32,7 +37,9 @@ def cluster(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[
 
 def ask(expression: str) -> str:
     """Evaluate an expression over the cluster's modules, in the second cluster's environment."""
-    code = f"from e2e.cluster import cgroups, namespaces, network, paths, build; print({expression})"
+    code = (
+        f"from e2e.cluster import cgroups, namespaces, network, paths, build; print({expression})"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=REPOSITORY, env=ENVIRONMENT, capture_output=True, text=True,
         check=True,
@@ -81,7 +88,12 @@ def traces() -> Traces:
     """Look at the host, leaving out what belongs to other clusters' pods."""
     lines = Path("/proc/self/mountinfo").read_text().splitlines()
     own = ask("paths.CGROUP")
-    settings = ("kernel/panic", "kernel/panic_on_oops", "vm/overcommit_memory", "net/ipv4/ip_forward")
+    settings = (
+        "kernel/panic",
+        "kernel/panic_on_oops",
+        "vm/overcommit_memory",
+        "net/ipv4/ip_forward",
+    )
     return Traces(
         mounts=frozenset(line.split()[4] for line in lines),
         links=frozenset(path.name for path in Path("/sys/class/net").iterdir()),
