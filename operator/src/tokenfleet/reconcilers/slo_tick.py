@@ -11,6 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Final
 
 from tokenfleet.api.v1alpha1.tokenslo import TokenSLO
 from tokenfleet.domain.fleet.keys import ROUTER, SLO, ObjectKey
@@ -26,6 +27,10 @@ Measure = Callable[
     [Sequence[ObjectiveSpec], Sequence[RouterReplica], datetime], Awaitable[Measurement]
 ]
 """Runs the batch of queries for these objectives and router replicas, at one instant."""
+
+LONGEST: Final = 20.0
+"""Seconds for one batch. Each query has a shorter limit of its own; a batch that is given up while
+its queries still run only makes the next one slower, so this is for a source that hangs."""
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +98,7 @@ class SloTick:
             message = "the operator runs without --prometheus-url"
             return self._failed(now, Failure("SourceError", message))
         try:
-            async with asyncio.timeout(max(self.every.total_seconds(), 5.0)):
+            async with asyncio.timeout(LONGEST):
                 return await self.measure(objectives, self._replicas(), now)
         except (PortError, TimeoutError) as error:
             message = str(error) or "Prometheus did not answer in time"
