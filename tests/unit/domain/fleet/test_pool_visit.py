@@ -1,0 +1,88 @@
+"""The plan of a pool: managed and existing."""
+
+from typing import Any
+
+from tests.unit.domain.fleet.builders import T0, conditions, managed_pool, message, pool, slices
+from tokenfleet.domain.fleet.endpoints import ready_endpoints
+from tokenfleet.domain.fleet.pool_visit import PoolSnapshot, plan_pool
+
+
+def look(body: dict[str, Any], **fields: Any) -> PoolSnapshot:
+    defaults = {"children": (), "service": None, "slices": (), "pod_monitors": False, "now": T0}
+    return PoolSnapshot(body=body, **{**defaults, **fields})
+
+
+def service(*ports: int) -> dict[str, Any]:
+    return {"kind": "Service", "spec": {"ports": [{"port": port} for port in ports]}}
+
+
+def test_a_managed_pool_asks_for_its_workload() -> None:
+    plan = plan_pool(look(managed_pool()))
+
+    kinds = {body["kind"] for body in plan.applies}
+    assert {"Deployment", "Service", "PodDisruptionBudget"} <= kinds
+    assert conditions(plan.status)["Accepted"][0] == "True"
+    assert conditions(plan.status)["Ready"][0] == "False"
+
+
+def test_a_refused_spec_changes_nothing_that_runs() -> None:
+    broken = managed_pool()
+    broken["spec"]["managed"]["engine"]["extraArgs"] = ["--port=1"]
+    deployment = {
+        "kind": "Deployment",
+        "metadata": {"name": "large", "namespace": "ns", "uid": "u"},
+    }
+
+    plan = plan_pool(look(broken, children=(deployment,)))
+
+    assert plan.applies == ()
+    assert plan.deletes == ()
+    assert conditions(plan.status)["Accepted"][0] == "False"
+
+
+def test_a_spec_that_cannot_be_read_is_told_and_changes_nothing() -> None:
+    plan = plan_pool(look(pool(type="Unheard")))
+
+    assert (plan.applies, plan.deletes) == ((), ())
+    assert conditions(plan.status)["Accepted"] == ("False", "InvalidSpec")
+    assert "spec.type" in message(plan.status, "Accepted")
+
+
+def test_a_child_that_is_not_wanted_any_more_is_deleted() -> None:
+    old = {"kind": "ConfigMap", "metadata": {"name": "large-old", "namespace": "ns", "uid": "u"}}
+
+    plan = plan_pool(look(managed_pool(), children=(old,)))
+
+    assert [deletion.key.name for deletion in plan.deletes] == ["large-old"]
+
+
+def test_an_existing_pool_counts_the_endpoints_of_its_service() -> None:
+    plan = plan_pool(look(pool(), service=service(8000), slices=slices("large", 3)))
+
+    assert plan.applies == ()
+    assert plan.status is not None
+    assert (plan.status["replicas"], plan.status["readyReplicas"]) == (3, 3)
+    assert conditions(plan.status)["Ready"][0] == "True"
+
+
+def test_an_existing_pool_without_its_service_names_the_remedy() -> None:
+    status = plan_pool(look(pool())).status
+
+    assert conditions(status)["Accepted"] == ("False", "ServiceNotFound")
+    assert "create it or correct existing.serviceRef.name" in message(status, "Ready")
+
+
+def test_an_existing_pool_with_a_wrong_port_lists_the_right_ones() -> None:
+    status = plan_pool(look(pool(), service=service(80, 9000))).status
+
+    assert conditions(status)["Accepted"] == ("False", "PortNotFound")
+    assert "only 80, 9000" in message(status, "Accepted")
+
+
+def test_an_endpoint_counts_once_over_address_families_and_unready_ones_do_not() -> None:
+    target = {"uid": "pod-1"}
+    v4 = {"endpoints": [{"addresses": ["10.0.0.1"], "targetRef": target}]}
+    v6 = {"endpoints": [{"addresses": ["fd00::1"], "targetRef": target}]}
+    down = {"endpoints": [{"addresses": ["10.0.0.2"], "conditions": {"ready": False}}]}
+
+    assert ready_endpoints([v4, v6, down, {"endpoints": None}]) == 1

@@ -1,0 +1,103 @@
+"""Status of a route: conditions that name the object and the remedy."""
+
+from tests.unit.domain.fleet.builders import T0, conditions, message, route, seen, slo
+from tokenfleet.api.conditions import ACCEPTED, PROGRAMMED, READY, RESOLVED_REFS
+from tokenfleet.domain.fleet.conditions import condition
+from tokenfleet.domain.fleet.problems import Problem
+from tokenfleet.domain.fleet.route_status import RouteSnapshot, plan_route
+from tokenfleet.domain.fleet.router_visit import plan_router
+from tokenfleet.domain.fleet.views import RouteView
+
+DONE = condition(PROGRAMMED, status=True, reason="Programmed", message="2 of 2")
+
+
+def look(*views: RouteView | None, body=None, missing=()):
+    return RouteSnapshot(
+        body=body or route(),
+        views={f"r{number}": view for number, view in enumerate(views)},
+        missing=missing,
+        now=T0,
+    )
+
+
+def view(*problems: Problem, programmed=DONE, shares=None) -> RouteView:
+    return RouteView(
+        problems=problems,
+        programmed=programmed,
+        shares={"slow": {"large": 400, "small": 600}} if shares is None else shares,
+    )
+
+
+def test_a_route_that_works_says_where_its_traffic_goes() -> None:
+    status = plan_route(look(view())).status
+
+    assert set(conditions(status).values()) == {
+        ("True", reason) for reason in ("Accepted", "ResolvedRefs", "Programmed", "Ready")
+    }
+    assert status is not None
+    assert status["traffic"] == "slow large 40% small 60%"
+
+
+def test_a_problem_decides_its_condition_and_the_summary() -> None:
+    lost = Problem(condition=ACCEPTED, reason="ModelNameConflict", message="chat belongs to other")
+
+    status = plan_route(look(view(lost))).status
+
+    assert conditions(status)[ACCEPTED] == ("False", "ModelNameConflict")
+    assert conditions(status)[READY] == ("False", "ModelNameConflict")
+    assert message(status, READY) == "chat belongs to other"
+
+
+def test_a_missing_router_names_the_remedy() -> None:
+    status = plan_route(look(missing=("default",))).status
+
+    assert conditions(status)[RESOLVED_REFS] == ("False", "RouterNotFound")
+    assert "create it or correct spec.parentRefs" in message(status, RESOLVED_REFS)
+    assert conditions(status)[READY][0] == "False"
+
+
+def test_before_the_first_look_of_its_router_nothing_is_claimed() -> None:
+    assert plan_route(look(None)).status is None
+
+
+def test_two_routers_must_both_have_programmed_it() -> None:
+    late = condition(PROGRAMMED, status=False, reason="NotAcknowledged", message="pod x lags")
+
+    status = plan_route(look(view(), view(programmed=late))).status
+
+    assert conditions(status)[PROGRAMMED] == ("False", "NotAcknowledged")
+
+
+def test_an_unreadable_configuration_leaves_the_shares_as_they_were_told() -> None:
+    """They are the second-best record there is, and must not be wiped out."""
+    rules = [{"name": "slow", "shares": [{"name": "large", "share": 400}], "reason": "Shifted"}]
+    held = condition(PROGRAMMED, status=False, reason="ConfigUnreadable", message="damaged")
+
+    status = plan_route(
+        look(RouteView(programmed=held), body=route(status={"rules": rules}))
+    ).status
+
+    assert status is not None
+    assert status["rules"] == rules
+
+
+def test_a_nobody_serves_problem_leaves_the_other_conditions_true() -> None:
+    nobody = Problem(condition=READY, reason="NoReadyPool", message="rule slow has no pool")
+
+    found = conditions(plan_route(look(view(nobody))).status)
+
+    assert found[RESOLVED_REFS][0] == "True"
+    assert found[READY] == ("False", "NoReadyPool")
+
+
+def test_the_router_and_the_route_tell_the_same_story() -> None:
+    plan = plan_router(seen(slos=(slo(),)))
+
+    status = plan_route(look(plan.view.routes["chat"])).status
+
+    assert status is not None
+    assert status["rules"][0]["shares"] == [
+        {"name": "large", "share": 1000},
+        {"name": "small", "share": 0},
+    ]
+    assert status["rules"][0]["reason"] == "AsWritten"

@@ -1,0 +1,121 @@
+"""Status of an objective: what is seen, and how often it is written."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from tests.unit.domain.fleet.builders import T0, conditions, message, route, seen, slo
+from tokenfleet.domain.fleet.router_visit import plan_router
+from tokenfleet.domain.fleet.slo_status import HEARTBEAT, SloSnapshot, plan_slo, seconds
+from tokenfleet.domain.slo.data_state import DataState, Kind
+from tokenfleet.domain.slo.engine import SLOView
+
+SEEN = SLOView(
+    state="Normal",
+    data=DataState(Kind.OK),
+    total=100,
+    bad=2,
+    burn_rate=0.4,
+    p50=0.085,
+    p99=1.2345,
+    met=True,
+    shadow=None,
+    last=None,
+)
+
+
+def look(view=SEEN, *, body=None, target=None, written_at=None, now=T0) -> SloSnapshot:
+    return SloSnapshot(
+        body=body or slo(),
+        route=route() if target is None else target,
+        view=view,
+        written_at=written_at,
+        now=now,
+    )
+
+
+def test_an_objective_that_is_met() -> None:
+    status = plan_slo(look()).status
+
+    assert status is not None
+    assert conditions(status)["Met"] == ("True", "Met")
+    assert conditions(status)["Ready"] == ("True", "Ready")
+    assert status["current"] == {"total": 100, "bad": 2, "burnRate": "0.40"}
+    assert status["quantiles"] == {"p50": "85ms", "p99": "1.23s"}
+
+
+def test_a_breach_is_not_a_failure_of_the_objective() -> None:
+    """Argo CD must not call an application degraded because its users wait too long."""
+    found = conditions(plan_slo(look(replace(SEEN, met=False))).status)
+
+    assert found["Met"] == ("False", "Missed")
+    assert found["Ready"][0] == "True"
+
+
+def test_what_cannot_be_seen_is_said() -> None:
+    blind = replace(SEEN, met=None, data=DataState(Kind.UNKNOWN, "LowCoverage", "3 scrapes of 12"))
+
+    status = plan_slo(look(blind)).status
+
+    assert conditions(status)["DataAvailable"] == ("False", "LowCoverage")
+    assert conditions(status)["Met"] == ("Unknown", "Unknown")
+    assert message(status, "DataAvailable") == "3 scrapes of 12"
+
+
+def test_a_missing_route_and_a_missing_rule_name_the_remedy() -> None:
+    gone = plan_slo(replace(look(None), route=None)).status
+    other = plan_slo(look(body=slo(targetRef={"name": "chat", "sectionName": "fast"}))).status
+
+    assert conditions(gone)["ResolvedRefs"] == ("False", "RouteNotFound")
+    assert conditions(other)["ResolvedRefs"] == ("False", "RuleNotFound")
+    assert "only slow" in message(other, "ResolvedRefs")
+
+
+def test_numbers_alone_wait_for_the_heartbeat() -> None:
+    first = plan_slo(look()).status
+    body = {**slo(), "status": first}
+    busier = replace(SEEN, total=120)
+    soon = T0 + timedelta(seconds=5)
+
+    early = plan_slo(look(busier, body=body, written_at=T0, now=soon))
+    later = plan_slo(look(busier, body=body, written_at=T0, now=T0 + HEARTBEAT))
+
+    assert early.status is None
+    assert early.requeue_after == HEARTBEAT - timedelta(seconds=5)
+    assert later.status is not None
+    assert later.status["current"]["total"] == 120
+
+
+def test_a_change_of_state_does_not_wait() -> None:
+    body = {**slo(), "status": plan_slo(look()).status}
+    missed = replace(SEEN, met=False, state="Shifted")
+
+    plan = plan_slo(look(missed, body=body, written_at=T0, now=T0 + timedelta(seconds=1)))
+
+    assert plan.status is not None
+    assert plan.status["state"] == "Shifted"
+
+
+def test_an_unchanged_view_gives_an_unchanged_status() -> None:
+    body = {**slo(), "status": plan_slo(look()).status}
+
+    plan = plan_slo(look(body=body, written_at=T0, now=T0 + timedelta(hours=1)))
+
+    assert plan.status == body["status"]
+
+
+def test_the_engine_and_the_status_agree_on_an_objective_without_data() -> None:
+    view = plan_router(seen(slos=(slo(),))).view.slos["ttft"]
+
+    status = plan_slo(look(view)).status
+
+    assert conditions(status)["DataAvailable"] == ("False", "SourceError")
+
+
+def test_times_are_written_for_people() -> None:
+    assert [seconds(value) for value in (None, 0.0004, 0.25, 1.5, 12.0)] == [
+        "",
+        "0ms",
+        "250ms",
+        "1.5s",
+        "12s",
+    ]
