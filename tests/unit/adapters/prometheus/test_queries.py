@@ -13,7 +13,7 @@ from tokenfleet.domain.slo.objectives import Windows
 GOLDEN = Path(__file__).parent / "testdata" / "queries.promql"
 
 
-def test_the_queries_of_a_tick_are_the_golden_ones(update_golden: bool) -> None:
+def test_the_queries_of_a_tick_are_the_golden_ones(update_golden) -> None:
     slos = [
         objective("one"),
         objective(

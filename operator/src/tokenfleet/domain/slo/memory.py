@@ -198,6 +198,7 @@ _NAMES: Final[Mapping[str, str]] = {
     "filled_since": "fs",
     "last": "d",
 }
+_STATES: Final = {state.value[0]: state for state in State}
 _THOUSANDTHS: Final = frozenset({"w", "last_good", "bad_at"})
 
 
@@ -220,7 +221,8 @@ def _loop_to_json(loop: LoopMemory) -> dict[str, Any]:
 
 def _loop_from_json(document: Mapping[str, Any]) -> LoopMemory:
     known = {short: name for name, short in _NAMES.items()}
-    values = {known[short]: _unpack(known[short], value) for short, value in document.items()}
+    # Fields that a newer operator added under the same schema version are left alone.
+    values = {known[s]: _unpack(known[s], value) for s, value in document.items() if s in known}
     return LoopMemory(**values)
 
 
@@ -244,7 +246,7 @@ def _unpack(name: str, value: Any) -> Any:  # noqa: PLR0911 - one line per kind 
     if name in _THOUSANDTHS:
         return int(value) / 1000
     if name == "state":
-        return next(state for state in State if state.value[0] == value)
+        return _STATES[value]
     if name.endswith(("_until", "_since", "_at")) and name != "capacity_at_breach":
         return _instant(value)
     if name == "awaiting":

@@ -101,6 +101,7 @@ class RuleStep:
         """Gather what the decision of one loop depends on."""
         votes = self.ballots[pool].of(voters)
         policy = self.policy(voters)
+        idle = all(b.of(voters).no_traffic for b in self.ballots.values())
         namespace = self.rule.key.namespace
         flow = flow_of(self.rule, pool, self.world.measured(self.rule.key))
         return Situation(
@@ -123,10 +124,10 @@ class RuleStep:
             fast=votes.fast,
             slow=votes.slow,
             probe_bad=votes.probe_bad,
-            healthy=votes.healthy,
+            healthy=votes.healthy and not idle,  # silence is no sign of health
             sufficient=votes.sufficient,
             good_now=votes.good_now,
-            idle=all(b.of(voters).no_traffic for b in self.ballots.values()),
+            idle=idle,
         )
 
     def policy(self, voters: AbstractSet[str]) -> Policy:

@@ -1,0 +1,400 @@
+"""Stories of the control loop, tick by tick, on a virtual clock."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from tests.unit.domain.slo.builders import (
+    RULE,
+    T0,
+    Fleet,
+    cell,
+    facts,
+    measurement,
+    objective,
+    target,
+)
+from tokenfleet.domain.slo.memory import State, decode, encode
+from tokenfleet.domain.slo.objectives import Policy
+from tokenfleet.domain.slo.observation import Failure, Pin, PoolFacts, RuleKey
+
+GOOD = cell("large", 4, 0.0)
+BAD = cell("large", 4, 0.6)
+SPARE = cell("small", 1, 0.0)
+
+
+def loop(fleet: Fleet, pool="large"):
+    return fleet.memory[str(RULE)].loops[pool]
+
+
+def shifted() -> Fleet:
+    """A fleet that has just shifted and settled at 50 %."""
+    fleet = Fleet()
+    fleet.see(BAD)
+    assert fleet.transitions == ["T1"]
+    return fleet
+
+
+def test_t1_a_fast_breach_halves_the_primary_at_once() -> None:
+    fleet = Fleet()
+    fleet.see(GOOD, seconds=300)
+    fleet.see(BAD)
+
+    assert fleet.transitions == ["T1"]
+    assert fleet.shares() == {"large": 500, "small": 500}
+    assert "60.0% exceeds 25.0%" in fleet.decisions[0].message
+
+
+def test_t1_a_slow_breach_moves_a_quarter() -> None:
+    fleet = Fleet()
+    fleet.see(cell("large", 4, 0.2))
+
+    assert fleet.shares() == {"large": 750, "small": 250}
+
+
+def test_t1_is_careful_with_a_fallback_of_unknown_capacity() -> None:
+    fleet = Fleet(pools=facts(capacity=None))
+    fleet.see(BAD)
+
+    assert fleet.shares() == {"large": 750, "small": 250}
+
+
+def test_t1_never_fills_the_fallback_beyond_its_guard() -> None:
+    """The rule needs 4/s; the fallback bears 0.85 * 2 * 0.5 = 0.85/s."""
+    fleet = Fleet(pools=facts(capacity=0.5))
+    fleet.see(BAD, seconds=1200, demand=4.0)
+
+    assert fleet.shares()["small"] == pytest.approx(212, abs=1)
+
+
+def test_t1_stays_where_no_fallback_serves() -> None:
+    fleet = Fleet(pools=facts(small=0))
+    fleet.see(BAD, seconds=600)
+
+    assert fleet.shares() == {"large": 1000, "small": 0}
+    assert fleet.outcome is not None
+    assert fleet.outcome.slos["team-a/latency"].met is False
+
+
+def test_t2_shifts_more_after_it_settled_down_to_the_floor() -> None:
+    fleet = shifted()
+    fleet.see(BAD, SPARE, seconds=90)
+    assert fleet.transitions == ["T1"]
+    fleet.see(BAD, SPARE, seconds=900)
+
+    assert set(fleet.transitions[1:]) == {"T2"}
+    assert fleet.shares() == {"large": 50, "small": 950}
+
+
+def test_t3_t4_t5_recover_step_by_step() -> None:
+    fleet = shifted()
+    fleet.see(BAD, SPARE, seconds=120)
+    fleet.see(GOOD, SPARE, seconds=3600)
+
+    assert fleet.transitions == ["T1", "T2", "T3", "T4", "T5"]
+    assert [d.decision.to_w for d in fleet.decisions] == [500, 250, 500, 750, 1000]
+    assert fleet.shares() == {"large": 1000, "small": 0}
+    gaps = [
+        (b.decision.at - a.decision.at).total_seconds()
+        for a, b in zip(fleet.decisions, fleet.decisions[1:], strict=False)
+    ]
+    assert gaps[0] >= 105  # settle
+    assert gaps[1] >= 300  # hold
+    assert min(gaps[2:]) >= 210  # dwell
+
+
+def test_t3_waits_for_replicas_that_an_autoscaler_took_away() -> None:
+    fleet = Fleet(pools=facts(large=4))
+    fleet.see(BAD)
+    fleet.pools = facts(large=1)
+    fleet.see(GOOD, SPARE, seconds=1800)
+    assert fleet.transitions == ["T1"]
+    fleet.see(GOOD, SPARE, seconds=3 * 3600)
+
+    assert fleet.transitions[-1] == "T5"  # not for ever: after max_hold it is tried
+
+
+def test_t6_a_failed_recovery_backs_off_and_remembers_where() -> None:
+    fleet = shifted()
+    while fleet.transitions[-1] != "T3":
+        fleet.see(GOOD, SPARE)
+    fleet.see(BAD, SPARE, seconds=120)
+
+    assert fleet.transitions == ["T1", "T3", "T6"]
+    assert loop(fleet).failures == 1
+    assert loop(fleet).bad_at == pytest.approx(0.75)
+    before = fleet.now
+    while fleet.transitions[-1] != "T3":
+        fleet.see(GOOD, SPARE)
+    assert fleet.now - before >= timedelta(minutes=10)  # the hold has doubled
+    fleet.see(GOOD, SPARE, seconds=900)
+    assert loop(fleet).w < 0.75  # and the ceiling keeps it below what was bad
+
+
+def test_t7_gives_back_what_the_fallback_cannot_bear() -> None:
+    fleet = shifted()
+    fleet.see(GOOD, cell("small", 4, 0.5), seconds=180)
+
+    assert fleet.transitions == ["T1", "T7"]
+    assert loop(fleet).w == pytest.approx(0.6)
+
+
+def test_both_bad_is_saturated_and_moves_nothing() -> None:
+    fleet = shifted()
+    outcome = fleet.see(BAD, cell("small", 4, 0.5), seconds=600)
+
+    assert fleet.transitions == ["T1"]
+    assert outcome.rules[str(RULE)].saturated
+
+
+def test_t1h_a_primary_without_endpoints_is_left_and_tried_again() -> None:
+    fleet = Fleet()
+    fleet.see(GOOD, seconds=60)
+    fleet.pools = facts(large=0)
+    fleet.see(seconds=15)
+    assert fleet.transitions == []
+    fleet.see(SPARE, seconds=45)
+    assert fleet.transitions == ["T1h"]
+    assert fleet.shares() == {"large": 0, "small": 1000}
+    fleet.pools = facts()
+    fleet.see(SPARE, seconds=60)
+
+    assert fleet.transitions == ["T1h", "T1r"]
+    assert fleet.shares() == {"large": 100, "small": 900}
+
+
+def test_t1h_needs_no_prometheus() -> None:
+    fleet = Fleet(pools=facts(large=0))
+    fleet.see(failure=Failure("SourceError", "refused"), seconds=60)
+
+    assert fleet.transitions == ["T1h"]
+
+
+def test_p1_holds_everything_while_nothing_is_known_and_clocks_stand_still() -> None:
+    fleet = shifted()
+    fleet.see(GOOD, SPARE, seconds=240)
+    fleet.see(failure=Failure("SourceError", "refused"), seconds=7200)
+    assert fleet.transitions == ["T1"]
+    assert fleet.outcome is not None
+    assert fleet.outcome.rules[str(RULE)].reason == "Held"
+    fleet.see(GOOD, SPARE, seconds=30)
+    assert fleet.transitions == ["T1"]  # two hours of darkness were not two hours of health
+    fleet.see(GOOD, SPARE, seconds=60)
+
+    assert fleet.transitions == ["T1", "T3"]
+
+
+def test_one_unknown_vote_stops_raising_and_not_lowering() -> None:
+    fleet = shifted()
+    impatient = objective(
+        "impatient", max_staleness=timedelta(seconds=5), windows=objective().windows
+    )
+    fleet.objectives = (objective(), impatient)
+    stale = {
+        "replicas": {
+            ("team-a", "router-1"): replace(
+                measurement(T0, GOOD).replicas["team-a", "router-1"], newest=None
+            )
+        }
+    }
+    fleet.see(GOOD, SPARE, seconds=1200, **stale)
+    assert fleet.transitions == ["T1"]
+
+
+def test_p2_a_raised_floor_is_followed() -> None:
+    fleet = shifted()
+    fleet.see(BAD, SPARE, seconds=900)
+    fleet.objectives = (objective(policy=Policy(floor=0.2)),)
+    fleet.see(BAD, SPARE)
+
+    assert fleet.shares()["large"] == 200
+
+
+def test_t8_without_traffic_shares_go_back() -> None:
+    fleet = shifted()
+    fleet.see(seconds=15 * 60 + 30)
+
+    assert fleet.transitions == ["T1", "T8"]
+    assert loop(fleet).state is State.NORMAL
+
+
+def test_t9_t10_flapping_is_frozen_for_an_hour() -> None:
+    fleet = Fleet()
+    fleet.see(BAD)
+    now = fleet.now
+    flapped = replace(loop(fleet), episodes=tuple(now - timedelta(minutes=i) for i in range(5)))
+    memory = fleet.memory[str(RULE)]
+    fleet.memory = {str(RULE): replace(memory, loops={"large": flapped})}
+    fleet.see(BAD, SPARE, seconds=3000)
+    assert fleet.transitions[1:] == ["T9"]
+    assert fleet.outcome is not None
+    assert fleet.outcome.rules[str(RULE)].reason == "Frozen"
+    fleet.see(BAD, SPARE, seconds=900)
+
+    assert fleet.transitions[2:4] == ["T10", "T2"]
+
+
+def test_t11_takes_the_next_fallback_and_then_the_primary() -> None:
+    pools = {**facts(), "team-a/cpu": PoolFacts(ready=1, desired=1, capacity=100.0)}
+    fleet = Fleet(rules=(target(fallbacks=("small", "cpu")),), pools=pools)
+    fleet.see(BAD)
+    fleet.pools = {**pools, "team-a/small": PoolFacts(ready=0, desired=2)}
+    fleet.see(BAD)
+    assert fleet.shares() == {"large": 500, "small": 0, "cpu": 500}
+    fleet.pools = {**fleet.pools, "team-a/cpu": PoolFacts(ready=0, desired=1)}
+    outcome = fleet.see(GOOD)
+
+    assert fleet.transitions == ["T1", "T11", "T11"]
+    assert fleet.shares() == {"large": 1000, "small": 0, "cpu": 0}
+    assert outcome.rules[str(RULE)].reason == "NoHealthyFallback"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"objectives": ()}, id="the objective is deleted"),
+        pytest.param({"objectives": (objective(shifts=False),)}, id="it is set to Alert"),
+        pytest.param({"rules": (target(control="Disabled"),)}, id="control is disabled"),
+        pytest.param({"actuation": False}, id="the operator-wide switch is off"),
+    ],
+)
+def test_t12_a_vote_that_disappears_lets_shares_ramp_back(change) -> None:
+    fleet = shifted()
+    fleet.see(BAD, SPARE, seconds=900)
+    for name, value in change.items():
+        setattr(fleet, name, value)
+    n = len(fleet.transitions)
+    fleet.see(BAD, SPARE, seconds=3600)
+    steps = [d.decision.to_w for d in fleet.decisions[n:]]
+
+    assert set(fleet.transitions[n:]) == {"T12"}
+    assert steps == [150, 300, 550, 800, 1000]
+    assert fleet.shares() == {"large": 1000, "small": 0}
+
+
+def test_p0_a_pin_acts_at_once_and_ramps_back_when_it_expires() -> None:
+    fleet = Fleet()
+    fleet.see(GOOD)
+    until = fleet.now + timedelta(minutes=10)
+    pin = Pin(weights={"large": 1, "small": 9}, until=until)
+    fleet.rules = (target(pin=pin),)
+    fleet.see(GOOD, SPARE)
+    assert fleet.shares() == {"large": 100, "small": 900}
+    assert fleet.outcome is not None
+    assert fleet.outcome.rules[str(RULE)].reason == "Pinned"
+    fleet.see(GOOD, SPARE, seconds=570)
+    assert fleet.shares() == {"large": 100, "small": 900}
+    fleet.see(GOOD, SPARE, seconds=1800)
+
+    assert fleet.shares() == {"large": 1000, "small": 0}
+    assert fleet.transitions[0] == "P0"
+    assert len(fleet.transitions) > 3
+
+
+def test_an_alert_moves_nothing_and_shows_exactly_what_a_shift_would_have_done() -> None:
+    real, alert = Fleet(), Fleet(objectives=(objective(shifts=False),))
+    for seen in ([GOOD], [BAD], [BAD, SPARE]):
+        real.see(*seen, seconds=600)
+        outcome = alert.see(*seen, seconds=600)
+        shadow = outcome.slos["team-a/latency"].shadow
+        assert shadow is not None
+        assert alert.shares() == {"large": 1000, "small": 0}
+        assert dict(shadow.shares) == real.shares()
+    assert alert.transitions == []
+    assert shadow.transition == "T2"
+
+
+def test_without_acknowledgement_shares_are_never_raised() -> None:
+    fleet = shifted()
+    fleet.acknowledges = False
+    fleet.see(GOOD, SPARE, seconds=7200)
+    assert fleet.transitions == ["T1"]
+    fleet.acknowledges = True
+    fleet.see(GOOD, SPARE, seconds=900)
+
+    assert fleet.transitions[1] == "T3"
+
+
+def test_the_settle_clock_starts_at_the_acknowledgement() -> None:
+    fleet = Fleet()
+    fleet.acknowledges = False
+    fleet.see(BAD)
+    fleet.see(BAD, SPARE, seconds=120)
+    assert fleet.transitions == ["T1"]
+    fleet.acknowledges = True
+    fleet.see(BAD, SPARE, seconds=90)
+    assert fleet.transitions == ["T1"]
+    fleet.see(BAD, SPARE, seconds=45)
+
+    assert fleet.transitions == ["T1", "T2"]
+
+
+def test_a_router_that_never_acknowledges_does_not_stop_lowering_for_ever() -> None:
+    fleet = Fleet()
+    fleet.acknowledges = False
+    fleet.see(BAD)
+    fleet.see(BAD, SPARE, seconds=240)
+
+    assert fleet.transitions == ["T1", "T2"]
+
+
+def test_two_rules_never_push_more_onto_one_fallback_than_it_bears() -> None:
+    """Both need 4/s; together they may send 0.85 * 2 * 2 = 3.4/s."""
+    other = RuleKey("team-a", "chat", "fast")
+    rules = (target(), target(key=other))
+    objectives = (objective(), objective("fast", rule="fast"))
+    fleet = Fleet(rules=rules, objectives=objectives, pools=facts(capacity=2.0))
+    for _ in range(80):
+        fleet.now += fleet.tick
+        seen = measurement(fleet.now, BAD, demand=4.0)
+        both = {**seen.rules, other: seen.rules[RULE]}
+        fleet.step(replace(seen, rules=both))
+    sent = (fleet.shares()["small"] + fleet.shares(other)["small"]) / 1000 * 4
+
+    assert sent <= 3.4 + 0.01
+    assert sent > 3.0
+
+
+def test_each_backend_shifts_only_its_own_share() -> None:
+    rule = target(backends={"large": 3, "twin": 1})
+    pools = {**facts(), "team-a/twin": PoolFacts(ready=1, desired=1, capacity=10.0)}
+    fleet = Fleet(rules=(rule,), pools=pools)
+    fleet.see(cell("large", 3, 0.0), cell("twin", 1, 0.9))
+
+    assert fleet.shares() == {"large": 750, "twin": 125, "small": 125}
+
+
+def test_quiet_ticks_change_no_memory() -> None:
+    """A steady fleet must not write its ConfigMap every 15 s."""
+    fleet = Fleet(objectives=(objective(), objective("second", shifts=False)))
+    fleet.see(GOOD, seconds=60)
+    before = encode(fleet.memory)
+    fleet.see(GOOD, cell("small", 0, 0), seconds=3600)
+
+    assert encode(fleet.memory) == before
+
+
+def test_memory_survives_its_json_at_every_tick() -> None:
+    """I11: restarted at every tick, the loop decides the same."""
+    steady, restarted = Fleet(), Fleet()
+    for seen in ([BAD], [BAD, SPARE], [GOOD, SPARE], [BAD, SPARE], [GOOD]):
+        for _ in range(60):
+            steady.see(*seen)
+            restarted.memory = decode(encode(restarted.memory))
+            restarted.see(*seen)
+            assert restarted.memory == steady.memory
+    assert restarted.transitions == steady.transitions
+    assert len(steady.transitions) > 5
+
+
+def test_the_view_counts_all_pools_of_the_rule() -> None:
+    fleet = shifted()
+    outcome = fleet.see(cell("large", 1, 0.2), cell("small", 3, 0.0))
+    view = outcome.slos["team-a/latency"]
+
+    assert (view.total, view.bad) == (720, 36)
+    assert view.burn_rate == pytest.approx(1.0)
+    assert view.met is True
+    assert view.state == "Shifted"
+    assert outcome.demand == {"team-a/large": pytest.approx(4.0)}
