@@ -41,6 +41,8 @@ def main() -> None:
         host=given.host,
         port=given.port,
         shutdown_timeout=given.shutdown_timeout,
+        # A client that goes away gives its place back at once.
+        handler_cancellation=True,
         access_log=None,
         print=None,
     )

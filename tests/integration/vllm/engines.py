@@ -1,0 +1,127 @@
+"""Real engines as processes of the host, started exactly as a pod template says.
+
+Only what a container would provide is replaced: folders by folders of the test, the port by a free
+one. Everything else, arguments and environment, is what `workload` made.
+"""
+
+import contextlib
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tokenfleet.api.v1alpha1.servingpool import ServingPool
+from tokenfleet.domain.pools.engines import vllm
+from tokenfleet.domain.pools.models import WEIGHTS_ROOT
+from tokenfleet.domain.pools.workloads import workload
+
+START_LIMIT = 400.0  # seconds; an engine needs 25 alone and several times that on a busy machine
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """One running engine."""
+
+    url: str
+    model: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+
+def container(pool: ServingPool) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the engine container and the files that are mounted into it."""
+    found = workload(pool)
+    assert found.problems == ()
+    by_kind = {body["kind"]: body for body in found.objects}
+    template = by_kind["Deployment"]["spec"]["template"]["spec"]
+    return template["containers"][0], by_kind["ConfigMap"]["data"]
+
+
+def arguments(pool: ServingPool, *, weights: Path, port: int) -> list[str]:
+    """Return the container's arguments with the claim's folder and the port replaced."""
+    claim = f"{WEIGHTS_ROOT}/models"
+    told = [text.replace(claim, str(weights)) for text in container(pool)[0]["args"]]
+    assert f"--port={vllm.PORT}" in told
+    return [f"--port={port}" if text == f"--port={vllm.PORT}" else text for text in told]
+
+
+@contextlib.contextmanager
+def started(
+    pool: ServingPool, *, environment: Path, weights: Path, scratch: Path
+) -> Iterator[Engine]:
+    """Run the pool's engine until the block ends; wait until it is healthy."""
+    spec, files = container(pool)
+    folder = scratch / "engine"
+    folder.mkdir(parents=True)
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    moved = {vllm.MIDDLEWARE_FOLDER: str(folder), vllm.SCRATCH: str(scratch / "tmp")}
+    values = {item["name"]: _moved(item["value"], moved) for item in spec["env"]}
+    port = _free_port()
+    log = scratch / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [str(environment / "bin" / spec["command"][0]), *spec["command"][1:],
+             *arguments(pool, weights=weights, port=port)],
+            env={**values, "PATH": f"{environment / 'bin'}:{os.environ['PATH']}",
+                 "OMP_NUM_THREADS": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )  # fmt: skip
+    engine = Engine(
+        url=f"http://127.0.0.1:{port}",
+        model=pool.spec.served.model_name,
+        process=process,
+        log=log,
+    )
+    try:
+        _wait_healthy(engine)
+        yield engine
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=90)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def _moved(value: str, folders: dict[str, str]) -> str:
+    for old, new in folders.items():
+        if value == old or value.startswith(f"{old}/"):
+            return new + value.removeprefix(old)
+    return value
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_healthy(engine: Engine) -> None:
+    until = time.monotonic() + START_LIMIT
+    while time.monotonic() < until:
+        if engine.process.poll() is not None:
+            break
+        with contextlib.suppress(httpx.HTTPError):
+            if httpx.get(f"{engine.url}/health").status_code == httpx.codes.OK:
+                return
+        time.sleep(0.5)
+    tail = "\n".join(engine.log.read_text(errors="replace").splitlines()[-40:])
+    message = f"{engine.model} did not start:\n{tail}"
+    raise AssertionError(message)
+
+
+def descendants(pid: int) -> list[int]:
+    """Return the processes below one, from what the kernel says."""
+    found = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            found += [int(child), *descendants(int(child))]
+    return found

@@ -1,0 +1,92 @@
+"""The arguments that pools are given are arguments of vLLM, by vLLM's own parser."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.integration.vllm.conftest import REPOSITORY, example_pools
+from tests.integration.vllm.engines import arguments, container
+from tokenfleet.api.v1alpha1.servingpool import ServingPool
+from tokenfleet.domain.pools.engines import refused
+
+pytestmark = pytest.mark.vllm
+
+GOLDEN = REPOSITORY / "tests" / "unit" / "domain" / "pools" / "testdata"
+REFUSED = [f"--{name}" for name in refused.REFUSED if name != "model-tag"]
+
+
+def pools() -> dict[str, ServingPool]:
+    """Return every pool we have: the golden cases and the examples."""
+    golden = {
+        folder.name: ServingPool.model_validate(yaml.safe_load((folder / "in.yaml").read_text()))
+        for folder in sorted(GOLDEN.iterdir())
+    }
+    return golden | example_pools()
+
+
+@pytest.fixture(scope="module")
+def judged(environment: Path, weights: Path) -> dict[str, dict[str, Any]]:
+    """Return vLLM's judgement of every list below; importing vLLM is slow, so all go at once."""
+    large = arguments(example_pools()["chat-large"], weights=weights, port=8000)
+    lists = {
+        **{name: container(pool)[0]["args"] for name, pool in pools().items()},
+        **{flag: ["m", flag] for flag in REFUSED},
+        "a beginning": ["m", "--max-model=4096"],
+        "large, configured": large,
+    }
+    asked = [{"arguments": a, "configure": "configured" in name} for name, a in lists.items()]
+    done = subprocess.run(
+        [environment / "bin" / "python", Path(__file__).with_name("parse.py")],
+        input=json.dumps(asked),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return dict(zip(lists, json.loads(done.stdout), strict=True))
+
+
+@pytest.mark.parametrize("name", pools())
+def test_every_pool_we_know_is_understood(judged: dict[str, dict[str, Any]], name: str) -> None:
+    """GPU pools too: the parser needs no GPU."""
+    read, spec = judged[name], pools()[name].spec
+    managed = spec.managed
+
+    assert read.get("error") is None
+    assert read["served"] == [spec.served.model_name]
+    assert read["max_model_len"] == spec.served.context_window
+    assert read["tensor_parallel_size"] == managed.parallelism.tensor
+    assert read["shutdown_timeout"] == managed.termination_grace_period.total_seconds()
+    assert read["middleware"] == ["tokenfleet_hold_start.HoldStart"]
+    assert read["usage"] == [True, True]
+    assert read["unknown_speculative"] == []
+    tokens = managed.speculative.tokens if managed.speculative else None
+    assert read["speculative"].get("num_speculative_tokens") == tokens
+
+
+def test_target_and_draft_make_a_configuration(
+    judged: dict[str, dict[str, Any]], weights: Path
+) -> None:
+    """vLLM reads both models' configurations and finds that they fit; a GPU pool's, on a CPU."""
+    assert example_pools()["chat-large"].spec.managed.device == "GPU"
+
+    assert judged["large, configured"]["configured"] == {
+        "method": "draft_model",
+        "tokens": 3,
+        "draft": str(weights / "draft"),
+    }
+
+
+@pytest.mark.parametrize("flag", REFUSED)
+def test_what_we_refuse_exists(judged: dict[str, dict[str, Any]], flag: str) -> None:
+    """A refused name that vLLM does not know would be a leftover, or a typing error."""
+    assert "unrecognized arguments" not in str(judged[flag].get("error"))
+
+
+def test_vllm_reads_beginnings_of_names(judged: dict[str, dict[str, Any]]) -> None:
+    """That is why a beginning of a refused name is refused."""
+    assert judged["a beginning"]["max_model_len"] == 4096

@@ -1,0 +1,113 @@
+"""Each example's arguments start a real engine, and the engine does what the operator counts on."""
+
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.integration.vllm.engines import Engine, descendants
+
+pytestmark = pytest.mark.vllm
+
+
+def ask(engine: Engine, **change: object) -> dict[str, object]:
+    """Return a body that asks for exactly `max_tokens` tokens."""
+    message = {"role": "user", "content": "tell me about the fleet and its router"}
+    body = {"model": engine.model, "messages": [message], "max_tokens": 16, "ignore_eos": True}
+    return {**body, **change}
+
+
+def metric(engine: Engine, name: str) -> float:
+    """Return the sum of a metric's samples of this name."""
+    text = httpx.get(f"{engine.url}/metrics").text
+    families = text_string_to_metric_families(text)
+    return sum(s.value for family in families for s in family.samples if s.name == name)
+
+
+def events(lines: Iterator[str]) -> list[str]:
+    return [line.removeprefix("data: ") for line in lines if line]
+
+
+def test_speculation_is_accepted_sometimes(large: Engine) -> None:
+    """The draft derives from the target: neither always right nor always wrong."""
+    for number in range(4):
+        text = f"{number} morning pools and words"
+        body = ask(large, max_tokens=48, messages=[{"role": "user", "content": text}])
+        assert httpx.post(f"{large.url}/v1/chat/completions", json=body, timeout=120).is_success
+
+    drafted = metric(large, "vllm:spec_decode_num_draft_tokens_total")
+    accepted = metric(large, "vllm:spec_decode_num_accepted_tokens_total")
+    assert 0.05 < accepted / drafted < 0.95
+
+
+def test_usage_is_in_streams_that_do_not_ask_for_it(small: Engine) -> None:
+    body = ask(small, stream=True)
+    with httpx.stream("POST", f"{small.url}/v1/chat/completions", json=body, timeout=60) as answer:
+        found = events(answer.iter_lines())
+
+    assert found[-1] == "[DONE]"
+    usage = json.loads(found[-2])["usage"]
+    assert usage["completion_tokens"] == 16
+    assert usage["prompt_tokens"] > 0
+    assert usage["prompt_tokens_details"]["cached_tokens"] >= 0
+
+
+def test_cached_prompt_tokens_are_told(small: Engine) -> None:
+    """Whole blocks of 128 tokens are cached on CPUs; the second request finds one."""
+    body = ask(small, messages=[{"role": "user", "content": "the same long words " * 40}])
+    url = f"{small.url}/v1/chat/completions"
+
+    first, second = (httpx.post(url, json=body, timeout=60).json()["usage"] for _ in range(2))
+
+    assert first["prompt_tokens_details"]["cached_tokens"] == 0
+    assert second["prompt_tokens_details"]["cached_tokens"] >= 128
+
+
+def test_headers_wait_for_the_first_token(small: Engine) -> None:
+    """With the engine stopped for two seconds, a router still has two seconds to go elsewhere."""
+    url, body = f"{small.url}/v1/chat/completions", ask(small, stream=True)
+    httpx.post(url, json=ask(small), timeout=60)
+    workers = descendants(small.process.pid)
+    for worker in workers:
+        os.kill(worker, signal.SIGSTOP)
+    resume = threading.Timer(2, lambda: [os.kill(worker, signal.SIGCONT) for worker in workers])
+    resume.start()
+    try:
+        begun = time.monotonic()
+        with httpx.stream("POST", url, json=body, timeout=60) as answer:
+            waited = time.monotonic() - begun
+            answer.read()
+    finally:
+        resume.join()
+
+    assert waited >= 1.9
+
+
+def test_a_stopping_engine_finishes_its_streams(large: Engine) -> None:
+    """SIGTERM in the middle of streams: each ends whole. Last test: the engine is gone then."""
+    ended: list[str] = []
+
+    def stream() -> None:
+        body = ask(large, stream=True, max_tokens=200)
+        url = f"{large.url}/v1/chat/completions"
+        with httpx.stream("POST", url, json=body, timeout=120) as answer:
+            ended.append(events(answer.iter_lines())[-1])
+
+    running = [threading.Thread(target=stream) for _ in range(3)]
+    for thread in running:
+        thread.start()
+    until = time.monotonic() + 60
+    while metric(large, "vllm:num_requests_running") < 3 and time.monotonic() < until:
+        time.sleep(0.1)
+    large.process.terminate()
+    for thread in running:
+        thread.join()
+
+    assert ended == ["[DONE]"] * 3
+    assert large.process.wait(timeout=90) == 0
