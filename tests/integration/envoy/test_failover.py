@@ -1,7 +1,6 @@
 """What one request survives, on the real Envoy."""
 
 import asyncio
-import time
 from collections import Counter
 
 import httpx
@@ -61,10 +60,12 @@ async def test_a_pool_whose_replica_hangs_in_the_network_is_left_after_few_tries
     await fleet.router.applied()
 
     await served_by(fleet, 6)
-    started = time.monotonic()
-    await served_by(fleet, 20)
+    answers = [await fleet.ask() for _ in range(20)]
 
-    assert time.monotonic() - started < 0.4
+    # Connecting gives up after 0.5 s; each second that the replica is let back in costs a few.
+    waited = sum(answer.elapsed.total_seconds() >= 0.5 for answer in answers)
+    assert {answer.status_code for answer in answers} == {200}
+    assert waited <= 6
 
 
 async def test_a_replica_that_comes_back_is_used_again(serving: Fleet) -> None:

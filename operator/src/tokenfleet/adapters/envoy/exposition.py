@@ -91,12 +91,13 @@ def translate(text: str, *, early: frozenset[str]) -> Iterator[str]:
     """
     raw, inflight = _read(text)
     rows = sorted(raw.items())
+    attempted = [(labels, row) for labels, row in rows if labels[1]]
     for name, kind, about, write in _FAMILIES:
         yield from _family(name, kind, about)
-        for labels, row in rows:
+        for labels, row in rows if name.startswith("request") else attempted:
             yield from write(f"tokenfleet_{name}", labels, row)
     yield from _family("late_attempts_total", "counter", "Attempts that missed the threshold.")
-    for labels, row in rows:
+    for labels, row in attempted:
         yield from _late("tokenfleet_late_attempts_total", labels, row, early=labels[1] in early)
     yield from _family("inflight", "gauge", "Attempts under way.")
     for pool, count in sorted(inflight.items()):
@@ -211,7 +212,9 @@ def _family(name: str, kind: str, about: str) -> Iterator[str]:
 def _write(labels: Labels) -> str:
     key, pool = labels
     place, _, attributes = key.partition("|")
-    route, _, rule = place.partition("/")
+    route, found, rule = place.partition("/")
+    if not found:  # the router's own answers belong to no route
+        route = ""
     feature, _, kind = attributes.partition("|")
     return f'route="{route}",rule="{rule}",pool="{pool}",feature="{feature}",request_type="{kind}"'
 

@@ -27,7 +27,7 @@ from tokenfleet.adapters.envoy.wire import (
     Json,
     typed,
 )
-from tokenfleet.domain.routing.ir import Match, Route, RouterConfig, Rule
+from tokenfleet.domain.routing.ir import Match, Pool, Route, RouterConfig, Rule
 
 DIRECT_BODY_LIMIT: Final = 4 * 1024 * 1024
 """Bytes; room for the model list of 16,000 names. Envoy's default is 4 KiB."""
@@ -35,11 +35,9 @@ DIRECT_BODY_LIMIT: Final = 4 * 1024 * 1024
 
 def route_table(config: RouterConfig) -> Json:
     """Return the `RouteConfiguration` of a router."""
-    holding = {pool.name: pool.holds_headers for pool in config.pools}
+    pools = {pool.name: pool for pool in config.pools}
     models = {
-        name: _route(route, config, holding)
-        for route in config.routes
-        for name in route.model_names
+        name: _route(route, config, pools) for route in config.routes for name in route.model_names
     }
     tree: Json = {"on_no_match": {"matcher": replies.without_model(config)}}
     if models:
@@ -53,17 +51,17 @@ def route_table(config: RouterConfig) -> Json:
     }
 
 
-def _route(route: Route, config: RouterConfig, holding: dict[str, bool]) -> Json:
+def _route(route: Route, config: RouterConfig, pools: dict[str, Pool]) -> Json:
     matchers: list[Json] = []
     for rule in route.rules:
-        target = _rule(route, rule, holding)
+        target = _rule(route, rule, pools)
         if not rule.matches:
             return {"matcher": _first_match(matchers, target)} if matchers else target
         matchers.append({"predicate": _predicate(rule, config), "on_match": target})
     return {"matcher": _first_match(matchers, _action(replies.no_rule(route.name)))}
 
 
-def _rule(route: Route, rule: Rule, holding: dict[str, bool]) -> Json:
+def _rule(route: Route, rule: Rule, pools: dict[str, Pool]) -> Json:
     if not rule.chain:
         return _action(replies.no_pool(route.name, rule.name))
     owners = [part.pool for part in rule.ranges for _ in range(part.first, part.end)]
@@ -71,19 +69,19 @@ def _rule(route: Route, rule: Rule, holding: dict[str, bool]) -> Json:
     matchers = [
         {
             "predicate": _regex(BUCKET, bucket_pattern([owner == pool for owner in owners])),
-            "on_match": _leaf(route, rule, pool, holding),
+            "on_match": _leaf(route, rule, pool, pools),
         }
         for pool in split
     ]
-    target = _leaf(route, rule, last, holding)
+    target = _leaf(route, rule, last, pools)
     return {"matcher": _first_match(matchers, target)} if matchers else target
 
 
-def _leaf(route: Route, rule: Rule, pool: str, holding: dict[str, bool]) -> Json:
-    plain = _forward(route, rule, pool, holding, stream=False)
+def _leaf(route: Route, rule: Rule, pool: str, pools: dict[str, Pool]) -> Json:
+    plain = _forward(route, rule, pool, pools, stream=False)
     if route.failover.first_token_timeout_ms is None:
         return _action(plain)
-    streamed = _forward(route, rule, pool, holding, stream=True)
+    streamed = _forward(route, rule, pool, pools, stream=True)
     return {
         "matcher": {
             "matcher_tree": {
@@ -95,30 +93,28 @@ def _leaf(route: Route, rule: Rule, pool: str, holding: dict[str, bool]) -> Json
     }
 
 
-def _forward(
-    route: Route, rule: Rule, pool: str, holding: dict[str, bool], *, stream: bool
-) -> Json:
+def _forward(route: Route, rule: Rule, pool: str, pools: dict[str, Pool], *, stream: bool) -> Json:
     return {
         "name": f"{route.name}/{rule.name}",
         "match": {"prefix": "/"},
-        "metadata": {"filter_metadata": {LUA_FILTER: _metadata(route, rule, holding)}},
+        "metadata": {"filter_metadata": {LUA_FILTER: _metadata(route, rule, pool, pools)}},
         "route": failover.action(failover.order(rule.chain, pool), route.failover, stream=stream),
         "response_headers_to_add": [
             _set(ROUTE, route.name),
             _set(RULE, rule.name),
             _set(POOL, "%UPSTREAM_CLUSTER_RAW%"),
-            _set(LABELS, f"%REQ({LABELS})%"),
-            _set(WAIT, "%COMMON_DURATION(US_TX_END:US_RX_BEG:ms)%"),
+            _set(WAIT, f"%COMMON_DURATION(US_TX_END:US_RX_BEG:ms)%|%REQ({LABELS})%"),
         ],
     }
 
 
-def _metadata(route: Route, rule: Rule, holding: dict[str, bool]) -> Json:
-    """Return what the request filter looks up: labels, and pools whose headers run ahead."""
+def _metadata(route: Route, rule: Rule, first: str, pools: dict[str, Pool]) -> Json:
+    """Return what the request filter looks up."""
     return {
+        "serves": pools[first].model_name,
         **{f"feature {feature}": True for feature in route.features},
         **{f"request_type {kind}": True for kind in route.request_types},
-        **{f"early {pool}": True for pool in rule.chain if not holding[pool]},
+        **{f"early {pool}": True for pool in rule.chain if not pools[pool].holds_headers},
     }
 
 

@@ -23,19 +23,38 @@ STAT_PREFIX: Final = "tokenfleet"
 
 MODEL: Final = "x-tokenfleet-model"
 MODEL_AT: Final = "x-tokenfleet-model-at"
+"""First and last byte of the value of `model` in the body, with its quotes, as `first:last`."""
+SERVED: Final = "x-tokenfleet-served"
+"""Model name that the body holds: what the pool that is asked first expects."""
+LENGTH: Final = "x-tokenfleet-length"
+"""Bytes of the body with that name in it."""
 STREAM: Final = "x-tokenfleet-stream"
 TOOLS: Final = "x-tokenfleet-tools"
 BYTES: Final = "x-tokenfleet-bytes"
 BUCKET: Final = "x-tokenfleet-bucket"
 LABELS: Final = "x-tokenfleet-labels"
-"""`feature|request_type` after the route's allow-lists, in requests; removed from responses."""
+"""`feature|request_type` after the route's allow-lists."""
 WAIT: Final = "x-tokenfleet-wait"
-"""Milliseconds from the end of the attempt's request to its response headers; never leaves."""
+"""On responses, inside only: milliseconds from the end of the attempt's request to its response
+headers, and the labels."""
 ROUTE: Final = "x-tokenfleet-route"
 RULE: Final = "x-tokenfleet-rule"
 POOL: Final = "x-tokenfleet-pool"
 
-ROUTER_HEADERS: Final = (MODEL, MODEL_AT, STREAM, TOOLS, BYTES, BUCKET, LABELS, ROUTE, RULE, POOL)
+ROUTER_HEADERS: Final = (
+    MODEL,
+    MODEL_AT,
+    SERVED,
+    LENGTH,
+    STREAM,
+    TOOLS,
+    BYTES,
+    BUCKET,
+    LABELS,
+    ROUTE,
+    RULE,
+    POOL,
+)
 """Headers that only the router writes; a client's copies are removed before anything reads them."""
 
 SESSION_HEADER: Final = "x-session-id"

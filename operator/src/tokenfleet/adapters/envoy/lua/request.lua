@@ -121,7 +121,8 @@ function envoy_on_request(h)
   local body = h:body()
   if body == nil then return refuse(h, "null", "the request has no body") end
   local size = body:length()
-  local found, wrong = scan(body:getBytes(0, size))
+  local text = body:getBytes(0, size)
+  local found, wrong = scan(text)
   if not found then return refuse(h, "null", wrong) end
   local model = found.model
   if not model or not model[2] or model[1] == "" then
@@ -135,32 +136,41 @@ function envoy_on_request(h)
   if not key or key == "" then key = hd:get(SESSION) or hd:get(USER) end
   local draw = key and key ~= "" and hash(key) or random(h)
   hd:add("x-tokenfleet-model", name)
-  hd:add("x-tokenfleet-model-at", model[2] .. ":" .. model[3])
   hd:add("x-tokenfleet-stream", found.stream and found.stream[1] == "true" and "true" or "false")
   hd:add("x-tokenfleet-tools", (tools and tools[1] == "[" or functions and functions[1] == "[") and "true" or "false")
   hd:add("x-tokenfleet-bytes", tostring(size))
   hd:add("x-tokenfleet-bucket", format("%03d", draw % 1000))
   h:clearRouteCache()
-  local allowed = h:metadata()
+  local route = h:metadata()
   local feature, kind = hd:get(FEATURE), hd:get(REQUEST_TYPE)
-  if not (feature and allowed:get("feature " .. feature)) then feature = "other" end
-  if not (kind and allowed:get("request_type " .. kind)) then kind = "other" end
+  if not (feature and route:get("feature " .. feature)) then feature = "other" end
+  if not (kind and route:get("request_type " .. kind)) then kind = "other" end
   hd:add("x-tokenfleet-labels", feature .. "|" .. kind)
+  -- Most requests end at the pool that is asked first, so its name is put in here, once. The pools
+  -- after it find the place in the header.
+  local serves, last = route:get("serves"), model[3]
+  if not serves then return end
+  if serves ~= model[1] then
+    size = body:setBytes(sub(text, 1, model[2]) .. serves .. sub(text, last))
+    hd:replace("content-length", tostring(size))
+    last = model[2] + #serves + 1
+  end
+  hd:add("x-tokenfleet-served", serves)
+  hd:add("x-tokenfleet-length", tostring(size))
+  hd:add("x-tokenfleet-model-at", model[2] .. ":" .. last)
 end
 
 -- A first token later than SLOW_MS is measured here, at the moment it arrives; faster ones by the
 -- attempt log. A pool that sends headers ahead of the first token is measured at its first chunk.
 function envoy_on_response(h)
   local hd = h:headers()
-  local wait = hd:get("x-tokenfleet-wait")
-  wait = wait and tonumber(wait)
-  if not wait then return end
-  local labels, pool = hd:get("x-tokenfleet-labels"), hd:get("x-tokenfleet-pool")
-  local rule = hd:get("x-tokenfleet-route") .. "/" .. hd:get("x-tokenfleet-rule")
-  local good = byte(hd:get(":status")) == 50
+  local told = hd:get("x-tokenfleet-wait")
+  if not told then return end
   hd:remove("x-tokenfleet-wait")
-  hd:remove("x-tokenfleet-labels")
-  if not good then return end
+  local wait, labels = told:match("^(%d+)|(.*)$")
+  if not wait or byte(hd:get(":status")) ~= 50 then return end
+  wait = tonumber(wait)
+  local pool = hd:get("x-tokenfleet-pool")
   if h:metadata():get("early " .. pool) then
     local started = h:timestamp() - wait
     for chunk in h:bodyChunks() do
@@ -171,6 +181,7 @@ function envoy_on_response(h)
     end
   end
   if wait < SLOW_MS then return end
+  local rule = h:headers():get("x-tokenfleet-route") .. "/" .. h:headers():get("x-tokenfleet-rule")
   h:httpCall("first-token.internal", {
     [":method"] = "POST", [":path"] = "/", [":authority"] = "first-token",
     ["x-key"] = rule .. "|" .. labels, ["x-pool"] = pool, ["x-wait"] = format("%d", wait),
