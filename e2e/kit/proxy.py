@@ -64,3 +64,12 @@ class ApiProxy:
         if body is None:
             return self._client.get(path, headers=headers)
         return self._client.post(path, json=body, headers=headers)
+
+    def patch(self, path: str, change: dict[str, Any]) -> None:
+        """Apply a JSON merge patch to an object.
+
+        Raises:
+            httpx.HTTPError: the API server did not answer, or refused.
+        """
+        merge = {"content-type": "application/merge-patch+json"}
+        self._client.patch(path, json=change, headers=merge).raise_for_status()

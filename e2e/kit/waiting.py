@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import httpx
+
 from e2e.kit.kubectl import CommandError, Namespace
 
 T = TypeVar("T")
@@ -48,8 +50,11 @@ def wait_for(
     while True:
         try:
             found = probe()
-        except CommandError as error:  # an API server that restarts is part of some stories
-            found = NotYet(str(error).strip().splitlines()[-1])
+        except (
+            CommandError,
+            httpx.HTTPError,
+        ) as error:  # an API server that restarts is part of some stories
+            found = NotYet((str(error).strip() or repr(error)).splitlines()[-1])
         if found:
             return found  # type: ignore[return-value]
         seen = found.seen if isinstance(found, NotYet) else seen

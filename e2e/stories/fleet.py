@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -163,12 +164,18 @@ class Fleet:
         """Tell every engine of a pool how to behave from now on; nothing means normally."""
         for pod in self.pods(name):
             where = f"pods/{pod['metadata']['name']}:8000/proxy/simulator"
-            answer = self.proxy.send(f"/api/v1/namespaces/{self.namespace.name}/{where}", behaviour)
-            answer.raise_for_status()
+            path = f"/api/v1/namespaces/{self.namespace.name}/{where}"
+
+            def told(path: str = path) -> bool | NotYet:
+                answer = self.proxy.send(path, behaviour)
+                return answer.is_success or NotYet(answer.text)
+
+            wait_for(f"{name} to take its behaviour", told, timeout=30, namespace=self.namespace)
 
     def shares(self) -> dict[str, int]:
         """Return where the status says the rule's traffic goes; empty when it says nothing."""
-        found = self.namespace.get("modelroute", ROUTE) or {}
+        path = f"/apis/{API}/namespaces/{self.namespace.name}/modelroutes/{ROUTE}"
+        found = self.proxy.get(path) or {}
         rules = (found.get("status") or {}).get("rules") or []
         mine = next((r for r in rules if r["name"] == self.rule), {})
         return {share["name"]: share["share"] for share in mine.get("shares", [])}
@@ -180,8 +187,26 @@ class Fleet:
             share = self.shares().get(PRIMARY)
             return (share,) if share is not None and right(share) else NotYet(f"share {share}")
 
-        found = wait_for(what, probe, timeout=timeout, namespace=self.namespace)
+        found = wait_for(what, probe, timeout=timeout, every=0.1, namespace=self.namespace)
         return found[0]
+
+    def pin(self, primary: int) -> None:
+        """Fix the shares: so many of 1000 conversations to the primary."""
+        pools = [{"name": PRIMARY, "weight": primary}, {"name": FALLBACK, "weight": 1000 - primary}]
+        until = (datetime.now(UTC) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        pin = {"rules": [{"name": self.rule, "pools": pools}], "until": until}
+        self._control({"type": "Pinned", "pinned": pin})
+
+    def unpin(self) -> None:
+        """Leave the shares to the operator again, as written (an ended pin alone ramps back)."""
+        self.pin(1000)
+        self.wait_baseline()
+        self._control({"type": "Auto", "pinned": None})
+
+    def _control(self, control: dict[str, Any]) -> None:
+        change = {"spec": {"trafficControl": control}}
+        path = f"/apis/{API}/namespaces/{self.namespace.name}/modelroutes/{ROUTE}"
+        self.proxy.patch(path, change)
 
     def wait_shifted(self) -> int:
         """Wait until the operator has moved traffic off the primary."""

@@ -1,7 +1,5 @@
 """A fleet is applied, serves, scales, changes and loses replicas, and no request fails."""
 
-from datetime import UTC, datetime, timedelta
-
 from e2e.kit import prometheus
 from e2e.kit.kubectl import Namespace
 from e2e.kit.waiting import NotYet, wait_for
@@ -24,7 +22,7 @@ def test_an_unknown_model_is_an_openai_error(fleet: Fleet) -> None:
     answer = fleet.chat("nobody")
 
     assert answer.status_code == 404
-    assert "nobody" in answer.json()["error"]["message"]
+    assert "model does not exist" in answer.json()["error"]["message"]
 
 
 def test_kubectl_get_answers_is_it_working_and_where_does_traffic_go(fleet: Fleet) -> None:
@@ -49,35 +47,43 @@ def test_a_pool_scales_by_kubectl_scale_and_no_request_fails(fleet: Fleet) -> No
     all_answered(load.finish(), at_least=50)
 
 
+def wait_replaced(fleet: Fleet, before: set[str]) -> None:
+    """Wait until both replicas of the primary are new ones, and ready."""
+
+    def replaced() -> bool | NotYet:
+        pods = fleet.pods(PRIMARY)
+        old = [pod for pod in pods if pod["metadata"]["uid"] in before]
+        ready = fleet.namespace.must_get("servingpool", PRIMARY)["status"].get("readyReplicas")
+        done = not old and len(pods) == 2 and ready == 2
+        return done or NotYet(f"{len(old)} old, {ready} ready")
+
+    wait_for("both replicas to be replaced", replaced, timeout=120, namespace=fleet.namespace)
+
+
 def test_a_rolling_update_drops_no_stream(fleet: Fleet) -> None:
     before = {pod["metadata"]["uid"] for pod in fleet.pods(PRIMARY)}
     load = fleet.start_load(rate=5, max_tokens=120)
 
     fleet.apply(written.pool(PRIMARY, replicas=2, managed={"pod": {"labels": {"round": "two"}}}))
 
-    def replaced() -> bool | NotYet:
-        pods = fleet.pods(PRIMARY)
-        old = [pod for pod in pods if pod["metadata"]["uid"] in before]
-        status = fleet.namespace.must_get("servingpool", PRIMARY)["status"]
-        done = not old and len(pods) == 2 and status.get("readyReplicas") == 2
-        return done or NotYet(f"{len(old)} old, {status.get('readyReplicas')} ready")
-
-    wait_for("both replicas to be replaced", replaced, timeout=120, namespace=fleet.namespace)
+    wait_replaced(fleet, before)
     records = load.finish()
     all_answered(records, at_least=30)
     assert max(record.duration for record in records) > 1, "no stream was long enough to be cut"
 
 
 def test_a_killed_primary_costs_no_request_that_can_be_tried_again(fleet: Fleet) -> None:
+    before = {pod["metadata"]["uid"] for pod in fleet.pods(PRIMARY)}
     load = fleet.start_load(stream=False)
     fleet.namespace.run(
         "delete", "pods", "--selector", f"tokenfleet.dev/pool={PRIMARY}",
         "--force", "--grace-period=0",
     )  # fmt: skip
-    fleet.wait("servingpool", PRIMARY, "Ready")
+    wait_replaced(fleet, before)
+    wait_for("requests after that", lambda: len(load.live) > 60 or NotYet("few"), timeout=60)
     records = load.finish()
 
-    all_answered(records, at_least=30)
+    all_answered(records, at_least=60)
     assert {record.pool for record in records} == {PRIMARY, FALLBACK}
 
 
@@ -100,30 +106,22 @@ def test_errors_that_are_retried_away_are_seen_at_attempt_level(
     assert errors >= len(records) / 10
 
 
-def pinned(primary: int) -> dict:
-    """Return the route with fixed shares of 1000."""
-    pools = [{"name": PRIMARY, "weight": primary}, {"name": FALLBACK, "weight": 1000 - primary}]
-    until = (datetime.now(UTC) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    pin = {"rules": [{"name": RULE, "pools": pools}], "until": until}
-    return written.route(trafficControl={"type": "Pinned", "pinned": pin})
-
-
 def test_a_hundred_share_changes_under_load_fail_nothing(fleet: Fleet) -> None:
     load = fleet.start_load(rate=20)
-    begun = fleet.revision()
     for number in range(100):
-        fleet.namespace.apply(pinned(200 + 37 * number % 600))
-    fleet.wait_share("the last share", lambda share: share == 200 + 37 * 99 % 600)
+        share = 200 + 37 * number % 600
+        fleet.pin(share)
+        fleet.wait_share(f"share {share}", lambda seen, share=share: seen == share)
     fleet.programmed()
     records = load.finish()
+    fleet.unpin()
 
     all_answered(records, at_least=200)
-    assert fleet.revision() - begun >= 50, "most changes were never made"
 
 
 def test_a_change_of_share_moves_no_conversation_but_the_difference(fleet: Fleet) -> None:
     def placement(share: int) -> dict[str, str]:
-        fleet.namespace.apply(pinned(share))
+        fleet.pin(share)
         fleet.wait_share(f"a share of {share}", lambda seen: seen == share)
         fleet.programmed()
         records: list[Record] = fleet.start_load(duration=12, rate=40).wait()
@@ -131,8 +129,7 @@ def test_a_change_of_share_moves_no_conversation_but_the_difference(fleet: Fleet
         return {record.conversation: record.pool for record in records}
 
     few, many, again = placement(300), placement(600), placement(300)
-    fleet.apply(written.route())
-    fleet.wait_baseline()
+    fleet.unpin()
 
     moved = {name for name in few.keys() & many.keys() if few[name] != many[name]}
     assert all(few[name] == FALLBACK for name in moved), "a conversation moved the wrong way"
