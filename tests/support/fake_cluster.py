@@ -104,9 +104,9 @@ class FakeCluster:
         if stored is None and status:
             msg = f"{address} not found"
             raise NotFoundError(msg)
-        uid = body["metadata"].get("uid")
-        if uid and (stored is None or stored["metadata"]["uid"] != uid):
-            msg = f"{address}: uid mismatch"
+        version = body["metadata"].get("resourceVersion")
+        if version and (stored is None or stored["metadata"]["resourceVersion"] != version):
+            msg = f"{address}: the object has been modified"
             raise ConflictError(msg)
         meta = body["metadata"]
         if status:

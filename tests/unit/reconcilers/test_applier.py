@@ -133,8 +133,8 @@ async def test_foreign_conditions_in_a_status_cost_one_call_and_not_one_per_visi
     assert status == {"replicas": 1, "theirs": "kept"}
 
 
-async def test_the_status_of_a_namesake_is_not_written(bench: Bench) -> None:
-    stale = {**bench.owner, "metadata": {**bench.owner["metadata"], "uid": "deleted"}}
+async def test_a_status_that_was_planned_for_an_older_copy_is_not_written(bench: Bench) -> None:
+    stale = {**bench.owner, "metadata": {**bench.owner["metadata"], "resourceVersion": "1"}}
 
     with pytest.raises(ConflictError):
         await bench.applier.write_status(stale, {"replicas": 1})

@@ -98,15 +98,18 @@ class Applier:
         body = {
             "apiVersion": API_VERSION,
             "kind": key.kind,
-            # The uid keeps a status from landing on a namesake that was created meanwhile.
-            "metadata": {"name": key.name, "namespace": key.namespace, "uid": metadata["uid"]},
+            "metadata": {"name": key.name, "namespace": key.namespace},
             "status": status,
         }
-        if self._is_current(key, STATUS_MANAGER, body, metadata["resourceVersion"]):
+        version = metadata["resourceVersion"]
+        if self._is_current(key, STATUS_MANAGER, body, version):
             return False
         self._fence()
+        # What was planned for an older spec, or for a namesake that is gone, must not be written.
+        # A uid would not do: the API server ignores it for the status of custom resources.
+        guarded = {**body, "metadata": {**body["metadata"], "resourceVersion": version}}
         try:
-            stored = await self._cluster.apply_status(body, manager=STATUS_MANAGER)
+            stored = await self._cluster.apply_status(guarded, manager=STATUS_MANAGER)
         except NotFoundError:
             return False
         except ConflictError:

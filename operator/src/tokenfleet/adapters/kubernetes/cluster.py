@@ -26,12 +26,17 @@ HTTP_ERROR: Final = 400
 Query = list[tuple[str, str]]
 
 
-async def connect() -> client.ApiClient:
-    """Make a client from the pod's service account, else from kubeconfig."""
+async def connect(kubeconfig: str | None = None) -> client.ApiClient:
+    """Make a client from a file, or from the pod's service account, else from KUBECONFIG."""
     configuration = client.Configuration()
     try:
-        config.load_incluster_config(client_configuration=configuration)
+        if kubeconfig is not None:
+            await config.load_kube_config(kubeconfig, client_configuration=configuration)
+        else:
+            config.load_incluster_config(client_configuration=configuration)
     except config.ConfigException:
+        if kubeconfig is not None:
+            raise
         await config.load_kube_config(client_configuration=configuration)
     configuration.retries = None
     return client.ApiClient(configuration)
@@ -46,8 +51,10 @@ class KubernetesCluster:
         resources: Iterable[Resource],
         *,
         namespaces: Sequence[str] = (),
+        page: int = PAGE,
     ) -> None:
         """Address `resources`; LIST the whole cluster, or these namespaces only."""
+        self._page = page
         self._api = api
         self._resources = {resource.kind: resource for resource in resources}
         self._namespaces = tuple(namespaces)
@@ -111,7 +118,7 @@ class KubernetesCluster:
         items: list[Body] = []
         token = ""
         while True:
-            query = [("limit", str(PAGE))]
+            query = [("limit", str(self._page))]
             query += [("labelSelector", selector)] if selector else []
             query += [("continue", token)] if token else []
             page = await self._call("GET", path, query=query)

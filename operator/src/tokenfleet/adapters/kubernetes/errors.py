@@ -17,6 +17,10 @@ _REFUSALS: Final = frozenset(
     }
 )
 
+_UNKNOWN_FIELD: Final = "failed to create typed patch object"
+"""How a server-side apply with a field that the schema does not have fails: with status 500, where
+every other verb says 400."""
+
 
 def error_of(status: int, message: str, retry_after: str | None) -> PortError:
     """Return the error that an answer stands for.
@@ -30,7 +34,7 @@ def error_of(status: int, message: str, retry_after: str | None) -> PortError:
         return ConflictError(message)
     if status == HTTPStatus.NOT_FOUND:
         return NotFoundError(message)
-    if status in _REFUSALS:
+    if status in _REFUSALS or _UNKNOWN_FIELD in message:
         return RefusedError(message)
     seconds = int(retry_after) if retry_after and retry_after.isdecimal() else None
     return PortError(message, retry_after=None if seconds is None else timedelta(seconds=seconds))

@@ -1,0 +1,99 @@
+"""A cluster, a namespace for each test, and operators as processes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from e2e.kit.clusters import connect
+from e2e.kit.kubectl import Cluster, Namespace
+from e2e.kit.namespaces import fresh
+from tests.integration.api.server import install_crds
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Cluster:
+    found = connect()
+    install_crds(found)
+    return found
+
+
+@pytest.fixture
+def namespace(cluster: Cluster) -> Iterator[Namespace]:
+    with fresh(cluster, "tokenfleet-operator") as made:
+        yield made
+
+
+class OperatorProcess:
+    """`tokenfleet run` for one namespace, its Lease in the same place."""
+
+    def __init__(self, cluster: Cluster, namespace: str, name: str, log: Path) -> None:
+        self.name, self.log = name, log
+        environment = {**os.environ, **cluster.environment, "POD_NAME": name}
+        arguments = [
+            f"--namespaces={namespace}",
+            f"--lease-namespace={namespace}",
+            "--probe-port=0",
+            "--metrics-port=0",
+            "--log-level=INFO",
+            "--tick=1s",
+        ]
+        self._file = log.open("w")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tokenfleet.cli.main", "run", *arguments],
+            env=environment,
+            stderr=self._file,
+        )
+
+    def logged(self) -> str:
+        return self.log.read_text()
+
+    def leads(self) -> bool:
+        return "election: leading" in self.logged()
+
+    def send(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def end(self) -> int:
+        """Stop it; return its exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.terminate()
+        try:
+            status = self.process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            status = self.process.wait()
+        self._file.close()
+        return status
+
+
+@pytest.fixture
+def operator(
+    cluster: Cluster, namespace: Namespace, tmp_path: Path
+) -> Iterator[Callable[[str], OperatorProcess]]:
+    """Return a function that starts one more operator."""
+    running: list[OperatorProcess] = []
+
+    def start(name: str) -> OperatorProcess:
+        running.append(OperatorProcess(cluster, namespace.name, name, tmp_path / f"{name}.log"))
+        return running[-1]
+
+    yield start
+    for process in running:
+        process.end()
+
+
+def eventually(what: Callable[[], Any], *, within: float = 30.0) -> Any:
+    """Wait until something is true; return it."""
+    until = time.monotonic() + within
+    while not (found := what()):
+        assert time.monotonic() < until, f"not within {within} s: {what}"
+        time.sleep(0.2)
+    return found
