@@ -23,7 +23,10 @@ python=$(command -v python3 || true)
 
 echo "making .venv: about 70 packages, half a minute with a quick network"
 "$python" -m venv --clear .venv
-quiet=(--quiet --disable-pip-version-check --no-input)
-.venv/bin/python -m pip install "${quiet[@]}" --require-hashes -r tests/requirements.txt
-.venv/bin/python -m pip install "${quiet[@]}" --no-deps --no-build-isolation --editable .
+# uv is pinned and hashed in the same file as everything that it installs.
+awk '/^uv==/ {found = 1} found {print} found && !/\\$/ {exit}' tests/requirements.txt >.venv/uv.txt
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes -r .venv/uv.txt
+uv() { .venv/bin/uv --no-progress "$@" --quiet --python .venv/bin/python; }
+uv pip install --require-hashes --requirements tests/requirements.txt
+uv pip install --no-deps --no-build-isolation --editable .
 touch .venv/ready
