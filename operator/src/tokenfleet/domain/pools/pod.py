@@ -112,28 +112,31 @@ def _probes(managed: Managed) -> dict[str, Any]:
 
     A probe that fails because an engine is slow would take away the capacity that is missing.
     """
-    health = {"httpGet": {"path": "/health", "port": "http"}}
     return {
         "startupProbe": {
-            **health,
+            **_health(),
             "periodSeconds": int(rollout.STARTUP_PERIOD.total_seconds()),
             "timeoutSeconds": 5,
             "failureThreshold": rollout.startup_failures(managed),
         },
         "readinessProbe": {
-            **health,
+            **_health(),
             "periodSeconds": 5,
             "timeoutSeconds": 10,
             "failureThreshold": 3,
         },
         # vLLM answers 503 once its engine is dead; loading the weights again is the price.
         "livenessProbe": {
-            **health,
+            **_health(),
             "periodSeconds": 10,
             "timeoutSeconds": 30,
             "failureThreshold": 6,
         },
     }
+
+
+def _health() -> dict[str, Any]:
+    return {"httpGet": {"path": "/health", "port": "http"}}
 
 
 def _volumes(pool: ServingPool, managed: Managed) -> list[dict[str, Any]]:
