@@ -95,7 +95,7 @@ class Applier:
         if status is None or owner.get("status") == status:
             return False
         key, metadata = key_of(owner), owner["metadata"]
-        body = {
+        body: dict[str, Any] = {
             "apiVersion": API_VERSION,
             "kind": key.kind,
             "metadata": {"name": key.name, "namespace": key.namespace},
