@@ -185,7 +185,9 @@ def _scrapes(
         if window is not None and _sound(row.value):
             counts[_pod(row)][window] = row.value
     times = {
-        _pod(row): datetime.fromtimestamp(row.value, tz=UTC) for row in newest if _sound(row.value) and row.value < _END_OF_TIME
+        _pod(row): datetime.fromtimestamp(row.value, tz=UTC)
+        for row in newest
+        if _sound(row.value) and row.value < _END_OF_TIME
     }
     return {
         pod: Scrapes(successes=counts.get(pod, {}), newest=times.get(pod))
