@@ -21,7 +21,7 @@ from tokenfleet.domain.pools.engines import vllm
 from tokenfleet.domain.pools.models import WEIGHTS_ROOT
 from tokenfleet.domain.pools.workloads import workload
 
-START_LIMIT = 400.0  # seconds; an engine needs 25 alone and several times that on a busy machine
+START_LIMIT = 600.0  # seconds; an engine needs 45, and several times that on a busy machine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,7 +35,7 @@ def judge(arguments: list[str], *, configure: bool) -> dict[str, object]:
             parsed = parser().parse_args(["serve", *arguments])
             ServeSubcommand().validate(parsed)
             engine = AsyncEngineArgs.from_cli_args(parsed)
-    except (SystemExit, ValueError, TypeError) as error:
+    except (SystemExit, ValueError, TypeError, IndexError) as error:
         return {"error": f"{error!r} {output.getvalue()[-2000:]}"}
     told = engine.speculative_config or {}
     known = {field.name for field in dataclasses.fields(SpeculativeConfig)}
