@@ -11,7 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64"}
+ARCHITECTURE: Final = {"x86_64": "amd64", "aarch64": "arm64"}.get(
+    platform.machine(), platform.machine()
+)
+"""The machine's name as images spell it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,7 @@ def _layer(image: Image) -> bytes:
 def _config(image: Image, digest: str) -> bytes:
     return json.dumps(
         {
-            "architecture": ARCHITECTURES[platform.machine()],
+            "architecture": ARCHITECTURE,
             "os": "linux",
             "config": {
                 "Entrypoint": list(image.entrypoint) or None,

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from e2e.cluster import images, lifecycle, paths, software
+from e2e.cluster import dockerfiles, images, lifecycle, paths, software
 from e2e.cluster.build import binaries, ensure_built
 from e2e.cluster.errors import ClusterError
 
@@ -49,6 +49,8 @@ def _parser() -> argparse.ArgumentParser:
     load = add("load", _load, "Publish the operator's and the router's images from a working tree.")
     load.add_argument("--source", type=Path, default=paths.REPOSITORY, help="default: this one")
     load.add_argument("--tag", help="default: the version in its pyproject.toml")
+    built = add("images", _images, "Build the real images from their Dockerfiles and import them.")
+    built.add_argument("--tag", help="default: the version in pyproject.toml, then '-built'")
     image = add("load-image", _load_image, "Import a docker-archive, so that pods can use it.")
     image.add_argument("archive", type=Path, help="a tar made by 'docker save' or buildah")
     return parser
@@ -76,6 +78,13 @@ def _load(options: argparse.Namespace) -> None:
     images.publish([images.operator(source, tag)])
     images.publish([images.router(source, tag)])
     images.publish([images.simulator(source, tag)])
+
+
+def _images(options: argparse.Namespace) -> None:
+    _need_node()
+    tag = options.tag or f"{software.version(paths.REPOSITORY)}-built"
+    for name in dockerfiles.build_images(tag):
+        print(name)
 
 
 def _load_image(options: argparse.Namespace) -> None:

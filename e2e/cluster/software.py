@@ -125,26 +125,23 @@ def _compile(runtime: Path, folder: Path) -> None:
 
 def _uv() -> list[str]:
     """Return the uv command; install it into the cache where the host has none."""
-    own = paths.CACHE / "tools" / "uv"
     found = shutil.which("uv")
-    if (
-        found
-        and subprocess.run([found, "--version"], capture_output=True, check=False).returncode == 0
-    ):
+    # It may be a launcher that refuses this folder's version of Python.
+    if found and subprocess.run([found, "-V"], capture_output=True, check=False).returncode == 0:
         return [found]
-    if not (own / "bin" / "uv").exists():
+    tools = tool_environment()
+    if not (tools / "uv").exists():
         with step("installing uv"):
-            _run([sys.executable, "-m", "venv", str(own)])
-            _run(
-                [
-                    str(own / "bin" / "pip"),
-                    "install",
-                    "--quiet",
-                    "--disable-pip-version-check",
-                    "uv",
-                ]
-            )
-    return [str(own / "bin" / "uv")]
+            _run([str(tools / "pip"), "install", "--quiet", "--disable-pip-version-check", "uv"])
+    return [str(tools / "uv")]
+
+
+def tool_environment() -> Path:
+    """Return the folder of programs of a virtual environment with pip, for our own tools."""
+    folder = paths.CACHE / "tools" / "python"
+    if not (folder / "bin" / "pip").exists():
+        _run([sys.executable, "-m", "venv", "--clear", str(folder)])
+    return folder / "bin"
 
 
 def _run(command: Sequence[str]) -> None:

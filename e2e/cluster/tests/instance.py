@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,25 +86,28 @@ class Traces:
 
 
 def traces() -> Traces:
-    """Look at the host, leaving out what belongs to other clusters' pods."""
-    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    """Look at the host, for what carries a word of ours: other programs work on it meanwhile."""
     own = ask("paths.CGROUP")
-    settings = (
-        "kernel/panic",
-        "kernel/panic_on_oops",
-        "vm/overcommit_memory",
-        "net/ipv4/ip_forward",
-    )
+    words = (ask("paths.CLUSTER"), "kubelet", "containerd", "/cni", "netns", own)
+    settings = ("panic", "panic_on_oops", "keys/root_maxkeys")
     return Traces(
-        mounts=frozenset(line.split()[4] for line in lines),
-        links=frozenset(path.name for path in Path("/sys/class/net").iterdir()),
-        routes=frozenset(_output("ip", "route", "show", "table", "all").splitlines()),
+        mounts=_with_words(Path("/proc/self/mountinfo").read_text(), words),
+        links=frozenset(path.name for path in Path("/sys/class/net").iterdir() if own in path.name),
+        routes=_with_words(_output("ip", "route", "show", "table", "all"), (own, *_ranges())),
         packet_rules=frozenset(
             _output("iptables", "-t", table, "-S") for table in ("nat", "filter", "mangle")
         ),
         control_groups=frozenset(str(path) for path in Path("/sys/fs/cgroup").rglob(own)),
-        kernel_settings=tuple(Path("/proc/sys", name).read_text() for name in settings),
+        kernel_settings=tuple(Path("/proc/sys/kernel", name).read_text() for name in settings),
     )
+
+
+def _ranges() -> list[str]:
+    return ask("' '.join((paths.LINK_RANGE, paths.POD_RANGE, paths.SERVICE_RANGE))").split()
+
+
+def _with_words(lines: str, words: Iterable[str]) -> frozenset[str]:
+    return frozenset(line for line in lines.splitlines() if any(word in line for word in words))
 
 
 def _output(*arguments: str) -> str:

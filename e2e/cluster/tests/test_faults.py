@@ -57,7 +57,11 @@ def test_up_heals_whatever_was_killed(victim: str) -> None:
     cluster("up", "--no-vllm")
 
     assert cluster("status").stdout.strip() == "healthy"
-    kubectl(*ready)
+    # The status that a client reads may be older than the kill: only a running process answers.
+    deadline = time.monotonic() + 60
+    while "alive" not in kubectl("exec", f"deploy/{name}", "--", "echo", "alive", check=False):
+        assert time.monotonic() < deadline
+        time.sleep(1)
 
 
 @pytest.mark.parametrize("after", [0.3, 0.8, 1.5, 3.0, 6.0])

