@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Final
 
 from tokenfleet.adapters.agents import HttpRouterFleet
 from tokenfleet.adapters.clock import SystemClock
@@ -36,6 +37,10 @@ from tokenfleet.reconcilers.slo_visitor import SloVisitor
 from tokenfleet.reconcilers.store import Store
 from tokenfleet.reconcilers.views import Views
 from tokenfleet.reconcilers.visits import Visitor, Visits
+
+QUERY_TIMEOUT: Final = timedelta(seconds=10)
+"""Longest wait for one query: a Prometheus that compacts or shares a busy node needs seconds, and a
+late answer is still an answer about the instant it was asked for."""
 
 log = logging.getLogger(__name__)
 
@@ -281,5 +286,9 @@ def _prometheus(options: Options) -> PrometheusSource | None:
     if not options.prometheus_url:
         return None
     token = options.prometheus_token_file
-    access = Access(url=options.prometheus_url, bearer_token_file=Path(token) if token else None)
+    access = Access(
+        url=options.prometheus_url,
+        bearer_token_file=Path(token) if token else None,
+        timeout=QUERY_TIMEOUT,
+    )
     return PrometheusSource(access)

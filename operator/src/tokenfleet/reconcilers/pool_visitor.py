@@ -29,6 +29,7 @@ class PoolVisitor:
                 children=children_of(self.store, owner),
                 service=self.store.get(service),
                 slices=slices_of(self.store, owner),
+                pods=self.store.referring_bodies(key_of(owner), "Pod"),
                 pod_monitors=self.pod_monitors(),
                 now=self.clock.now(),
             )

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from tokenfleet.api.conventions import GROUP, MANAGED_BY, ROUTER_LABEL, VERSION, Kind
+from tokenfleet.api.conventions import GROUP, MANAGED_BY, VERSION, Kind
 from tokenfleet.api.v1alpha1.modelroute import MODEL_ROUTE
 from tokenfleet.api.v1alpha1.modelrouter import MODEL_ROUTER
 from tokenfleet.api.v1alpha1.servingpool import SERVING_POOL
@@ -48,10 +48,9 @@ WATCHED: Final[dict[Resource, str]] = {
     SERVICES: "",
     SLICES: "",
     **dict.fromkeys(
-        (DEPLOYMENTS, CONFIG_MAPS, SERVICE_ACCOUNTS, BUDGETS, ROLES, ROLE_BINDINGS),
+        (DEPLOYMENTS, CONFIG_MAPS, SERVICE_ACCOUNTS, BUDGETS, ROLES, ROLE_BINDINGS, PODS),
         MANAGED_SELECTOR,
     ),
-    PODS: ROUTER_LABEL,
 }
 """Watched kinds and the label selector that the API server filters them by."""
 

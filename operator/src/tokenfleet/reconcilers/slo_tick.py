@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
+from tokenfleet.api.conventions import ROUTER_LABEL
 from tokenfleet.api.v1alpha1.tokenslo import TokenSLO
 from tokenfleet.domain.fleet.keys import ROUTER, SLO, ObjectKey
 from tokenfleet.domain.fleet.parsing import parsed
@@ -28,7 +29,7 @@ Measure = Callable[
 ]
 """Runs the batch of queries for these objectives and router replicas, at one instant."""
 
-LONGEST: Final = 20.0
+LONGEST: Final = 30.0
 """Seconds for one batch. Each query has a shorter limit of its own; a batch that is given up while
 its queries still run only makes the next one slower, so this is for a source that hangs."""
 
@@ -89,7 +90,7 @@ class SloTick:
         return [
             RouterReplica(namespace=body["metadata"]["namespace"], pod=seen.pod, since=seen.since)
             for body, seen in pods
-            if seen.since is not None
+            if seen.since is not None and ROUTER_LABEL in body["metadata"].get("labels", {})
         ]
 
     async def _measured(self, objectives: Sequence[ObjectiveSpec]) -> Measurement:

@@ -99,6 +99,8 @@ class Store:
 def slim(body: Body) -> dict[str, Any]:
     """Return a copy without what no planner reads and every object carries."""
     metadata = {k: v for k, v in body["metadata"].items() if k != "managedFields"}
+    if body["kind"] == "Pod":
+        body = {k: v for k, v in body.items() if k != "spec"}
     notes: Mapping[str, str] = metadata.get("annotations", {})
     if _LAST_APPLIED in notes:
         metadata["annotations"] = {k: v for k, v in notes.items() if k != _LAST_APPLIED}

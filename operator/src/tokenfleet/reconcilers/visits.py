@@ -98,11 +98,13 @@ class Visits:
 
     async def _carry_out(self, owner: Body, plan: Plan) -> timedelta | None:
         problems = []
+        notes = plan.events
         if plan.replace is not None:
             try:
                 await self.applier.replace(plan.replace, owner=owner)
             except RefusedError as error:
                 problems.append(_refused(str(error)))
+                notes = ()  # What they tell of has not happened.
         refusals = await self.applier.apply_children(plan, owner=owner)
         problems += [_refused(f"{refusal.child}: {refusal.message}") for refusal in refusals]
         status = plan.status
@@ -115,7 +117,7 @@ class Visits:
         if await self.applier.write_status(owner, status) and status is not None:
             for note in transition_notes(owner.get("status", {}), status):
                 await self.recorder.tell(owner, note)
-        for note in plan.events:
+        for note in notes:
             about = self.store.get(note.about) if note.about is not None else owner
             if about is not None:
                 log.info("%s: %s: %s", key_of(about), note.reason, note.note)

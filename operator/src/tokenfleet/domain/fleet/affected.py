@@ -12,7 +12,7 @@ what the router visit found, so a pool's change reaches them through the router,
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Protocol
 
-from tokenfleet.api.conventions import ROUTER_LABEL
+from tokenfleet.api.conventions import POOL_LABEL, ROUTER_LABEL
 from tokenfleet.domain.fleet.keys import (
     POOL,
     ROUTE,
@@ -163,9 +163,10 @@ def _of_slice(body: Body) -> Iterable[ObjectKey]:
 
 
 def _of_pod(body: Body) -> Iterable[ObjectKey]:
-    router = body["metadata"].get("labels", {}).get(ROUTER_LABEL)
-    if router:
-        yield ObjectKey(ROUTER, body["metadata"].get("namespace", ""), router)
+    labels = body["metadata"].get("labels", {})
+    for kind, label in ((ROUTER, ROUTER_LABEL), (POOL, POOL_LABEL)):
+        if label in labels:
+            yield ObjectKey(kind, body["metadata"].get("namespace", ""), labels[label])
 
 
 _REFERENCES: Final[Mapping[str, Callable[[Body], Iterable[ObjectKey]]]] = {

@@ -1,7 +1,7 @@
 """The visit of a ServingPool: its workload, and what is seen of it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +13,7 @@ from tokenfleet.domain.fleet.keys import ObjectKey, key_of
 from tokenfleet.domain.fleet.parsing import parsed
 from tokenfleet.domain.fleet.plan import Deletion, Plan
 from tokenfleet.domain.fleet.problems import Problem
+from tokenfleet.domain.fleet.troubles import troubles, with_troubles
 from tokenfleet.domain.pools.status import PoolStatus, status
 from tokenfleet.domain.pools.workloads import workload
 
@@ -30,6 +31,8 @@ class PoolSnapshot:
     """The Service whose endpoints are the replicas."""
     slices: tuple[Body, ...]
     """EndpointSlices of that Service."""
+    pods: tuple[Body, ...] = ()
+    """Pods of a managed pool."""
     pod_monitors: bool
     """Whether the cluster serves PodMonitor."""
     now: datetime
@@ -47,7 +50,7 @@ def plan_pool(seen: PoolSnapshot) -> Plan:
     return Plan(
         applies=tuple(wanted.objects),
         deletes=unwanted(seen.children, wanted.objects),
-        status=_status(seen, status(pool, deployment, wanted.problems)),
+        status=_status(seen, _with_troubles(status(pool, deployment, wanted.problems), seen)),
     )
 
 
@@ -67,6 +70,12 @@ def unwanted(
         for child in children
         if key_of(child) not in named and not child["metadata"].get("deletionTimestamp")
     )
+
+
+def _with_troubles(found: PoolStatus, seen: PoolSnapshot) -> PoolStatus:
+    if found.ready_replicas:
+        return found
+    return replace(found, conditions=with_troubles(found.conditions, troubles(seen.pods)))
 
 
 def _refused(problem: Problem) -> tuple[Condition, ...]:
