@@ -74,7 +74,7 @@ class Pod:
                     "30",
                     stdout=log,
                     stderr=log,
-                )  # fmt: skip
+                )
             )
 
     async def stop_envoy(self) -> None:
@@ -92,7 +92,7 @@ class Pod:
         return answer
 
     async def applied(self, revision: int) -> None:
-        await until(lambda: self.acknowledgement(), lambda a: a["appliedRevision"] == revision)
+        await until(self.acknowledgement, lambda a: a["appliedRevision"] == revision)
 
     async def pool(self) -> str:
         response = await self.client.post(CHAT, json={"model": "chat"})
@@ -227,6 +227,25 @@ async def test_a_bad_configuration_leaves_the_last_good_one(running: Pod, text: 
     running.revision = 2
     await running.applied(running.write(CONFIG))
     assert (await running.acknowledgement())["error"] == ""
+
+
+async def test_what_envoy_itself_rejects_is_taken_back(pod: Pod) -> None:
+    """The binary's word is asked first; here it says yes to everything, and Envoy does not."""
+    pod.settings = replace(pod.settings, envoy="true")
+    pod.start_agent()
+    await pod.start_envoy()
+    pod.write(CONFIG)
+    await pod.applied(1)
+
+    pod.write(attempts(CONFIG, 0))
+
+    answer = await until(pod.acknowledgement, lambda a: a["error"] != "")
+    assert "rejected" in answer["error"]
+    assert answer["appliedRevision"] == 1
+    assert await pod.pool() == "large"
+    await pod.stop_envoy()
+    await pod.start_envoy()
+    await until(pod.pool, lambda pool: pool == "large")
 
 
 async def test_a_deleted_configuration_is_a_loss_and_not_a_wish(running: Pod) -> None:

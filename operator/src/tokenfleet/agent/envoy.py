@@ -13,7 +13,7 @@ from tokenfleet.adapters.envoy.exposition import STATS_FILTER
 VALIDATION_SECONDS: Final = 20.0
 """Longest validation; one of 1,000 rules takes 0.3 s on an idle core."""
 _VERSION: Final = re.compile(r'^(.*)\.version_text: "(.*)"$', re.MULTILINE)
-_REJECTED: Final = re.compile(r"^(.*)\.update_rejected: (\d+)$", re.MULTILINE)
+_REJECTED: Final = re.compile(r"^(.*)\.update_(?:rejected|failure): (\d+)$", re.MULTILINE)
 _REASON: Final = re.compile(r"error initializing configuration .*?: (.*?)(\): [{a-z]|$)", re.DOTALL)
 REASON_HEAD: Final = 120
 REASON_TAIL: Final = 280
@@ -32,7 +32,7 @@ class Running:
     """Version of the last accepted clusters; empty: none yet."""
     routes: str
     rejected: int
-    """Files refused since Envoy started."""
+    """Files refused since Envoy started, unreadable ones included."""
 
 
 class Admin:
@@ -61,7 +61,7 @@ class Admin:
         Raises:
             AdminError: Envoy does not answer.
         """
-        text = await self._get("/stats", {"filter": r"(version_text|update_rejected)$"})
+        text = await self._get("/stats", {"filter": r"(version_text|update_rejected|update_failure)$"})
         versions = dict(_VERSION.findall(text))
         return Running(
             clusters=versions.get("cluster_manager.cds", ""),

@@ -1,7 +1,7 @@
 """Bring a configuration to Envoy, or leave everything as it was.
 
-    validate  the binary reads the whole candidate; only a changed configuration needs it, because
-              endpoints are addresses in a place that has been validated
+    validate  the binary reads the whole candidate; endpoints and shares are only numbers in places
+              that have been validated, and pass without: a decision must not wait for a process
     publish   clusters that are new, then routes, then clusters without those that are gone: at no
               moment does a route name a cluster that is not there
     confirm   Envoy reports the versions that the files carry
@@ -12,7 +12,7 @@ What fails leaves the last good files in place, and is said until the next revis
 import asyncio
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from tokenfleet.adapters.envoy.bootstrap import Files, bootstrap
@@ -83,10 +83,16 @@ class Publisher:
         before = self.published
         resources = self._render(document.config, endpoints)
         if resources != before.resources:
-            if before.document is None or document.config != before.document.config:
+            if before.document is None or _shape(document.config) != _shape(before.document.config):
                 await self._validated(document.config, endpoints)
             self._generation += 1
-            await self._replace(before.resources, resources)
+            try:
+                await self._replace(before.resources, resources)
+            except PublishError:
+                # Envoy has kept what it runs; an Envoy that restarts must find the same.
+                self._generation += 1
+                self._write_all(before.resources)
+                raise
         self.data = data
         self.published = Published(document=document, endpoints=endpoints, resources=resources)
         self._folder.remember(LastGood(data=data, endpoints=endpoints, generation=self._generation))
@@ -113,9 +119,7 @@ class Publisher:
         config = document.config if document else _nothing(settings)
         resources = self._render(config, endpoints)
         self._generation += 1
-        self._write_clusters(resources.clusters)
-        self._write(ROUTES, "routes", resources.routes)
-        self._write(LISTENERS, "listeners", resources.listeners)
+        self._write_all(resources)
         return Published(document=document, endpoints=endpoints, resources=resources)
 
     def _render(self, config: RouterConfig, endpoints: Endpoints) -> Resources:
@@ -145,6 +149,11 @@ class Publisher:
             self._write(LISTENERS, "listeners", after.listeners)
         if leaving:
             self._write_clusters(after.clusters)
+
+    def _write_all(self, resources: Resources) -> None:
+        self._write_clusters(resources.clusters)
+        self._write(ROUTES, "routes", resources.routes)
+        self._write(LISTENERS, "listeners", resources.listeners)
 
     def _write_clusters(self, clusters: tuple[Json, ...]) -> None:
         self._write(CLUSTERS, "clusters", clusters)
@@ -183,6 +192,17 @@ class Publisher:
             waited += CONFIRM_STEP
         msg = f"envoy has not accepted version {wanted} of its files within {CONFIRM_SECONDS:.0f} s"
         raise PublishError(msg)
+
+
+def _shape(config: RouterConfig) -> RouterConfig:
+    """Return a configuration without its shares."""
+    return replace(
+        config,
+        routes=tuple(
+            replace(route, rules=tuple(replace(rule, ranges=()) for rule in route.rules))
+            for route in config.routes
+        ),
+    )
 
 
 def _decoded(data: Mapping[str, str]) -> Document:

@@ -6,7 +6,7 @@ from tests.unit.adapters.envoy.golden import CASES, TESTDATA, case, parts, writt
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_case_renders_as_reviewed(name: str, update_golden: bool) -> None:
+def test_a_case_renders_as_reviewed(name: str, *, update_golden: bool) -> None:
     """`--update-golden` rewrites the files; the review is of their difference."""
     actual = {part: written(case(name).parts[part]) for part in parts(name)}
     files = {part: TESTDATA / name / f"out.{part}.yaml" for part in parts(name)}
