@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
 CLUSTER := $(PYTHON) -m e2e.cluster
-QUICK := tests/house tests/unit tests/property e2e/load/tests e2e/demo/tests
+QUICK := tests/house tests/unit tests/property e2e/kit/tests e2e/load/tests e2e/demo/tests e2e/simulator/tests
 REAL := tests/integration e2e/cluster/tests e2e/stories
 
 .PHONY: help demo test check integration bench simulate golden cluster cluster-down images gpu-check requirements clean

@@ -67,7 +67,6 @@ STORED = [
                 **_MANAGED,
                 "device": "CPU",
                 "cpu": {"kvCache": "4Gi", "threadBinding": "auto"},
-                "speculative": {"draftModel": {"tensorParallel": 1}},
                 "pod": {"tolerations": [{"key": "gpu", "operator": "Equal"}]},
             },
         },

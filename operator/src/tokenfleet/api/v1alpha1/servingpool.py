@@ -111,8 +111,9 @@ class DraftModel(Model):
 
     source: ModelSource
     """Where the weights come from."""
-    tensor_parallel: Annotated[int, Field(ge=1, le=16)] = 1
-    """GPUs that one copy of the draft model is split over."""
+    tensor_parallel: Annotated[int, Field(ge=1, le=16)] | None = None
+    """GPUs that one copy of the draft model is split over; absent means as many as the target for
+    a draft model and 1 for an EAGLE-3 head."""
 
 
 class Speculative(Model):

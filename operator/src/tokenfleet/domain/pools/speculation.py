@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from tokenfleet.api.conditions import ACCEPTED
-from tokenfleet.api.v1alpha1.servingpool import Managed, Speculative
+from tokenfleet.api.v1alpha1.servingpool import DraftModel, Managed, Speculative
 from tokenfleet.domain.fleet.problems import Problem
 from tokenfleet.domain.pools import models
 
@@ -18,8 +18,8 @@ METHODS: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 
-def config(speculative: Speculative) -> dict[str, Any]:
-    """Return the value of vLLM's `--speculative-config`."""
+def config(speculative: Speculative, tensor: int) -> dict[str, Any]:
+    """Return the value of vLLM's `--speculative-config` for a target of this tensor parallelism."""
     draft = speculative.draft_model
     base = {
         "method": METHODS[speculative.type],
@@ -31,9 +31,14 @@ def config(speculative: Speculative) -> dict[str, Any]:
     return {
         **base,
         "model": models.location(draft.source),
-        "draft_tensor_parallel_size": draft.tensor_parallel,
+        "draft_tensor_parallel_size": _size(speculative, draft, tensor),
         **({"revision": revision} if revision else {}),
     }
+
+
+def _size(speculative: Speculative, draft: DraftModel, tensor: int) -> int:
+    """Return what the user asked for, else what the engine takes: all devices, or one for a head."""
+    return draft.tensor_parallel or (tensor if speculative.type == "DraftModel" else 1)
 
 
 def problems(name: str, managed: Managed) -> tuple[Problem, ...]:
@@ -47,7 +52,7 @@ def problems(name: str, managed: Managed) -> tuple[Problem, ...]:
         return ()
     target = managed.parallelism.tensor
     allowed = (target,) if managed.speculative.type == "DraftModel" else (1, target)
-    if draft.tensor_parallel in allowed:
+    if _size(managed.speculative, draft, target) in allowed:
         return ()
     remedy = " or ".join(str(size) for size in dict.fromkeys(allowed))
     return (

@@ -128,5 +128,5 @@ def _threads(managed: Managed) -> dict[str, str]:
 def _speculative(managed: Managed) -> str | None:
     if managed.speculative is None:
         return None
-    config = speculation.config(managed.speculative)
+    config = speculation.config(managed.speculative, managed.parallelism.tensor)
     return json.dumps(config, sort_keys=True, separators=(",", ":"))
