@@ -146,7 +146,6 @@ def write_node_configuration() -> None:
         "clusterDomain": "cluster.local",
         "resolvConf": "",
         "podLogsDir": str(paths.LOGS / "pods"),
-        "localStorageCapacityIsolation": False,
         "registerNode": True,
         # A pod's Secret or ConfigMap is refreshed in seconds rather than a minute.
         "syncFrequency": "10s",

@@ -17,7 +17,6 @@ COMMANDS: Final = {
     "runc": "runc",
     "iptables": "iptables",
     "ip": "iproute2",
-    "conntrack": "conntrack",
     "unshare": "util-linux",
     "nsenter": "util-linux",
     "mount": "mount",
