@@ -80,19 +80,19 @@ def _advance(
     compiled = compile_router(router, routes, pools, held.claims)
     steered = steer(seen, routes, pools, compiled, held.memory)
     wanted = _wanted(seen, held, compiled, steered)
-    data = router_config.write(wanted)
+    same = seen.stored is not None and router_config.same(seen.stored["data"], held, wanted)
+    data = {} if same else router_config.write(wanted)
     too_much = too_large(data)
     effective = held if too_much else wanted
-    stored = dict(seen.stored.get("data", {})) if seen.stored is not None else None
     acks = acknowledged(seen.replicas, effective.revision)
     problems = [too_much] if too_much else []
     changed = effective.revision != held.revision
     young = changed or _young(seen)
     programmed = _programmed(seen, problems, acks, effective.revision, young=young)
     return RouterPlan(
-        replace=router_config.config_body(seen.body, data, seen.stored)
-        if data != stored and not too_much
-        else None,
+        replace=None
+        if same or too_much
+        else router_config.config_body(seen.body, data, seen.stored),
         applies=workload(router, seen.image, pod_monitor=seen.pod_monitors),
         deletes=_unwanted(seen, router),
         status=_status(seen, problems, acks, effective.revision, young=young),

@@ -32,7 +32,7 @@ class Steered:
 
     outcome: Outcome
     memory: Mapping[str, RuleMemory]
-    """Memory of the rules that exist; empty ones are left out."""
+    """Memory of the rules that exist."""
     shares: Mapping[tuple[str, str], Mapping[str, int]]
     """(route, rule) -> pool -> conversations of 1000."""
     notes: tuple[EventNote, ...]
@@ -77,11 +77,7 @@ def steer(
     resting = {key: kept for key, kept in memory.items() if key in rules - decided.keys()}
     return Steered(
         outcome=outcome,
-        memory={
-            key: kept
-            for key, kept in {**resting, **outcome.memory}.items()
-            if kept.loops or kept.shadows
-        },
+        memory={**resting, **outcome.memory},
         shares={
             (decided[key].route, decided[key].rule): shares
             for key, shares in outcome.shares.items()
