@@ -11,7 +11,7 @@ from e2e.kit.waiting import wait_condition
 NAMESPACE = "tokenfleet-demo"
 SCRAPE = "5s"
 TICK = "5s"
-START_LIMIT = 420.0
+START_LIMIT = 600.0
 """Seconds that two real engines get to start side by side on two cores."""
 
 

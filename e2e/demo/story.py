@@ -35,7 +35,7 @@ class Pace:
     """Requests per second by feature."""
     whole_cpu: str = "1"
     """CPU of the large pool's pod, as its manifest says."""
-    cut_cpu: str = "150m"
+    cut_cpu: str = "100m"
     """CPU that the cause leaves it."""
     steady: float = 40.0
     """Before the cause."""
@@ -58,7 +58,7 @@ def load_profile(namespace: Namespace, pace: Pace) -> Profile:
         model="chat",
         features=(
             Feature(name=FAST, rate=pace.fast_rate, prompt_words=16, max_tokens=8, body=WHOLE),
-            Feature(name=SLOW, rate=pace.slow_rate, prompt_words=40, max_tokens=6, body=WHOLE),
+            Feature(name=SLOW, rate=pace.slow_rate, prompt_words=50, max_tokens=6, body=WHOLE),
         ),
         # The story ends the load; this is the bound should it not come to that.
         duration=LONGEST_LOAD - 80,

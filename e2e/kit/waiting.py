@@ -75,20 +75,6 @@ def condition(found: dict[str, Any] | None, kind: str) -> dict[str, Any]:
     return next((c for c in conditions if c["type"] == kind), {})
 
 
-def told(found: dict[str, Any] | None) -> str:
-    """Return an object's conditions as one line."""
-    if found is None:
-        return "no such object"
-    conditions = (found.get("status") or {}).get("conditions") or []
-    return (
-        "; ".join(
-            f"{c['type']}={c['status']}/{c.get('reason', '')} {c.get('message', '')}".strip()
-            for c in conditions
-        )
-        or "no conditions"
-    )
-
-
 def wait_condition(
     namespace: Namespace,
     kind: str,
@@ -107,7 +93,10 @@ def wait_condition(
         current = (found or {}).get("metadata", {}).get("generation")
         fresh = seen.get("observedGeneration") in {None, current}
         right = seen.get("status") == status and reason in {"", seen.get("reason")}
-        return seen if right and fresh else NotYet(told(found))
+        if right and fresh:
+            return seen
+        words = f"{seen.get('status', 'no condition')} {seen.get('message', '')}".strip()
+        return NotYet(words)
 
     wanted = f"{aspect}={status}" + (f"/{reason}" if reason else "")
     return wait_for(f"{kind} {name} {wanted}", probe, timeout=timeout, namespace=namespace)
@@ -141,5 +130,10 @@ def _unready(namespace: Namespace) -> list[str]:
         pods = namespace.list("pods")
     except CommandError:
         return []
-    ready = {p["metadata"]["name"]: condition(p, "Ready").get("status") for p in pods}
-    return sorted(name for name, status in ready.items() if status != "True")[:4]
+    unready = [
+        pod["metadata"]["name"]
+        for pod in pods
+        if condition(pod, "Ready").get("status") != "True"
+        and (pod.get("status") or {}).get("phase") != "Succeeded"
+    ]
+    return sorted(unready)[:4]
