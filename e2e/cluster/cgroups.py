@@ -5,6 +5,7 @@ Works on version 1 (one tree per controller), on version 2, and on the mixture o
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +22,7 @@ def make() -> None:
         _delegate(ROOT)
         (ROOT / paths.CGROUP).mkdir(exist_ok=True)
         _delegate(ROOT / paths.CGROUP)
+        _write_if_there(ROOT / paths.CGROUP / "cpu.weight", str(100 * _processors()))
         return
     for hierarchy in _hierarchies():
         group = hierarchy / paths.CGROUP
@@ -29,6 +31,21 @@ def make() -> None:
         for name in ("cpuset.cpus", "cpuset.mems"):
             if (group / name).exists():
                 (group / name).write_text((hierarchy / name).read_text())
+        _write_if_there(group / "cpu.shares", str(1024 * _processors()))
+
+
+def _processors() -> int:
+    """Return how many ordinary processes all pods together should weigh against the host's.
+
+    A group weighs as much as one process unless told otherwise: a compiler with two jobs would leave
+    all pods a third of one processor.
+    """
+    return os.cpu_count() or 1
+
+
+def _write_if_there(path: Path, value: str) -> None:
+    if path.exists():
+        path.write_text(value)
 
 
 def _delegate(group: Path) -> None:

@@ -117,11 +117,14 @@ def vllm() -> Image:
         folders={"vllm-workspace": 0o777},
         environment=(
             # The node's software cannot be written to: compiled kernels and caches go elsewhere.
-            "PYTHONDONTWRITEBYTECODE=1", "VLLM_NO_USAGE_STATS=1", "DO_NOT_TRACK=1",
+            "PYTHONDONTWRITEBYTECODE=1",
+            "VLLM_NO_USAGE_STATS=1",
+            "DO_NOT_TRACK=1",
             # As the public CPU image does: without Intel's OpenMP speculation is slow on CPUs.
             f"LD_PRELOAD={runtime / 'lib' / 'libiomp5.so'}",
             # Several engines share the node's few cores: one thread each, none nailed to a core.
-            "OMP_NUM_THREADS=1", "VLLM_CPU_OMP_THREADS_BIND=nobind",
+            "OMP_NUM_THREADS=1",
+            "VLLM_CPU_OMP_THREADS_BIND=nobind",
         ),  # fmt: skip
     )
 

@@ -131,7 +131,8 @@ def _boot() -> None:
 
 
 def _why() -> str:
-    return f"{'; '.join(problems())}; logs: {paths.LOGS}"
+    found = problems()
+    return f"{'; '.join(found)}; logs: {paths.LOGS}" if found else ""
 
 
 def _healthy_or_dead() -> bool:
