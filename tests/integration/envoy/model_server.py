@@ -68,7 +68,7 @@ class ModelServer:
         return await self._stream(request, does)
 
     async def _stream(self, request: web.Request, does: Behaviour) -> web.StreamResponse:
-        response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+        response = web.StreamResponse(headers={"content-type": "text/event-stream; charset=utf-8"})
         if not does.holds_headers:
             await response.prepare(request)
         await asyncio.sleep(does.first_token)
