@@ -105,6 +105,16 @@ class Evidence:
         limit = self.objective.fast_limit
         return self._breach(self.long, self.short, limit, self.objective.windows.long)
 
+    def surge(self) -> Trigger | None:
+        """Return the proof of a sudden breach: the short window alone, twice as bad as fast.
+
+        It does not wait for the long window to fill, and so acts some 20 s earlier on a pool that
+        fails outright; a bad fraction near the fast limit still needs the long window.
+        """
+        limit = self.objective.surge_limit
+        window = self.objective.windows.short
+        return self._breach(self.short, self.short, limit, window)
+
     def slow(self) -> Trigger | None:
         """Return the proof of a slow breach: less bad, for longer."""
         limit = self.objective.slow_limit

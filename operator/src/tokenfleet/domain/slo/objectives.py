@@ -142,6 +142,11 @@ class ObjectiveSpec:
         return max(min(FAST_BURN * self.budget, FAST_FRACTION), least)
 
     @property
+    def surge_limit(self) -> float:
+        """Return the bad fraction of a sudden breach: twice fast, or half way to all bad."""
+        return min(2 * self.fast_limit, (1 + self.fast_limit) / 2)
+
+    @property
     def slow_limit(self) -> float:
         """Return the bad fraction of a slow breach; 1.25 budgets at least."""
         return max(min(SLOW_BURN * self.budget, SLOW_FRACTION), 1.25 * self.budget)

@@ -57,8 +57,8 @@ class Ballot:
 
     @property
     def fast(self) -> Trigger | None:
-        """Return the worst proof of a fast breach."""
-        return _worst(evidence.fast() for evidence in self.seeing)
+        """Return the worst proof of a fast or sudden breach."""
+        return _worst(evidence.fast() or evidence.surge() for evidence in self.seeing)
 
     @property
     def slow(self) -> Trigger | None:
