@@ -1,0 +1,120 @@
+"""The tick: one batch for all objectives, and a failure is a measurement too."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from tests.support.fakes import T0, CountingTelemetry, FakeClock
+from tests.unit.domain.fleet.builders import router, slo
+from tokenfleet.domain.fleet.keys import ObjectKey
+from tokenfleet.domain.slo.objectives import ObjectiveSpec
+from tokenfleet.domain.slo.observation import Measurement, RouterReplica
+from tokenfleet.ports import PortError
+from tokenfleet.reconcilers.slo_tick import SloTick
+from tokenfleet.reconcilers.store import Store
+
+ROUTER = ObjectKey("ModelRouter", "ns", "default")
+
+
+class Bench:
+    def __init__(self, answer: Any = None) -> None:
+        self.asked: list[tuple[Sequence[ObjectiveSpec], Sequence[RouterReplica]]] = []
+        self.woken: list[ObjectKey] = []
+        self.store = Store(lambda _: None)
+        self.store.put(router())
+        self.tick = SloTick(
+            store=self.store,
+            measure=self.measure if answer is not None else None,
+            clock=FakeClock(),
+            every=timedelta(seconds=15),
+            scrape_interval=timedelta(seconds=15),
+            telemetry=CountingTelemetry(),
+            wake=self.woken.append,
+        )
+        self.answer = answer
+
+    async def measure(
+        self, objectives: Sequence[ObjectiveSpec], replicas: Sequence[RouterReplica], at: datetime
+    ) -> Measurement:
+        self.asked.append((objectives, replicas))
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return Measurement(at=at)
+
+
+def pod(name: str, label: str, *, ready: bool) -> dict[str, Any]:
+    state = {"type": "Ready", "status": str(ready), "lastTransitionTime": "2026-01-01T11:00:00Z"}
+    metadata = {"name": name, "namespace": "ns", "labels": {label: "x"}, "resourceVersion": "1"}
+    return {"kind": "Pod", "metadata": metadata, "status": {"conditions": [state]}}
+
+
+async def test_one_batch_for_all_objectives_and_the_ready_router_replicas() -> None:
+    bench = Bench(answer=True)
+    for name in ("a", "b"):
+        bench.store.put(slo(name))
+    bench.store.put(pod("up", "tokenfleet.dev/router", ready=True))
+    bench.store.put(pod("down", "tokenfleet.dev/router", ready=False))
+    bench.store.put(pod("engine", "tokenfleet.dev/pool", ready=True))
+
+    await bench.tick.tick()
+
+    ((objectives, replicas),) = bench.asked
+    assert sorted(objective.name for objective in objectives) == ["a", "b"]
+    assert [replica.pod for replica in replicas] == ["up"]
+    assert bench.tick.newest is not None
+    assert bench.tick.newest.at == T0
+    assert bench.woken == [ROUTER]
+
+
+async def test_a_source_that_fails_is_a_measurement_that_says_so() -> None:
+    bench = Bench(answer=PortError("connection refused"))
+    bench.store.put(slo())
+
+    await bench.tick.tick()
+
+    assert bench.tick.newest is not None
+    assert bench.tick.newest.failure == ("SourceError", "connection refused")
+    assert bench.woken == [ROUTER]
+
+
+async def test_without_a_source_routers_are_still_woken() -> None:
+    """Losing all endpoints is judged by Kubernetes' facts, not by Prometheus."""
+    bench = Bench()
+    bench.store.put(slo())
+
+    await bench.tick.tick()
+
+    assert bench.tick.newest is not None
+    assert bench.tick.newest.failure is not None
+    assert "--prometheus-url" in bench.tick.newest.failure.message
+    assert bench.woken == [ROUTER]
+
+
+async def test_without_objectives_nobody_is_asked() -> None:
+    bench = Bench(answer=True)
+
+    await bench.tick.tick()
+
+    assert bench.asked == []
+
+
+async def test_an_objective_that_cannot_be_read_does_not_hide_the_others() -> None:
+    bench = Bench(answer=True)
+    bench.store.put(slo("good"))
+    bench.store.put(slo("bad", objective={"type": "Unheard"}))
+
+    await bench.tick.tick()
+
+    assert [objective.name for objective in bench.asked[0][0]] == ["good"]
+
+
+async def test_it_ticks_until_it_is_cancelled() -> None:
+    bench = Bench(answer=True)
+    bench.store.put(slo())
+    bench.tick.every = timedelta(milliseconds=1)
+    task = asyncio.create_task(bench.tick.run())
+    await asyncio.sleep(0.1)
+    task.cancel()
+
+    assert len(bench.asked) > 2
