@@ -47,7 +47,7 @@ class Pace:
     """At most, until clients are served within the objective again."""
     hold: float = 15.0
     """How long that lasts, with the cause still there, before the cause is removed."""
-    recover: float = 240.0
+    recover: float = 300.0
     """At most, until all traffic is back."""
 
 
@@ -91,6 +91,7 @@ class Story:
             self.timeline.marks[Mark.END] = time.time()
             self.screen.say("The load ends; running requests are awaited.")
             self.timeline.records = self.load.finish()
+            self.timeline.running = {}
 
     def _mark(self, mark: Mark) -> None:
         self.timeline.marks[mark] = time.time()
@@ -113,6 +114,7 @@ class Story:
         self.namespace.delete("pod", self.load.name)
         self.load.start()
         self.timeline.records = self.load.follow().live
+        self.timeline.running = self.load.running
         self._mark(Mark.LOAD)
         time.sleep(pace.steady)
         self._wait("the objective to be met", self._met, 60)

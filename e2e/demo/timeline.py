@@ -4,11 +4,11 @@ Everything in it was read where a user would read it: the status of objects, and
 clients got. Times are seconds since the epoch.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from e2e.load.records import Record
+from e2e.load.records import Record, Sent
 
 BASELINE = 1000
 """A pool with this share gets every conversation of a rule."""
@@ -93,6 +93,8 @@ class Timeline:
     marks: dict[Mark, float] = field(default_factory=dict)
     observations: list[Observation] = field(default_factory=list)
     records: Sequence[Record] = field(default_factory=list)
+    running: Mapping[tuple[str, int], Sent] = field(default_factory=dict)
+    """Requests that have not ended yet, while the load runs."""
     acceptance: float | None = None
     """Accepted of the drafted tokens, 0..1; None where it is not known."""
 
@@ -119,11 +121,19 @@ class Timeline:
     def good_fraction(self, begin: float, end: float) -> float | None:
         """Return the fraction of controlled requests sent in a span that were in time.
 
-        A request without a first token is bad, whatever its outcome; None where there was none.
+        A request without a first token is bad, whatever its outcome, and so is one that has not
+        ended: a span of a running load must end early enough for answers in time. None where
+        there was no request.
         """
         seen = self.requests(begin, end, feature=self.feature)
         good = [r for r in seen if r.ttft is not None and r.ttft <= self.objective.threshold]
-        return len(good) / len(seen) if seen else None
+        total = len(seen) + len(self.waiting(begin, end))
+        return len(good) / total if total else None
+
+    def waiting(self, begin: float, end: float) -> list[Sent]:
+        """Return controlled requests sent in a span that have not ended."""
+        held = tuple(self.running.values())
+        return [sent for sent in held if begin <= sent.at < end and sent.feature == self.feature]
 
     def decisions(self) -> list[Decision]:
         """Return the decisions seen, by time, each once."""

@@ -96,7 +96,7 @@ def line(story: Timeline, now: float) -> str:
         f"{clock}  share {shares or '-'}  TTFT p50 {milliseconds(quantile(waits, 0.5))}"
         f" p99 {milliseconds(quantile(waits, 0.99))}  {seen.state or '-'}/{seen.data or '-'}"
         f" met={seen.met} burn {seen.burn_rate or '-'}"
-        f"  sent {total.sent} failed {total.failed}"
+        f"  sent {total.sent} failed {total.failed} waiting {len(story.running)}"
     )
 
 
@@ -128,7 +128,8 @@ def _traffic(story: Timeline, seen: Observation) -> RenderableType:
     total = summarise(tuple(story.records))
     shown = f"p50 {milliseconds(quantile(waits, 0.5))}   p99 {milliseconds(quantile(waits, 0.99))}"
     table.add_row("first token", Text(shown, style="red" if slow else "green"), "as clients see it")
-    sent = f"{total.sent} sent, {total.failed} failed"
+    late = len(story.waiting(0, time.time() - story.objective.threshold))
+    sent = f"{total.sent} answered, {total.failed} failed, {late} wait longer than promised"
     table.add_row("requests", Text(sent, style="red" if total.failed else "green"), "")
     return Panel(table, title="traffic of the slow rule", title_align="left")
 

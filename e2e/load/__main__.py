@@ -1,4 +1,4 @@
-"""`python -m e2e.load PROFILE.json`: run a load and print one JSON line per request.
+"""`python -m e2e.load PROFILE.json`: run a load and print a JSON line when a request is sent, and one when it ended.
 
 Ends by itself; SIGTERM ends it early, and running requests still get their drain.
 """
@@ -10,11 +10,11 @@ from pathlib import Path
 
 from e2e.load.client import run
 from e2e.load.profile import from_json
-from e2e.load.records import Record, to_line
+from e2e.load.records import Record, Sent, to_line
 
 
-def _print(record: Record) -> None:
-    print(to_line(record), flush=True)
+def _print(event: Record | Sent) -> None:
+    print(to_line(event), flush=True)
 
 
 async def _main(path: str) -> None:

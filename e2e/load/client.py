@@ -9,9 +9,9 @@ import httpx
 
 from e2e.load.events import StreamReader
 from e2e.load.profile import LONGEST_SECONDS, Arrival, Profile, arrivals, body
-from e2e.load.records import Record
+from e2e.load.records import Record, Sent
 
-Report = Callable[[Record], None]
+Report = Callable[[Record | Sent], None]
 
 
 async def run(profile: Profile, report: Report, stop: asyncio.Event) -> None:
@@ -57,6 +57,7 @@ async def _one(
     client: httpx.AsyncClient, profile: Profile, arrival: Arrival, report: Report
 ) -> None:
     at, begun = time.time(), time.monotonic()
+    report(Sent(at=at, feature=arrival.feature.name, number=arrival.number))
     seen: dict[str, object] = {}
     try:
         async with asyncio.timeout(profile.request_timeout):
@@ -114,5 +115,6 @@ def _record(arrival: Arrival, **facts: object) -> Record:
     return Record(
         feature=arrival.feature.name,
         conversation=arrival.conversation,
+        number=arrival.number,
         **facts,  # type: ignore[arg-type]
     )

@@ -8,14 +8,13 @@ import json
 import os
 import subprocess
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from e2e.kit.kubectl import CommandError, Namespace
 from e2e.kit.waiting import NotYet, wait_for
 from e2e.load.profile import LONGEST_SECONDS, Profile, to_json
-from e2e.load.records import Record, from_line
+from e2e.load.records import Record, Sent, from_line, sent_from_line
 
 IMAGE = "ghcr.io/tokenfleet/operator:0.1.0"
 MODULES = ("__init__", "__main__", "client", "events", "profile", "records")
@@ -86,6 +85,7 @@ class LoadRun:
         self.name = name
         self.profile = profile
         self._live: list[Record] = []
+        self._running: dict[tuple[str, int], Sent] = {}
         self._follower: subprocess.Popen[str] | None = None
 
     def start(self) -> "LoadRun":
@@ -99,8 +99,8 @@ class LoadRun:
         wait_for("the load to start", running, timeout=90, namespace=self.namespace)
         return self
 
-    def follow(self, tell: Callable[[Record], None] | None = None) -> "LoadRun":
-        """Read records as they come, in a thread of its own; `live` holds them."""
+    def follow(self) -> "LoadRun":
+        """Read records as they come, in a thread of its own, into `live` and `running`."""
         command = self.namespace.command("logs", "--follow", self.name)
         self._follower = subprocess.Popen(
             command,
@@ -114,14 +114,23 @@ class LoadRun:
 
         def read() -> None:
             for line in stdout:
-                record = from_line(line)
-                if record is not None:
-                    self._live.append(record)
-                    if tell:
-                        tell(record)
+                self._take(line)
 
         threading.Thread(target=read, name="load-follower", daemon=True).start()
         return self
+
+    def _take(self, line: str) -> None:
+        record, sent = from_line(line), sent_from_line(line)
+        if sent is not None:
+            self._running[sent.feature, sent.number] = sent
+        if record is not None:
+            self._live.append(record)
+            self._running.pop((record.feature, record.number), None)
+
+    @property
+    def running(self) -> dict[tuple[str, int], Sent]:
+        """Requests that were sent and have not ended; changes while the load is followed."""
+        return self._running
 
     @property
     def live(self) -> list[Record]:

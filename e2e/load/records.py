@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Any, Literal
 
 Outcome = Literal["ok", "failed", "cancelled", "unsent"]
 
@@ -17,6 +17,8 @@ class Record:
     """When it was sent: seconds since the epoch, so that it can be laid beside other records."""
     feature: str
     conversation: str
+    number: int = 0
+    """Position in its feature: with the feature, the request's identity."""
     outcome: Outcome
     """ok: a whole answer. failed: an error, a broken stream, or no end in time. cancelled: cut off
     by the end of the load. unsent: too many were under way (`Profile.max_in_flight`)."""
@@ -36,19 +38,40 @@ class Record:
     """What failed, in a few words."""
 
 
-def to_line(record: Record) -> str:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """One request that was sent; its record follows when it has ended."""
+
+    at: float
+    feature: str
+    number: int
+
+
+def to_line(event: Record | Sent) -> str:
     """Write one line."""
-    return json.dumps({"record": asdict(record)}, separators=(",", ":"))
+    kind = "record" if isinstance(event, Record) else "sent"
+    return json.dumps({kind: asdict(event)}, separators=(",", ":"))
+
+
+def sent_from_line(line: str) -> Sent | None:
+    """Read one line; None for a line that is none of a request sent."""
+    found = _member(line, "sent")
+    return Sent(**found) if found else None
 
 
 def from_line(line: str) -> Record | None:
     """Read one line; None for a line that is not a record, such as a warning or half a line."""
+    found = _member(line, "record")
+    return Record(**found) if found else None
+
+
+def _member(line: str, name: str) -> dict[str, Any] | None:
     try:
         data = json.loads(line)
     except ValueError:
         return None
-    fields = data.get("record") if isinstance(data, dict) else None
-    return Record(**fields) if isinstance(fields, dict) else None
+    found = data.get(name) if isinstance(data, dict) else None
+    return found if isinstance(found, dict) else None
 
 
 def quantile(values: Sequence[float], q: float) -> float | None:

@@ -7,7 +7,7 @@ import pytest
 from e2e.demo import claims
 from e2e.demo.numbers import back_within, baseline_again, first_shadow, rows
 from e2e.demo.timeline import Decision, Mark, Objective, Observation, Timeline
-from e2e.load.records import Record
+from e2e.load.records import Record, Sent
 
 MARKS = {Mark.LOAD: 0.0, Mark.CAUSE: 60.0, Mark.SHIFT: 150.0, Mark.REMOVED: 300.0, Mark.END: 480.0}
 """A story of eight minutes."""
@@ -153,3 +153,11 @@ def test_the_numbers_are_measured_from_the_marks() -> None:
 def test_decisions_are_listed_once_each_by_time() -> None:
     assert [d.at for d in story().decisions()] == sorted(d.at for d in story().decisions())
     assert len(story().decisions()) == len({d.id for d in story().decisions()})
+
+
+def test_requests_that_still_wait_are_not_in_time() -> None:
+    told = story()
+    told.running = {("generation", n): Sent(at=400.0, feature="generation", number=n)
+                    for n in range(80)}  # fmt: skip
+
+    assert told.good_fraction(390, 410) == 0.5

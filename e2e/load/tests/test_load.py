@@ -8,7 +8,15 @@ import pytest
 from e2e.load import client
 from e2e.load.events import StreamReader
 from e2e.load.profile import Feature, Profile, arrivals, body, from_json, to_json
-from e2e.load.records import Record, from_line, quantile, summarise, to_line
+from e2e.load.records import (
+    Record,
+    Sent,
+    from_line,
+    quantile,
+    sent_from_line,
+    summarise,
+    to_line,
+)
 
 
 def profile(**changes) -> Profile:
@@ -108,6 +116,9 @@ def test_a_record_survives_its_line_and_other_lines_are_no_records() -> None:
     assert record(ttft=0.5) == from_line(to_line(record(ttft=0.5)))
     assert from_line("Traceback (most recent call last):") is None
     assert from_line('"a string"') is None
+    begun = Sent(at=1.0, feature="f", number=3)
+    assert begun == sent_from_line(to_line(begun))
+    assert from_line(to_line(begun)) is None
 
 
 def test_the_summary_counts_every_outcome_once() -> None:
@@ -160,7 +171,7 @@ class Server:
 
 async def load_on(server: Server, **changes) -> list[Record]:
     """Run two requests against a server."""
-    seen: list[Record] = []
+    seen: list[Record | Sent] = []
     async with server as url:
         load = profile(
             url=url,
@@ -170,7 +181,10 @@ async def load_on(server: Server, **changes) -> list[Record]:
             **changes,
         )
         await client.run(load, seen.append, asyncio.Event())
-    return seen
+    records = [event for event in seen if isinstance(event, Record)]
+    tried = {record.number for record in records if record.outcome != "unsent"}
+    assert {event.number for event in seen if isinstance(event, Sent)} == tried
+    return records
 
 
 def answer(body: bytes, *, status: str = "200 OK", length: int | None = None) -> bytes:
