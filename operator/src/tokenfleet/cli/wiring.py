@@ -23,12 +23,19 @@ from tokenfleet.handlers.election import Elector
 from tokenfleet.handlers.probes import Probes
 from tokenfleet.handlers.shell import Shell
 from tokenfleet.handlers.telemetry import FleetCollector, PrometheusTelemetry
-from tokenfleet.ports import Clock, Cluster, NotFoundError, Resource, RouterFleet
+from tokenfleet.ports import Clock, Cluster, NotFoundError, PortError, Resource, RouterFleet
 from tokenfleet.reconcilers.applier import Applier
 from tokenfleet.reconcilers.events import Recorder
 from tokenfleet.reconcilers.pool_visitor import PoolVisitor
 from tokenfleet.reconcilers.queue import Queue
-from tokenfleet.reconcilers.resources import BY_KIND, LEASES, MANAGED_SELECTOR, MONITORS, WATCHED
+from tokenfleet.reconcilers.resources import (
+    BY_KIND,
+    CUSTOM,
+    LEASES,
+    MANAGED_SELECTOR,
+    MONITORS,
+    WATCHED,
+)
 from tokenfleet.reconcilers.resync import Resync
 from tokenfleet.reconcilers.route_visitor import RouteVisitor
 from tokenfleet.reconcilers.router_visitor import RouterVisitor
@@ -37,6 +44,9 @@ from tokenfleet.reconcilers.slo_visitor import SloVisitor
 from tokenfleet.reconcilers.store import Store
 from tokenfleet.reconcilers.views import Views
 from tokenfleet.reconcilers.visits import Visitor, Visits
+
+ASK_AGAIN: Final = 2.0
+"""Seconds between looks for kinds that are not served yet."""
 
 QUERY_TIMEOUT: Final = timedelta(seconds=10)
 """Longest wait for one query: a Prometheus that compacts or shares a busy node needs seconds, and a
@@ -129,10 +139,8 @@ async def _run(operator: Operator) -> int:
         host=options.listen, probe_port=options.probe_port, metrics_port=options.metrics_port
     )
     try:
-        if not await _acquire(core.elector):
+        if not await _may_lead(core):
             return 0
-        if await _serves(core.outside.cluster, MONITORS):
-            core.watched[MONITORS] = MANAGED_SELECTOR
         await operator.shell.run()
     finally:
         await operator.probes.stop()
@@ -240,31 +248,48 @@ def _visits(core: Core, tick: SloTick) -> Visits:
     )
 
 
-async def _acquire(elector: Elector) -> bool:
+async def _may_lead(core: Core) -> bool:
     """Wait until this process leads; False where it is told to stop before."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    leading = asyncio.create_task(elector.acquire())
+    leading = asyncio.create_task(_lead(core))
     stopped = asyncio.create_task(stop.wait())
     await asyncio.wait({leading, stopped}, return_when=asyncio.FIRST_COMPLETED)
-    for task in (leading, stopped):
-        task.cancel()
-    await asyncio.gather(leading, stopped, return_exceptions=True)
-    if stop.is_set():
-        await elector.release()
-        return False
-    return elector.leads()
+    stopped.cancel()
+    if not stop.is_set():
+        leading.result()
+        return True
+    leading.cancel()
+    await asyncio.gather(leading, return_exceptions=True)
+    await core.elector.release()
+    return False
+
+
+async def _lead(core: Core) -> None:
+    # Kopf looks for the kinds once, when it starts: they must be there by then.
+    for resource in CUSTOM:
+        while not await _serves(core.outside.cluster, resource):
+            log.warning("waiting for the custom resource definition of %s", resource.kind)
+            await asyncio.sleep(ASK_AGAIN)
+    if await _serves(core.outside.cluster, MONITORS):
+        core.watched[MONITORS] = MANAGED_SELECTOR
+    await core.elector.acquire()
 
 
 async def _serves(cluster: Cluster, resource: Resource) -> bool:
-    """Tell whether the API server knows a kind."""
-    try:
-        await cluster.list(resource, label_selector=MANAGED_SELECTOR)
-    except NotFoundError:
-        return False
-    return True
+    """Tell whether the API server knows a kind; waits for a server that does not answer."""
+    while True:
+        try:
+            await cluster.list(resource, label_selector=MANAGED_SELECTOR)
+        except NotFoundError:
+            return False
+        except PortError as error:
+            log.warning("waiting for the API server: %s", error)
+            await asyncio.sleep(ASK_AGAIN)
+        else:
+            return True
 
 
 def _measure(source: PrometheusSource, scrape_interval: timedelta) -> Measure:

@@ -1,0 +1,33 @@
+"""Probes answer from the loop that does the work."""
+
+import socket
+
+import httpx
+
+from tokenfleet.handlers.probes import Probes
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def test_probes_and_metrics() -> None:
+    why_not = {"health": "", "readiness": "not synced yet"}
+    probes = Probes(
+        healthy=lambda: why_not["health"],
+        ready=lambda: why_not["readiness"],
+        metrics=lambda: b"up 1\n",
+    )
+    first, second = free_port(), free_port()
+    await probes.start(host="127.0.0.1", probe_port=first, metrics_port=second)
+    async with httpx.AsyncClient(trust_env=False) as client:
+        health = await client.get(f"http://127.0.0.1:{first}/healthz")
+        ready = await client.get(f"http://127.0.0.1:{first}/readyz")
+        metrics = await client.get(f"http://127.0.0.1:{second}/metrics")
+    await probes.stop()
+
+    assert (health.status_code, health.text) == (200, "ok\n")
+    assert (ready.status_code, ready.text) == (503, "not synced yet\n")
+    assert (metrics.status_code, metrics.text) == (200, "up 1\n")

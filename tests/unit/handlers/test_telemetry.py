@@ -1,0 +1,64 @@
+"""Metrics: the names that people know, and series that live as long as their objects."""
+
+from typing import Any
+
+from tests.unit.domain.fleet.builders import pool, route, slo
+from tokenfleet.domain.fleet.keys import ROUTER, ObjectKey
+from tokenfleet.domain.fleet.views import RouterView
+from tokenfleet.handlers.telemetry import FleetCollector, PrometheusTelemetry
+from tokenfleet.reconcilers.store import Store
+from tokenfleet.reconcilers.views import Views
+
+
+class Bench:
+    def __init__(self) -> None:
+        self.store, self.views = Store(lambda _: None), Views(lambda _: None)
+        self.telemetry = PrometheusTelemetry()
+        collector = FleetCollector(self.store, self.views, depth=lambda: 3, leads=lambda: True)
+        self.telemetry.registry.register(collector)
+
+    def value(self, name: str, **labels: str) -> Any:
+        return self.telemetry.registry.get_sample_value(name, labels)
+
+
+def test_visits_and_the_queue_have_the_names_of_controller_runtime() -> None:
+    bench = Bench()
+    bench.telemetry.visited("modelroute", "success", 0.01)
+
+    labels = {"controller": "modelroute", "result": "success"}
+    assert bench.value("controller_runtime_reconcile_total", **labels) == 1
+    count = "controller_runtime_reconcile_time_seconds_count"
+    assert bench.value(count, controller="modelroute") == 1
+    assert bench.value("workqueue_depth") == 3
+    assert bench.value("leader_election_master_status") == 1
+
+
+def test_the_fleet_is_told_and_forgotten_with_its_objects() -> None:
+    bench = Bench()
+    shares = [{"name": "large", "share": 400}, {"name": "small", "share": 600}]
+    bench.store.put(route(status={"rules": [{"name": "slow", "shares": shares}]}))
+    status = {"state": "Shifted", "data": {"state": "OK"}, "current": {"burnRate": "4.20"}}
+    bench.store.put({**slo(), "status": status})
+    bench.store.put({**pool(), "status": {"replicas": 3, "readyReplicas": 2}})
+    view = RouterView(demand={"ns/large": 7.5})
+    bench.views.publish(ObjectKey(ROUTER, "ns", "default"), view)
+
+    where = {"namespace": "ns", "route": "chat", "rule": "slow"}
+    assert bench.value("tokenfleet_route_share", **where, pool="small") == 0.6
+    ours = {"namespace": "ns", "slo": "ttft"}
+    assert bench.value("tokenfleet_slo_burn_rate", **ours) == 4.2
+    assert bench.value("tokenfleet_slo_state", **ours, state="Shifted") == 1
+    assert bench.value("tokenfleet_slo_state", **ours, state="Normal") == 0
+    assert bench.value("tokenfleet_slo_data_state", **ours, state="OK") == 1
+    assert bench.value("tokenfleet_pool_ready_replicas", namespace="ns", pool="large") == 2
+    assert bench.value("tokenfleet_pool_demand", namespace="ns", pool="large") == 7.5
+
+    bench.store.remove(ObjectKey("ModelRoute", "ns", "chat"))
+    assert bench.value("tokenfleet_route_share", **where, pool="small") is None
+
+
+def test_the_text_is_what_prometheus_reads() -> None:
+    bench = Bench()
+    bench.telemetry.decided("T1")
+
+    assert b'tokenfleet_decisions_total{transition="T1"} 1.0' in bench.telemetry.text()
