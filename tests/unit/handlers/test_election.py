@@ -1,5 +1,6 @@
 """Two candidates, one Lease."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -114,4 +115,24 @@ async def test_an_outage_shorter_than_the_deadline_keeps_the_leader(
 
     assert await a._try()
     time.seconds += RENEW_DEADLINE - 1
+    assert a.leads()
+
+
+async def test_a_lease_that_took_too_long_to_win_is_tried_again(
+    cluster: FakeCluster, time: Monotonic
+) -> None:
+    """A starved node: the answer comes after the deadline it started."""
+    a = candidate(cluster, time, "a")
+    slow = cluster.replace
+    calls = []
+
+    async def replace(body: Any) -> Any:
+        calls.append(body)
+        time.seconds += RENEW_DEADLINE + 1 if len(calls) == 1 else 0
+        return await slow(body)
+
+    cluster.replace = replace  # type: ignore[method-assign]
+    await asyncio.wait_for(a.acquire(), 10)
+
+    assert len(calls) == 2
     assert a.leads()

@@ -55,7 +55,8 @@ class Elector:
     async def acquire(self) -> None:
         """Wait until this process leads."""
         log.info("waiting for lease %s/%s as %s", self._namespace, self._name, self.identity)
-        while not await self._try():  # noqa: ASYNC110  # other processes set no Event
+        # A call that took longer than the deadline wins a Lease that is lost already.
+        while not (await self._try() and self.leads()):  # noqa: ASYNC110  # nobody sets an Event
             await asyncio.sleep(RETRY_PERIOD)
         log.info("leading")
 
@@ -110,11 +111,9 @@ class Elector:
 
     def _may_take(self, spec: Body, now: float) -> bool:
         holder = spec.get("holderIdentity")
-        if not holder:
+        # Ours, even if it has run out: the PUT succeeds only if nobody took it in between.
+        if not holder or holder == self.identity:
             return True
-        if holder == self.identity:
-            # Ours, but a process that lost it must not come back: it has ended its work.
-            return self._renewed_at == float("-inf") or self.leads()
         return bool(now >= self._record_seen_at + spec.get("leaseDurationSeconds", LEASE_DURATION))
 
     def _wanted(self, lease: Body | None) -> dict[str, Any]:
