@@ -307,3 +307,35 @@ def test_a_pin_acts_at_once_and_the_operator_wide_switch_stops_control() -> None
 
     assert shares(written(plan)) == {"large": 250, "small": 750}
     assert plan.view.routes["chat"].rules["slow"].reason == "Pinned"
+
+
+def test_a_rule_without_a_usable_pool_keeps_what_it_had() -> None:
+    """A typo in a pool's name must not take the route down."""
+    good = after(plan_router(seen()), seen())
+    typo = route(rules=[{"name": "slow", "backendRefs": [{"name": "larg"}]}])
+
+    plan = plan_router(replace(good, routes=(typo,)))
+
+    assert plan.replace is None
+    assert plan.view.routes["chat"].shares == {"slow": {"large": 1000, "small": 0}}
+    assert plan.view.routes["chat"].problems[0].reason == "PoolNotFound"
+
+
+def test_a_route_that_cannot_be_read_keeps_what_it_had() -> None:
+    good = after(plan_router(seen()), seen())
+
+    plan = plan_router(replace(good, routes=(route(trafficControl={"type": "Unheard"}),)))
+
+    assert plan.replace is None or shares(written(plan)) == {"large": 1000, "small": 0}
+    assert plan.view.routes["chat"].problems[0].reason == "InvalidSpec"
+
+
+def test_a_route_that_is_deleted_is_gone() -> None:
+    good = after(plan_router(seen()), seen())
+
+    plan = plan_router(replace(good, routes=()))
+
+    document = written(plan).document
+    assert document is not None
+    assert document.config.routes == ()
+    assert document.config.pools == ()

@@ -22,6 +22,9 @@ from tokenfleet.domain.slo.engine import RuleView
 
 Body = Mapping[str, Any]
 
+LAST_GOOD: Final = "no pool of this rule can be used; what the router ran last stays"
+"""Said of a rule that the control loop has nothing to decide about."""
+
 LINE: Final = 256
 """Longest one-line summary; wider columns break `kubectl get`."""
 
@@ -103,8 +106,8 @@ def _rule(name: str, shares: Mapping[str, int], why: RuleView | None) -> dict[st
     entry: dict[str, Any] = {
         "name": name,
         "shares": [{"name": pool, "share": share} for pool, share in shares.items()],
-        "reason": why.reason if why is not None else "NoPool",
-        "message": (why.message if why is not None else "no pool can be used")[:MESSAGE],
+        "reason": why.reason if why is not None else "Held",
+        "message": (why.message if why is not None else LAST_GOOD)[:MESSAGE],
         "fallbackInUse": why is not None and why.fallback_in_use,
     }
     if why is not None and why.since is not None:

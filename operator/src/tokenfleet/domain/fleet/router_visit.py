@@ -9,6 +9,7 @@ stays as it is.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final, TypeVar
 
@@ -27,6 +28,7 @@ from tokenfleet.domain.fleet.conditions import (
     summary,
 )
 from tokenfleet.domain.fleet.endpoints import ready_endpoints
+from tokenfleet.domain.fleet.last_good import with_last_good
 from tokenfleet.domain.fleet.parsing import parsed
 from tokenfleet.domain.fleet.plan import Deletion, EventNote
 from tokenfleet.domain.fleet.pool_visit import unwanted
@@ -78,6 +80,10 @@ def _advance(
     routes, unread = _read(ModelRoute, seen.routes)
     pools = {pool.metadata.name: pool for pool in _read(ServingPool, seen.pools)[0]}
     compiled = compile_router(router, routes, pools, held.claims)
+    running = held.document.config if held.document is not None else None
+    compiled = replace(
+        compiled, config=with_last_good(compiled.config, running, unread=unread.keys())
+    )
     steered = steer(seen, routes, pools, compiled, held.memory)
     wanted = _wanted(seen, held, compiled, steered)
     same = seen.stored is not None and router_config.same(seen.stored["data"], held, wanted)
