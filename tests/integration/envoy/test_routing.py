@@ -1,6 +1,7 @@
 """Which pool answers, and what clients are told, on the real Envoy."""
 
 import json
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
@@ -146,6 +147,20 @@ async def test_a_body_below_the_limit_passes_whole(fleet: Fleet) -> None:
 
     assert response.status_code == 200
     assert len(fleet.large.requests[0]["user"]) == 3_000_000
+
+
+async def test_a_body_in_chunks_is_read_and_rewritten_too(serving: Fleet) -> None:
+    """Its length is not known in advance: no content-length comes in, the right one goes out."""
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b'{"messages":[],"mod'
+        yield b'el":"chat","user":"someone"}'
+
+    response = await serving.client.post(CHAT, content=chunks())
+
+    assert response.status_code == 200, response.text
+    assert serving.large.requests == [{"messages": [], "model": "llama-70b", "user": "someone"}]
+    assert "transfer-encoding" not in serving.large.headers[0]
 
 
 async def test_a_conversation_keeps_its_pool(fleet: Fleet) -> None:

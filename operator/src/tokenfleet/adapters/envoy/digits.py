@@ -6,16 +6,21 @@ terms.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import groupby
 
 
-def bucket_pattern(buckets: Sequence[bool]) -> str:
+@lru_cache(maxsize=4096)  # rules with equal shares are common, and a change touches few
+def bucket_pattern(ranges: tuple[tuple[int, int], ...]) -> str:
     """Return the expression for three-digit bucket numbers 000..999.
 
     Args:
-        buckets: for each bucket, whether it matches; 1000 values, at least one of them True.
+        ranges: first and end of the ranges that match, ascending, at least one.
     """
-    return "|".join(_terms(buckets))
+    wanted = [False] * 1000
+    for first, end in ranges:
+        wanted[first:end] = [True] * (end - first)
+    return "|".join(_terms(wanted))
 
 
 def range_pattern(low: int, high: int | None) -> str:

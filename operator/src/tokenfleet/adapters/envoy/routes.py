@@ -64,11 +64,13 @@ def _route(route: Route, config: RouterConfig, pools: dict[str, Pool]) -> Json:
 def _rule(route: Route, rule: Rule, pools: dict[str, Pool]) -> Json:
     if not rule.chain:
         return _action(replies.no_pool(route.name, rule.name))
-    owners = [part.pool for part in rule.ranges for _ in range(part.first, part.end)]
+    owned: dict[str, list[tuple[int, int]]] = {}
+    for part in rule.ranges:
+        owned.setdefault(part.pool, []).append((part.first, part.end))
     *split, last = [share.pool for share in rule.shares if share.share > 0]
     matchers = [
         {
-            "predicate": _regex(BUCKET, bucket_pattern([owner == pool for owner in owners])),
+            "predicate": _regex(BUCKET, bucket_pattern(tuple(owned[pool]))),
             "on_match": _leaf(route, rule, pool, pools),
         }
         for pool in split

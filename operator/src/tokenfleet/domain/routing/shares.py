@@ -48,6 +48,8 @@ def reassign(before: Sequence[BucketRange], shares: Mapping[str, int]) -> tuple[
         before: the ranges so far; pools that have no share any more give all of theirs up.
         shares: wanted buckets by pool; they sum to `BUCKETS`.
     """
+    if _counts(before) == {pool: share for pool, share in shares.items() if share}:
+        return tuple(before)
     # A pool keeps as many of its buckets as its new share allows: nothing smaller is possible. Of
     # those it gives up, the first go to whoever owns them in the contiguous layout, which keeps
     # ranges few; the rest are handed out in order.
@@ -119,6 +121,13 @@ def _rule_with_shares(rule: Rule, shares: Mapping[str, int] | None, old: Rule | 
         return rule
     ranges = reassign(old.ranges, wanted) if old and old.ranges else contiguous(wanted)
     return replace(rule, ranges=ranges)
+
+
+def _counts(ranges: Sequence[BucketRange]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for part in ranges:
+        counts[part.pool] = counts.get(part.pool, 0) + part.end - part.first
+    return counts
 
 
 def _owners(ranges: Sequence[BucketRange]) -> list[str]:
