@@ -115,7 +115,8 @@ def primary_shares(story: Timeline) -> list[int]:
 
 def recovers_step_by_step(story: Timeline) -> Claim:
     """Traffic comes back in steps, and whole."""
-    steps = primary_shares(story)
+    shares = primary_shares(story)
+    steps = shares[shares.index(min(shares)) :] if shares else []
     rises = all(later > earlier for earlier, later in pairwise(steps))
     holds = len(steps) >= 4 and rises and steps[-1] == BASELINE
     facts = " -> ".join(f"{share / 10:g} %" for share in steps)

@@ -4,11 +4,12 @@ import json
 from typing import Any
 from urllib.parse import quote
 
+import yaml
+
 from e2e.kit import manifests_folder
 from e2e.kit.kubectl import Namespace
 from e2e.kit.namespaces import make
 from e2e.kit.waiting import NotYet, wait_for
-from e2e.kit.yamls import load
 
 NAMESPACE = "monitoring"
 URL = f"http://prometheus.{NAMESPACE}.svc:9090"
@@ -23,11 +24,8 @@ def install(namespace: Namespace, *, interval: str = "5s") -> None:
     It may read pods everywhere, and nothing else: stories come with namespaces of their own.
     """
     make(namespace)
-    documents = load(manifests_folder() / "prometheus.yaml")
-    for document in documents:
-        if document["kind"] == "ConfigMap":
-            text = document["data"]["prometheus.yml"]
-            document["data"]["prometheus.yml"] = text.replace("INTERVAL", interval)
+    text = (manifests_folder() / "prometheus.yaml").read_text(encoding="utf-8")
+    documents = list(yaml.safe_load_all(text.replace("INTERVAL", interval)))
     namespace.apply(*documents, *_may_read_pods(namespace.name))
     wait_ready(namespace)
 

@@ -13,12 +13,29 @@ from e2e.stories.fleet import FALLBACK, PRIMARY, Fleet
 
 HERE = Path(__file__).parent
 
+CHAPTERS = (
+    "serving",
+    "bad_objects",
+    "defence",
+    "defaults",
+    "lifecycle",
+    "images",
+    "real_engine",
+)
+"""The files of stories: what everything else rests on comes first, what takes longest last."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every story: it needs a cluster."""
+    """Mark every story, and tell them in the order in which a user meets them."""
     for item in items:
         if HERE in Path(item.path).parents:
             item.add_marker(pytest.mark.cluster)
+    items.sort(key=_place)  # stable: files keep their own order
+
+
+def _place(item: pytest.Item) -> int:
+    name = Path(item.path).stem.removeprefix("test_")
+    return CHAPTERS.index(name) if HERE in Path(item.path).parents else -1
 
 
 def new_fleet(cluster: Cluster, proxy: ApiProxy, purpose: str, *more: dict) -> Iterator[Fleet]:
