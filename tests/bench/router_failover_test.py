@@ -40,9 +40,10 @@ async def test_a_dead_pool_costs_little_and_fails_nobody(tmp_path: Path) -> None
                 for port, latencies in ((upstream, alive), (nobody, dead)):
                     publish(port)
                     await router.applied()
-                    latencies += await closed_loop(
+                    took = await closed_loop(
                         router.ports.traffic, seconds=ROUND_SECONDS, connections=CONNECTIONS
                     )
+                    latencies.extend(took)
         finally:
             await router.stop()
 
