@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final
 
-from tokenfleet.ports import Body, Clock, Cluster, PortError, Resource
+from tokenfleet.ports import Body, Clock, Cluster, ConflictError, PortError, Resource
 
 LEASE_DURATION: Final = 15.0
 """Seconds without a renewal after which a follower takes over; client-go's default."""
@@ -96,6 +96,9 @@ class Elector:
             if lease is not None and not self._may_take(lease["spec"], asked_at):
                 return False
             stored = await self._cluster.replace(self._wanted(lease))
+        except ConflictError:
+            # Somebody else was faster: the ordinary end of a race.
+            return self.leads()
         except PortError as error:
             log.warning("lease %s/%s: %s", self._namespace, self._name, error)
             return self.leads()
