@@ -61,7 +61,7 @@ def test_full_memory_of_a_thousand_rules_fits() -> None:
     rule = RuleMemory(loops={"chat-large": busy}, shadows={})
     text = encode({f"team-a/route-{i}/default": rule for i in range(1000)})
 
-    assert len(text) / 1000 < 420
+    assert len(text) / 1000 < 320  # and 390 bytes of compiled route beside it
     assert decode(text)["team-a/route-7/default"] == rule
 
 

@@ -25,17 +25,21 @@ class Ledger:
     """`namespace/pool` -> requests per second of rules outside this pass."""
     flows: dict[str, dict[str, float]] = field(default_factory=dict)
     """`namespace/pool` -> loop -> requests per second that it sends there."""
+    sums: dict[str, float] = field(default_factory=dict)
+    """`namespace/pool` -> all flows together."""
 
     def enter(self, pool: str, loop: str, rate: float) -> None:
         """Note that a loop sends so much to a pool; replaces what the loop sent there before."""
-        self.flows.setdefault(pool, {})[loop] = rate
+        flows = self.flows.setdefault(pool, {})
+        self.sums[pool] = self.sums.get(pool, 0.0) + rate - flows.get(loop, 0.0)
+        flows[loop] = rate
 
     def room(self, pool: str, loop: str, utilization: float) -> float | None:
         """Return what one loop may send to a pool, at least 0; None: capacity unknown."""
         facts = self.pools.get(pool)
         if facts is None or facts.capacity is None:
             return None
-        others = sum(rate for name, rate in self.flows.get(pool, {}).items() if name != loop)
+        others = self.sums.get(pool, 0.0) - self.flows.get(pool, {}).get(loop, 0.0)
         others += self.foreign.get(pool, 0.0)
         return max(0.0, utilization * facts.capacity * facts.ready - others)
 

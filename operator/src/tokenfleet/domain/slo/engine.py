@@ -17,7 +17,7 @@ from tokenfleet.domain.slo.memory import REST, RuleMemory
 from tokenfleet.domain.slo.observation import RuleKey, RuleTarget
 from tokenfleet.domain.slo.rule_step import Done, RuleStep, ballots_of, enter, flow_of
 from tokenfleet.domain.slo.views import RuleView, SLOView, rule_view, slo_view
-from tokenfleet.domain.slo.world import Taken, World
+from tokenfleet.domain.slo.world import Objectives, Taken, World
 
 __all__ = ["Outcome", "RuleView", "SLOView", "Taken", "World", "step"]
 
@@ -52,6 +52,7 @@ def step(world: World, memory: Mapping[str, RuleMemory], now: datetime) -> Outco
     rules = sorted(world.rules, key=lambda rule: rule.key)
     remembered = {rule.key: memory.get(str(rule.key), RuleMemory()) for rule in rules}
     ledger = _ledger(world, rules, remembered)
+    objectives = Objectives.of(world.objectives)
     done = [
         RuleStep(
             world=world,
@@ -59,7 +60,8 @@ def step(world: World, memory: Mapping[str, RuleMemory], now: datetime) -> Outco
             memory=remembered[rule.key],
             ledger=ledger,
             now=now,
-            ballots=ballots_of(world, rule, now),
+            objectives=objectives.on(rule.key),
+            ballots=ballots_of(world, rule, objectives.on(rule.key), now),
         ).run()
         for rule in rules
     ]
@@ -108,14 +110,13 @@ def _foreign(world: World, ours: AbstractSet[RuleKey]) -> dict[str, float]:
 
 
 def _slo_views(world: World, done: list[Done], now: datetime) -> dict[str, SLOView]:
+    by_route: dict[tuple[str, str], list[Done]] = {}
+    for one in done:
+        by_route.setdefault(one.rule.key[:2], []).append(one)
     views = {}
     for objective in world.objectives:
-        mine = [
-            one
-            for one in done
-            if one.rule.key[:2] == (objective.namespace, objective.route)
-            and objective.rule in {None, one.rule.key.rule}
-        ]
+        route = by_route.get((objective.namespace, objective.route), [])
+        mine = [one for one in route if objective.rule in {None, one.rule.key.rule}]
         if mine:
             views[objective.key] = slo_view(world, objective, mine, now)
     return views

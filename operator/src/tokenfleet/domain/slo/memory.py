@@ -4,8 +4,9 @@ The memory lives in `<router>-config`, beside the shares that it led to, so that
 both in step and a restart goes on where the last operator stopped. It changes only when something
 happens, never because a tick passed: a quiet fleet writes nothing.
 
-JSON: one or two letters per field, defaults left out, times in whole seconds since 1970, w in
-thousandths. A loop at rest is nothing at all; one with everything set takes about 250 bytes.
+JSON: one or two letters per field, defaults left out, w in thousandths, the time of the last change
+(`t`) in whole seconds since 1970 and all other times relative to it. A loop at rest is nothing at
+all; a busy one takes some 200 bytes.
 """
 
 import hashlib
@@ -211,64 +212,65 @@ def _loops_from_json(document: Mapping[str, Any]) -> dict[str, LoopMemory]:
 
 
 def _loop_to_json(loop: LoopMemory) -> dict[str, Any]:
+    base = _seconds(loop.changed_at) if loop.changed_at is not None else 0
     changed = {name: getattr(loop, name) for name in _NAMES}
-    return {
-        _NAMES[name]: _pack(name, value)
+    document = {
+        _NAMES[name]: _pack(name, value, base)
         for name, value in changed.items()
         if value != getattr(REST, name)
     }
+    return document | ({_NAMES["changed_at"]: base} if base else {})
 
 
 def _loop_from_json(document: Mapping[str, Any]) -> LoopMemory:
     known = {short: name for name, short in _NAMES.items()}
+    base = int(document.get(_NAMES["changed_at"], 0))
     # Fields that a newer operator added under the same schema version are left alone.
-    values = {known[s]: _unpack(known[s], value) for s, value in document.items() if s in known}
-    return LoopMemory(**values)
+    values = {known[s]: _unpack(known[s], v, base) for s, v in document.items() if s in known}
+    values.pop("changed_at", None)
+    return LoopMemory(**values | ({"changed_at": _instant(base)} if base else {}))
 
 
-def _pack(name: str, value: Any) -> Any:
+def _pack(name: str, value: Any, base: int) -> Any:
     if name == "last":
-        return _decision_to_json(value)
+        return _decision_to_json(value, base)
     if name == "episodes":
-        return [_seconds(at) for at in value]
+        return [_seconds(at) - base for at in value]
     if name in _THOUSANDTHS:
         return round(value * 1000)
     if isinstance(value, datetime):
-        return _seconds(value)
+        return _seconds(value) - base
     return value if not isinstance(value, State) else value.value[0]
 
 
-def _unpack(name: str, value: Any) -> Any:  # noqa: PLR0911 - one line per kind of field
+def _unpack(name: str, value: Any, base: int) -> Any:  # noqa: PLR0911 - a line per kind of field
     if name == "last":
-        return _decision_from_json(value)
+        return _decision_from_json(value, base)
     if name == "episodes":
-        return tuple(_instant(at) for at in value)
+        return tuple(_instant(at + base) for at in value)
     if name in _THOUSANDTHS:
         return int(value) / 1000
     if name == "state":
         return _STATES[value]
-    if name.endswith(("_until", "_since", "_at")) and name != "capacity_at_breach":
-        return _instant(value)
+    if name.endswith(("_until", "_since")):
+        return _instant(value + base)
     if name == "awaiting":
         return bool(value)
     return str(value) if name == "fallback" else int(value)
 
 
-def _decision_to_json(decision: Decision) -> list[Any]:
+def _decision_to_json(decision: Decision, base: int) -> list[Any]:
     values = [getattr(decision, item.name) for item in fields(Decision)]
-    packed = [_seconds(value) if isinstance(value, datetime) else value for value in values]
-    while packed[-1] in {"", 0}:
+    packed = [_seconds(v) - base if isinstance(v, datetime) else v for v in values]
+    while len(packed) > 1 and packed[-1] in {"", 0}:
         packed.pop()
     return packed
 
 
-def _decision_from_json(document: list[Any]) -> Decision:
+def _decision_from_json(document: list[Any], base: int) -> Decision:
     names = [item.name for item in fields(Decision)]
-    values = dict(zip(names, document, strict=False))
-    values["at"] = _instant(values["at"])
-    for name in ("from_w", "to_w"):
-        values.setdefault(name, 0)
-    return Decision(**values)
+    values = {"at": 0, "from_w": 0, "to_w": 0} | dict(zip(names, document, strict=False))
+    return Decision(**values | {"at": _instant(values["at"] + base)})
 
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

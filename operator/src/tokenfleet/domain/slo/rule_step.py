@@ -9,7 +9,7 @@ from tokenfleet.domain.slo.capacity import Ledger
 from tokenfleet.domain.slo.control import advance
 from tokenfleet.domain.slo.explanations import describe
 from tokenfleet.domain.slo.memory import REST, Decision, LoopMemory, RuleMemory, State
-from tokenfleet.domain.slo.objectives import Policy, combined
+from tokenfleet.domain.slo.objectives import ObjectiveSpec, Policy, combined
 from tokenfleet.domain.slo.observation import Pin, RuleMeasurement, RuleTarget
 from tokenfleet.domain.slo.shares import apportion, baseline, shifted
 from tokenfleet.domain.slo.situation import Situation
@@ -29,7 +29,7 @@ class Done:
     held: bool
     """Votes exist and none of them can see."""
     saturated: bool
-    """The primary is bad and no fallback can take more."""
+    """A primary is bad and no fallback can take more, or there is none."""
     shadow_shares: Mapping[str, Mapping[str, int]]
     """TokenSLO name -> the shares that its vote alone would have led to."""
 
@@ -43,11 +43,13 @@ class RuleStep:
     memory: RuleMemory
     ledger: Ledger
     now: datetime
+    objectives: tuple[ObjectiveSpec, ...]
+    """Those about this rule, by name."""
     ballots: Mapping[str, Ballot]
 
     def run(self) -> Done:
         """Advance the loop of each backend, and the shadow of each objective that only alerts."""
-        objectives = self.world.on(self.rule.key)
+        objectives = self.objectives
         pin = (
             self.rule.pin if self.rule.pin is not None and self.now < self.rule.pin.until else None
         )
@@ -132,8 +134,7 @@ class RuleStep:
 
     def policy(self, voters: AbstractSet[str]) -> Policy:
         """Return the strictest policy of the voters."""
-        objectives = self.world.on(self.rule.key)
-        return combined(slo.policy for slo in objectives if slo.name in voters)
+        return combined(slo.policy for slo in self.objectives if slo.name in voters)
 
     def unmoved(self, pool: str, loop: LoopMemory) -> LoopMemory:
         """Start the clocks at once where less than a bucket moved: nobody will acknowledge it."""
@@ -160,11 +161,13 @@ class RuleStep:
         )
 
 
-def ballots_of(world: World, rule: RuleTarget, now: datetime) -> dict[str, Ballot]:
+def ballots_of(
+    world: World, rule: RuleTarget, objectives: tuple[ObjectiveSpec, ...], now: datetime
+) -> dict[str, Ballot]:
     """Ask every objective of a rule about every pool of it."""
     return {
         pool: ballot(
-            world.on(rule.key),
+            objectives,
             pool=pool,
             measured=world.measured(rule.key),
             measurement=world.measurement,
@@ -241,7 +244,7 @@ def under_pin(
 
 
 def helpless(seen: Situation) -> bool:
-    """Tell whether the primary is bad and its fallback cannot take more."""
-    if seen.probe_bad is None or seen.standby is None:
+    """Tell whether the primary is bad and nobody can take more."""
+    if seen.probe_bad is None:
         return False
-    return seen.standby.bad or seen.standby.least_kept == 1.0
+    return seen.standby is None or not seen.standby.ok or seen.standby.least_kept == 1.0

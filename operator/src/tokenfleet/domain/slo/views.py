@@ -33,7 +33,7 @@ class RuleView:
     """When a loop last moved; None: never."""
     fallback_in_use: bool
     saturated: bool
-    """The primary is bad and no fallback can take more."""
+    """A primary is bad and no fallback can take more, or there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

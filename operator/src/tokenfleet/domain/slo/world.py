@@ -1,6 +1,6 @@
 """The input of a step, and the decisions in its output."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -43,12 +43,6 @@ class World:
         """Return what is known of a pool."""
         return self.pools.get(f"{namespace}/{pool}", NOBODY)
 
-    def on(self, rule: RuleKey) -> tuple[ObjectiveSpec, ...]:
-        """Return the objectives about a rule, by name."""
-        mine = (slo for slo in self.objectives if (slo.namespace, slo.route) == rule[:2])
-        found = [slo for slo in mine if slo.rule in {None, rule.rule}]
-        return tuple(sorted(found, key=lambda slo: slo.name))
-
     def measured(self, rule: RuleKey) -> RuleMeasurement:
         """Return what the newest tick says about a rule; empty where it failed."""
         return self.measurement.rule(rule) if self.measurement is not None else NOTHING
@@ -63,3 +57,33 @@ class Taken:
     decision: Decision
     id: str
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Objectives:
+    """Objectives by the rules that they are about, found once per step."""
+
+    by_rule: Mapping[RuleKey, tuple[ObjectiveSpec, ...]]
+    by_route: Mapping[tuple[str, str], tuple[ObjectiveSpec, ...]]
+    """(namespace, route) -> objectives about the route as a whole."""
+
+    @classmethod
+    def of(cls, objectives: Iterable[ObjectiveSpec]) -> "Objectives":
+        """Sort objectives by what they are about."""
+        by_rule: dict[RuleKey, list[ObjectiveSpec]] = {}
+        by_route: dict[tuple[str, str], list[ObjectiveSpec]] = {}
+        for slo in objectives:
+            if slo.rule is None:
+                by_route.setdefault((slo.namespace, slo.route), []).append(slo)
+            else:
+                key = RuleKey(slo.namespace, slo.route, slo.rule)
+                by_rule.setdefault(key, []).append(slo)
+        return cls(
+            {key: tuple(found) for key, found in by_rule.items()},
+            {key: tuple(found) for key, found in by_route.items()},
+        )
+
+    def on(self, rule: RuleKey) -> tuple[ObjectiveSpec, ...]:
+        """Return the objectives about a rule, by name."""
+        found = (*self.by_rule.get(rule, ()), *self.by_route.get(rule[:2], ()))
+        return tuple(sorted(found, key=lambda slo: slo.name))
