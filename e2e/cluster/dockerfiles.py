@@ -10,6 +10,7 @@ made on the spot. Wheels are downloaded by the host's own pip and mounted: the b
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -38,21 +39,42 @@ def build_images(tag: str) -> list[str]:
     """Build both images, import them into the running node and return their names."""
     ensure_packages()
     install_missing([tool for tool in TOOLS if not shutil.which(tool)])
+    names = {part: f"ghcr.io/tokenfleet/{part}:{tag}" for part in DOCKERFILES}
+    remembered = paths.STATE / "images" / f"built-{tag}"
+    digest = _inputs()
+    if remembered.exists() and remembered.read_text() == digest:
+        say(f"{', '.join(names.values())}: built from these files already")
+        return list(names.values())
+    for leftover in paths.CACHE.glob("image-build-*"):
+        if not Path("/proc", leftover.name.rpartition("-")[2]).exists():
+            shutil.rmtree(leftover, ignore_errors=True)
     work = paths.CACHE / f"image-build-{os.getpid()}"
     work.mkdir(parents=True)
     try:
-        return _build_all(work, tag)
+        _build_all(work, names)
     finally:
         shutil.rmtree(work, ignore_errors=True)
+    paths.write_atomically(remembered, digest)
+    return list(names.values())
 
 
-def _build_all(work: Path, tag: str) -> list[str]:
+def _inputs() -> str:
+    """Return a digest of everything of the working tree that the images are built from."""
+    digest = hashlib.sha256()
+    listed = [*DOCKERFILES.values(), "operator/requirements.txt", "pyproject.toml", "README.md",
+              "LICENSE", "e2e/cluster/requirements-envoy.txt"]  # fmt: skip
+    for path in (paths.REPOSITORY / name for name in listed):
+        digest.update(path.read_bytes())
+    digest.update(software.content(paths.REPOSITORY / "operator" / "src").encode())
+    return digest.hexdigest()
+
+
+def _build_all(work: Path, names: dict[str, str]) -> None:
     wheels = _wheels()
     _image_of_files(work, BASE, _base())
     _image_of_files(work, ENVOY, _envoy(work))
-    names = []
     for component, dockerfile in DOCKERFILES.items():
-        name = f"ghcr.io/tokenfleet/{component}:{tag}"
+        name = names[component]
         with step(f"building {name} from {dockerfile}"):
             _buildah(
                 work, "bud", "--isolation", "chroot", "--pull-never", "--format", "docker",
@@ -65,8 +87,6 @@ def _build_all(work: Path, tag: str) -> list[str]:
         _buildah(work, "push", name, f"docker-archive:{archive}:{name}")
         images.publish_archive(archive.read_bytes(), name)
         archive.unlink()
-        names.append(name)
-    return names
 
 
 def _base() -> Path:
@@ -116,13 +136,19 @@ def _envoy(work: Path) -> Path:
 
 def _wheels() -> Path:
     """Return a folder with a wheel of every requirement, for the base's Python."""
-    folder = paths.CACHE / "wheels"
     requirements = paths.REPOSITORY / "operator" / "requirements.txt"
+    digest = hashlib.sha256(f"{_base_python()}{BUILD_REQUIREMENTS}".encode())
+    digest.update(requirements.read_bytes())
+    folder = paths.CACHE / f"wheels-{digest.hexdigest()[:16]}"
+    complete = folder / ".complete"
+    if complete.exists():
+        return folder
     with step("downloading wheels"):
         pip = [str(software.tool_environment() / "pip"), "download", "--quiet", "--disable-pip-version-check",
                "--dest", str(folder), "--only-binary=:all:", "--python-version", _base_python()]  # fmt: skip
         _run([*pip, "--no-deps", "--require-hashes", "--requirement", str(requirements)])
         _run([*pip, *BUILD_REQUIREMENTS])
+    complete.touch()
     return folder
 
 

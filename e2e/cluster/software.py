@@ -58,7 +58,7 @@ def package(source: Path) -> Path:
     """Return a folder to import tokenfleet from, holding what `source` holds now."""
     tree = source / "operator" / "src" / "tokenfleet"
     number = version(source)
-    folder = paths.SOFTWARE / f"tokenfleet-{number}-{_content(tree)}"
+    folder = paths.SOFTWARE / f"tokenfleet-{number}-{content(tree)}"
     if folder.exists():
         return folder
     unfinished = _unfinished(folder)
@@ -73,7 +73,7 @@ def package(source: Path) -> Path:
 def simulator_files(source: Path) -> Path:
     """Return a folder to import the engine simulator from."""
     tree = source / "e2e" / "simulator"
-    folder = paths.SOFTWARE / f"engine-simulator-{_content(tree)}"
+    folder = paths.SOFTWARE / f"engine-simulator-{content(tree)}"
     if folder.exists():
         return folder
     unfinished = _unfinished(folder)
@@ -151,7 +151,7 @@ def _run(command: Sequence[str]) -> None:
         raise ClusterError(f"'{' '.join(command[:4])} ...' failed: {done.stderr.strip()[-600:]}")
 
 
-def _content(tree: Path) -> str:
+def content(tree: Path) -> str:
     """Return a digest of every file's path and bytes below `tree`."""
     if not tree.is_dir():
         raise ClusterError(f"{tree} is not there: is this a whole checkout of the project?")
