@@ -327,6 +327,26 @@ async def test_pools_come_and_go_without_a_failed_request(running: Pod) -> None:
     assert statuses == {200}
 
 
+async def test_a_changed_listener_lets_running_streams_finish(running: Pod) -> None:
+    """Attribution and the body limit are part of the listener, which Envoy drains when it changes."""
+    running.large.behaviour = Behaviour(chunks=25, gap=0.1)
+    stream = asyncio.create_task(running.client.post(CHAT, json={"model": "chat", "stream": True}))
+    await asyncio.sleep(0.3)
+    renamed = replace(CONFIG, attribution=replace(CONFIG.attribution, feature="x-team"))
+
+    await running.applied(running.write(renamed))
+
+    async def fast() -> str:
+        async with httpx.AsyncClient(base_url=running.client.base_url) as fresh:
+            answer = await fresh.post(
+                CHAT, json={"model": "chat"}, headers={"x-team": "suggestions"}
+            )
+            return answer.headers["x-tokenfleet-rule"]
+
+    await until(fast, lambda rule: rule == "fast")
+    assert (await stream).text.endswith("data: [DONE]\n\n")
+
+
 async def test_metrics_fail_without_envoy(running: Pod) -> None:
     """An empty scrape would read as a reset of every counter."""
     assert (await running.agent_client.get("/metrics")).status_code == 200

@@ -61,7 +61,9 @@ class Admin:
         Raises:
             AdminError: Envoy does not answer.
         """
-        text = await self._get("/stats", {"filter": r"(version_text|update_rejected|update_failure)$"})
+        text = await self._get(
+            "/stats", {"filter": r"(version_text|update_rejected|update_failure)$"}
+        )
         versions = dict(_VERSION.findall(text))
         return Running(
             clusters=versions.get("cluster_manager.cds", ""),

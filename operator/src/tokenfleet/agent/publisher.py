@@ -35,8 +35,9 @@ from tokenfleet.domain.routing.ir import Attribution, RouterConfig
 
 logger = logging.getLogger(__name__)
 
-CONFIRM_SECONDS: Final = 10.0
-"""How long Envoy may take to accept a file: 30 ms as a rule, 0.1 s a thousand rules."""
+CONFIRM_SECONDS: Final = 30.0
+"""How long Envoy may take to accept a file: 30 ms as a rule, 0.5 s a thousand rules; on a node
+without free CPU, seconds."""
 CONFIRM_STEP: Final = 0.02
 
 Endpoints = Mapping[str, tuple[Endpoint, ...]]
@@ -44,6 +45,10 @@ Endpoints = Mapping[str, tuple[Endpoint, ...]]
 
 class PublishError(Exception):
     """The configuration is not in force; the last good one is."""
+
+
+class RejectedError(PublishError):
+    """Envoy has read the files and refused them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +93,7 @@ class Publisher:
             self._generation += 1
             try:
                 await self._replace(before.resources, resources)
-            except PublishError:
+            except RejectedError:
                 # Envoy has kept what it runs; an Envoy that restarts must find the same.
                 self._generation += 1
                 self._write_all(before.resources)
@@ -187,7 +192,7 @@ class Publisher:
                     return
                 if refused is not None and running.rejected > refused:
                     msg = f"envoy rejected version {wanted} of its files"
-                    raise PublishError(msg)
+                    raise RejectedError(msg)
             await asyncio.sleep(CONFIRM_STEP)
             waited += CONFIRM_STEP
         msg = f"envoy has not accepted version {wanted} of its files within {CONFIRM_SECONDS:.0f} s"
