@@ -27,13 +27,14 @@ class SloVisitor:
         key = key_of(owner)
         route = self.store.get(next(iter(references(owner)), ObjectKey(ROUTE, "", "")))
         parents = route["spec"]["parentRefs"] if route is not None else ()
-        routers = (ObjectKey(ROUTER, key.namespace, parent["name"]) for parent in parents)
+        routers = [ObjectKey(ROUTER, key.namespace, parent["name"]) for parent in parents]
         views = (self.views.slo(router, key.name) for router in routers)
         return plan_slo(
             SloSnapshot(
                 body=owner,
                 route=route,
                 view=next((view for view in views if view is not None), None),
+                routed=any(self.store.get(router) is not None for router in routers),
                 written_at=self.written.get(key),
                 now=self.clock.now(),
             )

@@ -23,11 +23,12 @@ SEEN = SLOView(
 )
 
 
-def look(view=SEEN, *, body=None, target=None, written_at=None, now=T0) -> SloSnapshot:
+def look(view=SEEN, *, body=None, target=None, routed=True, written_at=None, now=T0) -> SloSnapshot:
     return SloSnapshot(
         body=body or slo(),
         route=route() if target is None else target,
         view=view,
+        routed=routed,
         written_at=written_at,
         now=now,
     )
@@ -101,6 +102,14 @@ def test_an_unchanged_view_gives_an_unchanged_status() -> None:
     plan = plan_slo(look(body=body, written_at=T0, now=T0 + timedelta(hours=1)))
 
     assert plan.status == body["status"]
+
+
+def test_a_restarted_operator_does_not_take_back_what_was_said() -> None:
+    body = {**slo(), "status": plan_slo(look()).status}
+
+    assert plan_slo(look(None, body=body)).status is None
+    assert plan_slo(look(None)).status is not None
+    assert plan_slo(look(None, body=body, routed=False)).status is not None
 
 
 def test_the_engine_and_the_status_agree_on_an_objective_without_data() -> None:

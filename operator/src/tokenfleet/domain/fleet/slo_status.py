@@ -42,6 +42,8 @@ class SloSnapshot:
     """The route that it is about."""
     view: SLOView | None
     """None: no router has judged it yet."""
+    routed: bool
+    """Whether a router that carries the route exists; its visit brings the view."""
     written_at: datetime | None
     """When this process last wrote its status."""
     now: datetime
@@ -53,6 +55,8 @@ def plan_slo(seen: SloSnapshot) -> Plan:
     problems = [slo] if isinstance(slo, Problem) else _unresolved(slo, seen.route)
     generation = seen.body["metadata"].get("generation", 0)
     old = seen.body.get("status", {})
+    if not problems and seen.view is None and seen.routed and seen.written_at is None and old:
+        return Plan()  # A restarted operator waits for the router's visit; the old words stand.
     view = seen.view if not problems else None
     fresh = _conditions(problems, view)
     status: dict[str, Any] = {
