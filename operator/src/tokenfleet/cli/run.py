@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from tokenfleet import __version__
 from tokenfleet.api.quantities import parse_duration
-from tokenfleet.cli.wiring import Options, operate
+from tokenfleet.cli.operate import operate
+from tokenfleet.cli.wiring import Options
 
 DEFAULT_ROUTER_IMAGE: Final = f"ghcr.io/tokenfleet/router:{__version__}"
 

@@ -1,41 +1,21 @@
-"""The composition root: the one place that knows every part."""
+"""The composition root: how the parts of one operator process fit together."""
 
-import asyncio
-import logging
-import signal
 import time
 import uuid
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from pathlib import Path
-from typing import Final
+from datetime import timedelta
 
-from tokenfleet.adapters.agents import HttpRouterFleet
-from tokenfleet.adapters.clock import SystemClock
-from tokenfleet.adapters.kubernetes import KubernetesCluster, connect
-from tokenfleet.adapters.prometheus.measure import measure
-from tokenfleet.adapters.prometheus.source import Access, PrometheusSource
 from tokenfleet.domain.fleet.keys import POOL, ROUTE, ROUTER, SLO, ObjectKey
-from tokenfleet.domain.slo.objectives import ObjectiveSpec
-from tokenfleet.domain.slo.observation import Measurement, RouterReplica
 from tokenfleet.handlers.election import Elector
 from tokenfleet.handlers.probes import Probes
 from tokenfleet.handlers.shell import Shell
 from tokenfleet.handlers.telemetry import FleetCollector, PrometheusTelemetry
-from tokenfleet.ports import Clock, Cluster, NotFoundError, PortError, Resource, RouterFleet
+from tokenfleet.ports import Clock, Cluster, Resource, RouterFleet
 from tokenfleet.reconcilers.applier import Applier
 from tokenfleet.reconcilers.events import Recorder
 from tokenfleet.reconcilers.pool_visitor import PoolVisitor
 from tokenfleet.reconcilers.queue import Queue
-from tokenfleet.reconcilers.resources import (
-    BY_KIND,
-    CUSTOM,
-    LEASES,
-    MANAGED_SELECTOR,
-    MONITORS,
-    WATCHED,
-)
+from tokenfleet.reconcilers.resources import LEASES, MONITORS, WATCHED
 from tokenfleet.reconcilers.resync import Resync
 from tokenfleet.reconcilers.route_visitor import RouteVisitor
 from tokenfleet.reconcilers.router_visitor import RouterVisitor
@@ -44,15 +24,6 @@ from tokenfleet.reconcilers.slo_visitor import SloVisitor
 from tokenfleet.reconcilers.store import Store
 from tokenfleet.reconcilers.views import Views
 from tokenfleet.reconcilers.visits import Visitor, Visits
-
-ASK_AGAIN: Final = 2.0
-"""Seconds between looks for kinds that are not served yet."""
-
-QUERY_TIMEOUT: Final = timedelta(seconds=10)
-"""Longest wait for one query: a Prometheus that compacts or shares a busy node needs seconds, and a
-late answer is still an answer about the instant it was asked for."""
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,43 +81,6 @@ class Operator:
     core: Core
     shell: Shell
     probes: Probes
-
-
-async def operate(options: Options) -> int:
-    """Run the operator; return the exit status."""
-    api = await connect()
-    cluster = KubernetesCluster(api, BY_KIND.values(), namespaces=options.namespaces)
-    agents = HttpRouterFleet()
-    source = _prometheus(options)
-    outside = Outside(
-        cluster=cluster,
-        agents=agents,
-        clock=SystemClock(),
-        measure=_measure(source, options.scrape_interval) if source is not None else None,
-    )
-    try:
-        return await _run(assemble(options, outside))
-    finally:
-        if source is not None:
-            source.close()
-        await agents.close()
-        await cluster.close()
-
-
-async def _run(operator: Operator) -> int:
-    core, options = operator.core, operator.core.options
-    await operator.probes.start(
-        host=options.listen, probe_port=options.probe_port, metrics_port=options.metrics_port
-    )
-    try:
-        if not await _may_lead(core):
-            return 0
-        await operator.shell.run()
-    finally:
-        await operator.probes.stop()
-    if operator.shell.failed:
-        log.error("ending: %s", operator.shell.failed)
-    return 1 if operator.shell.failed else 0
 
 
 def assemble(options: Options, outside: Outside) -> Operator:
@@ -246,74 +180,3 @@ def _visits(core: Core, tick: SloTick) -> Visits:
         clock=outside.clock,
         telemetry=core.telemetry,
     )
-
-
-async def _may_lead(core: Core) -> bool:
-    """Wait until this process leads; False where it is told to stop before."""
-    loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    leading = asyncio.create_task(_lead(core))
-    stopped = asyncio.create_task(stop.wait())
-    await asyncio.wait({leading, stopped}, return_when=asyncio.FIRST_COMPLETED)
-    stopped.cancel()
-    if not stop.is_set():
-        leading.result()
-        return True
-    leading.cancel()
-    await asyncio.gather(leading, return_exceptions=True)
-    await core.elector.release()
-    return False
-
-
-async def _lead(core: Core) -> None:
-    # Kopf looks for the kinds once, when it starts: they must be there by then.
-    for resource in CUSTOM:
-        while not await _serves(core.outside.cluster, resource):
-            log.warning("waiting for the custom resource definition of %s", resource.kind)
-            await asyncio.sleep(ASK_AGAIN)
-    if await _serves(core.outside.cluster, MONITORS):
-        core.watched[MONITORS] = MANAGED_SELECTOR
-    await core.elector.acquire()
-
-
-async def _serves(cluster: Cluster, resource: Resource) -> bool:
-    """Tell whether the API server knows a kind; waits for a server that does not answer."""
-    while True:
-        try:
-            await cluster.list(resource, label_selector=MANAGED_SELECTOR)
-        except NotFoundError:
-            return False
-        except PortError as error:
-            log.warning("waiting for the API server: %s", error)
-            await asyncio.sleep(ASK_AGAIN)
-        else:
-            return True
-
-
-def _measure(source: PrometheusSource, scrape_interval: timedelta) -> Measure:
-    async def run(
-        objectives: Sequence[ObjectiveSpec], replicas: Sequence[RouterReplica], at: datetime
-    ) -> Measurement:
-        return await measure(
-            source,
-            objectives=objectives,
-            replicas=replicas,
-            at=at,
-            scrape_interval=scrape_interval,
-        )
-
-    return run
-
-
-def _prometheus(options: Options) -> PrometheusSource | None:
-    if not options.prometheus_url:
-        return None
-    token = options.prometheus_token_file
-    access = Access(
-        url=options.prometheus_url,
-        bearer_token_file=Path(token) if token else None,
-        timeout=QUERY_TIMEOUT,
-    )
-    return PrometheusSource(access)

@@ -10,53 +10,37 @@ stays as it is.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
-from typing import Any, Final, TypeVar
+from typing import TypeVar
 
-from tokenfleet.api.conditions import ACCEPTED, PROGRAMMED, Condition
+from tokenfleet.api.conditions import PROGRAMMED
 from tokenfleet.api.conventions import Model
 from tokenfleet.api.v1alpha1.modelroute import ModelRoute
 from tokenfleet.api.v1alpha1.modelrouter import ModelRouter
 from tokenfleet.api.v1alpha1.servingpool import ServingPool
 from tokenfleet.domain.fleet import router_config
-from tokenfleet.domain.fleet.conditions import (
-    PENDING,
-    condition,
-    held_over,
-    judged,
-    merged,
-    summary,
-)
+from tokenfleet.domain.fleet.conditions import judged
 from tokenfleet.domain.fleet.endpoints import ready_endpoints
 from tokenfleet.domain.fleet.last_good import with_last_good
 from tokenfleet.domain.fleet.parsing import parsed
 from tokenfleet.domain.fleet.plan import Deletion, EventNote
 from tokenfleet.domain.fleet.pool_visit import unwanted
 from tokenfleet.domain.fleet.problems import Problem
-from tokenfleet.domain.fleet.replicas import Acknowledged, acknowledged
+from tokenfleet.domain.fleet.replicas import acknowledged
 from tokenfleet.domain.fleet.router_config import Held, UnreadableConfigError
 from tokenfleet.domain.fleet.router_snapshot import Body, RouterPlan, RouterSnapshot
+from tokenfleet.domain.fleet.router_status import (
+    ACK_REFRESH,
+    is_young,
+    look_again,
+    programmed_now,
+    router_status,
+)
 from tokenfleet.domain.fleet.steering import Steered, steer, view_of
 from tokenfleet.domain.fleet.views import RouterView, RouteView
 from tokenfleet.domain.routing.codec import Document, too_large
 from tokenfleet.domain.routing.compile import Compiled, compile_router
 from tokenfleet.domain.routing.shares import with_shares
 from tokenfleet.domain.routing.workload import workload
-
-ACK_SOON: Final = timedelta(milliseconds=300)
-"""Pause between looks at agents just after a change: an agent needs some 200 ms to apply it."""
-
-ACK_LATER: Final = timedelta(seconds=5)
-"""Pause once it is clear that something is wrong."""
-
-ACK_PATIENCE: Final = timedelta(seconds=10)
-"""Time in which a change is on its way rather than missing."""
-
-ACK_REFRESH: Final = timedelta(seconds=60)
-"""Pause while all is well: an agent may have restarted with older files."""
-
-LISTED_REPLICAS: Final = 100
-"""Replicas in status; the CRD's limit."""
 
 T = TypeVar("T", bound=Model)
 
@@ -66,7 +50,7 @@ def plan_router(seen: RouterSnapshot) -> RouterPlan:
     router = parsed(ModelRouter, seen.body)
     if isinstance(router, Problem):
         # What runs goes on running; a router whose spec cannot be read is not torn down.
-        return RouterPlan(status=_status(seen, [router], acknowledged(seen.replicas, 0), 0))
+        return RouterPlan(status=router_status(seen, [router], acknowledged(seen.replicas, 0), 0))
     try:
         held, notes = _held(seen)
     except UnreadableConfigError as error:
@@ -93,17 +77,17 @@ def _advance(
     acks = acknowledged(seen.replicas, effective.revision)
     problems = [too_much] if too_much else []
     changed = effective.revision != held.revision
-    young = changed or _young(seen)
-    programmed = _programmed(seen, problems, acks, effective.revision, young=young)
+    young = changed or is_young(seen)
+    programmed = programmed_now(seen, problems, acks, effective.revision, young=young)
     return RouterPlan(
         replace=None
         if same or too_much
         else router_config.config_body(seen.body, data, seen.stored),
         applies=workload(router, seen.image, pod_monitor=seen.pod_monitors),
         deletes=_unwanted(seen, router),
-        status=_status(seen, problems, acks, effective.revision, young=young),
+        status=router_status(seen, problems, acks, effective.revision, young=young),
         events=(*notes, *(() if too_much else steered.notes)),
-        requeue_after=ACK_SOON if changed else _again(acks, young=young),
+        requeue_after=look_again(acks, young=young, changed=changed),
         view=view_of(
             steered,
             {**compiled.problems, **unread},
@@ -172,7 +156,7 @@ def _hold(seen: RouterSnapshot, router: ModelRouter, why: str) -> RouterPlan:
     programmed = judged(PROGRAMMED, [problem], reason="Programmed")
     return RouterPlan(
         applies=workload(router, seen.image, pod_monitor=seen.pod_monitors),
-        status=_status(seen, [problem], acks, revision),
+        status=router_status(seen, [problem], acks, revision),
         view=RouterView(
             routes={
                 body["metadata"]["name"]: RouteView(programmed=programmed) for body in seen.routes
@@ -202,79 +186,3 @@ def _unwanted(seen: RouterSnapshot, router: ModelRouter) -> tuple[Deletion, ...]
         workload(router, seen.image, pod_monitor=seen.pod_monitors),
         keep=frozenset({key}),
     )
-
-
-def _programmed(
-    seen: RouterSnapshot,
-    problems: Sequence[Problem],
-    acks: Acknowledged,
-    revision: int,
-    *,
-    young: bool,
-) -> Condition:
-    if problems:
-        return judged(PROGRAMMED, problems, reason="Programmed")
-    if not acks.ready:
-        name = seen.body["metadata"]["name"]
-        text = f"no pod of Deployment {name}-router is ready"
-        return condition(PROGRAMMED, status=False, reason="NoReadyReplica", message=text)
-    if acks.everywhere:
-        text = f"{acks.running} of {acks.ready} ready replicas run revision {revision}"
-        return condition(PROGRAMMED, status=True, reason="Programmed", message=text)
-    text = "; ".join(acks.behind[:3])
-    if young:
-        return condition(PROGRAMMED, "Unknown", reason=PENDING, message=text)
-    return condition(PROGRAMMED, status=False, reason="NotAcknowledged", message=text)
-
-
-def _status(
-    seen: RouterSnapshot,
-    problems: Sequence[Problem],
-    acks: Acknowledged,
-    revision: int,
-    *,
-    young: bool = False,
-) -> dict[str, Any]:
-    metadata = seen.body["metadata"]
-    generation = metadata.get("generation", 0)
-    previous = seen.body.get("status", {}).get("conditions", ())
-    fresh = [
-        judged(ACCEPTED, problems, reason="Accepted"),
-        held_over(
-            _programmed(
-                seen,
-                [problem for problem in problems if problem.condition != ACCEPTED],
-                acks,
-                revision,
-                young=young,
-            ),
-            previous,
-            generation=generation,
-        ),
-    ]
-    text = f"{acks.running} of {acks.ready} replicas run revision {revision}"
-    fresh.append(summary(fresh, (ACCEPTED, PROGRAMMED), message=text))
-    listed = sorted(seen.replicas, key=lambda item: item.pod)[:LISTED_REPLICAS]
-    return {
-        "observedGeneration": generation,
-        "addresses": [f"{metadata['name']}-router.{metadata['namespace']}.svc:80"],
-        "configRevision": revision,
-        "replicas": [
-            {"pod": item.pod, "appliedRevision": item.applied or 0, "version": item.version}
-            for item in listed
-        ],
-        "acknowledged": f"{acks.running}/{acks.ready}",
-        "conditions": merged(previous, fresh, generation=generation, now=seen.now),
-    }
-
-
-def _young(seen: RouterSnapshot) -> bool:
-    """Tell whether the newest revision has had no time to arrive yet."""
-    return seen.changed_at is not None and seen.now - seen.changed_at < ACK_PATIENCE
-
-
-def _again(acks: Acknowledged, *, young: bool) -> timedelta:
-    """Return when to look at the agents again."""
-    if acks.everywhere or not acks.ready:
-        return ACK_REFRESH
-    return ACK_SOON if young else ACK_LATER
