@@ -1,10 +1,12 @@
 """The loop on a model of a fleet: it acts soon, never without a cause, and never makes it worse."""
 
+import json
 from datetime import timedelta
 from statistics import median
 
 import pytest
 
+from tokenfleet.cli.main import main
 from tokenfleet.simulation.gates import QUICK, false_shifts, time_to_act
 from tokenfleet.simulation.run import simulate
 from tokenfleet.simulation.scenarios import SCENARIOS
@@ -54,3 +56,18 @@ def test_control_is_never_worse_than_none_and_finds_its_way_back(name: str) -> N
 
 def test_equal_seeds_give_equal_runs() -> None:
     assert simulate(BY_NAME["E"], "ours", seed=3) == simulate(BY_NAME["E"], "ours", seed=3)
+
+
+def test_the_command_prints_a_table_and_json(capsys) -> None:
+    asked = ["simulate", "--scenario", "E", "--policy", "none", "--policy", "ours", "--seeds", "1"]
+
+    assert main(asked) == 0
+    table = capsys.readouterr().out.splitlines()
+    assert table[2] == "| scenario | none | ours |"
+    assert table[4].startswith("| E: 60 % errors for 15 min | 7")
+
+    assert main([*asked, "--output", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [result["policy"] for result in found] == ["none", "ours"]
+
+    assert main([*asked, "--tick", "0"]) == 2
