@@ -1,5 +1,6 @@
 """The agent's own HTTP: probes, acknowledgement, read-back, metrics."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from typing import Protocol
@@ -85,9 +86,10 @@ class _Handlers:
         document = self._agent.publisher.published.document
         pools = document.config.pools if document else ()
         early = frozenset(pool.name for pool in pools if not pool.holds_headers)
-        lines = [*translate(stats, early=early), *self._own(), ""]
+        # In a thread: some hundred label sets take tenths of a second, and probes must not wait.
+        lines = await asyncio.to_thread(lambda: list(translate(stats, early=early)))
         return web.Response(
-            body="\n".join(lines).encode(),
+            body="\n".join([*lines, *self._own(), ""]).encode(),
             headers={"content-type": "text/plain; version=0.0.4; charset=utf-8"},
         )
 

@@ -128,7 +128,7 @@ def test_inflight_names_pools_only() -> None:
     found = samples(
         [
             'envoy_cluster_upstream_rq_active{envoy_cluster_name="large"} 3',
-            'envoy_cluster_upstream_rq_active{envoy_cluster_name="first-token.internal"} 1',
+            'envoy_cluster_internal_upstream_rq_active{envoy_cluster_name="first-token"} 1',
         ]
     )
 

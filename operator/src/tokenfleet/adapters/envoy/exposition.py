@@ -37,7 +37,6 @@ from tokenfleet.adapters.envoy.requests import (
     CACHED,
     COMPLETION,
     PROMPT,
-    REQUEST,
     USAGE_MISSING,
 )
 from tokenfleet.adapters.envoy.wire import STAT_PREFIX
@@ -48,7 +47,9 @@ STATS_FILTER: Final = rf"^{STAT_PREFIX}\.|^cluster\..*\.upstream_rq_active$"
 
 _LINE: Final = re.compile(r"^envoy_(\w+)\{(.*)\} (\S+)$")
 _LABEL: Final = re.compile(r'(\w+)="([^"]*)"')
+_LE: Final = ',le="'
 _INFINITY: Final = "+Inf"
+_PREFIX: Final = f"{STAT_PREFIX}_"
 _COUNTERS: Final = (PROMPT, CACHED, COMPLETION, USAGE_MISSING)
 
 Labels = tuple[str, str]
@@ -89,8 +90,10 @@ def translate(text: str, *, early: frozenset[str]) -> Iterator[str]:
         text: Envoy's `/stats/prometheus`, filtered by `STATS_FILTER`.
         early: pools that send response headers ahead of the first token.
     """
-    raw, inflight = _read(text)
-    rows = sorted(raw.items())
+    reader = _Reader()
+    for line in text.splitlines():
+        reader.read(line)
+    rows = sorted(reader.rows.items())
     attempted = [(labels, row) for labels, row in rows if labels[1]]
     for name, kind, about, write in _FAMILIES:
         yield from _family(name, kind, about)
@@ -100,51 +103,62 @@ def translate(text: str, *, early: frozenset[str]) -> Iterator[str]:
     for labels, row in attempted:
         yield from _late("tokenfleet_late_attempts_total", labels, row, early=labels[1] in early)
     yield from _family("inflight", "gauge", "Attempts under way.")
-    for pool, count in sorted(inflight.items()):
+    for pool, count in sorted(reader.inflight.items()):
         yield f'tokenfleet_inflight{{pool="{pool}"}} {count}'
 
 
-def _read(text: str) -> tuple[dict[Labels, _Raw], dict[str, int]]:
-    rows: dict[Labels, _Raw] = {}
-    inflight: dict[str, int] = {}
-    for line in text.splitlines():
+class _Reader:
+    """Reads Envoy's exposition, line by line."""
+
+    def __init__(self) -> None:
+        self.rows: dict[Labels, _Raw] = {}
+        self.inflight: dict[str, int] = {}
+        self._buckets: dict[str, dict[int | None, int]] = {}
+
+    def read(self, line: str) -> None:
+        # Most lines are buckets, fifty in a row that differ in `le` only: labels are read once.
+        at = line.find(_LE)
+        if at > 0:
+            self._bucket(line[:at], line[at + len(_LE) :])
+            return
         match = _LINE.match(line)
         if match is None:
-            continue
-        name, value = match[1], match[3]
-        labels = dict(_LABEL.findall(match[2]))
+            return
+        name, labels, value = match[1], dict(_LABEL.findall(match[2])), match[3]
         if name == "cluster_upstream_rq_active":
-            pool = labels.get("envoy_cluster_name", "")
-            if "." not in pool:  # the router's own clusters have a dot, pools cannot
-                inflight[pool] = int(value)
-        elif name.startswith(f"{STAT_PREFIX}_"):
-            row = rows.setdefault((labels["key"], labels.get("pool", "")), _Raw())
-            _take(row, name.removeprefix(f"{STAT_PREFIX}_"), labels, value)
-    return rows, inflight
+            self.inflight[labels["envoy_cluster_name"]] = int(value)
+        elif not name.startswith(_PREFIX):
+            return  # a cluster of the router's own: its name has a dot, where Envoy ends the label
+        elif name.endswith("_sum"):
+            self._histogram(name.removesuffix("_sum"), labels).sum = float(value)
+        elif not name.endswith("_count"):
+            self._counter(name.removeprefix(_PREFIX), labels, int(value))
 
+    def _bucket(self, series: str, rest: str) -> None:
+        counts = self._buckets.get(series)
+        if counts is None:
+            name, _, labels = series.removeprefix("envoy_").partition("_bucket{")
+            histogram = self._histogram(name, dict(_LABEL.findall(labels)))
+            counts = self._buckets[series] = histogram.counts
+        boundary, _, value = rest.partition('"} ')
+        counts[None if boundary == _INFINITY else int(float(boundary))] = int(value)
 
-def _take(row: _Raw, name: str, labels: Mapping[str, str], value: str) -> None:
-    if name in _COUNTERS:
-        row.counters[name] = int(value)
-        return
-    if name == OVERDUE:
-        row.overdue[int(labels["flush"])] = int(value)
-        return
-    stat, _, part = name.rpartition("_")
-    ending = (labels.get("code", ""), labels.get("flags", ""))
-    if stat == TTFT:
-        histogram = row.ttft
-    elif stat == ATTEMPT:
-        histogram = row.attempts.setdefault(ending, _Histogram())
-    elif stat == REQUEST:
-        histogram = row.requests.setdefault(ending, _Histogram())
-    else:
-        return
-    if part == "bucket":
-        boundary = None if labels["le"] == _INFINITY else int(float(labels["le"]))
-        histogram.counts[boundary] = int(value)
-    elif part == "sum":
-        histogram.sum = float(value)
+    def _histogram(self, name: str, labels: Mapping[str, str]) -> _Histogram:
+        row, stat = self._row(labels), name.removeprefix(_PREFIX)
+        if stat == TTFT:
+            return row.ttft
+        by_ending = row.attempts if stat == ATTEMPT else row.requests
+        ending = (labels.get("code", ""), labels.get("flags", ""))
+        return by_ending.setdefault(ending, _Histogram())
+
+    def _counter(self, stat: str, labels: Mapping[str, str], value: int) -> None:
+        if stat == OVERDUE:
+            self._row(labels).overdue[int(labels["flush"])] = value
+        else:
+            self._row(labels).counters[stat] = value
+
+    def _row(self, labels: Mapping[str, str]) -> _Raw:
+        return self.rows.setdefault((labels["key"], labels.get("pool", "")), _Raw())
 
 
 def _late(name: str, labels: Labels, row: _Raw, *, early: bool) -> Iterator[str]:
