@@ -1,6 +1,15 @@
 """Options that all tests share."""
 
+import os
+
 import pytest
+from hypothesis import settings
+
+# In CI the same examples every time: a change is judged by what it changed. Everywhere else new
+# ones, so that the search goes on.
+settings.register_profile("ci", derandomize=True, database=None, deadline=None)
+if os.environ.get("CI"):
+    settings.load_profile("ci")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
