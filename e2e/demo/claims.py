@@ -117,6 +117,8 @@ def recovers_step_by_step(story: Timeline) -> Claim:
     """Traffic comes back in steps, and whole."""
     shares = primary_shares(story)
     steps = shares[shares.index(min(shares)) :] if shares else []
+    if BASELINE in steps:
+        steps = steps[: steps.index(BASELINE) + 1]
     rises = all(later > earlier for earlier, later in pairwise(steps))
     holds = len(steps) >= 4 and rises and steps[-1] == BASELINE
     facts = " -> ".join(f"{share / 10:g} %" for share in steps)

@@ -30,6 +30,8 @@ def fleet(cluster: Cluster, manifests: Path) -> Namespace:
     make(namespace)
     say("models: a target, its draft, and a small one, computed by a Job")
     models.make(namespace)
+    for kind, name in (("tokenslo", "chat-latency"), ("modelroute", "chat")):
+        namespace.delete(kind, name)  # an earlier story that was kept left its shares behind
     say("kubectl apply -f e2e/demo/manifests")
     print(namespace.apply(manifests), end="")
     wait_serving(namespace)

@@ -14,8 +14,8 @@ import pytest
 
 from e2e.kit import repository
 
-COMMIT = "v0.0.9"
-"""The oldest version that this one can be upgraded from: a tag or a commit."""
+COMMIT = "ad1d1bdfddeeefe312da60f91b3c7a670d5d159f"
+"""The oldest state of this project that this one can be upgraded from."""
 TAG = "0.0.9"
 
 
