@@ -90,7 +90,7 @@ def operator(
         process.end()
 
 
-def eventually(what: Callable[[], Any], *, within: float = 30.0) -> Any:
+def eventually(what: Callable[[], Any], *, within: float = 90.0) -> Any:
     """Wait until something is true; return it."""
     until = time.monotonic() + within
     while not (found := what()):

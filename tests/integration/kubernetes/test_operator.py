@@ -146,7 +146,7 @@ def test_the_follower_takes_over_at_once_when_the_leader_is_told_to_stop(
     eventually(lambda: models(namespace) == ["chat"])
 
     assert first.end() == 0
-    eventually(second.leads, within=10)
+    eventually(second.leads, within=30)
     namespace.apply(route("chat", "more"))
     eventually(lambda: models(namespace) == ["chat", "more"])
 
@@ -167,13 +167,13 @@ def test_a_leader_that_was_paused_cannot_overwrite_its_successor(
     eventually(lambda: "waiting for lease" in second.logged())
 
     first.send(signal.SIGSTOP)
-    eventually(second.leads, within=pause + 10)
+    eventually(second.leads, within=pause + 40)
     namespace.apply(route("chat", "more"))
     eventually(lambda: models(namespace) == ["chat", "more"])
     after = get(namespace, "configmap/default-config")["data"]["config"]
     first.send(signal.SIGCONT)
 
-    eventually(lambda: first.process.poll() is not None, within=20)
+    eventually(lambda: first.process.poll() is not None, within=60)
     assert first.process.returncode == 1
     assert "lost" in first.logged()
     assert get(namespace, "configmap/default-config")["data"]["config"] == after

@@ -1,0 +1,152 @@
+"""`<router>-config`: size, round trip, and what is rebuilt from status."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.unit.domain.fleet.builders import T0, pool, route, router
+from tokenfleet.api.v1alpha1.modelroute import ModelRoute
+from tokenfleet.api.v1alpha1.modelrouter import ModelRouter
+from tokenfleet.api.v1alpha1.servingpool import ServingPool
+from tokenfleet.domain.fleet.router_config import (
+    Held,
+    UnreadableConfigError,
+    from_status,
+    newest,
+    read,
+    same,
+    write,
+)
+from tokenfleet.domain.routing.codec import Document, too_large
+from tokenfleet.domain.routing.compile import compile_router
+from tokenfleet.domain.slo.memory import Decision, LoopMemory, RuleMemory, State
+
+FULL = LoopMemory(
+    state=State.RECOVERING,
+    w=0.375,
+    fallback="chat-small",
+    last_good=0.25,
+    bad_at=0.875,
+    failures=3,
+    capacity_at_breach=4,
+    pace=210,
+    episodes=tuple(T0 - timedelta(minutes=minutes) for minutes in (50, 40, 30, 20)),
+    changed_at=T0,
+    awaiting=True,
+    settle_until=T0,
+    dwell_until=T0,
+    healthy_since=T0,
+    stable_since=T0,
+    ceiling_until=T0,
+    freeze_until=T0,
+    idle_since=T0,
+    unknown_since=T0,
+    empty_since=T0,
+    filled_since=T0,
+    last=Decision(
+        transition="T6",
+        at=T0,
+        from_w=375,
+        to_w=188,
+        objective="chat-latency",
+        bad=144,
+        total=240,
+        limit=125,
+        window=60,
+        pool="chat-small",
+    ),
+)
+"""Every field set; a real loop never has all of them at once."""
+
+
+def thousand_rules() -> Held:
+    """20 routes of 50 rules, each shifted, with all of its memory."""
+    routes = []
+    for number in range(20):
+        rules: list[dict[str, Any]] = [
+            {
+                "name": f"rule-{n}",
+                "matches": [{"features": [f"feature-{n}"], "requestBytes": {"max": 8000}}],
+                "backendRefs": [{"name": "chat-large"}],
+                "fallbackRefs": [{"name": "chat-small"}],
+            }
+            for n in range(49)
+        ]
+        rules.append({"name": "rest", "backendRefs": [{"name": "chat-large"}]})
+        routes.append(route(f"chat-{number}", rules=rules))
+    pools = {name: ServingPool.model_validate(pool(name)) for name in ("chat-large", "chat-small")}
+    compiled = compile_router(
+        ModelRouter.model_validate(router()),
+        [ModelRoute.model_validate(body) for body in routes],
+        pools,
+        {},
+    )
+    memory = {
+        f"ns/{body['metadata']['name']}/{rule['name']}": RuleMemory(loops={"chat-large": FULL})
+        for body in routes
+        for rule in body["spec"]["rules"]
+    }
+    document = Document(revision=12345, config=compiled.config)
+    return Held(document=document, memory=memory, claims=compiled.claims)
+
+
+def test_a_thousand_rules_with_all_of_their_memory_fit() -> None:
+    held = thousand_rules()
+    data = write(held)
+
+    assert len(held.memory) == 1000
+    assert too_large(data) is None
+    assert sum(len(text) for text in data.values()) < 700 * 1024
+    assert read(data) == held
+    assert same(data, held, held)
+
+
+def test_a_change_of_memory_is_a_change() -> None:
+    held = thousand_rules()
+    other = Held(document=held.document, memory={}, claims=held.claims)
+
+    assert not same(write(held), held, other)
+
+
+def test_the_newest_readable_copy_wins() -> None:
+    held = thousand_rules()
+    assert held.document is not None
+    older = Held(document=Document(revision=1, config=held.document.config), claims=held.claims)
+
+    assert newest([write(older), {"config": "damaged"}, write(held), {}]) == held
+    assert newest([{}]) is None
+
+
+@pytest.mark.parametrize("data", [{}, {"config": "x"}, {"config": "{}", "claims": "[]"}])
+def test_damage_is_an_error_and_never_an_empty_configuration(data: dict[str, str]) -> None:
+    with pytest.raises(UnreadableConfigError):
+        read(data)
+
+
+def status(**shares: int) -> dict[str, Any]:
+    listed = [{"name": name, "share": share} for name, share in shares.items()]
+    return {"rules": [{"name": "slow", "shares": listed}]}
+
+
+@pytest.mark.parametrize(
+    ("shares", "w"),
+    [
+        pytest.param({"large": 1000, "small": 0}, None, id="as written"),
+        pytest.param({"large": 50, "small": 950}, 0.05, id="shifted to the floor"),
+        pytest.param({"large": 0, "small": 1000}, 0.0, id="primary gone"),
+        pytest.param({"large": 500}, None, id="not a whole"),
+    ],
+)
+def test_a_shift_is_rebuilt_from_the_shares_that_status_recorded(
+    shares: dict[str, int], w: float | None
+) -> None:
+    held = from_status([route(status=status(**shares))])
+
+    assert held is not None
+    loops = held.memory["ns/chat/slow"].loops if held.memory else {}
+    assert (loops["large"].w if loops else None) == w
+
+
+def test_without_any_record_there_is_none() -> None:
+    assert from_status([route(), route("other", status={"rules": []})]) is None
