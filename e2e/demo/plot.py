@@ -68,10 +68,11 @@ def _waits(axes: Axes, story: Timeline, begun: float) -> None:
 
 
 def _marks(axes: Axes, story: Timeline, begun: float) -> None:
-    for mark, at in story.marks.items():
-        if mark not in {Mark.LOAD, Mark.END}:
-            axes.axvline(at - begun, color="gray", linestyle="--", linewidth=1)
-            axes.text(at - begun, 1.0, f" {mark}", transform=axes.get_xaxis_transform(),
+    turns = [(mark, at) for mark, at in story.marks.items() if mark not in {Mark.LOAD, Mark.END}]
+    for number, (mark, at) in enumerate(turns):
+        height = 1.0 - 0.06 * (number % 2)  # neighbours do not write over each other
+        axes.axvline(at - begun, color="gray", linestyle="--", linewidth=1)
+        axes.text(at - begun, height, f" {mark}", transform=axes.get_xaxis_transform(),
                       va="top", fontsize=8, color="dimgray")  # fmt: skip
 
 

@@ -112,10 +112,10 @@ class Story:
             f" {pace.fast_rate:g}/s on the fast one. The objective only alerts."
         )
         self.namespace.delete("pod", self.load.name)
+        self._mark(Mark.LOAD)
         self.load.start()
         self.timeline.records = self.load.follow().live
         self.timeline.running = self.load.running
-        self._mark(Mark.LOAD)
         time.sleep(pace.steady)
         self._wait("the objective to be met", self._met, 60)
 
