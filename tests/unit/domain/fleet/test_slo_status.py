@@ -8,6 +8,7 @@ from tokenfleet.domain.fleet.router_visit import plan_router
 from tokenfleet.domain.fleet.slo_status import HEARTBEAT, SloSnapshot, plan_slo, seconds
 from tokenfleet.domain.slo.data_state import DataState, Kind
 from tokenfleet.domain.slo.engine import SLOView
+from tokenfleet.domain.slo.observation import Failure, Measurement
 
 SEEN = SLOView(
     state="Normal",
@@ -113,11 +114,18 @@ def test_a_restarted_operator_does_not_take_back_what_was_said() -> None:
 
 
 def test_the_engine_and_the_status_agree_on_an_objective_without_data() -> None:
-    view = plan_router(seen(slos=(slo(),))).view.slos["ttft"]
+    failure = Failure("SourceError", "connection refused")
+    tried = Measurement(at=T0, failure=failure)
+    view = plan_router(seen(slos=(slo(),), measurement=tried)).view.slos["ttft"]
 
     status = plan_slo(look(view)).status
 
     assert conditions(status)["DataAvailable"] == ("False", "SourceError")
+    assert message(status, "DataAvailable") == "connection refused"
+
+
+def test_before_the_first_measurement_no_objective_is_judged() -> None:
+    assert plan_router(seen(slos=(slo(),))).view.slos == {}
 
 
 def test_times_are_written_for_people() -> None:

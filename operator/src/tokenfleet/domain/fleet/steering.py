@@ -35,6 +35,8 @@ class Steered:
     """Memory of the rules that exist."""
     shares: Mapping[tuple[str, str], Mapping[str, int]]
     """(route, rule) -> pool -> conversations of 1000."""
+    measured: bool
+    """Whether there has been a measurement since the start."""
     notes: tuple[EventNote, ...]
     transitions: tuple[str, ...]
 
@@ -82,6 +84,7 @@ def steer(
             (decided[key].route, decided[key].rule): shares
             for key, shares in outcome.shares.items()
         },
+        measured=seen.measurement is not None,
         notes=tuple(
             EventNote(
                 type="Warning" if taken.decision.transition in ALARMING else "Normal",
@@ -134,7 +137,9 @@ def view_of(
             },
             programmed=programmed,
         )
+    # Before the first tick nothing is known, and a restart must not take back what was said.
     slos = {name.rpartition("/")[2]: view for name, view in steered.outcome.slos.items()}
+    slos = slos if steered.measured else {}
     return RouterView(routes=views, slos=slos, demand=steered.outcome.demand)
 
 
