@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 
 import yaml
-from e2e.kit.clusters import connect
 from rich.console import Console
 
 from e2e.demo import plot, setup, view
@@ -16,6 +15,7 @@ from e2e.demo.story import FAST, MANIFESTS, SLOW, Pace, Story
 from e2e.demo.timeline import Objective, Timeline
 from e2e.demo.watch import Watcher
 from e2e.kit import repository
+from e2e.kit.clusters import connect, leave_running, take_down
 from e2e.kit.kubectl import CommandError, Namespace
 from e2e.kit.proxy import ApiProxy
 from tokenfleet.api.v1alpha1.tokenslo import TokenSLO
@@ -28,7 +28,8 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="make demo",
         description="Watch a real fleet defend its objective: a breach, a shift, the way back.",
-        epilog="With KUBECONFIG set it runs on that cluster, else on a built-in one (needs root).",
+        epilog="With KUBECONFIG set it runs on that cluster, else on a built-in one (needs root), which"
+        " it ends again when it was not running before.",
     )
     parser.add_argument(
         "--keep", action="store_true", help="leave everything up and print what to try next"
@@ -93,7 +94,7 @@ def play(namespace: Namespace, timeline: Timeline, *, plain: bool) -> None:
 def main() -> int:
     """Run the demo; return 0 when the story happened."""
     options, begun = arguments(), time.monotonic()
-    timeline = empty_timeline()
+    timeline, found_running = empty_timeline(), leave_running()
     cluster = connect()
     namespace = setup.fleet(cluster, MANIFESTS)
     print(f"== Ready after {time.monotonic() - begun:.0f} s: {SLOW} and {FAST} can be served.")
@@ -102,6 +103,8 @@ def main() -> int:
     finally:
         if not options.keep:
             setup.remove(namespace)
+            if not found_running:
+                take_down()
     claims = judge(timeline)
     tell(Console(), timeline, claims)
     if options.keep:

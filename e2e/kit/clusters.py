@@ -26,6 +26,22 @@ def connect() -> Cluster:
     )
 
 
+def leave_running() -> bool:
+    """Say whether a cluster is there before anybody asked for one: then it is not ours to end."""
+    if os.environ.get("KUBECONFIG") and not _is_builtin(Path(os.environ["KUBECONFIG"])):
+        return True
+    from e2e.cluster import lifecycle  # noqa: PLC0415
+
+    return lifecycle.healthy()
+
+
+def take_down() -> None:
+    """End the built-in cluster, without a trace."""
+    from e2e.cluster import lifecycle  # noqa: PLC0415
+
+    lifecycle.down()
+
+
 def _is_builtin(kubeconfig: Path) -> bool:
     from e2e.cluster.paths import KUBECONFIG  # noqa: PLC0415
 
