@@ -146,6 +146,7 @@ def test_both_bad_is_saturated_and_moves_nothing() -> None:
 
     assert fleet.transitions == ["T1"]
     assert outcome.rules[str(RULE)].saturated
+    assert outcome.rules[str(RULE)].message.startswith("saturated: ")
 
 
 def test_t1h_a_primary_without_endpoints_is_left_and_tried_again() -> None:

@@ -84,7 +84,7 @@ def rule_view(done: Done) -> RuleView:
     return RuleView(
         shares=done.shares,
         reason=_reason(done, last[1] if last is not None else None),
-        message=describe(last[1], last[0]) if last is not None else "",
+        message=_message(done, last),
         since=max(moved, default=None),
         fallback_in_use=fallbacks > 0,
         saturated=done.saturated,
@@ -149,6 +149,13 @@ def quantile(q: float, ladders: Iterable[Ladder], objective: ObjectiveSpec) -> f
             return lower + (boundary - lower) * (wanted - below) / (count - below)
         lower, below = boundary, max(below, count)
     return lower
+
+
+def _message(done: Done, last: tuple[str, Decision] | None) -> str:
+    said = [describe(last[1], last[0])] if last is not None else []
+    if done.saturated:
+        said.insert(0, "saturated: a primary misses the objective and no fallback can take more")
+    return "; ".join(said)
 
 
 def _reason(done: Done, last: Decision | None) -> Reason:
