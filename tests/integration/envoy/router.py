@@ -89,7 +89,7 @@ class Router:
                 "--log-level", "warning", "--component-log-level", "misc:error", "--drain-time-s", "5",
                 stdout=log, stderr=log,
             )  # fmt: skip
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 with contextlib.suppress(httpx.HTTPError):
                     if (await self.admin.get("/ready")).text.startswith("LIVE"):
@@ -100,7 +100,7 @@ class Router:
 
     async def applied(self) -> None:
         """Wait until Envoy runs the newest route table and clusters."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while True:
                 stats = (await self.admin.get("/stats?filter=version_text")).text
                 names = ("cluster_manager.cds", "http.traffic.rds.traffic")

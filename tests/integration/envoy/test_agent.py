@@ -101,7 +101,7 @@ class Pod:
 
 
 async def until(
-    ask: Callable[[], Any], condition: Callable[[Any], bool], within: float = 10
+    ask: Callable[[], Any], condition: Callable[[Any], bool], within: float = 40
 ) -> Any:
     deadline = time.monotonic() + within
     answer: Any = None

@@ -40,7 +40,7 @@ async def test_a_client_s_own_error_is_its_answer(serving: Fleet) -> None:
 async def test_a_dead_pool_costs_nothing_but_moments(serving: Fleet) -> None:
     await serving.large.stop()
 
-    assert await served_by(serving, 200) == {"small": 200}
+    assert await served_by(serving, 100) == {"small": 100}
 
 
 async def test_a_pool_without_replicas_is_passed_over(fleet: Fleet) -> None:
@@ -74,7 +74,7 @@ async def test_a_replica_that_comes_back_is_used_again(serving: Fleet) -> None:
     await served_by(serving)
     await serving.large.start(port)
 
-    async with asyncio.timeout(8):
+    async with asyncio.timeout(40):
         while (await serving.ask()).headers["x-tokenfleet-pool"] != "large":
             await asyncio.sleep(0.1)
 

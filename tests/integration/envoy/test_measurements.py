@@ -32,7 +32,7 @@ def ended(metrics: dict[str, float], outcome: str, labels: str = LARGE) -> float
 
 
 async def scraped(
-    fleet: Fleet, condition: Callable[[dict[str, float]], bool], within: float = 4
+    fleet: Fleet, condition: Callable[[dict[str, float]], bool], within: float = 20
 ) -> dict[str, float]:
     """Scrape until a condition holds; return that scrape."""
     deadline = time.monotonic() + within
@@ -79,7 +79,7 @@ async def test_a_late_first_token_is_bad_before_it_comes_and_good_for_larger_lim
     started = time.monotonic()
 
     metrics = await scraped(serving, lambda m: late(m, 0.5) == 1)
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 3.5  # it is still waiting: 3.6 s
     assert good(metrics, 600.0) == 0
 
     metrics = await scraped(serving, lambda m: good(m, 4.0) == 1, within=6)

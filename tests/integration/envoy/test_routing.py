@@ -1,5 +1,6 @@
 """Which pool answers, and what clients are told, on the real Envoy."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 
@@ -179,8 +180,11 @@ async def test_a_conversation_keeps_its_pool(fleet: Fleet) -> None:
 async def test_conversations_spread_by_share(fleet: Fleet) -> None:
     await fleet.serve(configuration({"large": 800, "small": 200}))
 
-    pools = [pool(await fleet.ask(prompt_cache_key=f"conversation-{i}")) for i in range(500)]
-    alone = [pool(await fleet.ask()) for _ in range(500)]
+    async def asked(**body: str) -> str | None:
+        return pool(await fleet.ask(**body))
+
+    pools = await asyncio.gather(*(asked(prompt_cache_key=f"conversation-{i}") for i in range(500)))
+    alone = await asyncio.gather(*(asked() for _ in range(500)))
 
     # 500 draws at 20 %: one standard deviation is 9, five are 45.
     assert abs(pools.count("small") - 100) < 45
