@@ -180,8 +180,11 @@ async def test_a_conversation_keeps_its_pool(fleet: Fleet) -> None:
 async def test_conversations_spread_by_share(fleet: Fleet) -> None:
     await fleet.serve(configuration({"large": 800, "small": 200}))
 
+    few = asyncio.Semaphore(20)
+
     async def asked(**body: str) -> str | None:
-        return pool(await fleet.ask(**body))
+        async with few:
+            return pool(await fleet.ask(**body))
 
     pools = await asyncio.gather(*(asked(prompt_cache_key=f"conversation-{i}") for i in range(500)))
     alone = await asyncio.gather(*(asked() for _ in range(500)))
