@@ -1,0 +1,16 @@
+"""The metrics reference names every series that the operator offers."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "operator/docs/reference/metrics.md"
+SOURCE = ROOT / "operator/src/tokenfleet/handlers/telemetry.py"
+NAME = re.compile(r'"((?:tokenfleet|controller_runtime|workqueue|leader_election)_[a-z_]+)"')
+
+
+def test_every_series_of_the_operator_is_described() -> None:
+    named = set(NAME.findall(SOURCE.read_text()))
+
+    assert named, "the pattern finds the names"
+    assert {name for name in named if f"`{name}`" not in PAGE.read_text()} == set()
