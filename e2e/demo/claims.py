@@ -7,7 +7,7 @@ from itertools import pairwise
 from e2e.demo.timeline import BASELINE, Mark, Timeline
 
 WINDOW = 30.0
-"""Seconds of client-side evidence for "within the objective": at the demo's rate some 60 controlled
+"""Seconds of client-side evidence for "within the objective": at the demo's rate some 45 controlled
 requests, so that the few that the slow pool keeps do not decide by luck."""
 
 LONGEST_LOAD = 720.0

@@ -30,8 +30,8 @@ WHOLE = {"ignore_eos": True}
 class Pace:
     """How strong the load and its cause are, and how long each phase may take, in seconds."""
 
-    slow_rate: float = 2.0
-    fast_rate: float = 2.0
+    slow_rate: float = 1.5
+    fast_rate: float = 1.5
     """Requests per second by feature."""
     whole_cpu: str = "1"
     """CPU of the large pool's pod, as its manifest says."""
@@ -45,7 +45,7 @@ class Pace:
     """Under Alert, after that: nothing gets better by itself."""
     defend: float = 180.0
     """At most, until clients are served within the objective again."""
-    hold: float = 15.0
+    hold: float = 5.0
     """How long that lasts, with the cause still there, before the cause is removed."""
     recover: float = 300.0
     """At most, until all traffic is back."""
@@ -57,8 +57,8 @@ def load_profile(namespace: Namespace, pace: Pace) -> Profile:
         url=f"http://default-router.{namespace.name}.svc",
         model="chat",
         features=(
-            Feature(name=FAST, rate=pace.fast_rate, prompt_words=16, max_tokens=8, body=WHOLE),
-            Feature(name=SLOW, rate=pace.slow_rate, prompt_words=50, max_tokens=6, body=WHOLE),
+            Feature(name=FAST, rate=pace.fast_rate, prompt_words=16, max_tokens=4, body=WHOLE),
+            Feature(name=SLOW, rate=pace.slow_rate, prompt_words=50, max_tokens=4, body=WHOLE),
         ),
         # The story ends the load; this is the bound should it not come to that.
         duration=LONGEST_LOAD - 80,

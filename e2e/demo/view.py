@@ -155,6 +155,7 @@ def _decisions(story: Timeline) -> RenderableType:
     lines = [
         f"{d.at - begun:5.0f}s {d.transition:<4} {d.from_share} -> {d.to_share}  {d.reason}"
         for d in story.decisions()[-6:]
+        if d.at >= begun
     ]
     return Panel(Text("\n".join(lines) or "none yet", overflow="ellipsis", no_wrap=True),
                  title="decisions", title_align="left")  # fmt: skip

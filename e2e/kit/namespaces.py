@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from e2e.kit.kubectl import Cluster, Namespace
+from e2e.kit.waiting import NotYet, wait_for
 
 LABEL = "tokenfleet-e2e"
 """Every namespace that a story or the demo made carries this label."""
@@ -18,7 +19,14 @@ def manifest(name: str) -> dict[str, Any]:
 
 
 def make(namespace: Namespace) -> None:
-    """Make a namespace, or see that it is there."""
+    """Make a namespace, or see that it is there; one on its way out is waited for."""
+
+    def free() -> bool | NotYet:
+        found = namespace.get("namespace", namespace.name) or {"metadata": {}}
+        ending = "deletionTimestamp" in found["metadata"]
+        return NotYet("an earlier one is being deleted") if ending else True
+
+    wait_for(f"the namespace {namespace.name}", free, timeout=180)
     namespace.apply(manifest(namespace.name))
 
 
