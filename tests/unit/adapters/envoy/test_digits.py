@@ -3,14 +3,18 @@
 import re
 
 import pytest
-from hypothesis import example, given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tokenfleet.adapters.envoy.digits import bucket_pattern, range_pattern
 
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""A busy machine is not a finding."""
+
 LIMIT = 12_000
 
 
+@patient
 @given(
     st.integers(0, LIMIT), st.integers(0, LIMIT), st.lists(st.integers(0, LIMIT * 3), max_size=60)
 )
@@ -24,6 +28,7 @@ def test_a_range_matches_exactly_its_numbers(low: int, size: int, samples: list[
         assert (pattern.fullmatch(str(number)) is not None) == (low <= number <= high), number
 
 
+@patient
 @given(st.integers(0, LIMIT), st.lists(st.integers(0, 10**8), max_size=60))
 def test_a_range_without_end_matches_everything_from_its_start(
     low: int, samples: list[int]
@@ -37,6 +42,7 @@ def test_a_range_without_end_matches_everything_from_its_start(
 edges = st.lists(st.integers(0, 1000), min_size=2, max_size=12, unique=True).map(sorted)
 
 
+@patient
 @given(edges)
 def test_buckets_match_exactly_their_numbers(edges: list[int]) -> None:
     ranges = tuple(zip(edges[::2], edges[1::2], strict=False))

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tokenfleet.domain.routing.codec import (
@@ -24,6 +24,9 @@ from tokenfleet.domain.routing.ir import (
     Rule,
 )
 from tokenfleet.domain.routing.shares import contiguous, largest_remainder
+
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""A busy machine is not a finding."""
 
 POOLS = ("a", "b", "c")
 names = st.text("abcdefghijklmnopqrstuvwxyz-", min_size=1, max_size=12)
@@ -86,11 +89,13 @@ configs = st.builds(
 documents = st.builds(Document, revision=st.integers(1, 2**53), config=configs)
 
 
+@patient
 @given(documents)
 def test_what_is_written_is_read_back(document: Document) -> None:
     assert document == decode(encode(document))
 
 
+@patient
 @given(documents)
 def test_equal_documents_have_equal_bytes(document: Document) -> None:
     assert encode(document) == encode(decode(encode(document)))
@@ -156,6 +161,7 @@ def test_anything_else_is_refused(path: list[str | int], value: object, said: st
         decode(json.dumps(document))
 
 
+@patient
 @given(st.text(max_size=40))
 def test_text_that_is_no_document_is_refused(text: str) -> None:
     with pytest.raises(CodecError):

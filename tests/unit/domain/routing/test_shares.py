@@ -3,11 +3,14 @@
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tokenfleet.domain.routing.ir import BUCKETS, BucketRange
 from tokenfleet.domain.routing.shares import contiguous, largest_remainder, reassign
+
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""A busy machine is not a finding."""
 
 weights = st.dictionaries(
     st.sampled_from("abcdef"), st.integers(0, 1000), min_size=1, max_size=6
@@ -31,6 +34,7 @@ def test_weights_become_shares(written: dict[str, int], expected: dict[str, int]
     assert expected == largest_remainder(written)
 
 
+@patient
 @given(weights)
 def test_shares_sum_to_the_buckets_and_are_within_one_of_exact(written: dict[str, int]) -> None:
     shares, total = largest_remainder(written), sum(written.values())
@@ -40,6 +44,7 @@ def test_shares_sum_to_the_buckets_and_are_within_one_of_exact(written: dict[str
         assert abs(shares[pool] - weight * BUCKETS / total) < 1
 
 
+@patient
 @given(st.lists(weights, min_size=2, max_size=6))
 def test_a_change_moves_exactly_the_difference(history: list[dict[str, int]]) -> None:
     ranges = contiguous(largest_remainder(history[0]))
@@ -55,6 +60,7 @@ def test_a_change_moves_exactly_the_difference(history: list[dict[str, int]]) ->
         assert moved == sum(max(0, share - had[pool]) for pool, share in shares.items())
 
 
+@patient
 @given(weights)
 def test_equal_shares_change_nothing(written: dict[str, int]) -> None:
     ranges = contiguous(largest_remainder(written))
