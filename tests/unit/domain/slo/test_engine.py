@@ -387,15 +387,3 @@ def test_memory_survives_its_json_at_every_tick() -> None:
             assert restarted.memory == steady.memory
     assert restarted.transitions == steady.transitions
     assert len(steady.transitions) > 5
-
-
-def test_the_view_counts_all_pools_of_the_rule() -> None:
-    fleet = shifted()
-    outcome = fleet.see(cell("large", 1, 0.2), cell("small", 3, 0.0))
-    view = outcome.slos["team-a/latency"]
-
-    assert (view.total, view.bad) == (720, 36)
-    assert view.burn_rate == pytest.approx(1.0)
-    assert view.met is True
-    assert view.state == "Shifted"
-    assert outcome.demand == {"team-a/large": pytest.approx(4.0)}
