@@ -37,7 +37,7 @@ def config(speculative: Speculative, tensor: int) -> dict[str, Any]:
 
 
 def _size(speculative: Speculative, draft: DraftModel, tensor: int) -> int:
-    """Return what the user asked for, else what the engine takes: all devices, or one for a head."""
+    """Return what the user asked for, else what the engine takes: all devices, a head one."""
     return draft.tensor_parallel or (tensor if speculative.type == "DraftModel" else 1)
 
 
