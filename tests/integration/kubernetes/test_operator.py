@@ -67,9 +67,8 @@ def condition(namespace: Namespace, what: str, type_: str) -> dict[str, Any]:
 
 def models(namespace: Namespace) -> list[str]:
     data = get(namespace, "configmap/default-config").get("data", {})
-    if not data:
-        return []
-    return list(json.loads(data["config"])["config"]["routes"][0]["model_names"])
+    routes = json.loads(data["config"])["config"]["routes"] if data else []
+    return [name for found in routes for name in found["model_names"]]
 
 
 def managed(namespace: Namespace, what: str) -> dict[str, dict[str, Any]]:
@@ -162,6 +161,7 @@ def test_a_leader_that_was_paused_cannot_overwrite_its_successor(
     """SIGSTOP longer than the lease: the classic way to two leaders."""
     namespace.apply(*FLEET)
     first = operator("a")
+    eventually(first.leads)
     eventually(lambda: models(namespace) == ["chat"])
     second = operator("b")
     eventually(lambda: "waiting for lease" in second.logged())
