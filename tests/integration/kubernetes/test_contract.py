@@ -1,6 +1,6 @@
 """What the operator relies on in an API server; the fake of the unit tests is held to the same."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -46,11 +46,12 @@ DEFINITION = {
 
 
 @pytest.fixture(scope="session")
-def served(cluster: Cluster) -> Cluster:
+def served(cluster: Cluster) -> Iterator[Cluster]:
     root = cluster.namespace("default")
     root.apply(DEFINITION)
     root.run("wait", "--for=condition=Established", f"crd/{DEFINITION['metadata']['name']}")
-    return cluster
+    yield cluster
+    root.delete("crd", DEFINITION["metadata"]["name"])
 
 
 @pytest.fixture(params=["fake", "real"])
