@@ -54,6 +54,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
+from tokenfleet.domain.slo.evidence import Trigger
 from tokenfleet.domain.slo.memory import Decision, LoopMemory, State
 from tokenfleet.domain.slo.pace import (
     BETA_FAST,
@@ -194,9 +195,21 @@ def primary_returned(memory: LoopMemory, seen: Situation) -> Move | None:
     return Move(name="T1r", w=max(STEP, seen.policy.floor), state=State.RECOVERING)
 
 
+def _of_this_share(trigger: Trigger | None, memory: LoopMemory, seen: Situation) -> Trigger | None:
+    """Return the proof if all of its window lies after the last change of share.
+
+    Else it still holds the attempts of the episode that has just ended, and would start the next
+    one with them. The fast window is short enough to be covered by the dwell of the recovery.
+    """
+    since = memory.changed_at
+    if trigger is None or (since is not None and seen.now - since < trigger.window):
+        return None
+    return trigger
+
+
 def breach(memory: LoopMemory, seen: Situation) -> Move | None:
     """T1: the objective is being missed, the primary is why, and somebody can help."""
-    trigger = seen.fast or seen.slow
+    trigger = seen.fast or _of_this_share(seen.slow, memory, seen)
     if memory.state is not State.NORMAL or trigger is None or not _standby_ok(seen):
         return None
     episodes = recent_episodes(memory, seen)
