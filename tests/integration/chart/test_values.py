@@ -2,13 +2,14 @@
 
 import argparse
 import json
+import uuid
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from e2e.kit.kubectl import Cluster, CommandError
-from tests.integration.chart.conftest import NAMESPACE, Render
+from tests.integration.chart.conftest import Render
 from tokenfleet.cli import run
 
 pytestmark = pytest.mark.cluster
@@ -64,10 +65,10 @@ def test_the_api_server_accepts_every_object(
 ) -> None:
     """Strictly: a misspelt field is an error. CRDs have their own tests."""
     objects = [one for one in render(*settings) if one["kind"] != "CustomResourceDefinition"]
-    namespace = cluster.namespace(NAMESPACE)
-    made = namespace.get("namespace", NAMESPACE) is None
-    if made:
-        namespace.run("create", "namespace", NAMESPACE)
+    # A namespace of its own: the release's may be going away after another test.
+    name = f"chart-{uuid.uuid4().hex[:8]}"
+    namespace = cluster.namespace(name)
+    namespace.run("create", "namespace", name)
     try:
         for one in objects:
             # Nothing of team-a and team-b needs to exist to see that their bindings are well formed.
@@ -84,8 +85,7 @@ def test_the_api_server_accepts_every_object(
                 stdin=json.dumps(one),
             )
     finally:
-        if made:
-            namespace.delete("namespace", NAMESPACE, "--wait=false")
+        namespace.delete("namespace", name, "--wait=false")
 
 
 @pytest.mark.parametrize(
