@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 import pytest
-from e2e.kit.clusters import connect
 
 from e2e.kit import chart, prometheus
+from e2e.kit.clusters import connect
 from e2e.kit.kubectl import Cluster, Namespace
 from e2e.kit.proxy import ApiProxy
 
