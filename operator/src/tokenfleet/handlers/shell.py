@@ -12,7 +12,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import kopf
 
@@ -64,6 +64,9 @@ class Shell:
                 clusterwide=not self.namespaces,
                 namespaces=self.namespaces,
                 standalone=True,
+                # Peering is off; but without one Kopf asks for the user's name, and user 65532
+                # of the image has none.
+                identity=cast("Any", "tokenfleet"),
                 stop_flag=self._stop,
             )
         except Exception as error:
