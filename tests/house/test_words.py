@@ -2,10 +2,12 @@
 
 import re
 
-from tests.house.repository import files, text
+from tests.house.repository import ROOT, files, text
 
 # Home folders and checkouts of developers' machines, other than those of images and examples.
-PATHS = re.compile(r"(?<![\w.~/-])(/root/|/home/(?!nonroot\b)\w|/Users/\w|/work/)")
+PATHS = re.compile(
+    rf"(?<![\w.~/-])(/root/|/home/(?!nonroot\b)\w|/Users/\w|{re.escape(str(ROOT))}/)"
+)
 
 
 def test_no_absolute_path_of_somebodys_machine() -> None:
