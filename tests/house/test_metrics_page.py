@@ -1,9 +1,9 @@
 """The metrics reference names every series that the operator offers."""
 
 import re
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.house.repository import ROOT
+
 PAGE = ROOT / "operator/docs/reference/metrics.md"
 SOURCE = ROOT / "operator/src/tokenfleet/handlers/telemetry.py"
 NAME = re.compile(r'"((?:tokenfleet|controller_runtime|workqueue|leader_election)_[a-z_]+)"')
