@@ -58,7 +58,7 @@ def load_profile(namespace: Namespace, pace: Pace) -> Profile:
         model="chat",
         features=(
             Feature(name=FAST, rate=pace.fast_rate, prompt_words=16, max_tokens=4, body=WHOLE),
-            Feature(name=SLOW, rate=pace.slow_rate, prompt_words=70, max_tokens=4, body=WHOLE),
+            Feature(name=SLOW, rate=pace.slow_rate, prompt_words=50, max_tokens=4, body=WHOLE),
         ),
         # The story ends the load; this is the bound should it not come to that.
         duration=LONGEST_LOAD - 80,

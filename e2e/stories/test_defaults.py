@@ -7,6 +7,8 @@ from e2e.stories.fleet import PRIMARY, RULE, SLO, Fleet, all_answered
 
 LIMIT = 90.0
 """Seconds from breach to first action at a scrape and tick of 15 s; here both are shorter."""
+JUDGED = 20
+"""`minimumEvents.total` by default: with fewer attempts nothing is judged, so more were sent."""
 
 
 def test_the_default_windows_act_within_ninety_seconds(fleet: Fleet) -> None:
@@ -24,4 +26,4 @@ def test_the_default_windows_act_within_ninety_seconds(fleet: Fleet) -> None:
     fleet.wait_share("the first action", lambda share: share < 1000, timeout=LIMIT)
 
     assert time.monotonic() - begun <= LIMIT
-    all_answered(load.finish(), at_least=100)
+    all_answered(load.finish(), at_least=JUDGED)
