@@ -116,6 +116,29 @@ class MetricSource(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """One row of a range vector."""
+
+    labels: Mapping[str, str]
+    points: Sequence[tuple[float, float]]
+    """(seconds since 1970, value), ascending; instants without a value are left out."""
+
+
+class MetricHistory(Protocol):
+    """A Prometheus-compatible store, asked about the past."""
+
+    async def query_range(
+        self, promql: str, *, start: datetime, end: datetime, step: timedelta
+    ) -> Sequence[Series]:
+        """Evaluate at `start` and every `step` after it, up to `end`.
+
+        Raises:
+            PortError: refused, slow, 5xx, partial (with warnings), or not understood.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Acknowledgement:
     """What one router replica runs."""
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -28,12 +29,14 @@ class Server:
 
     def __init__(self) -> None:
         self.headers: dict[str, str] = {}
+        self.path = ""
         self.hits = 0
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 outer.headers = dict(self.headers)
+                outer.path = self.path
                 outer.hits += 1
                 time.sleep(outer.delay)
                 self.send_response(outer.status)
@@ -71,6 +74,36 @@ async def test_a_vector_becomes_samples(server: Server) -> None:
     (sample,) = await ask(server.url)
 
     assert (sample.labels, sample.value, sample.timestamp) == ({"route": "chat"}, 1.5, T0)
+
+
+async def ask_range(url: str):
+    source = PrometheusSource(Access(url=url))
+    half = timedelta(milliseconds=500)
+    try:
+        return await source.query_range(
+            "up", start=T0 + half, end=T0 + half + timedelta(minutes=1), step=30 * half
+        )
+    finally:
+        source.close()
+
+
+async def test_a_matrix_becomes_series_at_exactly_the_instants_asked_for(server: Server) -> None:
+    """The client library rounds to seconds; a replay of ticks needs the milliseconds."""
+    first = T0.timestamp() + 0.5
+    server.body = vector({"metric": {"route": "chat"}, "values": [[first, "1"], [first + 15, "2"]]})
+
+    (series,) = await ask_range(server.url)
+
+    asked = parse_qs(urlsplit(server.path).query)
+    assert (series.labels, series.points) == ({"route": "chat"}, [(first, 1), (first + 15, 2)])
+    assert asked["start"] == [f"{first:.3f}"]
+    assert asked["end"] == [f"{first + 60:.3f}"]
+    assert asked["step"] == ["15"]
+
+
+async def test_what_is_not_a_matrix_is_an_error(server: Server) -> None:
+    with pytest.raises(PortError, match="not a range vector"):
+        await ask_range(server.url)
 
 
 async def test_warnings_are_a_partial_answer(server: Server) -> None:

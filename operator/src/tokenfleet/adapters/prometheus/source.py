@@ -7,10 +7,11 @@ is an error: half of the traffic looks like a sudden improvement.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +20,7 @@ from prometheus_api_client import PrometheusApiClientException, PrometheusConnec
 from requests.auth import AuthBase, HTTPBasicAuth
 from urllib3.util import Retry
 
-from tokenfleet.ports import PortError, Sample
+from tokenfleet.ports import PortError, Sample, Series
 
 THREADS: Final = 4
 """Queries in flight. A tick is at most 30 queries of some milliseconds each; more would only load
@@ -49,7 +50,7 @@ class Access:
 
 
 class PrometheusSource:
-    """Instant queries against one Prometheus-compatible store."""
+    """Queries against one Prometheus-compatible store."""
 
     def __init__(self, access: Access) -> None:
         """Prepare; nothing is sent before the first query."""
@@ -70,21 +71,48 @@ class PrometheusSource:
     async def query(self, promql: str, *, at: datetime) -> Sequence[Sample]:
         """Evaluate at one instant; see `ports.MetricSource`."""
         loop = asyncio.get_running_loop()
-        rows = await loop.run_in_executor(self._threads, self._rows, promql, at)
+        parameters = {"time": f"{at.timestamp():.3f}", "timeout": f"{self._timeout:g}s"}
+        ask = partial(self._client.custom_query, promql, params=parameters)
+        rows = await loop.run_in_executor(self._threads, self._rows, ask)
         try:
             return [_sample(row) for row in rows]
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             msg = f"prometheus answered what is not an instant vector: {error!r}"
             raise PortError(msg) from error
 
+    async def query_range(
+        self, promql: str, *, start: datetime, end: datetime, step: timedelta
+    ) -> Sequence[Series]:
+        """Evaluate at many instants; see `ports.MetricHistory`."""
+        loop = asyncio.get_running_loop()
+        # The client rounds start and end to seconds: what is given here wins.
+        parameters = {
+            "start": f"{start.timestamp():.3f}",
+            "end": f"{end.timestamp():.3f}",
+            "timeout": f"{self._timeout:g}s",
+        }
+        ask = partial(
+            self._client.custom_query_range,
+            promql,
+            start,
+            end,
+            f"{step.total_seconds():g}",
+            params=parameters,
+        )
+        rows = await loop.run_in_executor(self._threads, self._rows, ask)
+        try:
+            return [_series(row) for row in rows]
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            msg = f"prometheus answered what is not a range vector: {error!r}"
+            raise PortError(msg) from error
+
     def close(self) -> None:
         """Give the threads back; queries in flight end by their timeout."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _rows(self, promql: str, at: datetime) -> list[Any]:
-        parameters = {"time": f"{at.timestamp():.3f}", "timeout": f"{self._timeout:g}s"}
+    def _rows(self, ask: Callable[[], list[Any]]) -> list[Any]:
         try:
-            return list(self._client.custom_query(promql, params=parameters))
+            return list(ask())
         except requests.Timeout as error:
             msg = f"prometheus did not answer within {self._timeout:g} s"
             raise PortError(msg) from error
@@ -134,3 +162,8 @@ def _sample(row: Mapping[str, Any]) -> Sample:
         value=float(value),
         timestamp=datetime.fromtimestamp(float(at), tz=UTC),
     )
+
+
+def _series(row: Mapping[str, Any]) -> Series:
+    points = [(float(at), float(value)) for at, value in row["values"]]
+    return Series(labels=dict(row["metric"]), points=points)

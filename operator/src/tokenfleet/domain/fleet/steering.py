@@ -50,17 +50,8 @@ def steer(
 ) -> Steered:
     """Run one step of the control loop over all rules of a router."""
     namespace = seen.body["metadata"]["namespace"]
-    chains = {
-        (route.name, rule.name): rule for route in compiled.config.routes for rule in route.rules
-    }
-    targets = [
-        _target(namespace, route, rule, chains[route.metadata.name, rule.name])
-        for route in routes
-        for rule in route.spec.rules
-        if (route.metadata.name, rule.name) in chains
-    ]
     world = World(
-        rules=tuple(target for target in targets if target.backends),
+        rules=targets(namespace, routes, compiled),
         objectives=tuple(_objectives(seen)),
         pools={f"{namespace}/{name}": facts for name, facts in _facts(seen, pools).items()},
         replicas=tuple(
@@ -97,6 +88,22 @@ def steer(
         ),
         transitions=tuple(taken.decision.transition for taken in outcome.decisions),
     )
+
+
+def targets(
+    namespace: str, routes: Sequence[ModelRoute], compiled: Compiled
+) -> tuple[RuleTarget, ...]:
+    """Return the compiled rules as the loop sees them, in spec order; those with a usable pool."""
+    chains = {
+        (route.name, rule.name): rule for route in compiled.config.routes for rule in route.rules
+    }
+    found = [
+        _target(namespace, route, rule, chains[route.metadata.name, rule.name])
+        for route in routes
+        for rule in route.spec.rules
+        if (route.metadata.name, rule.name) in chains
+    ]
+    return tuple(target for target in found if target.backends)
 
 
 def view_of(
