@@ -30,7 +30,7 @@ WHOLE = {"ignore_eos": True}
 class Pace:
     """How strong the load and its cause are, and how long each phase may take, in seconds."""
 
-    slow_rate: float = 1.5
+    slow_rate: float = 1.2
     fast_rate: float = 1.5
     """Requests per second by feature."""
     whole_cpu: str = "1"
@@ -58,7 +58,7 @@ def load_profile(namespace: Namespace, pace: Pace) -> Profile:
         model="chat",
         features=(
             Feature(name=FAST, rate=pace.fast_rate, prompt_words=16, max_tokens=4, body=WHOLE),
-            Feature(name=SLOW, rate=pace.slow_rate, prompt_words=50, max_tokens=4, body=WHOLE),
+            Feature(name=SLOW, rate=pace.slow_rate, prompt_words=50, max_tokens=8, body=WHOLE),
         ),
         # The story ends the load; this is the bound should it not come to that.
         duration=LONGEST_LOAD - 80,
