@@ -22,6 +22,8 @@ class Behaviour:
     gap: float = 0.0
     """Seconds between chunks."""
     usage: bool = True
+    tokens: int = 7
+    """Completion tokens in the usage of a stream."""
     holds_headers: bool = True
     """False sends response headers at once, ahead of the first token."""
     breaks_after: int | None = None
@@ -81,8 +83,9 @@ class ModelServer:
             await response.write(b"data: " + json.dumps(FIRST).encode() + b"\n\n")
             await asyncio.sleep(does.gap)
         if does.usage:
+            usage = USAGE | {"completion_tokens": does.tokens}
             await response.write(
-                b"data: " + json.dumps({"choices": [], "usage": USAGE}).encode() + b"\n\n"
+                b"data: " + json.dumps({"choices": [], "usage": usage}).encode() + b"\n\n"
             )
         await response.write(b"data: [DONE]\n\n")
         return response

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.integration.envoy.configuration import configuration
-from tests.integration.envoy.conftest import Fleet
+from tests.integration.envoy.conftest import CHAT, Fleet
 from tests.integration.envoy.model_server import Behaviour
 
 pytestmark = pytest.mark.envoy
@@ -29,6 +29,11 @@ def late(metrics: dict[str, float], threshold: float, labels: str = LARGE) -> fl
 
 def ended(metrics: dict[str, float], outcome: str, labels: str = LARGE) -> float:
     return metrics.get(f'tokenfleet_attempts_total{{{labels},outcome="{outcome}"}}', 0)
+
+
+def paced(metrics: dict[str, float], le: str, labels: str = LARGE) -> float:
+    name = "tokenfleet_time_per_output_token_seconds_bucket"
+    return metrics.get(f'{name}{{{labels},le="{le}"}}', 0)
 
 
 async def scraped(
@@ -172,6 +177,64 @@ async def test_tokens_are_counted_in_answers_and_in_streams(serving: Fleet) -> N
     assert metrics[name.format("prompt_tokens")] == 22
     assert metrics[name.format("cached_prompt_tokens")] == 6
     assert metrics[name.format("completion_tokens")] == 14
+
+
+async def test_the_time_per_token_is_the_rest_of_the_stream_by_the_other_tokens(
+    serving: Fleet,
+) -> None:
+    """Six gaps over six tokens after the first; slowly enough for a machine that is busy."""
+    for gap in (0.06, 0.23, 0.23):
+        serving.large.behaviour = Behaviour(first_token=0.5, chunks=6, gap=gap)
+        await serving.ask(stream=True)
+
+    metrics = await scraped(serving, lambda m: paced(m, "+Inf") == 3)
+    assert [paced(metrics, le) for le in ("0.05", "0.1", "0.2", "0.3")] == [0, 1, 1, 3]
+    assert 0.52 < metrics[f"tokenfleet_time_per_output_token_seconds_sum{{{LARGE}}}"] < 0.6
+
+
+async def test_the_time_per_token_of_pools_that_send_headers_early_starts_at_the_first_token(
+    fleet: Fleet,
+) -> None:
+    await fleet.serve(configuration({"large": 1000, "small": 0}, holds=False))
+    fleet.large.behaviour = Behaviour(first_token=1.5, chunks=6, gap=0.06, holds_headers=False)
+
+    await fleet.ask(stream=True)
+
+    metrics = await scraped(fleet, lambda m: paced(m, "+Inf") == 1)
+    assert [paced(metrics, le) for le in ("0.05", "0.1")] == [0, 1]
+
+
+async def test_what_has_no_pace_makes_no_sample(serving: Fleet) -> None:
+    """Whole answers, unknown usage, a single token, broken streams, clients that left, errors."""
+    await serving.ask()
+    for behaviour in (
+        Behaviour(usage=False),
+        Behaviour(tokens=1),
+        Behaviour(breaks_after=1, gap=0.05),
+        Behaviour(status=400),
+    ):
+        serving.large.behaviour = behaviour
+        with contextlib.suppress(httpx.HTTPError):
+            await serving.ask(stream=True)
+    serving.large.behaviour = Behaviour(gap=1)
+    with contextlib.suppress(httpx.TimeoutException):
+        await serving.client.post(CHAT, json={"model": "chat", "stream": True}, timeout=0.5)
+    serving.large.behaviour = Behaviour(gap=0.05)
+    await serving.ask(stream=True)
+
+    metrics = await scraped(serving, lambda m: paced(m, "+Inf") > 0)
+    assert paced(metrics, "+Inf") == 1
+    assert metrics[f'tokenfleet_requests_total{{{LARGE},outcome="ok"}}'] == 4
+
+
+async def test_the_pool_that_streamed_has_the_time_per_token(serving: Fleet) -> None:
+    serving.large.behaviour = Behaviour(status=503)
+    serving.small.behaviour = Behaviour(gap=0.05)
+
+    await serving.ask(stream=True)
+
+    metrics = await scraped(serving, lambda m: paced(m, "+Inf", SMALL) == 1)
+    assert paced(metrics, "+Inf") == 0
 
 
 async def test_features_outside_the_list_count_as_other(serving: Fleet) -> None:

@@ -55,6 +55,19 @@ def test_milliseconds_become_seconds_under_the_contract_s_names() -> None:
     assert found[f'tokenfleet_attempts_total{{{LABELS},outcome="ok"}}'] == 2
 
 
+def test_the_time_per_token_is_counted_in_microseconds() -> None:
+    buckets = [
+        f'envoy_tokenfleet_pace_bucket{{{KEY},le="{bound}"}} {count}'
+        for bound, count in (("5000", 0), ("10000", 1), ("20000", 2), ("+Inf", 2))
+    ]
+    found = samples(buckets, [f"envoy_tokenfleet_pace_sum{{{KEY}}} 21500"])
+
+    name = "tokenfleet_time_per_output_token_seconds"
+    assert [found[f'{name}_bucket{{{LABELS},le="{le}"}}'] for le in ("0.005", "0.01")] == [0, 1]
+    assert found[f"{name}_sum{{{LABELS}}}"] == 0.0215
+    assert found[f"{name}_count{{{LABELS}}}"] == 2
+
+
 def test_every_outcome_is_there_from_the_first_attempt_on() -> None:
     """Otherwise `increase` would not see the first failure."""
     found = samples(ended("200", "-", 10))

@@ -107,14 +107,19 @@ def histogram(name: str, value: str, *, detailed: bool = False) -> Json:
     return {"histograms": [_histogram(name, value, labels(detailed=detailed))]}
 
 
+def microseconds(name: str, value: str) -> Json:
+    """Return one histogram of microseconds."""
+    return {"histograms": [_histogram(name, value, labels(), unit="Microseconds")]}
+
+
 def counter(name: str, *, value: str = "", tags: list[Json] | None = None) -> Json:
     """Return one counter, of occurrences or of a value."""
     amount: Json = {"value_format": value} if value else {"value_fixed": 1}
     return {"counters": [{"stat": {"name": name, "tags": labels() + (tags or [])}, **amount}]}
 
 
-def _histogram(name: str, value: str, tags: list[Json]) -> Json:
-    return {"stat": {"name": name, "tags": tags}, "unit": "Milliseconds", "value_format": value}
+def _histogram(name: str, value: str, tags: list[Json], unit: str = "Milliseconds") -> Json:
+    return {"stat": {"name": name, "tags": tags}, "unit": unit, "value_format": value}
 
 
 def _tag(name: str, value: str) -> Json:

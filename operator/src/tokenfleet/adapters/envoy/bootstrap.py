@@ -6,7 +6,9 @@ from typing import Final
 from tokenfleet.adapters.envoy.attempts import HISTOGRAM_BUCKETS
 from tokenfleet.adapters.envoy.clusters import first_token_cluster
 from tokenfleet.adapters.envoy.listener import first_token_listener
+from tokenfleet.adapters.envoy.requests import PACE
 from tokenfleet.adapters.envoy.wire import ADMIN_PORT, STAT_PREFIX, Json, address, extension
+from tokenfleet.api.ladder import LADDER_MILLISECONDS
 
 STATS_FLUSH: Final = "1s"
 """Histograms can be scraped only after a flush (Envoy merges its threads' parts then)."""
@@ -69,7 +71,12 @@ def static_part(limits: Limits, *, admin_port: int = ADMIN_PORT) -> Json:
                 }
             },
             "histogram_bucket_settings": [
-                {"match": {"prefix": STAT_PREFIX}, "buckets": list(HISTOGRAM_BUCKETS)}
+                # The first that matches counts.
+                {
+                    "match": {"prefix": f"{STAT_PREFIX}.{PACE}"},
+                    "buckets": [boundary * 1000 for boundary in LADDER_MILLISECONDS],
+                },
+                {"match": {"prefix": STAT_PREFIX}, "buckets": list(HISTOGRAM_BUCKETS)},
             ],
         },
         "bootstrap_extensions": [

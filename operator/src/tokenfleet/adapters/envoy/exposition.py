@@ -36,6 +36,7 @@ from tokenfleet.adapters.envoy.outcomes import (
 from tokenfleet.adapters.envoy.requests import (
     CACHED,
     COMPLETION,
+    PACE,
     PROMPT,
     USAGE_MISSING,
 )
@@ -50,6 +51,8 @@ _LABEL: Final = re.compile(r'(\w+)="([^"]*)"')
 _LE: Final = ',le="'
 _INFINITY: Final = "+Inf"
 _PREFIX: Final = f"{STAT_PREFIX}_"
+_MICROSECONDS: Final = 1_000
+"""Per millisecond; Envoy counts the time per token in these."""
 _COUNTERS: Final = (PROMPT, CACHED, COMPLETION, USAGE_MISSING)
 
 Labels = tuple[str, str]
@@ -58,7 +61,7 @@ Labels = tuple[str, str]
 
 @dataclass(slots=True)
 class _Histogram:
-    """Cumulative counts by upper boundary in milliseconds (None is infinity), and the sum."""
+    """Cumulative counts by upper boundary in Envoy's unit (None is infinity), and the sum."""
 
     counts: dict[int | None, int] = field(default_factory=dict)
     sum: float = 0.0
@@ -77,6 +80,7 @@ class _Raw:
     """Everything Envoy says about one label set."""
 
     ttft: _Histogram = field(default_factory=_Histogram)
+    pace: _Histogram = field(default_factory=_Histogram)
     attempts: dict[tuple[str, str], _Histogram] = field(default_factory=dict)
     requests: dict[tuple[str, str], _Histogram] = field(default_factory=dict)
     overdue: dict[int, int] = field(default_factory=dict)
@@ -147,6 +151,8 @@ class _Reader:
         row, stat = self._row(labels), name.removeprefix(_PREFIX)
         if stat == TTFT:
             return row.ttft
+        if stat == PACE:
+            return row.pace
         by_ending = row.attempts if stat == ATTEMPT else row.requests
         ending = (labels.get("code", ""), labels.get("flags", ""))
         return by_ending.setdefault(ending, _Histogram())
@@ -193,14 +199,14 @@ def _outcomes(
         yield f'{name}{{{_write(labels)},outcome="{result}"}} {count}'
 
 
-def _buckets(name: str, labels: Labels, histogram: _Histogram) -> Iterator[str]:
+def _buckets(name: str, labels: Labels, histogram: _Histogram, *, unit: int = 1) -> Iterator[str]:
     written = _write(labels)
     for boundary in LADDER_MILLISECONDS:
-        count = histogram.up_to(boundary)
+        count = histogram.up_to(boundary * unit)
         yield f'{name}_bucket{{{written},le="{boundary / 1000}"}} {count}'
     total = histogram.up_to(None)
     yield f'{name}_bucket{{{written},le="{_INFINITY}"}} {total}'
-    yield f"{name}_sum{{{written}}} {histogram.sum / 1000}"
+    yield f"{name}_sum{{{written}}} {histogram.sum / (1000 * unit)}"
     yield f"{name}_count{{{written}}} {total}"
 
 
@@ -251,6 +257,12 @@ _FAMILIES: Final[tuple[tuple[str, str, str, Callable[[str, Labels, _Raw], Iterat
         "histogram",
         "Attempts, from start to end.",
         lambda name, labels, row: _buckets(name, labels, _sum(row.attempts.values())),
+    ),
+    (
+        "time_per_output_token_seconds",
+        "histogram",
+        "First token of a stream to its end, by token after the first.",
+        lambda name, labels, row: _buckets(name, labels, row.pace, unit=_MICROSECONDS),
     ),
     (
         "requests_total",

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from tokenfleet.adapters.envoy.attempts import counter, histogram, logger
+from tokenfleet.adapters.envoy.attempts import counter, histogram, logger, microseconds
 from tokenfleet.adapters.envoy.wire import Json, extension
 
 REQUEST: Final = "request"
@@ -10,6 +10,9 @@ PROMPT: Final = "prompt_tokens"
 CACHED: Final = "cached_prompt_tokens"
 COMPLETION: Final = "completion_tokens"
 USAGE_MISSING: Final = "usage_missing"
+PACE: Final = "pace"
+"""Microseconds from a stream's first token to its end, by token after the first: the attempt whose
+answer the client got is the only one with usage. The request filter leaves it (lua/request.lua)."""
 
 _NAMESPACE: Final = "tokenfleet"
 _USAGE: Final = (
@@ -33,6 +36,10 @@ def access_log() -> list[Json]:
                 counter(name, value=f"%DYNAMIC_METADATA({_NAMESPACE}:{name})%"), when=_found(name)
             )
             for name, _ in _USAGE
+        ),
+        logger(
+            microseconds(PACE, f"%DYNAMIC_METADATA({_NAMESPACE}:{PACE})%"),
+            when=_found(PACE),
         ),
         logger(
             counter(USAGE_MISSING),

@@ -7,6 +7,7 @@
 -- Placeholders between at signs are filled in when the listener is rendered.
 
 local find, byte, sub, format = string.find, string.byte, string.sub, string.format
+local floor = math.floor
 local bxor, lshift, rshift, band, tobit = bit.bxor, bit.lshift, bit.rshift, bit.band, bit.tobit
 
 local FEATURE, REQUEST_TYPE, USER, SESSION = @FEATURE@, @REQUEST_TYPE@, @USER@, @SESSION@
@@ -160,6 +161,27 @@ function envoy_on_request(h)
   hd:add("x-tokenfleet-model-at", model[2] .. ":" .. last)
 end
 
+-- Microseconds of the wall clock.
+local function now(h)
+  return tonumber(h:timestampString(EnvoyTimestampResolution.MICROSECOND))
+end
+
+-- Leaves the microseconds per token after the first one for the access log. A stream whose usage is
+-- not known leaves nothing, nor does one that ends early: this coroutine is then never resumed.
+local function pace(h, first)
+  h:trailers() -- waits for the end without looking at chunks
+  local usage = h:streamInfo():dynamicMetadata():get("tokenfleet")
+  local tokens = usage and usage.completion_tokens
+  local spent = now(h) - first
+  if not tokens or tokens < 2 or spent < 0 then return end -- the wall clock can be set back
+  h:streamInfo():dynamicMetadata():set("tokenfleet", "pace", floor(spent / (tokens - 1)))
+end
+
+local function streams(headers)
+  local kind = headers:get("content-type")
+  return kind and find(kind, "^text/event%-stream")
+end
+
 -- A first token later than SLOW_MS is measured here, at the moment it arrives; faster ones by the
 -- attempt log. A pool that sends headers ahead of the first token is measured at its first chunk.
 function envoy_on_response(h)
@@ -171,19 +193,24 @@ function envoy_on_response(h)
   if not wait or byte(hd:get(":status")) ~= 50 then return end
   wait = tonumber(wait)
   local pool = hd:get("x-tokenfleet-pool")
+  local first = streams(hd) and now(h)
   if h:metadata():get("early " .. pool) then
     local started = h:timestamp() - wait
     for chunk in h:bodyChunks() do
       if chunk:length() > 0 then
         wait = h:timestamp() - started
+        first = first and now(h)
         break
       end
     end
   end
-  if wait < SLOW_MS then return end
-  local rule = h:headers():get("x-tokenfleet-route") .. "/" .. h:headers():get("x-tokenfleet-rule")
-  h:httpCall("first-token.internal", {
-    [":method"] = "POST", [":path"] = "/", [":authority"] = "first-token",
-    ["x-key"] = rule .. "|" .. labels, ["x-pool"] = pool, ["x-wait"] = format("%d", wait),
-  }, nil, 1000, true)
+  if wait >= SLOW_MS then
+    hd = h:headers()
+    local rule = hd:get("x-tokenfleet-route") .. "/" .. hd:get("x-tokenfleet-rule")
+    h:httpCall("first-token.internal", {
+      [":method"] = "POST", [":path"] = "/", [":authority"] = "first-token",
+      ["x-key"] = rule .. "|" .. labels, ["x-pool"] = pool, ["x-wait"] = format("%d", wait),
+    }, nil, 1000, true)
+  end
+  if first then pace(h, first) end
 end
