@@ -31,3 +31,26 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- printf "%s:%s" .image.repository (.image.tag | default .root.Chart.AppVersion) -}}
 {{- end -}}
 {{- end -}}
+
+{{/* Sources of the volume with what Prometheus wants to see: a YAML list, empty for nothing. */}}
+{{- define "tokenfleet.prometheusFiles" -}}
+{{- with .Values.prometheus -}}
+{{- with .tokenSecretRef }}
+- secret: {name: {{ .name }}, items: [{key: {{ .key }}, path: token}]}
+{{- end }}
+{{- with .basicAuth.passwordSecretRef }}
+- secret: {name: {{ .name }}, items: [{key: {{ .key }}, path: password}]}
+{{- end }}
+{{- with .tls.caSecretRef }}
+- secret: {name: {{ .name }}, items: [{key: {{ .key }}, path: ca.crt}]}
+{{- end }}
+{{- with .tls.caConfigMapRef }}
+- configMap: {name: {{ .name }}, items: [{key: {{ .key }}, path: ca.crt}]}
+{{- end }}
+{{- with .tls.clientSecretRef.name }}
+- secret:
+    name: {{ . }}
+    items: [{key: tls.crt, path: tls.crt}, {key: tls.key, path: tls.key}]
+{{- end }}
+{{- end }}
+{{- end -}}

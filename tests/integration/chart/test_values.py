@@ -18,8 +18,21 @@ _TERM = (
     "affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[0]"
     ".matchExpressions[0]"
 )
+USER = (
+    "prometheus.url=https://prometheus:9090",
+    "prometheus.basicAuth.username=ali",
+    "prometheus.basicAuth.passwordSecretRef.name=user",
+    "prometheus.basicAuth.passwordSecretRef.key=password",
+    "prometheus.tls.caConfigMapRef.name=authority",
+    "prometheus.tls.caConfigMapRef.key=ca.pem",
+    "prometheus.tls.clientSecretRef.name=operator-tls",
+    "prometheus.headers.X-Scope-OrgID=team-a",
+    "prometheus.headersSecretRef.name=keys",
+)
+TOKEN = ("prometheus.tokenSecretRef.name=a", "prometheus.tokenSecretRef.key=b")
 VARIANTS = [
     pytest.param((), id="defaults"),
+    pytest.param(USER, id="a user of Prometheus"),
     pytest.param(("watch.namespaces={team-a,team-b}",), id="namespaced"),
     pytest.param(
         (
@@ -95,7 +108,27 @@ def test_the_api_server_accepts_every_object(
         ("prometheus.tick=fast", "at '/prometheus/tick'"),
         ("prometheus.url=prometheus:9090", "at '/prometheus/url'"),
         ("prometheus.url=http://prometheus/", "at '/prometheus/url'"),
+        ("prometheus.url=http://ali:secret@prometheus", "at '/prometheus/url'"),
         ("prometheus.tokenSecretRef.name=a", "at '/prometheus/tokenSecretRef'"),
+        (
+            ",".join((*USER, *TOKEN)),
+            "at '/prometheus/tokenSecretRef': maxProperties: got 2, want 0",
+        ),
+        (
+            "prometheus.basicAuth.username=ali",
+            "at '/prometheus/basicAuth': properties 'passwordSecretRef' required",
+        ),
+        (
+            "prometheus.basicAuth.username=ali,prometheus.basicAuth.passwordSecretRef.name=a",
+            "at '/prometheus/basicAuth/passwordSecretRef': properties 'key' required",
+        ),
+        (
+            ",".join(
+                (*USER, "prometheus.tls.caSecretRef.name=a", "prometheus.tls.caSecretRef.key=b")
+            ),
+            "at '/prometheus/tls/caConfigMapRef': maxProperties: got 2, want 0",
+        ),
+        ("prometheus.headers.Authorization=x", "at '/prometheus/headers/Authorization'"),
         ("replicas=0", "at '/replicas'"),
         ("trafficShifting.enabled=maybe", "at '/trafficShifting/enabled'"),
         ("image.digest=latest", "at '/image/digest'"),
@@ -137,7 +170,8 @@ def test_the_switch_and_the_namespaces_reach_the_operator(render: Render) -> Non
     assert {"--disable-shifting", "--namespaces=b,a"} <= set(changed)
 
 
-def test_the_operator_understands_its_arguments(render: Render) -> None:
+@pytest.mark.parametrize("access", [USER, TOKEN], ids=["user", "token"])
+def test_the_operator_understands_its_arguments(render: Render, access: tuple[str, ...]) -> None:
     """The chart and the command line are in step."""
     parser = argparse.ArgumentParser(exit_on_error=True)
     run.add_parser(parser.add_subparsers())
@@ -146,12 +180,42 @@ def test_the_operator_understands_its_arguments(render: Render) -> None:
             "prometheus.url=http://p:9090",
             "trafficShifting.enabled=false",
             "watch.namespaces={a,b}",
-            "prometheus.tokenSecretRef.name=a",
-            "prometheus.tokenSecretRef.key=b",
+            *access,
         )
     )
+    options = run._options(parser.parse_args(everything))
 
-    assert parser.parse_args(everything).namespaces == "a,b"
+    assert options.namespaces == ("a", "b")
+    assert options.prometheus is not None
+    assert bool(options.prometheus.bearer_token_file) == (access is TOKEN)
+
+
+def test_credentials_reach_the_operator_as_files(render: Render) -> None:
+    """Every file that the arguments name is one that a Secret or ConfigMap puts there."""
+    objects = render(*USER)
+    spec = deployment(objects)["spec"]["template"]["spec"]
+    volumes = {volume["name"]: volume for volume in spec["volumes"]}
+    sources = [
+        next(iter(source.values())) for source in volumes["prometheus"]["projected"]["sources"]
+    ]
+    provided = {
+        f"/etc/tokenfleet/prometheus/{item['path']}": (source["name"], item["key"])
+        for source in sources
+        for item in source["items"]
+    }
+    named = {
+        word.partition("=")[2] for word in arguments(objects) if "-file=" in word.partition("/")[0]
+    }
+
+    assert provided == {
+        "/etc/tokenfleet/prometheus/password": ("user", "password"),
+        "/etc/tokenfleet/prometheus/ca.crt": ("authority", "ca.pem"),
+        "/etc/tokenfleet/prometheus/tls.crt": ("operator-tls", "tls.crt"),
+        "/etc/tokenfleet/prometheus/tls.key": ("operator-tls", "tls.key"),
+    }
+    assert named == provided.keys()
+    assert volumes["prometheus-headers"]["secret"]["secretName"] == "keys"
+    assert "--prometheus-header=X-Scope-OrgID=team-a" in arguments(objects)
 
 
 def test_a_digest_wins_over_a_tag(render: Render) -> None:

@@ -7,7 +7,7 @@ import subprocess
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -72,8 +72,10 @@ class Exporter:
 class Prometheus:
     """One process, its folder and its port."""
 
-    def __init__(self, folder: Path, exporters: list[Exporter]) -> None:
-        self.folder, self.port = folder, free_port()
+    def __init__(
+        self, folder: Path, exporters: list[Exporter], *, flags: Sequence[str] = ()
+    ) -> None:
+        self.folder, self.port, self.flags = folder, free_port(), flags
         targets = "".join(
             f"  - targets: ['{exporter.address}']\n"
             f"    labels: {{namespace: team-a, pod: {exporter.pod}}}\n"
@@ -97,19 +99,22 @@ class Prometheus:
                     f"--config.file={self.folder}/prometheus.yml",
                     f"--storage.tsdb.path={self.folder}/data",
                     f"--web.listen-address=127.0.0.1:{self.port}",
+                    *self.flags,
                 ],
                 stdout=log,
                 stderr=log,
             )
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            try:
-                with urllib.request.urlopen(f"{self.url}/-/ready", timeout=1) as answer:
-                    if answer.status == 200:
-                        return
-            except OSError:
-                time.sleep(0.1)
-        raise AssertionError((self.folder / "log").read_text()[-2000:])
+        deadline = time.monotonic() + 60
+        while not self.ready():
+            assert time.monotonic() < deadline, (self.folder / "log").read_text()[-2000:]
+            time.sleep(0.1)
+
+    def ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}/-/ready", timeout=1) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
 
     def stop(self) -> None:
         if self.process is not None:

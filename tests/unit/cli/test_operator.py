@@ -18,8 +18,7 @@ from tokenfleet.reconcilers.resources import WATCHED
 
 OPTIONS = Options(
     namespaces=(),
-    prometheus_url="",
-    prometheus_token_file="",
+    prometheus=None,
     tick=timedelta(seconds=15),
     scrape_interval=timedelta(seconds=15),
     disable_shifting=False,

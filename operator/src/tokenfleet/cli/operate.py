@@ -5,14 +5,13 @@ import logging
 import signal
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Final
 
 from tokenfleet.adapters.agents import HttpRouterFleet
 from tokenfleet.adapters.clock import SystemClock
 from tokenfleet.adapters.kubernetes import KubernetesCluster, connect
 from tokenfleet.adapters.prometheus.measure import measure
-from tokenfleet.adapters.prometheus.source import Access, PrometheusSource
+from tokenfleet.adapters.prometheus.source import PrometheusSource
 from tokenfleet.cli.wiring import Core, Operator, Options, Outside, assemble
 from tokenfleet.domain.slo.objectives import ObjectiveSpec
 from tokenfleet.domain.slo.observation import Measurement, RouterReplica
@@ -23,10 +22,6 @@ from tokenfleet.reconcilers.slo_tick import Measure
 ASK_AGAIN: Final = 2.0
 """Seconds between looks for kinds that are not served yet."""
 
-QUERY_TIMEOUT: Final = timedelta(seconds=10)
-"""Longest wait for one query: a Prometheus that compacts or shares a busy node needs seconds, and a
-late answer is still an answer about the instant it was asked for."""
-
 log = logging.getLogger(__name__)
 
 
@@ -35,7 +30,7 @@ async def operate(options: Options) -> int:
     api = await connect()
     cluster = KubernetesCluster(api, BY_KIND.values(), namespaces=options.namespaces)
     agents = HttpRouterFleet()
-    source = _prometheus(options)
+    source = PrometheusSource(options.prometheus) if options.prometheus is not None else None
     outside = Outside(
         cluster=cluster,
         agents=agents,
@@ -124,15 +119,3 @@ def _measure(source: PrometheusSource, scrape_interval: timedelta) -> Measure:
         )
 
     return run
-
-
-def _prometheus(options: Options) -> PrometheusSource | None:
-    if not options.prometheus_url:
-        return None
-    token = options.prometheus_token_file
-    access = Access(
-        url=options.prometheus_url,
-        bearer_token_file=Path(token) if token else None,
-        timeout=QUERY_TIMEOUT,
-    )
-    return PrometheusSource(access)

@@ -13,6 +13,7 @@ from typing import Any, Final
 from tokenfleet import __version__
 from tokenfleet.api.quantities import parse_duration
 from tokenfleet.cli.operate import operate
+from tokenfleet.cli.prometheus import access, add_flags
 from tokenfleet.cli.wiring import Options
 
 DEFAULT_ROUTER_IMAGE: Final = f"ghcr.io/tokenfleet/router:{__version__}"
@@ -36,8 +37,7 @@ def add_parser(subparsers: Any) -> None:
         parser.add_argument(flag, default=value, help=text, **options)
 
     add("--namespaces", "", "comma-separated namespaces to watch; empty watches all")
-    add("--prometheus-url", "", "base URL of Prometheus; empty means no measurements: SLOs hold")
-    add("--prometheus-token-file", "", "file with a bearer token for Prometheus; empty for none")
+    add_flags(add, parser)
     add("--tick", "15s", "how often objectives are measured and judged")
     add("--scrape-interval", "15s", "declared scrape interval of routers, for coverage")
     add("--router-image", DEFAULT_ROUTER_IMAGE, "image of router pods")
@@ -72,8 +72,7 @@ def _options(args: argparse.Namespace) -> Options:
     names = tuple(sorted({n.strip() for n in args.namespaces.split(",") if n.strip()}))
     return Options(
         namespaces=names,
-        prometheus_url=args.prometheus_url,
-        prometheus_token_file=args.prometheus_token_file,
+        prometheus=access(args),
         tick=_duration("--tick", args.tick),
         scrape_interval=_duration("--scrape-interval", args.scrape_interval),
         disable_shifting=args.disable_shifting,

@@ -5,6 +5,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import timedelta
 
+from tokenfleet.adapters.prometheus.access import Access
 from tokenfleet.domain.fleet.keys import POOL, ROUTE, ROUTER, SLO, ObjectKey
 from tokenfleet.handlers.election import Elector
 from tokenfleet.handlers.probes import Probes
@@ -32,10 +33,8 @@ class Options:
 
     namespaces: tuple[str, ...]
     """Watched namespaces; empty means all."""
-    prometheus_url: str
-    """Empty: no measurements."""
-    prometheus_token_file: str
-    """Bearer token for Prometheus; empty: none."""
+    prometheus: Access | None
+    """None: no measurements."""
     tick: timedelta
     scrape_interval: timedelta
     disable_shifting: bool

@@ -11,7 +11,12 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tests.unit.domain.slo.builders import T0
-from tokenfleet.adapters.prometheus.source import Access, PartialError, PrometheusSource
+from tokenfleet.adapters.prometheus.source import (
+    Access,
+    AccessError,
+    PartialError,
+    PrometheusSource,
+)
 from tokenfleet.ports import PortError
 
 ROW = {"metric": {"route": "chat"}, "value": [T0.timestamp(), "1.5"]}
@@ -30,6 +35,7 @@ class Server:
     def __init__(self) -> None:
         self.headers: dict[str, str] = {}
         self.path = ""
+        self.answered: dict[str, str] = {}
         self.hits = 0
         outer = self
 
@@ -40,6 +46,8 @@ class Server:
                 outer.hits += 1
                 time.sleep(outer.delay)
                 self.send_response(outer.status)
+                for name, value in outer.answered.items():
+                    self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(outer.body)
 
@@ -171,3 +179,34 @@ async def test_basic_authentication_is_sent(server: Server, tmp_path) -> None:
     await ask(server.url, username="ali", password_file=password)
 
     assert server.headers["Authorization"].startswith("Basic ")
+
+
+async def test_a_folder_of_headers_is_read_before_every_query(server: Server, tmp_path) -> None:
+    """A mounted Secret: one file per header, beside hidden folders of its own."""
+    (tmp_path / "..data").mkdir()
+    (tmp_path / "X-Scope-OrgID").write_text("team-a\n")
+    source = PrometheusSource(Access(url=server.url, headers_folder=tmp_path))
+    try:
+        await source.query("up", at=T0)
+        first = server.headers["X-Scope-OrgID"]
+        (tmp_path / "X-Scope-OrgID").write_text("team-b")
+        await source.query("up", at=T0)
+    finally:
+        source.close()
+
+    assert (first, server.headers["X-Scope-OrgID"]) == ("team-a", "team-b")
+
+
+@pytest.mark.parametrize("status", [301, 302, 307])
+async def test_credentials_are_not_carried_elsewhere(server: Server, status: int) -> None:
+    server.status, server.answered = status, {"Location": "http://127.0.0.1:1/login"}
+
+    with pytest.raises(AccessError, match=r"sends the operator on to http://127\.0\.0\.1:1/login"):
+        await ask(server.url)
+
+
+async def test_a_refusal_without_credentials_names_what_to_set(server: Server) -> None:
+    server.status = 403
+
+    with pytest.raises(AccessError, match=r"HTTP 403, Forbidden.*set prometheus.tokenSecretRef"):
+        await ask(server.url)

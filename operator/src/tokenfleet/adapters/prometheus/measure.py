@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from tokenfleet.adapters.prometheus.access import AccessError
 from tokenfleet.adapters.prometheus.queries import Family, Query, queries
 from tokenfleet.adapters.prometheus.source import PartialError
 from tokenfleet.domain.slo.data_state import CLOCK_TOLERANCE
@@ -54,6 +55,8 @@ async def measure(
         rest = await asyncio.gather(*(_ask(source, query, at) for query in wanted[1:]))
     except PartialError as error:
         return _failed(at, scrape_interval, Failure("Partial", str(error)))
+    except AccessError as error:
+        return _failed(at, scrape_interval, Failure("AccessDenied", str(error)))
     except PortError as error:
         return _failed(at, scrape_interval, Failure("SourceError", str(error)))
     answers = list(zip(wanted, [first, *rest], strict=True))

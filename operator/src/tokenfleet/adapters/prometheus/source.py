@@ -9,18 +9,24 @@ is an error: half of the traffic looks like a sudden improvement.
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any, Final
 
 import requests
 from prometheus_api_client import PrometheusApiClientException, PrometheusConnect
-from requests.auth import AuthBase, HTTPBasicAuth
 from urllib3.util import Retry
 
+from tokenfleet.adapters.prometheus.access import (
+    Access,
+    AccessError,
+    Credentials,
+    refuse,
+    untrusted,
+)
 from tokenfleet.ports import PortError, Sample, Series
+
+__all__ = ["Access", "AccessError", "PartialError", "PrometheusSource"]
 
 THREADS: Final = 4
 """Queries in flight. A tick is at most 30 queries of some milliseconds each; more would only load
@@ -31,24 +37,6 @@ class PartialError(PortError):
     """The store answered, and said that something is missing."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Access:
-    """Where the Prometheus is and how to be let in."""
-
-    url: str
-    timeout: timedelta = timedelta(seconds=5)
-    """Longest wait for one answer."""
-    headers: Mapping[str, str] = field(default_factory=dict)
-    """Sent with every query, for example `X-Scope-OrgID` of multi-tenant stores."""
-    bearer_token_file: Path | None = None
-    """Read before every query, because mounted tokens rotate."""
-    username: str = ""
-    """Basic authentication where not empty."""
-    password_file: Path | None = None
-    ca_file: Path | None = None
-    """Certificates to trust; None: the system's."""
-
-
 class PrometheusSource:
     """Queries against one Prometheus-compatible store."""
 
@@ -56,12 +44,16 @@ class PrometheusSource:
         """Prepare; nothing is sent before the first query."""
         session = requests.Session()
         session.verify = str(access.ca_file) if access.ca_file is not None else True
-        session.hooks["response"].append(_refuse_partial)
+        if access.client_certificate is not None:
+            certificate, key = access.client_certificate
+            session.cert = (str(certificate), str(key))
+        session.hooks["response"].append(self._refuse)
+        self._access = access
         self._timeout = access.timeout.total_seconds()
         self._client = PrometheusConnect(
             url=access.url.rstrip("/"),
             headers=dict(access.headers),
-            auth=_authentication(access),
+            auth=Credentials(access),
             retry=Retry(0, read=False),
             session=session,
             timeout=self._timeout,
@@ -116,35 +108,24 @@ class PrometheusSource:
         except requests.Timeout as error:
             msg = f"prometheus did not answer within {self._timeout:g} s"
             raise PortError(msg) from error
+        except requests.exceptions.SSLError as error:
+            raise untrusted(error) from error
         except (requests.RequestException, PrometheusApiClientException) as error:
             msg = f"prometheus: {str(error)[:200]}"
             raise PortError(msg) from error
-        except (KeyError, TypeError, ValueError, OSError) as error:
+        except OSError as error:  # requests looks for the certificate files only now
+            raise untrusted(error) from error
+        except (KeyError, TypeError, ValueError) as error:
             msg = f"prometheus answered what is not a query result: {error!r}"
             raise PortError(msg) from error
 
-
-class _BearerToken(AuthBase):
-    """Reads the token each time."""
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._file.read_text().strip()}"
-        return request
+    def _refuse(self, response: requests.Response, *_: Any, **__: Any) -> None:
+        """Look at an answer before anything reads it or follows it elsewhere."""
+        refuse(self._access, response)
+        _refuse_partial(response)
 
 
-def _authentication(access: Access) -> AuthBase | None:
-    if access.bearer_token_file is not None:
-        return _BearerToken(access.bearer_token_file)
-    if access.username:
-        password = access.password_file.read_text().strip() if access.password_file else ""
-        return HTTPBasicAuth(access.username, password)
-    return None
-
-
-def _refuse_partial(response: requests.Response, *_: Any, **__: Any) -> None:
+def _refuse_partial(response: requests.Response) -> None:
     # Parsing twice would double the cost of a tick, so look for the key first. The text may also be
     # a label's value, therefore the second look.
     if b'"warnings"' not in response.content:

@@ -50,7 +50,8 @@ class DataState:
 
     kind: Kind
     reason: str = ""
-    """Why Unknown: SourceError, Partial, Stale, Absent, LowCoverage, ClockSkew or NotANumber."""
+    """Why Unknown: SourceError, AccessDenied, Partial, Stale, Absent, LowCoverage, ClockSkew or
+    NotANumber."""
     message: str = ""
 
     @property

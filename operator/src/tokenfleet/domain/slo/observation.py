@@ -136,7 +136,7 @@ class Failure(NamedTuple):
     """Why nothing can be said."""
 
     reason: str
-    """SourceError, Partial, Stale, Absent, LowCoverage or ClockSkew."""
+    """SourceError, AccessDenied, Partial, Stale, Absent, LowCoverage or ClockSkew."""
     message: str
 
 
