@@ -52,6 +52,22 @@ SLOS = [
         refused=at("spec.objective.latency", None),
         accepted={},
     ),
+    rule(
+        ".spec.objective",
+        "errorRate must be set exactly when type is ErrorRate",
+        SLO,
+        refused=at("spec.objective.errorRate", {"max": "0.01"}),
+        accepted=at(
+            "spec.objective", {"type": "ErrorRate", "latency": None, "errorRate": {"max": "0.01"}}
+        ),
+    ),
+    *between(
+        merged(SLO, at("spec.objective", {"type": "ErrorRate", "latency": None})),
+        "spec.objective.errorRate.max",
+        ("0.0001", "0.5"),
+        "0.00009",
+        "0.51",
+    ),
     *between(SLO, "spec.objective.latency.threshold", ("5ms", "10m"), "4ms", "11m"),
     rule(
         ".spec.objective.latency.threshold",

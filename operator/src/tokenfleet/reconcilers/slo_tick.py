@@ -14,11 +14,10 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from tokenfleet.api.conventions import ROUTER_LABEL
-from tokenfleet.api.v1alpha1.tokenslo import TokenSLO
 from tokenfleet.domain.fleet.keys import ROUTER, SLO, ObjectKey
-from tokenfleet.domain.fleet.parsing import parsed
 from tokenfleet.domain.fleet.replicas import replica
-from tokenfleet.domain.slo.objectives import ObjectiveSpec, from_token_slo
+from tokenfleet.domain.fleet.steering import objectives_of
+from tokenfleet.domain.slo.objectives import ObjectiveSpec
 from tokenfleet.domain.slo.observation import Failure, Measurement, RouterReplica
 from tokenfleet.ports import Clock, PortError
 from tokenfleet.reconcilers.store import Store
@@ -63,7 +62,7 @@ class SloTick:
         """Measure once and wake every router."""
         loop = asyncio.get_running_loop()
         started = loop.time()
-        objectives = self._objectives()
+        objectives = list(objectives_of(self.store.all(SLO)))
         if objectives or self.newest is not None:
             before = self.newest.failure if self.newest is not None else None
             self.newest = await self._measured(objectives)
@@ -75,14 +74,6 @@ class SloTick:
             self.telemetry.ticked(loop.time() - started, ok=failure is None)
         for key in sorted(self.store.keys(ROUTER)):
             self.wake(key)
-
-    def _objectives(self) -> list[ObjectiveSpec]:
-        read = (parsed(TokenSLO, body) for body in self.store.all(SLO))
-        return [
-            from_token_slo(slo)
-            for slo in read
-            if isinstance(slo, TokenSLO) and slo.spec.objective.latency is not None
-        ]
 
     def _replicas(self) -> list[RouterReplica]:
         """Return every ready router pod."""

@@ -9,6 +9,7 @@ import pytest
 from tests.unit.domain.slo.builders import REPLICA, objective
 from tokenfleet.adapters.prometheus.queries import MAX_QUERIES, queries
 from tokenfleet.domain.slo.objectives import Windows
+from tokenfleet.domain.slo.observation import NO_THRESHOLD, Signal
 
 GOLDEN = Path(__file__).parent / "testdata" / "queries.promql"
 
@@ -21,6 +22,9 @@ def test_the_queries_of_a_tick_are_the_golden_ones(update_golden) -> None:
             threshold=timedelta(seconds=1),
             windows=Windows(short=timedelta(seconds=5), long=timedelta(milliseconds=15500)),
         ),
+        objective("three", signal=Signal.ERRORS, threshold=NO_THRESHOLD),
+        objective("four", signal=Signal.END_TO_END, threshold=timedelta(seconds=30)),
+        objective("five", signal=Signal.TPOT, threshold=timedelta(milliseconds=50)),
     ]
     replicas = [REPLICA, replace(REPLICA, pod="router-2.a")]
     text = "".join(f"# {q.family}\n{q.text}\n" for q in queries(slos, replicas))
@@ -37,9 +41,11 @@ def test_the_queries_of_a_tick_are_the_golden_ones(update_golden) -> None:
     [pytest.param(1, id="one"), pytest.param(60, id="sixty"), pytest.param(1000, id="a thousand")],
 )
 def test_thirty_queries_are_enough_for_any_number_of_objectives(count: int) -> None:
+    kinds = list(Signal)
     slos = [
         objective(
             f"slo-{i}",
+            signal=kinds[i % len(kinds)],
             windows=Windows(short=timedelta(seconds=5 + i), long=timedelta(seconds=20 + i)),
             features=frozenset({"chat"}),
         )
@@ -47,6 +53,13 @@ def test_thirty_queries_are_enough_for_any_number_of_objectives(count: int) -> N
     ]
 
     assert len(queries(slos, [REPLICA])) <= MAX_QUERIES
+
+
+def test_a_family_is_asked_for_only_where_an_objective_needs_it() -> None:
+    errors = objective(signal=Signal.ERRORS, threshold=NO_THRESHOLD)
+    asked = {query.family for query in queries([errors], [])}
+
+    assert asked == {"outcomes", "demand"}
 
 
 def test_labels_are_asked_for_only_where_an_objective_selects_by_them() -> None:

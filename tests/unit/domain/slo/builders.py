@@ -53,12 +53,14 @@ def facts(*, large=2, small=2, capacity=100.0) -> dict[str, PoolFacts]:
     }
 
 
-def cell(pool: str, rate: float, bad: float, *, windows=WINDOWS, **labels) -> Cell:
+def cell(
+    pool: str, rate: float, bad: float, *, windows=WINDOWS, threshold=THRESHOLD, **labels
+) -> Cell:
     """A pool with `rate` attempts per second, of which the fraction `bad` is bad, in all windows."""
     tallies = {}
     for window in windows.all:
         n = rate * window.total_seconds()
-        tallies[window] = Tally({THRESHOLD: n * (1 - bad)}, {THRESHOLD: n * bad})
+        tallies[window] = Tally({threshold: n * (1 - bad)}, {threshold: n * bad})
     return Cell(pool=pool, windows=tallies, **labels)
 
 
@@ -89,6 +91,9 @@ class Fleet:
         self.now, self.tick = T0, timedelta(seconds=tick)
         self.acknowledges = True
         self.actuation = True
+        self.ladders = ()
+        self.foreign = {}
+        """Rules of other routers -> their cells."""
         self.decisions = []
         self.outcome: Outcome | None = None
 
@@ -96,9 +101,15 @@ class Fleet:
         """Repeat one measurement for so many seconds; return the last outcome."""
         for _ in range(max(1, round(seconds / self.tick.total_seconds()))):
             self.now += self.tick
-            self.step(measurement(self.now, *cells, **changes))
+            self.step(self.measured(*cells, **changes))
         assert self.outcome is not None
         return self.outcome
+
+    def measured(self, *cells: Cell, **changes) -> Measurement:
+        seen = measurement(self.now, *cells, **changes)
+        rules = {key: replace(rule, ladders=self.ladders) for key, rule in seen.rules.items()}
+        others = {key: RuleMeasurement(cells=tuple(held)) for key, held in self.foreign.items()}
+        return replace(seen, rules={**rules, **others})
 
     def step(self, measured: Measurement | None) -> Outcome:
         world = World(

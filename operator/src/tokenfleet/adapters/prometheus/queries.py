@@ -18,12 +18,18 @@ from enum import StrEnum
 from typing import Final
 
 from tokenfleet.domain.slo.objectives import ObjectiveSpec
-from tokenfleet.domain.slo.observation import RouterReplica
+from tokenfleet.domain.slo.observation import RouterReplica, Signal
 
 FIRST_TOKENS: Final = "tokenfleet_time_to_first_token_seconds_bucket"
 """Attempts by the time to their first token; failed ones never enter it."""
 LATE: Final = "tokenfleet_late_attempts_total"
 """Attempts without a first token at a threshold, or failed before one; by `threshold`."""
+ATTEMPTS: Final = "tokenfleet_attempts_total"
+"""Attempts that ended, by `outcome`."""
+DURATIONS: Final = "tokenfleet_attempt_duration_seconds_bucket"
+"""Attempts that ended, however they did, by their length."""
+TPOT: Final = "tokenfleet_time_per_output_token_seconds_bucket"
+"""Attempts that answered, by the rest of the stream divided by its tokens."""
 REQUESTS: Final = "tokenfleet_requests_total"
 """Requests as clients sent them, each once however often it was retried."""
 
@@ -43,21 +49,31 @@ class Family(StrEnum):
 
     GOOD = "good"
     BAD = "bad"
+    OUTCOMES = "outcomes"
+    DURATIONS = "durations"
+    TPOT = "tpot"
     LADDER = "ladder"
+    DURATION_LADDER = "duration-ladder"
+    TPOT_LADDER = "tpot-ladder"
     SCRAPES = "scrapes"
     DEMAND = "demand"
     NEWEST = "newest"
 
 
 BUDGET: Final = {
-    Family.GOOD: 10,
-    Family.BAD: 10,
-    Family.LADDER: 4,
-    Family.SCRAPES: 4,
+    Family.GOOD: 4,
+    Family.BAD: 4,
+    Family.OUTCOMES: 3,
+    Family.DURATIONS: 3,
+    Family.TPOT: 3,
+    Family.LADDER: 2,
+    Family.DURATION_LADDER: 1,
+    Family.TPOT_LADDER: 1,
+    Family.SCRAPES: 2,
     Family.DEMAND: 1,
     Family.NEWEST: 1,
 }
-"""Most queries of each family; their sum is `MAX_QUERIES`."""
+"""Most queries of each family; their sum is at most `MAX_QUERIES`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,19 +89,12 @@ def queries(
 ) -> tuple[Query, ...]:
     """Return the queries of one tick, in the order of `Family`; equal sets, equal text."""
     wanted = list(objectives)
-    windows = sorted({window for slo in wanted for window in slo.windows.all})
     long = sorted({slo.windows.long for slo in wanted})
-    thresholds = sorted({slo.threshold for slo in wanted})
     split = LABELS if any(slo.features or slo.request_types for slo in wanted) else ()
     found = [Query(Family.DEMAND, _demand(min(long, default=DEMAND_WINDOW)))]
-    if wanted:
-        matcher = _one_of(thresholds)
-        good = (*RULE, "pool", *split, "le")
-        bad = (*RULE, "pool", *split, "threshold")
-        ladder = (*RULE, *split, "le")
-        found += _batched(Family.GOOD, windows, good, f'{FIRST_TOKENS}{{le=~"{matcher}"}}')
-        found += _batched(Family.BAD, windows, bad, f'{LATE}{{threshold=~"{matcher}"}}')
-        found += _batched(Family.LADDER, long, ladder, FIRST_TOKENS)
+    found += _first_tokens([slo for slo in wanted if slo.signal is Signal.TTFT], split)
+    ended = [slo for slo in wanted if slo.signal is not Signal.TTFT]
+    found += _ended(ended, split)
     if replicas:
         up = _up(replicas)
         found.append(Query(Family.NEWEST, f"max by (namespace, pod) (timestamp({up}))"))
@@ -94,6 +103,50 @@ def queries(
             for part in _parts(long or [DEMAND_WINDOW], BUDGET[Family.SCRAPES])
         ]
     return tuple(sorted(found, key=lambda query: list(Family).index(query.family)))
+
+
+def _first_tokens(objectives: Sequence[ObjectiveSpec], split: Sequence[str]) -> list[Query]:
+    """Return what judges first tokens: good and bad are decided by the router."""
+    if not objectives:
+        return []
+    windows, matcher = _windows(objectives), _one_of(slo.threshold for slo in objectives)
+    by = (*RULE, "pool", *split)
+    return [
+        *_batched(Family.GOOD, windows, (*by, "le"), f'{FIRST_TOKENS}{{le=~"{matcher}"}}'),
+        *_batched(Family.BAD, windows, (*by, "threshold"), f'{LATE}{{threshold=~"{matcher}"}}'),
+        *_ladder(Family.LADDER, objectives, split, FIRST_TOKENS),
+    ]
+
+
+def _ended(objectives: Sequence[ObjectiveSpec], split: Sequence[str]) -> list[Query]:
+    """Return what judges attempts that have ended: their outcomes, and how long they took."""
+    if not objectives:
+        return []
+    by = (*RULE, "pool", *split)
+    outcomes = f'{ATTEMPTS}{{outcome!="cancelled"}}'
+    found = _batched(Family.OUTCOMES, _windows(objectives), (*by, "outcome"), outcomes)
+    for signal, family, ladder, series, whole in (
+        (Signal.END_TO_END, Family.DURATIONS, Family.DURATION_LADDER, DURATIONS, ""),
+        (Signal.TPOT, Family.TPOT, Family.TPOT_LADDER, TPOT, r"|\\+Inf"),
+    ):
+        mine = [slo for slo in objectives if slo.signal is signal]
+        if mine:
+            matcher = _one_of(slo.threshold for slo in mine)
+            buckets = f'{series}{{le=~"{matcher}{whole}"}}'
+            found += _batched(family, _windows(mine), (*by, "le"), buckets)
+            found += _ladder(ladder, mine, split, series)
+    return found
+
+
+def _windows(objectives: Iterable[ObjectiveSpec]) -> list[timedelta]:
+    return sorted({window for slo in objectives for window in slo.windows.all})
+
+
+def _ladder(
+    family: Family, objectives: Iterable[ObjectiveSpec], split: Sequence[str], series: str
+) -> list[Query]:
+    long = sorted({slo.windows.long for slo in objectives})
+    return _batched(family, long, (*RULE, *split, "le"), series)
 
 
 def _batched(
@@ -135,7 +188,7 @@ def _up(replicas: Iterable[RouterReplica]) -> str:
 
 
 def _one_of(thresholds: Iterable[timedelta]) -> str:
-    return "|".join(_boundary(threshold) for threshold in thresholds)
+    return "|".join(_boundary(threshold) for threshold in sorted(set(thresholds)))
 
 
 def _boundary(threshold: timedelta) -> str:

@@ -53,10 +53,13 @@ class Selector(Model):
 
 
 class LatencyObjective(Model):
-    """A target fraction of attempts must reach a moment within a threshold."""
+    """A target fraction of attempts must stay within a threshold; failed ones never do."""
 
-    signal: Literal["TimeToFirstToken"] = "TimeToFirstToken"
-    """The moment: the first byte of the answer's body."""
+    signal: Literal["TimeToFirstToken", "EndToEnd", "TimePerOutputToken"] = "TimeToFirstToken"
+    """What is timed. TimeToFirstToken: from the end of the request to the first byte of the
+    answer's body; seen while the answer still runs, so prefer it for shifting. EndToEnd: the whole
+    attempt; seen when it has ended. TimePerOutputToken: the rest of the stream divided by its
+    tokens."""
     threshold: Annotated[
         Annotated[timedelta, Duration("5ms", "10m")],
         CEL(
@@ -73,15 +76,30 @@ class LatencyObjective(Model):
     """Fraction of attempts that must be within the threshold, for example `0.95`."""
 
 
+class ErrorRateObjective(Model):
+    """At most a fraction of attempts may fail.
+
+    Server errors, throttling, refused connections, timeouts and broken streams are failures;
+    errors of the client and attempts that it gave up are not counted at all.
+    """
+
+    max: Annotated[Decimal, Fraction("0.0001", "0.5")]
+    """Largest fraction of failed attempts, for example `0.01`."""
+
+
 class Objective(Model):
     """What good means."""
 
-    validations: ClassVar[tuple[CEL, ...]] = union("type", {"Latency": "latency"})
+    validations: ClassVar[tuple[CEL, ...]] = union(
+        "type", {"Latency": "latency", "ErrorRate": "errorRate"}
+    )
 
-    type: Literal["Latency"]
+    type: Literal["Latency", "ErrorRate"]
     """Kind of objective; the member of the same name is set."""
     latency: LatencyObjective | None = None
     """A latency objective."""
+    error_rate: ErrorRateObjective | None = None
+    """An error objective. Errors do not depend on load: a shift goes straight to the floor."""
 
 
 class MinimumEvents(Model):
@@ -230,7 +248,7 @@ class Current(Model):
     total: Count = 0
     """Attempts."""
     bad: Count = 0
-    """Attempts beyond the threshold or without a first token."""
+    """Attempts that failed, or were beyond the threshold."""
     burn_rate: Annotated[str, Field(max_length=16)] = "0"
     """Bad fraction divided by the error budget; 1 spends the budget exactly."""
 

@@ -1,6 +1,7 @@
 """Where the control loop meets the fleet: its input gathered, its outcome in the fleet's words."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from tokenfleet.api.conditions import READY, Condition
@@ -13,7 +14,7 @@ from tokenfleet.domain.fleet.parsing import parsed
 from tokenfleet.domain.fleet.plan import EventNote
 from tokenfleet.domain.fleet.problems import Problem
 from tokenfleet.domain.fleet.router_config import Held
-from tokenfleet.domain.fleet.router_snapshot import RouterSnapshot
+from tokenfleet.domain.fleet.router_snapshot import Body, RouterSnapshot
 from tokenfleet.domain.fleet.views import RouterView, RouteView
 from tokenfleet.domain.routing.compile import Compiled
 from tokenfleet.domain.routing.ir import Rule
@@ -52,7 +53,7 @@ def steer(
     namespace = seen.body["metadata"]["namespace"]
     world = World(
         rules=targets(namespace, routes, compiled),
-        objectives=tuple(_objectives(seen)),
+        objectives=tuple(objectives_of(seen.slos)),
         pools={f"{namespace}/{name}": facts for name, facts in _facts(seen, pools).items()},
         replicas=tuple(
             RouterReplica(namespace=namespace, pod=replica.pod, since=replica.since)
@@ -168,12 +169,14 @@ def _target(namespace: str, route: ModelRoute, rule: RouteRule, compiled: Rule) 
     )
 
 
-def _objectives(seen: RouterSnapshot) -> Iterable[ObjectiveSpec]:
-    for body in seen.slos:
+def objectives_of(bodies: Iterable[Body]) -> Iterable[ObjectiveSpec]:
+    """Yield what the control loop reads of TokenSLOs; what it cannot read is left out."""
+    for body in bodies:
         slo = parsed(TokenSLO, body)
         # One that cannot be read, or has no objective, says so in its own status.
-        if isinstance(slo, TokenSLO) and slo.spec.objective.latency is not None:
-            yield from_token_slo(slo)
+        with suppress(ValueError):
+            if isinstance(slo, TokenSLO):
+                yield from_token_slo(slo)
 
 
 def _facts(seen: RouterSnapshot, pools: Mapping[str, ServingPool]) -> Mapping[str, PoolFacts]:

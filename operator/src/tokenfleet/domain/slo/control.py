@@ -43,10 +43,11 @@ One transition per tick; the first whose guard holds:
     T5    Recovering           as T4, and the step reaches 1          Normal, on probation
     ====  ===================  =====================================  ===========================
 
-w goes down to `max(floor, w * beta, g)` with g the least w that the fallback can bear. A step up is
-at least 0.10 and at most 0.25; under a ceiling (after a failed recovery) it ends half way between
-the last good and the first bad w. Normal after a recovery is probation: a breach within 2 * maxHold
-counts as a failed recovery. Each failure in a row doubles the hold and the life of the ceiling. The
+w goes down to `max(floor, w * beta, g)` with g the least w that the fallback can bear; errors do
+not depend on load, so their beta is 0: straight to the floor. A step up is at least 0.10 and at
+most 0.25; under a ceiling (after a failed recovery) it ends half way between the last good and the
+first bad w. Normal after a recovery is probation: a breach within 2 * maxHold counts as a failed
+recovery. Each failure in a row doubles the hold and the life of the ceiling. The
 numbers and where they come from are in pace.py and in the control-loop page.
 """
 
@@ -215,7 +216,7 @@ def breach(memory: LoopMemory, seen: Situation) -> Move | None:
     episodes = recent_episodes(memory, seen)
     if len(episodes) >= MAX_EPISODES or just_changed(memory, seen):
         return None
-    w = lowered(memory, seen, _beta(seen))
+    w = lowered(memory, seen, _beta(trigger, seen))
     changes = {
         "fallback": _standby(seen),
         "bad_at": memory.w,
@@ -248,7 +249,7 @@ def recovery_failed(memory: LoopMemory, seen: Situation) -> Move | None:
     changes["episodes"] = (*recent_episodes(memory, seen), seen.now)
     return Move(
         name="T6",
-        w=fallen(memory, seen),
+        w=lowered(memory, seen, 0) if seen.probe_bad.straight else fallen(memory, seen),
         state=State.SHIFTED,
         trigger=seen.probe_bad,
         pool=_standby(seen),
@@ -274,7 +275,7 @@ def still_bad(memory: LoopMemory, seen: Situation) -> Move | None:
     """T2: the shift took effect and was not enough."""
     if memory.state is not State.SHIFTED or seen.probe_bad is None or not _standby_ok(seen):
         return None
-    w = lowered(memory, seen, BETA_FAST)
+    w = lowered(memory, seen, 0 if seen.probe_bad.straight else BETA_FAST)
     if not passed(memory.settle_until, seen) or w >= memory.w:
         return None
     trigger = seen.probe_bad
@@ -341,10 +342,17 @@ def _home(name: str, **changes: object) -> Move:
     return Move(name=name, w=1.0, state=State.NORMAL, changes=changes)
 
 
-def _beta(seen: Situation) -> float:
+def _beta(trigger: Trigger, seen: Situation) -> float:
+    """Return the part of w that stays after a breach.
+
+    A failed attempt is tried again on the fallback at once, so the fraction that is proven to fail
+    is nothing new to a fallback, whatever its capacity.
+    """
     beta = BETA_FAST if seen.fast is not None else BETA_SLOW
+    beta = 0.0 if trigger.straight else beta
     unknown = seen.standby is not None and seen.standby.least_kept is None
-    return max(beta, 1 - CAREFUL_SHIFT) if unknown else beta
+    careful = max(CAREFUL_SHIFT, trigger.counts.lower if trigger.straight else 0.0)
+    return max(beta, 1 - careful) if unknown else beta
 
 
 def _standby_ok(seen: Situation) -> bool:

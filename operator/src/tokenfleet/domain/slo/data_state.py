@@ -90,7 +90,8 @@ def judge(rule: RuleMeasurement, evidence: Evidence, failure: Failure | None) ->
     """Return what is known about the attempts that an objective counts."""
     if failure is not None:
         return unknown(failure)
-    broken = next((cell.pool for cell in rule.cells if cell.broken), None)
+    signal = evidence.objective.signal
+    broken = next((cell.pool for cell in rule.cells if cell.broken and cell.signal is signal), None)
     if broken is not None:
         return unknown(Failure("NotANumber", f"a series of pool {broken} is not a finite number"))
     if evidence.long.total == 0:

@@ -95,7 +95,7 @@ def _ledger(
 
 def _foreign(world: World, ours: AbstractSet[RuleKey]) -> dict[str, float]:
     """Return the attempts per second that rules of other routers make, by pool."""
-    rates: dict[str, float] = {}
+    seen: dict[tuple[str, str, str], float] = {}
     rules = world.measurement.rules if world.measurement is not None else {}
     for key, measured in rules.items():
         if key in ours:
@@ -103,9 +103,16 @@ def _foreign(world: World, ours: AbstractSet[RuleKey]) -> dict[str, float]:
         for cell in measured.cells:
             window, tally = max(cell.windows.items(), default=(timedelta(0), None))
             if tally is not None and tally.total > 0:
-                place = f"{key.namespace}/{cell.pool}"
-                rate = tally.total / window.total_seconds()
-                rates[place] = rates.get(place, 0.0) + rate
+                # Several signals count the same attempts: the one that sees most speaks.
+                place = (
+                    f"{key.namespace}/{cell.pool}",
+                    str(key),
+                    f"{cell.feature}|{cell.request_type}",
+                )
+                seen[place] = max(seen.get(place, 0.0), tally.total / window.total_seconds())
+    rates: dict[str, float] = {}
+    for (pool, *_), rate in seen.items():
+        rates[pool] = rates.get(pool, 0.0) + rate
     return rates
 
 

@@ -16,7 +16,7 @@ from datetime import timedelta
 from typing import Final
 
 from tokenfleet.domain.slo.objectives import ObjectiveSpec
-from tokenfleet.domain.slo.observation import Cell
+from tokenfleet.domain.slo.observation import Cell, Signal
 
 Z: Final = 1.6448536269514722
 """95 % quantile of the normal distribution, one-sided."""
@@ -53,7 +53,7 @@ def count(cells: Iterable[Cell], window: timedelta, objective: ObjectiveSpec) ->
     """Add up what an objective selects of the cells, in one window; rounded to whole attempts."""
     good = bad = 0.0
     for cell in cells:
-        tally = cell.windows.get(window)
+        tally = cell.windows.get(window) if cell.signal is objective.signal else None
         if tally is not None and selects(objective, cell.feature, cell.request_type):
             good += tally.good.get(objective.threshold, 0.0)
             bad += tally.bad.get(objective.threshold, 0.0)
@@ -75,6 +75,8 @@ class Trigger:
     counts: Counts
     limit: float
     window: timedelta
+    straight: bool = False
+    """True: halving would not help, because errors do not depend on load."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,4 +156,11 @@ class Evidence:
         return self._trigger(held, limit, window)
 
     def _trigger(self, counts: Counts, limit: float, window: timedelta) -> Trigger:
-        return Trigger(objective=self.objective.name, counts=counts, limit=limit, window=window)
+        objective = self.objective
+        return Trigger(
+            objective=objective.name,
+            counts=counts,
+            limit=limit,
+            window=window,
+            straight=objective.signal is Signal.ERRORS,
+        )

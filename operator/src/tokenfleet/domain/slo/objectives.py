@@ -22,7 +22,8 @@ from datetime import timedelta
 from functools import reduce
 from typing import Final
 
-from tokenfleet.api.v1alpha1.tokenslo import ShiftTraffic, TokenSLO
+from tokenfleet.api.v1alpha1.tokenslo import Objective, ShiftTraffic, TokenSLO
+from tokenfleet.domain.slo.observation import NO_THRESHOLD, Signal
 
 FAST_BURN: Final = 14.4
 """Burn rate that spends 2 % of a 30-day budget in an hour (SRE workbook, table 5-8)."""
@@ -108,10 +109,11 @@ class ObjectiveSpec:
     """Empty means all."""
     request_types: frozenset[str] = frozenset()
     """Empty means all."""
+    signal: Signal = Signal.TTFT
     threshold: timedelta
-    """Longest good time to first token; a boundary of the ladder."""
+    """Longest good time, a boundary of the ladder; `NO_THRESHOLD` for errors."""
     target: float
-    """Fraction of attempts within the threshold that is promised; 0.5..0.9999."""
+    """Fraction of good attempts that is promised; 0.5..0.9999."""
     windows: Windows
     min_total: int = 20
     min_bad: int = 5
@@ -158,10 +160,7 @@ def from_token_slo(slo: TokenSLO) -> ObjectiveSpec:
     Raises:
         ValueError: the objective has no member for its type; the API server refuses such objects.
     """
-    latency = slo.spec.objective.latency
-    if latency is None:
-        msg = f"objective.latency of TokenSLO {slo.metadata.name} is absent"
-        raise ValueError(msg)
+    signal, threshold, target = _promise(slo.spec.objective)
     control = slo.spec.control
     windows = Windows(short=control.short_window, long=control.long_window)
     shifts = slo.spec.on_breach.type == "ShiftTraffic"
@@ -173,8 +172,9 @@ def from_token_slo(slo: TokenSLO) -> ObjectiveSpec:
         rule=slo.spec.target_ref.section_name,
         features=frozenset(slo.spec.selector.features),
         request_types=frozenset(slo.spec.selector.request_types),
-        threshold=latency.threshold,
-        target=float(latency.target),
+        signal=signal,
+        threshold=threshold,
+        target=target,
         windows=windows,
         min_total=control.minimum_events.total,
         min_bad=control.minimum_events.bad,
@@ -189,6 +189,17 @@ def combined(policies: Iterable[Policy]) -> Policy:
     """Return the strictest of the policies; the defaults where there is none."""
     found = list(policies)
     return reduce(Policy.strictest, found) if found else Policy()
+
+
+def _promise(objective: Objective) -> tuple[Signal, timedelta, float]:
+    """Return what is looked at, the longest good time, and the fraction that must be good."""
+    latency, errors = objective.latency, objective.error_rate
+    if latency is not None:
+        return Signal(latency.signal), latency.threshold, float(latency.target)
+    if errors is not None:
+        return Signal.ERRORS, NO_THRESHOLD, float(1 - errors.max)
+    msg = f"the member of objective type {objective.type} is absent"
+    raise ValueError(msg)
 
 
 def _policy(bounds: ShiftTraffic, windows: Windows, idle_reset: timedelta) -> Policy:

@@ -7,7 +7,21 @@ in one window; a row that Prometheus does not have is absent here, which is not 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Literal, NamedTuple
+
+
+class Signal(StrEnum):
+    """What is looked at in an attempt to call it good or bad."""
+
+    TTFT = "TimeToFirstToken"
+    END_TO_END = "EndToEnd"
+    TPOT = "TimePerOutputToken"
+    ERRORS = "Errors"
+
+
+NO_THRESHOLD = timedelta(0)
+"""Stands for the threshold of errors, which have none."""
 
 
 class RuleKey(NamedTuple):
@@ -71,9 +85,10 @@ class RouterReplica:
 class Tally(NamedTuple):
     """Attempts of one pool, feature and request type in one window, by threshold.
 
-    An attempt is good when its first token came within the threshold, and bad when the threshold
-    passed or the attempt failed without one; it is counted at that moment. Numbers are
-    extrapolated by Prometheus and therefore fractional.
+    By its first token an attempt is good when that came within the threshold, and bad when the
+    threshold passed or the attempt failed without one; it is counted at that moment. By the other
+    signals it is counted when it has ended, and bad when it failed. Numbers are extrapolated by
+    Prometheus and therefore fractional.
     """
 
     good: Mapping[timedelta, float]
@@ -89,9 +104,10 @@ class Tally(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """The attempts of one pool under one pair of labels."""
+    """The attempts of one pool under one pair of labels, by one signal."""
 
     pool: str
+    signal: Signal = Signal.TTFT
     feature: str = ""
     """Empty where the query did not split by labels."""
     request_type: str = ""
@@ -103,8 +119,9 @@ class Cell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ladder:
-    """The distribution of times to first token over all pools of a rule, for one pair of labels."""
+    """The distribution of a signal over all pools of a rule, for one pair of labels."""
 
+    signal: Signal = Signal.TTFT
     feature: str = ""
     request_type: str = ""
     window: timedelta

@@ -133,7 +133,7 @@ def quantile(q: float, ladders: Iterable[Ladder], objective: ObjectiveSpec) -> f
     """
     sums: dict[float, float] = {}
     for ladder in ladders:
-        if ladder.window == objective.windows.long and selects(
+        if (ladder.signal, ladder.window) == (objective.signal, objective.windows.long) and selects(
             objective, ladder.feature, ladder.request_type
         ):
             for boundary, count in ladder.buckets:

@@ -140,5 +140,8 @@ def standby(
 
 def _worst(triggers: Iterable[Trigger | None]) -> Trigger | None:
     found = [trigger for trigger in triggers if trigger is not None]
-    # By how far the limit is passed; the name settles ties, so that order never shows.
-    return max(found, key=lambda t: (t.counts.ratio / t.limit, t.objective), default=None)
+    # The one that asks for most, then how far the limit is passed; the name settles ties, so that
+    # order never shows.
+    return max(
+        found, key=lambda t: (t.straight, t.counts.ratio / t.limit, t.objective), default=None
+    )

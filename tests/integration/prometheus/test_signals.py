@@ -1,0 +1,129 @@
+"""Errors, whole attempts and time per token: the numbers that went in come out, by signal.
+
+The tests run in order and share one Prometheus: each waits only for what it adds.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+
+import pytest
+
+from tests.integration.prometheus.conftest import SCRAPE_SECONDS, Bench
+from tests.integration.prometheus.test_measure import LABELS, RULE, expected, now
+from tests.unit.domain.slo.builders import objective
+from tokenfleet.adapters.prometheus.measure import measure
+from tokenfleet.adapters.prometheus.source import Access, PrometheusSource
+from tokenfleet.domain.slo.data_state import blindness
+from tokenfleet.domain.slo.evidence import Evidence
+from tokenfleet.domain.slo.objectives import ObjectiveSpec, Windows
+from tokenfleet.domain.slo.observation import NO_THRESHOLD, Measurement, Signal
+from tokenfleet.domain.slo.views import quantile
+
+WINDOWS = Windows(short=timedelta(seconds=6), long=timedelta(seconds=12))
+ERRORS = objective("errors", signal=Signal.ERRORS, threshold=NO_THRESHOLD, windows=WINDOWS)
+WHOLE = objective(
+    "whole", signal=Signal.END_TO_END, threshold=timedelta(seconds=30), windows=WINDOWS
+)
+TOKENS = objective(
+    "tokens", signal=Signal.TPOT, threshold=timedelta(milliseconds=50), windows=WINDOWS
+)
+OBJECTIVES = (ERRORS, WHOLE, TOKENS)
+
+RATES = {"ok": 6, "client_error": 2, "server_error": 3, "timeout": 1, "cancelled": 5}
+"""Attempts per second, by outcome."""
+
+
+def exposition(seconds: float) -> str:
+    """Of 6 answers a second 4 end within 30 s and 5 stream at 50 ms; refusals and errors are fast,
+    timeouts and what clients gave up are slow.
+    """
+    labels = f'{LABELS},pool="large"'
+    lines = ["# TYPE tokenfleet_attempts_total counter"]
+    lines += [
+        f'tokenfleet_attempts_total{{{labels},outcome="{outcome}"}} {rate * seconds}'
+        for outcome, rate in RATES.items()
+    ]
+    fast, ended = (4 + 2 + 3) * seconds, sum(RATES.values()) * seconds
+    lines += histogram("tokenfleet_attempt_duration_seconds", labels, {"30.0": fast}, ended)
+    per_token = {"0.03": 2 * seconds, "0.05": 5 * seconds}
+    lines += histogram("tokenfleet_time_per_output_token_seconds", labels, per_token, 6 * seconds)
+    return "\n".join(lines) + "\n"
+
+
+def histogram(name: str, labels: str, buckets: dict[str, float], count: float) -> list[str]:
+    return [
+        f"# TYPE {name} histogram",
+        *(f'{name}_bucket{{{labels},le="{le}"}} {n}' for le, n in buckets.items()),
+        f'{name}_bucket{{{labels},le="+Inf"}} {count}',
+        f"{name}_sum{{{labels}}} {count}",
+        f"{name}_count{{{labels}}} {count}",
+    ]
+
+
+def look(bench: Bench, objectives: Sequence[ObjectiveSpec] = OBJECTIVES) -> Measurement:
+    async def once() -> Measurement:
+        source = PrometheusSource(Access(url=bench.prometheus.url))
+        try:
+            return await measure(
+                source,
+                objectives=objectives,
+                replicas=expected(bench),
+                at=now(),
+                scrape_interval=timedelta(seconds=SCRAPE_SECONDS),
+            )
+        finally:
+            source.close()
+
+    return asyncio.run(once())
+
+
+@pytest.fixture(scope="module")
+def seen(bench: Bench) -> Measurement:
+    for replica in bench.replicas:
+        replica.text = exposition
+    bench.prometheus.start()
+    deadline = time.monotonic() + 40
+    while True:
+        measured = look(bench)
+        if blindness(measured, expected(bench), ERRORS, measured.at) is None:
+            time.sleep(4)  # until the long window is full, not only covered
+            return look(bench)
+        assert time.monotonic() < deadline, measured
+        time.sleep(0.5)
+
+
+@pytest.mark.parametrize(
+    ("slo", "per_second", "bad"),
+    [
+        pytest.param(ERRORS, 10, 4 / 10, id="4 of 10 failed"),
+        pytest.param(WHOLE, 10, 6 / 10, id="4 of 10 failed, 2 were slow"),
+        pytest.param(TOKENS, 10, 5 / 10, id="4 of 10 failed, 1 was slow"),
+    ],
+)
+def test_a_signal_counts_what_went_in(
+    seen: Measurement, slo: ObjectiveSpec, per_second: float, bad: float
+) -> None:
+    """Two replicas; what clients did wrong or gave up counts in no signal."""
+    found = Evidence.of(seen.rule(RULE).cells, slo)
+
+    assert found.long.total == pytest.approx(2 * per_second * 12, rel=0.15)
+    assert found.long.ratio == pytest.approx(bad, abs=0.02)
+    assert found.short.ratio == pytest.approx(bad, abs=0.02)
+
+
+def test_quantiles_are_those_of_each_signal(seen: Measurement) -> None:
+    ladders = seen.rule(RULE).ladders
+
+    assert quantile(0.5, ladders, TOKENS) == pytest.approx(0.0367, abs=0.002)
+    assert quantile(0.2, ladders, WHOLE) == pytest.approx(30 * 3.4 / 9, rel=0.05)
+    assert quantile(0.5, ladders, ERRORS) is None
+
+
+def test_a_router_that_counts_no_time_per_token_yet_is_silent(bench: Bench) -> None:
+    """The series does not exist: no attempts, and neither good nor bad ones."""
+    other = objective("other", rule="fast", signal=Signal.TPOT, windows=WINDOWS)
+    found = Evidence.of(look(bench, [other]).rule(RULE._replace(rule="fast")).cells, other)
+
+    assert found.long.total == 0
