@@ -87,8 +87,8 @@ def test_few_attempts_are_healthy_with_one_bad_and_not_with_two() -> None:
     assert (two.long.bad, two.healthy) == (2, False)
 
 
-def test_a_token_slo_is_read_with_its_defaults() -> None:
-    slo = TokenSLO.model_validate(
+def token_slo(**bounds: str) -> TokenSLO:
+    return TokenSLO.model_validate(
         {
             "metadata": {"name": "latency", "namespace": "team-a"},
             "spec": {
@@ -97,15 +97,31 @@ def test_a_token_slo_is_read_with_its_defaults() -> None:
                     "type": "Latency",
                     "latency": {"threshold": "500ms", "target": "0.95"},
                 },
-                "onBreach": {"type": "ShiftTraffic", "shiftTraffic": {"maxShift": "0.8"}},
+                "onBreach": {"type": "ShiftTraffic", "shiftTraffic": bounds},
             },
         }
     )
-    spec = from_token_slo(slo)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "floor"),
+    [
+        pytest.param({}, 0.05, id="the defaults, whose 1 - 0.95 is no float of 0.05"),
+        pytest.param({"primaryFloor": "0.0505"}, 0.051, id="finer than w: up"),
+        pytest.param({"primaryFloor": "0", "maxShift": "1"}, 0.0, id="none"),
+    ],
+)
+def test_the_floor_is_a_share_that_w_can_take(bounds: dict[str, str], floor: float) -> None:
+    """A hair above, P2 would raise the share to it at every tick, and nothing else would happen."""
+    assert from_token_slo(token_slo(**bounds)).policy.floor == floor
+
+
+def test_a_token_slo_is_read_with_its_defaults() -> None:
+    spec = from_token_slo(token_slo(maxShift="0.8"))
 
     assert spec.windows == Windows(short=timedelta(minutes=1), long=timedelta(minutes=3))
     assert spec.windows.all == tuple(timedelta(minutes=m) for m in (1, 3, 5, 20))
     assert spec.threshold == THRESHOLD
     assert spec.target == float(Decimal("0.95"))
-    assert spec.policy == Policy(floor=pytest.approx(0.2))
+    assert spec.policy == Policy(floor=0.2)
     assert spec.shifts

@@ -16,6 +16,7 @@ and notice a total breach after most of an hour. The limits here are therefore c
     ==========  =====================  =======================
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -203,8 +204,10 @@ def _promise(objective: Objective) -> tuple[Signal, timedelta, float]:
 
 
 def _policy(bounds: ShiftTraffic, windows: Windows, idle_reset: timedelta) -> Policy:
+    least = max(bounds.primary_floor, 1 - bounds.max_shift)
     return Policy(
-        floor=max(float(bounds.primary_floor), 1.0 - float(bounds.max_shift)),
+        # Up to whole thousandths, as w is: P2 would raise to a floor between two of them for ever.
+        floor=math.ceil(least * 1000) / 1000,
         settle=bounds.settle,
         dwell=bounds.dwell,
         hold=bounds.hold_before_recovery,
