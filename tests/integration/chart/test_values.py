@@ -254,7 +254,7 @@ def test_a_pod_monitor_is_made_on_demand(render: Render) -> None:
     assert "PodMonitor" not in kinds
     assert monitor["metadata"]["labels"]["release"] == "p"
     assert monitor["spec"]["podMetricsEndpoints"] == [
-        {"port": "metrics", "path": "/metrics", "interval": "15s"}
+        {"port": "metrics", "path": "/metrics", "interval": "15s", "honorLabels": True}
     ]
 
 

@@ -1,13 +1,25 @@
 """Metrics: the names that people know, and series that live as long as their objects."""
 
+from dataclasses import replace
 from typing import Any
 
 from tests.unit.domain.fleet.builders import pool, route, slo
+from tests.unit.domain.fleet.test_slo_status import SEEN
 from tokenfleet.domain.fleet.keys import ROUTER, ObjectKey
 from tokenfleet.domain.fleet.views import RouterView
 from tokenfleet.handlers.telemetry import FleetCollector, PrometheusTelemetry
 from tokenfleet.reconcilers.store import Store
 from tokenfleet.reconcilers.views import Views
+
+FLEET = (
+    "tokenfleet_route_share",
+    "tokenfleet_slo_burn_rate",
+    "tokenfleet_slo_state",
+    "tokenfleet_slo_data_state",
+    "tokenfleet_pool_replicas",
+    "tokenfleet_pool_ready_replicas",
+    "tokenfleet_pool_demand",
+)
 
 
 class Bench:
@@ -37,24 +49,29 @@ def test_the_fleet_is_told_and_forgotten_with_its_objects() -> None:
     bench = Bench()
     shares = [{"name": "large", "share": 400}, {"name": "small", "share": 600}]
     bench.store.put(route(status={"rules": [{"name": "slow", "shares": shares}]}))
-    status = {"state": "Shifted", "data": {"state": "OK"}, "current": {"burnRate": "4.20"}}
-    bench.store.put({**slo(), "status": status})
+    bench.store.put(slo())
     bench.store.put({**pool(), "status": {"replicas": 3, "readyReplicas": 2}})
-    view = RouterView(demand={"ns/large": 7.5})
+    seen = replace(SEEN, state="Shifted", burn_rate=4.2)
+    view = RouterView(demand={"ns/large": 7.5}, slos={"ttft": seen, "deleted": seen})
     bench.views.publish(ObjectKey(ROUTER, "ns", "default"), view)
 
     where = {"namespace": "ns", "route": "chat", "rule": "slow"}
     assert bench.value("tokenfleet_route_share", **where, pool="small") == 0.6
     ours = {"namespace": "ns", "slo": "ttft"}
-    assert bench.value("tokenfleet_slo_burn_rate", **ours) == 4.2
+    assert bench.value("tokenfleet_slo_burn_rate", **ours, window="control") == 4.2
     assert bench.value("tokenfleet_slo_state", **ours, state="Shifted") == 1
     assert bench.value("tokenfleet_slo_state", **ours, state="Normal") == 0
     assert bench.value("tokenfleet_slo_data_state", **ours, state="OK") == 1
     assert bench.value("tokenfleet_pool_ready_replicas", namespace="ns", pool="large") == 2
     assert bench.value("tokenfleet_pool_demand", namespace="ns", pool="large") == 7.5
 
-    bench.store.remove(ObjectKey("ModelRoute", "ns", "chat"))
-    assert bench.value("tokenfleet_route_share", **where, pool="small") is None
+    assert b'slo="deleted"' not in bench.telemetry.text()
+    for kind, name in (("ModelRoute", "chat"), ("TokenSLO", "ttft"), ("ServingPool", "large")):
+        bench.store.remove(ObjectKey(kind, "ns", name))
+    bench.views.publish(ObjectKey(ROUTER, "ns", "default"), None)
+
+    left = [name for name in FLEET if f"\n{name}{{".encode() in bench.telemetry.text()]
+    assert left == []
 
 
 def test_the_text_is_what_prometheus_reads() -> None:

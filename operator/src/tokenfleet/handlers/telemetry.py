@@ -21,6 +21,8 @@ from prometheus_client.registry import Collector
 
 from tokenfleet import __version__
 from tokenfleet.domain.fleet.keys import POOL, ROUTE, SLO
+from tokenfleet.domain.slo.data_state import Kind
+from tokenfleet.domain.slo.memory import State
 from tokenfleet.ports import Body
 from tokenfleet.reconcilers.store import Store
 from tokenfleet.reconcilers.views import Views
@@ -28,8 +30,11 @@ from tokenfleet.reconcilers.views import Views
 VISIT_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 """Boundaries for visits: a plan takes about a millisecond, a write some tens."""
 
-STATES: Final = ("Normal", "Shifted", "Recovering", "Frozen")
-DATA_STATES: Final = ("OK", "NoTraffic", "Insufficient", "Unknown")
+STATES: Final = tuple(state.value for state in State)
+DATA_STATES: Final = tuple(kind.value for kind in Kind)
+
+CONTROL: Final = "control"
+"""Window that the control loop judges by; the others are named by their length."""
 
 
 class PrometheusTelemetry:
@@ -169,8 +174,8 @@ class FleetCollector(Collector):
         labels = ["namespace", "slo"]
         burn = GaugeMetricFamily(
             "tokenfleet_slo_burn_rate",
-            "Bad fraction of the long window divided by the error budget.",
-            labels=labels,
+            "Bad fraction of a window divided by the error budget.",
+            labels=[*labels, "window"],
         )
         state = GaugeMetricFamily(
             "tokenfleet_slo_state", "1 for the state that holds.", labels=[*labels, "state"]
@@ -178,13 +183,15 @@ class FleetCollector(Collector):
         data = GaugeMetricFamily(
             "tokenfleet_slo_data_state", "1 for the state that holds.", labels=[*labels, "state"]
         )
+        # Not from the status: that is renewed twice an hour where nothing happens.
+        views = self._views.objectives()
         for body in self._store.all(SLO):
-            status = body.get("status", {})
-            rate = status.get("current", {}).get("burnRate")
-            if rate is not None:
-                burn.add_metric(_name(body), float(rate))
-            _one_hot(state, _name(body), status.get("state", ""), STATES)
-            _one_hot(data, _name(body), status.get("data", {}).get("state", ""), DATA_STATES)
+            view = views.get("/".join(_name(body)))
+            if view is None:
+                continue
+            burn.add_metric([*_name(body), CONTROL], view.burn_rate)
+            _one_hot(state, _name(body), view.state, STATES)
+            _one_hot(data, _name(body), view.data.kind.value, DATA_STATES)
         return burn, state, data
 
 

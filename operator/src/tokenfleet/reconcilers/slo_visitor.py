@@ -20,7 +20,7 @@ class SloVisitor:
     views: Views
     clock: Clock
     written: dict[ObjectKey, datetime] = field(default_factory=dict)
-    """When this process last wrote each status."""
+    """When this process last wrote each status, or first saw one that may stay as it is."""
 
     async def plan(self, owner: Body) -> Plan:
         """Observe and plan."""
@@ -41,8 +41,10 @@ class SloVisitor:
         )
 
     async def applied(self, owner: Body, plan: Plan) -> None:
-        """Note when the status was written."""
-        if plan.status is not None and plan.status != owner.get("status"):
+        """Note when the status was written; what another process wrote is as old as our start."""
+        if plan.requeue_after is not None:
+            self.written.setdefault(key_of(owner), self.clock.now())
+        elif plan.status != owner.get("status"):
             self.written[key_of(owner)] = self.clock.now()
 
     async def gone(self, key: ObjectKey) -> None:

@@ -41,6 +41,14 @@ class Views:
                 total[pool] = total.get(pool, 0.0) + rate
         return total
 
+    def objectives(self) -> dict[str, SLOView]:
+        """Return `namespace/name` -> an objective's view; where routers differ, the first one's."""
+        found: dict[str, SLOView] = {}
+        for router in sorted(self._views):
+            for name, view in self._views[router].slos.items():
+                found.setdefault(f"{router.namespace}/{name}", view)
+        return found
+
     def slo(self, router: ObjectKey, name: str) -> SLOView | None:
         """Return an objective's view on a router, or None."""
         return self._views.get(router, EMPTY).slos.get(name)

@@ -3,9 +3,18 @@
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
 from tests.unit.domain.fleet.builders import T0, conditions, message, route, seen, slo
 from tokenfleet.domain.fleet.router_visit import plan_router
-from tokenfleet.domain.fleet.slo_status import HEARTBEAT, SloSnapshot, plan_slo, seconds
+from tokenfleet.domain.fleet.slo_status import (
+    HEARTBEAT,
+    LIVELY,
+    SloSnapshot,
+    heartbeat,
+    plan_slo,
+    seconds,
+)
 from tokenfleet.domain.slo.data_state import DataState, Kind
 from tokenfleet.domain.slo.engine import SLOView
 from tokenfleet.domain.slo.observation import Failure, Measurement
@@ -77,14 +86,42 @@ def test_numbers_alone_wait_for_the_heartbeat() -> None:
     body = {**slo(), "status": first}
     busier = replace(SEEN, total=120)
     soon = T0 + timedelta(seconds=5)
+    pause = heartbeat(body)
 
     early = plan_slo(look(busier, body=body, written_at=T0, now=soon))
-    later = plan_slo(look(busier, body=body, written_at=T0, now=T0 + HEARTBEAT))
+    later = plan_slo(look(busier, body=body, written_at=T0, now=T0 + pause))
 
     assert early.status is None
-    assert early.requeue_after == HEARTBEAT - timedelta(seconds=5)
+    assert early.requeue_after == pause - timedelta(seconds=5)
     assert later.status is not None
     assert later.status["current"]["total"] == 120
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        pytest.param(replace(SEEN, state="Shifted", total=120), id="shifted"),
+        pytest.param(replace(SEEN, met=False, total=120), id="missed"),
+        pytest.param(replace(SEEN, burn_rate=1.5), id="burning a whole budget more"),
+    ],
+)
+def test_numbers_that_people_look_at_do_not_wait_so_long(view: SLOView) -> None:
+    written = plan_slo(look(replace(view, total=100, burn_rate=0.4))).status
+    body = {**slo(), "status": written}
+
+    early = plan_slo(look(view, body=body, written_at=T0, now=T0 + LIVELY / 2))
+    later = plan_slo(look(view, body=body, written_at=T0, now=T0 + LIVELY))
+
+    assert early.status is None
+    assert later.status is not None
+
+
+def test_heartbeats_of_many_objects_are_spread() -> None:
+    pauses = [heartbeat(slo(name=f"slo-{i}")) for i in range(1000)]
+
+    assert min(pauses) >= HEARTBEAT
+    assert max(pauses) < 2 * HEARTBEAT
+    assert len({int(pause.total_seconds() // 180) for pause in pauses}) == 10
 
 
 def test_a_change_of_state_does_not_wait() -> None:
