@@ -42,11 +42,11 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
     Scenario(
         name="C",
         says="1.1x of the primary for 4.5 h, small fallback",
-        seconds=int(4.5 * HOUR),
-        rate=constant(8.8),
+        seconds=5 * HOUR,
+        rate=during(1800, 5 * HOUR, 8.8, 6.4),
         primary=Pool(),
         fallback=Pool(servers=32),
-        fault_at=0,
+        fault_at=1800,
     ),
     Scenario(
         name="D",

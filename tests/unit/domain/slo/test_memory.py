@@ -23,6 +23,10 @@ FULL = LoopMemory(
     fallback="chat-medium-fallback",
     last_good=0.375,
     bad_at=0.75,
+    bad_rate=7.25,
+    crowded_rate=3.375,
+    crowded_pool="chat-medium-fallback",
+    crowded_until=T0,
     failures=3,
     capacity_at_breach=12,
     pace=210,
@@ -57,7 +61,15 @@ FULL = LoopMemory(
 def test_full_memory_of_a_thousand_rules_fits() -> None:
     """700 KiB hold it beside the compiled routes, which take most of the room."""
     # What one state can hold at once; each of the others has clocks of its own and lacks these.
-    busy = replace(FULL, freeze_until=None, stable_since=None, filled_since=None, empty_since=None)
+    busy = replace(
+        FULL,
+        freeze_until=None,
+        stable_since=None,
+        filled_since=None,
+        empty_since=None,
+        healthy_since=None,  # kept while Shifted
+        idle_since=None,  # nothing is idle and unknown
+    )
     rule = RuleMemory(loops={"chat-large": busy}, shadows={})
     text = encode({f"team-a/route-{i}/default": rule for i in range(1000)})
 

@@ -5,8 +5,10 @@ entered once at its present shares; a rule that wants to shift is told the room 
 leave, and its new flow is entered before the next rule is asked. So the order of rules decides who
 comes first, never how much fits.
 
-A pool's room is `utilization * capacity * ready replicas` minus the flows of others: of other rules
-as planned, of rules outside this pass (another router, for example) as measured.
+A pool's capacity is the least of what was declared and of what it was seen not to bear while it
+stood in (ceilings.py). Its room is `utilization * capacity * ready replicas` minus the flows of
+others: of other rules as planned, of rules outside this pass (another router, for example) as
+measured.
 """
 
 from collections.abc import Mapping
@@ -23,6 +25,8 @@ class Ledger:
     """`namespace/pool` -> facts."""
     foreign: Mapping[str, float] = field(default_factory=dict)
     """`namespace/pool` -> requests per second of rules outside this pass."""
+    learned: Mapping[str, float] = field(default_factory=dict)
+    """`namespace/pool` -> requests per second of one replica that were seen to be too many."""
     flows: dict[str, dict[str, float]] = field(default_factory=dict)
     """`namespace/pool` -> loop -> requests per second that it sends there."""
     sums: dict[str, float] = field(default_factory=dict)
@@ -36,12 +40,19 @@ class Ledger:
 
     def room(self, pool: str, loop: str, utilization: float) -> float | None:
         """Return what one loop may send to a pool, at least 0; None: capacity unknown."""
-        facts = self.pools.get(pool)
-        if facts is None or facts.capacity is None:
+        facts, learned = self.pools.get(pool), self.learned.get(pool)
+        known = [c for c in (facts.capacity if facts else None, learned) if c is not None]
+        if facts is None or not known:
             return None
         others = self.sums.get(pool, 0.0) - self.flows.get(pool, {}).get(loop, 0.0)
         others += self.foreign.get(pool, 0.0)
-        return max(0.0, utilization * facts.capacity * facts.ready - others)
+        return max(0.0, utilization * min(known) * facts.ready - others)
+
+    def rate(self, pool: str) -> float:
+        """Return the requests per second that each ready replica of a pool gets from everybody."""
+        facts = self.pools.get(pool)
+        flow = self.sums.get(pool, 0.0) + self.foreign.get(pool, 0.0)
+        return flow / facts.ready if facts is not None and facts.ready else 0.0
 
     def least_kept(self, pool: str, loop: str, utilization: float, flow: float) -> float | None:
         """Return the least w of a loop with so much flow that the pool can bear; None if unknown.

@@ -33,8 +33,8 @@ One transition per tick; the first whose guard holds:
     T10   Frozen               the hour has passed                    go on
     P2    w below floor        the user raised the floor              w = floor
     T1r   w = 0                endpoints are back for short/2         first step up
-    T1    Normal               fast or slow breach, fallback ok,      w down
-                               fewer than 4 episodes
+    T1    Normal               fast or slow breach (on probation:     w down
+                               bad), fallback ok, under 4 episodes
     T6    Recovering           0.75 short after a step: primary bad   w down, ceiling, back off
     T7    Shifted, Recovering  settled; fallback bad, primary good    step up
     T2    Shifted              settled; primary bad, w above floor    w down
@@ -45,16 +45,19 @@ One transition per tick; the first whose guard holds:
 
 w goes down to `max(floor, w * beta, g)` with g the least w that the fallback can bear; errors do
 not depend on load, so their beta is 0: straight to the floor. A step up is at least 0.10 and at
-most 0.25; under a ceiling (after a failed recovery) it ends half way between the last good and the
-first bad w. Normal after a recovery is probation: a breach within 2 * maxHold counts as a failed
-recovery. Each failure in a row doubles the hold and the life of the ceiling. The
-numbers and where they come from are in pace.py and in the control-loop page.
+most 0.25; under a ceiling (after a failed recovery) it ends short of the load that was bad
+(ceilings.py). Bad means the short window beyond the slow limit; a share that lasted for the whole
+long window is bad as soon as that window is provably beyond the budget (T2, T6). Normal after a
+recovery is probation: within 2 * maxHold being bad is a breach and counts as a failed recovery.
+Each failure in a row doubles the hold and the life of the ceiling. The numbers and where they come
+from are in pace.py and in the control-loop page.
 """
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
+from tokenfleet.domain.slo.ceilings import crowded, outgrown
 from tokenfleet.domain.slo.evidence import Trigger
 from tokenfleet.domain.slo.memory import Decision, LoopMemory, State
 from tokenfleet.domain.slo.pace import (
@@ -83,6 +86,7 @@ from tokenfleet.domain.slo.pace import (
 from tokenfleet.domain.slo.situation import Move, Situation
 
 Transition = Callable[[LoopMemory, Situation], Move | None]
+NOW: Final = timedelta(0)
 
 
 def advance(memory: LoopMemory, seen: Situation) -> tuple[LoopMemory, Decision | None]:
@@ -196,14 +200,16 @@ def primary_returned(memory: LoopMemory, seen: Situation) -> Move | None:
     return Move(name="T1r", w=max(STEP, seen.policy.floor), state=State.RECOVERING)
 
 
-def _of_this_share(trigger: Trigger | None, memory: LoopMemory, seen: Situation) -> Trigger | None:
-    """Return the proof if all of its window lies after the last change of share.
+def _of_this_share(
+    trigger: Trigger | None, memory: LoopMemory, seen: Situation, *, after: timedelta = NOW
+) -> Trigger | None:
+    """Return the proof if all of its window lies so long after the last change of share.
 
     Else it still holds the attempts of the episode that has just ended, and would start the next
     one with them. The fast window is short enough to be covered by the dwell of the recovery.
     """
     since = memory.changed_at
-    if trigger is None or (since is not None and seen.now - since < trigger.window):
+    if trigger is None or (since is not None and seen.now - since < trigger.window + after):
         return None
     return trigger
 
@@ -211,6 +217,8 @@ def _of_this_share(trigger: Trigger | None, memory: LoopMemory, seen: Situation)
 def breach(memory: LoopMemory, seen: Situation) -> Move | None:
     """T1: the objective is being missed, the primary is why, and somebody can help."""
     trigger = seen.fast or _of_this_share(seen.slow, memory, seen)
+    if on_probation(memory, seen):  # it was bad an hour ago: less is needed to believe it again
+        trigger = trigger or _of_this_share(seen.probe_bad, memory, seen)
     if memory.state is not State.NORMAL or trigger is None or not _standby_ok(seen):
         return None
     episodes = recent_episodes(memory, seen)
@@ -241,17 +249,17 @@ def breach(memory: LoopMemory, seen: Situation) -> Move | None:
 
 def recovery_failed(memory: LoopMemory, seen: Situation) -> Move | None:
     """T6: the last step up was one too many; remember where."""
-    if memory.state is not State.RECOVERING or seen.probe_bad is None or not _standby_ok(seen):
-        return None
-    if just_changed(memory, seen):
+    trigger = None if just_changed(memory, seen) else seen.probe_bad
+    trigger = trigger or _of_this_share(seen.over_budget, memory, seen)
+    if memory.state is not State.RECOVERING or trigger is None or not _standby_ok(seen):
         return None
     changes = failed_once_more(memory, seen)
     changes["episodes"] = (*recent_episodes(memory, seen), seen.now)
     return Move(
         name="T6",
-        w=lowered(memory, seen, 0) if seen.probe_bad.straight else fallen(memory, seen),
+        w=lowered(memory, seen, 0) if trigger.straight else fallen(memory, seen),
         state=State.SHIFTED,
-        trigger=seen.probe_bad,
+        trigger=trigger,
         pool=_standby(seen),
         changes=changes,
     )
@@ -266,20 +274,29 @@ def fallback_bad(memory: LoopMemory, seen: Situation) -> Move | None:
     if not passed(memory.settle_until, seen) or not may_rise(memory, seen):
         return None
     w = round(memory.w + STEP, 3)
+    changes = crowded(seen)
     if w >= 1:
-        return _home("T7", stable_since=seen.now)
-    return Move(name="T7", w=w, state=memory.state, pool=_standby(seen))
+        return _home("T7", stable_since=seen.now, **changes)
+    return Move(name="T7", w=w, state=memory.state, pool=_standby(seen), changes=changes)
 
 
 def still_bad(memory: LoopMemory, seen: Situation) -> Move | None:
     """T2: the shift took effect and was not enough."""
-    if memory.state is not State.SHIFTED or seen.probe_bad is None or not _standby_ok(seen):
+    lasting = _of_this_share(seen.over_budget, memory, seen, after=seen.policy.settle)
+    trigger = seen.probe_bad or lasting
+    if memory.state is not State.SHIFTED or trigger is None or not _standby_ok(seen):
         return None
-    w = lowered(memory, seen, 0 if seen.probe_bad.straight else BETA_FAST)
+    beta = BETA_FAST if seen.probe_bad is not None else BETA_SLOW
+    w = lowered(memory, seen, 0 if trigger.straight else beta)
     if not passed(memory.settle_until, seen) or w >= memory.w:
         return None
-    trigger = seen.probe_bad
-    return Move(name="T2", w=w, state=State.SHIFTED, trigger=trigger, pool=_standby(seen))
+    return Move(
+        name="T2",
+        w=w,
+        state=State.SHIFTED,
+        trigger=trigger,
+        pool=_standby(seen),
+    )
 
 
 def first_step_back(memory: LoopMemory, seen: Situation) -> Move | None:
@@ -333,9 +350,12 @@ def _step(name: str, memory: LoopMemory, seen: Situation) -> Move | None:
     w = raised(memory, seen)
     if w <= memory.w:
         return None
+    changes: dict[str, Any] = {"last_good": memory.w}
+    if outgrown(memory, seen):
+        changes |= {"bad_at": None, "bad_rate": None, "ceiling_until": None}
     if w >= 1:
-        return _home("T5", stable_since=seen.now, last_good=memory.w)
-    return Move(name=name, w=w, state=State.RECOVERING, changes={"last_good": memory.w})
+        return _home("T5", stable_since=seen.now, **changes)
+    return Move(name=name, w=w, state=State.RECOVERING, changes=changes)
 
 
 def _home(name: str, **changes: object) -> Move:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from tokenfleet.domain.slo.capacity import Ledger
+from tokenfleet.domain.slo.ceilings import learned_capacity
 from tokenfleet.domain.slo.memory import REST, RuleMemory
 from tokenfleet.domain.slo.observation import RuleKey, RuleTarget
 from tokenfleet.domain.slo.rule_step import Done, RuleStep, ballots_of, enter, flow_of
@@ -51,7 +52,7 @@ def step(world: World, memory: Mapping[str, RuleMemory], now: datetime) -> Outco
     now = now.replace(microsecond=0)
     rules = sorted(world.rules, key=lambda rule: rule.key)
     remembered = {rule.key: memory.get(str(rule.key), RuleMemory()) for rule in rules}
-    ledger = _ledger(world, rules, remembered)
+    ledger = _ledger(world, rules, remembered, now)
     objectives = Objectives.of(world.objectives)
     done = [
         RuleStep(
@@ -76,14 +77,18 @@ def step(world: World, memory: Mapping[str, RuleMemory], now: datetime) -> Outco
 
 
 def _ledger(
-    world: World, rules: Iterable[RuleTarget], memory: Mapping[RuleKey, RuleMemory]
+    world: World, rules: Iterable[RuleTarget], memory: Mapping[RuleKey, RuleMemory], now: datetime
 ) -> Ledger:
     """Enter what every rule sends now, and what each backend's own weight asks of it.
 
     A backend's own flow is entered whole even while some of it is shifted away: it comes back.
     """
     known = list(rules)
-    ledger = Ledger(pools=world.pools, foreign=_foreign(world, {rule.key for rule in known}))
+    ledger = Ledger(
+        pools=world.pools,
+        foreign=_foreign(world, {rule.key for rule in known}),
+        learned=_learned(memory, now),
+    )
     for rule in known:
         measured = world.measured(rule.key)
         for pool in rule.backends:
@@ -91,6 +96,17 @@ def _ledger(
             own = flow_of(rule, pool, measured)
             ledger.enter(f"{rule.key.namespace}/{pool}", f"{rule.key}#own", own)
     return ledger
+
+
+def _learned(memory: Mapping[RuleKey, RuleMemory], now: datetime) -> dict[str, float]:
+    """Return what loops have seen fallbacks not bear, the least of each pool."""
+    learned: dict[str, float] = {}
+    for key, rule in memory.items():
+        for loop in rule.loops.values():
+            rate, place = learned_capacity(loop, now), f"{key.namespace}/{loop.crowded_pool}"
+            if rate is not None:
+                learned[place] = min(rate, learned.get(place, rate))
+    return learned
 
 
 def _foreign(world: World, ours: AbstractSet[RuleKey]) -> dict[str, float]:

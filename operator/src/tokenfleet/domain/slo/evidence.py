@@ -132,6 +132,17 @@ class Evidence:
             return None
         return self._trigger(self.short, limit, self.objective.windows.short)
 
+    def over_budget(self) -> Trigger | None:
+        """Return the proof that the long window spends more than the budget, however little more.
+
+        Not a breach: it is asked only of shares that the loop chose, which have no business being
+        over at all. Errors are not asked: they do not depend on load, and so not on the share.
+        """
+        if self.objective.signal is Signal.ERRORS:
+            return None
+        limit = self.objective.budget
+        return self._breach(self.long, self.long, limit, self.objective.windows.long)
+
     @property
     def sufficient(self) -> bool:
         """Tell whether the long window holds enough attempts for a judgement."""

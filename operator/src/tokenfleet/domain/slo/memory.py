@@ -12,7 +12,7 @@ all; a busy one takes some 200 bytes.
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
@@ -74,6 +74,14 @@ class LoopMemory:
     """Last w that was healthy."""
     bad_at: float | None = None
     """Last w that was bad."""
+    bad_rate: float | None = None
+    """Requests per second of each ready replica at `bad_at`; None: not known."""
+    crowded_rate: float | None = None
+    """Requests per second of each ready replica that proved too many for `crowded_pool`."""
+    crowded_pool: str = ""
+    """The fallback that suffered; empty where none did."""
+    crowded_until: datetime | None = None
+    """Until when that is believed."""
     failures: int = 0
     """Consecutive failed recoveries (k)."""
     capacity_at_breach: int = 0
@@ -181,6 +189,10 @@ _NAMES: Final[Mapping[str, str]] = {
     "fallback": "f",
     "last_good": "lg",
     "bad_at": "ba",
+    "bad_rate": "br",
+    "crowded_rate": "cr",
+    "crowded_pool": "cp",
+    "crowded_until": "ct",
     "failures": "k",
     "capacity_at_breach": "c",
     "pace": "p",
@@ -200,7 +212,7 @@ _NAMES: Final[Mapping[str, str]] = {
     "last": "d",
 }
 _STATES: Final = {state.value[0]: state for state in State}
-_THOUSANDTHS: Final = frozenset({"w", "last_good", "bad_at"})
+_THOUSANDTHS: Final = frozenset({"w", "last_good", "bad_at", "bad_rate", "crowded_rate"})
 
 
 def _loops_to_json(loops: Mapping[str, LoopMemory]) -> dict[str, Any]:
@@ -215,10 +227,11 @@ def _loop_to_json(loop: LoopMemory) -> dict[str, Any]:
     base = _seconds(loop.changed_at) if loop.changed_at is not None else 0
     changed = {name: getattr(loop, name) for name in _NAMES}
     document = {
-        _NAMES[name]: _pack(name, value, base)
+        _NAMES[name]: _pack(name, _ditto(value, loop.fallback), base)
         for name, value in changed.items()
         if value != getattr(REST, name)
     }
+    document |= {_NAMES["fallback"]: loop.fallback} if loop.fallback else {}
     return document | ({_NAMES["changed_at"]: base} if base else {})
 
 
@@ -228,7 +241,26 @@ def _loop_from_json(document: Mapping[str, Any]) -> LoopMemory:
     # Fields that a newer operator added under the same schema version are left alone.
     values = {known[s]: _unpack(known[s], v, base) for s, v in document.items() if s in known}
     values.pop("changed_at", None)
+    fallback = values.get("fallback", "")
+    values |= {name: _undo_ditto(value, fallback) for name, value in values.items()}
     return LoopMemory(**values | ({"changed_at": _instant(base)} if base else {}))
+
+
+_DITTO: Final = "="
+"""Stands for the name of the present fallback; no pool can be called so."""
+
+
+def _ditto(value: Any, fallback: str) -> Any:
+    """Leave out the name of the fallback where it is said again."""
+    if isinstance(value, Decision) and fallback and value.pool == fallback:
+        return replace(value, pool=_DITTO)
+    return _DITTO if fallback and value == fallback else value
+
+
+def _undo_ditto(value: Any, fallback: str) -> Any:
+    if isinstance(value, Decision) and value.pool == _DITTO:
+        return replace(value, pool=fallback)
+    return fallback if value == _DITTO else value
 
 
 def _pack(name: str, value: Any, base: int) -> Any:
@@ -256,7 +288,7 @@ def _unpack(name: str, value: Any, base: int) -> Any:  # noqa: PLR0911 - a line 
         return _instant(value + base)
     if name == "awaiting":
         return bool(value)
-    return str(value) if name == "fallback" else int(value)
+    return str(value) if name in {"fallback", "crowded_pool"} else int(value)
 
 
 def _decision_to_json(decision: Decision, base: int) -> list[Any]:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from tokenfleet.domain.slo import ceilings
 from tokenfleet.domain.slo.memory import Decision, LoopMemory, State
 from tokenfleet.domain.slo.situation import Move, Situation
 
@@ -18,10 +19,6 @@ STEP: Final = 0.10
 """Least step back."""
 LARGEST_STEP: Final = 0.25
 """Largest step back: w doubles below it, and grows by this much above it."""
-LEAST_GAIN: Final = 0.05
-"""Under a ceiling, smaller steps are not worth a change."""
-CEILING_BACKOFF: Final = 0.75
-"""Part of the last good w that a failed recovery falls back to."""
 MAX_EPISODES: Final = 4
 """Shifts per hour; more is flapping, and flapping is frozen for people to look at."""
 EPISODE_WINDOW: Final = timedelta(hours=1)
@@ -40,10 +37,8 @@ def raised(memory: LoopMemory, seen: Situation, *, ceiling: bool = True) -> floa
     """Return w after a step back; w itself where a ceiling leaves too little to gain."""
     w = memory.w
     step = min(1.0, round(w + max(STEP, min(w, LARGEST_STEP)), 3))
-    if not ceiling or memory.ceiling_until is None or memory.ceiling_until <= seen.now:
-        return step
-    limit = round((w + (memory.bad_at if memory.bad_at is not None else 1.0)) / 2, 3)
-    return min(step, limit) if limit - w >= LEAST_GAIN else w
+    limit = ceilings.ceiling(memory, seen) if ceiling else None
+    return step if limit is None else min(step, round(limit, 3))
 
 
 def guard(seen: Situation) -> float:
@@ -54,7 +49,7 @@ def guard(seen: Situation) -> float:
 def fallen(memory: LoopMemory, seen: Situation) -> float:
     """Return where a failed recovery falls back to."""
     last_good = memory.last_good if memory.last_good is not None else seen.policy.floor
-    return min(memory.w, _up(max(seen.policy.floor, CEILING_BACKOFF * last_good, guard(seen))))
+    return min(memory.w, _up(max(seen.policy.floor, ceilings.BORNE * last_good, guard(seen))))
 
 
 def hold(memory: LoopMemory, seen: Situation) -> timedelta:
@@ -68,7 +63,12 @@ def failed_once_more(memory: LoopMemory, seen: Situation) -> dict[str, Any]:
     """Return what a failed recovery leaves: a count and a ceiling."""
     failures = memory.failures + 1
     life = min(4 * seen.policy.max_hold, 6 * seen.policy.hold * 2 ** min(failures - 1, 16))
-    return {"failures": failures, "ceiling_until": seen.now + life, "bad_at": memory.w}
+    return {
+        "failures": failures,
+        "ceiling_until": seen.now + life,
+        "bad_at": memory.w,
+        "bad_rate": ceilings.load_of(memory, seen),
+    }
 
 
 def recent_episodes(memory: LoopMemory, seen: Situation) -> tuple[datetime, ...]:
@@ -198,6 +198,7 @@ def _forget(memory: LoopMemory, seen: Situation) -> LoopMemory:
         failures=0,
         last_good=None,
         bad_at=None,
+        bad_rate=None,
         ceiling_until=None,
         episodes=recent_episodes(memory, seen),
     )
@@ -210,6 +211,7 @@ def _clamped(memory: LoopMemory, seen: Situation) -> LoopMemory:
         "settle_until": now + 2 * policy.settle,
         "dwell_until": now + 2 * policy.dwell,
         "ceiling_until": now + 4 * policy.max_hold,
+        "crowded_until": now + policy.max_hold,
         "freeze_until": now + EPISODE_WINDOW,
         "healthy_since": now,
         "idle_since": now,

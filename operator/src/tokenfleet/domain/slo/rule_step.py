@@ -105,7 +105,10 @@ class RuleStep:
         policy = self.policy(voters)
         idle = all(b.of(voters).no_traffic for b in self.ballots.values())
         namespace = self.rule.key.namespace
-        flow = flow_of(self.rule, pool, self.world.measured(self.rule.key))
+        measured = self.world.measured(self.rule.key)
+        flow = flow_of(self.rule, pool, measured)
+        # A surge is seen by the short window long before the mean over the long one follows.
+        asked = max(flow, arriving(pool, measured))
         return Situation(
             now=self.now,
             policy=policy,
@@ -114,18 +117,21 @@ class RuleStep:
             all_known=votes.all_known,
             acknowledged_at=self.now if shadow else self.world.acknowledged_at,
             ready=self.world.facts(namespace, pool).ready,
+            flow=flow,
             standby=standby(
                 self.rule,
                 loop.fallback if loop.shifted else "",
                 {name: b.of(voters).probe_bad is not None for name, b in self.ballots.items()},
                 self.world.pools,
                 lambda name: self.ledger.least_kept(
-                    f"{namespace}/{name}", f"{self.rule.key}/{pool}", policy.utilization, flow
+                    f"{namespace}/{name}", f"{self.rule.key}/{pool}", policy.utilization, asked
                 ),
+                lambda name: self.ledger.rate(f"{namespace}/{name}"),
             ),
             fast=votes.fast,
             slow=votes.slow,
             probe_bad=votes.probe_bad,
+            over_budget=votes.over_budget,
             healthy=votes.healthy and not idle,  # silence is no sign of health
             sufficient=votes.sufficient,
             good_now=votes.good_now,
@@ -181,6 +187,14 @@ def ballots_of(
 def flow_of(rule: RuleTarget, pool: str, measured: RuleMeasurement) -> float:
     """Return the requests per second that a backend's weight asks it to take."""
     return (measured.demand or 0.0) * baseline(rule.backends)[pool] / 1000
+
+
+def arriving(pool: str, measured: RuleMeasurement) -> float:
+    """Return the attempts per second on a pool in the shortest window that was measured."""
+    found = [
+        min(cell.windows.items()) for cell in measured.cells if cell.pool == pool and cell.windows
+    ]
+    return sum(tally.total / window.total_seconds() for window, tally in found)
 
 
 def enter(

@@ -19,6 +19,8 @@ class Standby:
     """Probed bad."""
     least_kept: float | None
     """Least w that it can bear (g); None where its capacity is unknown."""
+    rate: float = 0.0
+    """Requests per second of each ready replica that all rules together send there now."""
 
     @property
     def ok(self) -> bool:
@@ -42,11 +44,14 @@ class Situation:
     """When all ready routers had the newest configuration; None: not yet."""
     ready: int
     """Ready replicas of the primary."""
+    flow: float = 0.0
+    """Requests per second that the weight as written asks of the primary; 0 where not measured."""
     standby: Standby | None
     """None: the rule has no fallback."""
     fast: Trigger | None = None
     slow: Trigger | None = None
     probe_bad: Trigger | None = None
+    over_budget: Trigger | None = None
     healthy: bool = False
     """Every vote that sees says healthy."""
     sufficient: bool = False

@@ -71,6 +71,11 @@ class Ballot:
         return _worst(evidence.probe_bad() for evidence in self.seeing)
 
     @property
+    def over_budget(self) -> Trigger | None:
+        """Return the worst proof that the long window is beyond its budget."""
+        return _worst(evidence.over_budget() for evidence in self.seeing)
+
+    @property
     def healthy(self) -> bool:
         """Tell whether every one that sees is content."""
         return self.known and all(evidence.healthy for evidence in self.seeing)
@@ -116,6 +121,7 @@ def standby(
     bad: Mapping[str, bool],
     pools: Mapping[str, PoolFacts],
     least_kept: Callable[[str], float | None],
+    rate: Callable[[str], float],
 ) -> Standby | None:
     """Choose the fallback: the present one as long as it serves, else the first that can.
 
@@ -134,7 +140,11 @@ def standby(
     sound = [pool for pool in serving if not bad.get(pool, False)]
     pool = present if present in serving else next(iter([*sound, *serving, *chain]))
     return Standby(
-        pool=pool, ready=ready(pool), bad=bad.get(pool, False), least_kept=least_kept(pool)
+        pool=pool,
+        ready=ready(pool),
+        bad=bad.get(pool, False),
+        least_kept=least_kept(pool),
+        rate=rate(pool),
     )
 
 
