@@ -139,3 +139,17 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
         prometheus.stop()
         for exporter in exporters:
             exporter.close()
+
+
+RECORDING = ("--web.enable-remote-write-receiver",)
+"""Flags of a Prometheus that scrapes nothing: tests write what it remembers, at their own times."""
+
+
+@pytest.fixture(scope="module")
+def recorder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    prometheus = Prometheus(tmp_path_factory.mktemp("recorder"), [], flags=RECORDING)
+    prometheus.start()
+    try:
+        yield prometheus
+    finally:
+        prometheus.stop()

@@ -12,6 +12,7 @@ COMMANDS: Final = {
     "render": "render objects offline",
     "crds": "print the custom resource definitions",
     "simulate": "simulate the control loop",
+    "backtest": "replay the control loop on recorded metrics",
     "version": "print the version",
 }
 """Name -> what it does. Each is a module of this package with `add_parser` and `run`."""

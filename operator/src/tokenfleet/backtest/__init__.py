@@ -1,0 +1,1 @@
+"""What the control loop would have decided on recorded metrics, and what that might change."""

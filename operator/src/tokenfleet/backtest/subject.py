@@ -1,0 +1,221 @@
+"""The file of a backtest: objectives and the objects that they are about, as kept in git.
+
+The objects are compiled and turned into rules by the operator's own code. A ModelRouter may be left
+out: routes then hang on a router with defaults.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import yaml
+
+from tokenfleet.api.conventions import Model
+from tokenfleet.api.v1alpha1.modelroute import ModelRoute
+from tokenfleet.api.v1alpha1.modelrouter import ModelRouter
+from tokenfleet.api.v1alpha1.servingpool import ServingPool
+from tokenfleet.api.v1alpha1.tokenslo import TokenSLO
+from tokenfleet.domain.fleet.parsing import parsed
+from tokenfleet.domain.fleet.problems import Problem
+from tokenfleet.domain.fleet.steering import targets
+from tokenfleet.domain.routing.compile import compile_router
+from tokenfleet.domain.slo.objectives import ObjectiveSpec, from_token_slo
+from tokenfleet.domain.slo.observation import PoolFacts, RuleTarget
+
+M = TypeVar("M", bound=Model)
+Body = Mapping[str, Any]
+
+
+class UnfitError(ValueError):
+    """The input cannot be backtested; the message is one sentence for its user."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """One router: what one step decides."""
+
+    namespace: str
+    router: str
+    rules: tuple[RuleTarget, ...]
+    objectives: tuple[ObjectiveSpec, ...]
+    pools: Mapping[str, PoolFacts]
+    """`namespace/pool` -> capacity as declared, and the replicas to assume where none were
+    recorded."""
+    problems: tuple[str, ...] = ()
+    """What the operator would say about the routes; they are replayed without what is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """The objects of one namespace, by name."""
+
+    slos: Mapping[str, TokenSLO]
+    routes: Mapping[str, ModelRoute]
+    pools: Mapping[str, ServingPool]
+    routers: Mapping[str, ModelRouter]
+
+
+def subjects(text: str, *, namespace: str) -> tuple[Subject, ...]:
+    """Read YAML documents; return one subject per router that an objective reaches.
+
+    Args:
+        text: YAML documents; kinds of others are ignored.
+        namespace: of objects that name none.
+
+    Raises:
+        UnfitError: it is no YAML, an object cannot be read, or something it needs is not there.
+    """
+    bodies = [_placed(body, namespace) for body in _documents(text)]
+    if not any(body.get("kind") == "TokenSLO" for body in bodies):
+        msg = "the file holds no TokenSLO"
+        raise UnfitError(msg)
+    found: list[Subject] = []
+    for name in sorted({body["metadata"]["namespace"] for body in bodies}):
+        mine = [body for body in bodies if body["metadata"]["namespace"] == name]
+        found += _subjects(name, _file(mine))
+    return tuple(found)
+
+
+def _documents(text: str) -> list[Body]:
+    try:
+        documents = [body for body in yaml.safe_load_all(text) if body is not None]
+    except yaml.YAMLError as error:
+        msg = f"the file is no YAML: {' '.join(str(error).split())}"
+        raise UnfitError(msg) from error
+    flat: list[Body] = []
+    for body in documents:
+        items = body.get("items") if isinstance(body, dict) and body.get("kind") == "List" else None
+        flat += items if isinstance(items, list) else [body]
+    if not all(isinstance(body, dict) and isinstance(body.get("metadata"), dict) for body in flat):
+        msg = "the file holds something that is no Kubernetes object"
+        raise UnfitError(msg)
+    return flat
+
+
+def _placed(body: Body, namespace: str) -> Body:
+    metadata = body["metadata"]
+    return {**body, "metadata": {**metadata, "namespace": metadata.get("namespace") or namespace}}
+
+
+def _file(bodies: Sequence[Body]) -> _File:
+    return _File(
+        slos=_read(TokenSLO, bodies),
+        routes=_read(ModelRoute, bodies),
+        pools=_read(ServingPool, bodies),
+        routers=_read(ModelRouter, bodies),
+    )
+
+
+def _read(model: type[M], bodies: Iterable[Body]) -> dict[str, M]:
+    found: dict[str, M] = {}
+    for body in bodies:
+        if body.get("kind") != model.__name__:
+            continue
+        name = str(body["metadata"].get("name", ""))
+        item = parsed(model, body)
+        if isinstance(item, Problem):
+            msg = f"{model.__name__} {name}: {item.message}"
+            raise UnfitError(msg)
+        if name in found:
+            msg = f"{model.__name__} {name} is in the file twice"
+            raise UnfitError(msg)
+        found[name] = item
+    return found
+
+
+def _subjects(namespace: str, file: _File) -> Iterable[Subject]:
+    for slo in file.slos.values():
+        _check(slo, file)
+    wanted = {slo.spec.target_ref.name for slo in file.slos.values()}
+    parents = {name: route.spec.parent_refs[0].name for name, route in file.routes.items()}
+    for router in sorted({parents[name] for name in wanted}):
+        routes = [route for name, route in file.routes.items() if parents[name] == router]
+        yield _subject(
+            namespace, file, file.routers.get(router) or _plain(namespace, router), routes
+        )
+
+
+def _check(slo: TokenSLO, file: _File) -> None:
+    """Say what an objective needs and the file does not hold."""
+    target = slo.spec.target_ref
+    route = file.routes.get(target.name)
+    if route is None:
+        msg = (
+            f"TokenSLO {slo.metadata.name} is about ModelRoute {target.name}, which is not in the"
+            " file"
+        )
+        raise UnfitError(msg)
+    rules = {rule.name: rule for rule in route.spec.rules}
+    if target.section_name is not None and target.section_name not in rules:
+        msg = f"ModelRoute {target.name} has no rule {target.section_name}, only {', '.join(rules)}"
+        raise UnfitError(msg)
+    for name, rule in rules.items():
+        if target.section_name not in {None, name}:
+            continue
+        pools = [
+            *(ref.name for ref in rule.backend_refs),
+            *(ref.name for ref in rule.fallback_refs),
+        ]
+        missing = next((pool for pool in pools if pool not in file.pools), None)
+        if missing is not None:
+            msg = (
+                f"rule {name} of ModelRoute {target.name} uses ServingPool {missing}, which is not"
+                " in the file"
+            )
+            raise UnfitError(msg)
+
+
+def _subject(
+    namespace: str, file: _File, router: ModelRouter, routes: Sequence[ModelRoute]
+) -> Subject:
+    compiled = compile_router(router, routes, file.pools, {})
+    names = {route.metadata.name for route in routes}
+    slos = [slo for slo in file.slos.values() if slo.spec.target_ref.name in names]
+    rules = targets(namespace, routes, compiled)
+    problems = tuple(
+        f"ModelRoute {name}: {problem.message}"
+        for name, found in sorted(compiled.problems.items())
+        for problem in found
+    )
+    served = {(rule.key.route, rule.key.rule) for rule in rules}
+    routed = {rule.key.route for rule in rules}
+    for slo in slos:
+        target = slo.spec.target_ref
+        if target.name not in routed or (
+            target.section_name is not None and (target.name, target.section_name) not in served
+        ):
+            msg = next(iter(problems), f"ModelRoute {target.name} cannot be routed")
+            raise UnfitError(msg)
+    return Subject(
+        namespace=namespace,
+        router=router.metadata.name,
+        rules=rules,
+        objectives=tuple(_objective(slo) for slo in slos),
+        pools={f"{namespace}/{name}": _facts(pool) for name, pool in file.pools.items()},
+        problems=problems,
+    )
+
+
+def _objective(slo: TokenSLO) -> ObjectiveSpec:
+    try:
+        return from_token_slo(slo)
+    except ValueError as error:
+        msg = f"TokenSLO {slo.metadata.name}: {error}"
+        raise UnfitError(msg) from error
+
+
+def _facts(pool: ServingPool) -> PoolFacts:
+    # What an autoscaler owns is not in git, and servers of others have no replicas at all: one.
+    replicas = (pool.spec.replicas or 1) if pool.spec.type == "Managed" else 1
+    capacity = pool.spec.capacity
+    return PoolFacts(
+        ready=replicas,
+        desired=replicas,
+        capacity=float(capacity.requests_per_second) if capacity is not None else None,
+    )
+
+
+def _plain(namespace: str, name: str) -> ModelRouter:
+    return ModelRouter.model_validate(
+        {"metadata": {"name": name, "namespace": namespace}, "spec": {"type": "Managed"}}
+    )

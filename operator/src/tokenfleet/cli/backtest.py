@@ -1,0 +1,207 @@
+"""`tokenfleet backtest`: the control loop on what Prometheus remembers."""
+
+import argparse
+import asyncio
+import json
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from tokenfleet.adapters.clock import SystemClock
+from tokenfleet.adapters.prometheus.access import Access
+from tokenfleet.adapters.prometheus.source import PrometheusSource
+from tokenfleet.api.quantities import parse_duration
+from tokenfleet.backtest import report
+from tokenfleet.backtest.history import MAX_POINTS, Span
+from tokenfleet.backtest.plot import draw
+from tokenfleet.backtest.run import Plan, Progress, Result, backtest
+from tokenfleet.backtest.subject import Subject, UnfitError, subjects
+from tokenfleet.cli.prometheus import access, add_flags
+from tokenfleet.ports import PortError
+
+EPILOG: Final = """\
+times are RFC 3339 (2026-11-20T08:00:00Z), `now`, or a duration before now (168h).
+
+exit status: 0 the backtest is complete; 1 Prometheus did not answer; 2 bad input.
+
+example:
+  tokenfleet backtest -f slo.yaml --prometheus http://localhost:9090 --from 24h --plot day.svg
+"""
+
+WIDTH: Final = 30
+"""Characters of the progress bar."""
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command."""
+    parser = subparsers.add_parser(
+        "backtest",
+        help="replay the control loop on recorded metrics",
+        description="Asks Prometheus the queries of the live tick about the past, and replays the"
+        " operator's own control loop on the answers. What it would have decided is exact; what"
+        " that would have changed is an estimate, and is labelled as one. Reads only.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add(
+        "-f",
+        "--file",
+        required=True,
+        help="TokenSLOs with their ModelRoutes and ServingPools, as YAML; `-` reads standard input",
+    )
+    add("-n", "--namespace", default="default", help="of objects without one (default: default)")
+    add(
+        "--prometheus",
+        dest="prometheus_url",
+        required=True,
+        metavar="URL",
+        help="base URL of the Prometheus",
+    )
+    add("--from", dest="start", required=True, metavar="TIME", help="first tick")
+    add("--to", dest="end", default="now", metavar="TIME", help="last tick (default now)")
+    add("--tick", default="15s", help="time between decisions (default 15s)")
+    add("--scrape-interval", default="15s", help="of the routers (default 15s)")
+    add("--chunk", default="6h", help="longest time per query (default 6h)")
+    add("--timeout", default="60s", help="longest wait for one answer (default 60s)")
+    add(
+        "--sensitivity",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="also replay under other limits, windows and minimum events (default)",
+    )
+    add("--output", choices=("text", "json"), default="text")
+    add("--plot", metavar="FILE.svg", help="also draw shares and bad fractions over time")
+    add_flags(partial(_access_flag, parser), parser)
+    parser.set_defaults(run=run)
+
+
+def _access_flag(parser: argparse.ArgumentParser, flag: str, default: str, text: str) -> None:
+    if flag != "--prometheus-url":  # here it is --prometheus, and must be given
+        parser.add_argument(flag, default=default, metavar="VALUE", help=text)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command."""
+    try:
+        plan, found, known = _input(args, SystemClock().now())
+    except (ValueError, OSError) as error:
+        return _refused(error, 2)
+    progress = _Bar() if sys.stderr.isatty() else _silent
+    try:
+        result = asyncio.run(_run(known, found, plan, progress))
+    except UnfitError as error:
+        return _refused(error, 2)
+    except PortError as error:
+        return _refused(error, 1)
+    finally:
+        if isinstance(progress, _Bar):
+            progress.clear()
+    if args.plot:
+        try:
+            Path(args.plot).write_text(draw(result), encoding="utf-8")
+        except OSError as error:
+            return _refused(error, 2)
+    print(
+        json.dumps(report.document(result), indent=2)
+        if args.output == "json"
+        else report.text(result)
+    )
+    return 0
+
+
+async def _run(known: Access, found: tuple[Subject, ...], plan: Plan, progress: Progress) -> Result:
+    source = PrometheusSource(known)
+    try:
+        return await backtest(source, found, plan, progress)
+    finally:
+        source.close()
+
+
+def _input(args: argparse.Namespace, now: datetime) -> tuple[Plan, tuple[Subject, ...], Access]:
+    """Read everything that the user gave.
+
+    Raises:
+        ValueError: something is wrong with it; the message says what.
+        OSError: a file cannot be read.
+    """
+    step = _positive("--tick", args.tick)
+    start, end = _instant("--from", args.start, now), _instant("--to", args.end, now)
+    if end <= start:
+        msg = f"--to ({end.isoformat()}) must be after --from ({start.isoformat()})"
+        raise ValueError(msg)
+    chunk = _positive("--chunk", args.chunk)
+    plan = Plan(
+        span=Span(start=start, step=step, count=int((end - start) / step) + 1),
+        scrape_interval=_positive("--scrape-interval", args.scrape_interval),
+        chunk=max(1, min(MAX_POINTS, int(chunk / step))),
+        sensitivity=args.sensitivity,
+    )
+    if not args.prometheus_url.startswith(("http://", "https://")):
+        msg = f"--prometheus must be an http or https URL, not {args.prometheus_url}"
+        raise ValueError(msg)
+    known = access(args)
+    assert known is not None  # there is a URL
+    timeout = _positive("--timeout", args.timeout)
+    text = sys.stdin.read() if args.file == "-" else Path(args.file).read_text(encoding="utf-8")
+    return plan, subjects(text, namespace=args.namespace), replace(known, timeout=timeout)
+
+
+def _instant(flag: str, text: str, now: datetime) -> datetime:
+    if text == "now":
+        return now
+    try:
+        return now - parse_duration(text)
+    except ValueError:
+        pass
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None:
+        msg = f"{flag} must be an RFC 3339 time with a zone, `now` or a duration, not {text}"
+        raise ValueError(msg)
+    return at.astimezone(UTC)
+
+
+def _positive(flag: str, text: str) -> timedelta:
+    try:
+        value = parse_duration(text)
+    except ValueError as error:
+        msg = f"{flag}: {error}"
+        raise ValueError(msg) from error
+    if value <= timedelta():
+        msg = f"{flag} must be more than 0, not {text}"
+        raise ValueError(msg)
+    return value
+
+
+def _refused(error: Exception, status: int) -> int:
+    print(f"tokenfleet backtest: {error}", file=sys.stderr)
+    return status
+
+
+def _silent(_: float) -> None:
+    """Show nothing: standard error is no terminal."""
+
+
+class _Bar:
+    """A progress bar on standard error."""
+
+    def __init__(self) -> None:
+        self._shown = -1
+
+    def __call__(self, done: float) -> None:
+        percent = int(done * 100)
+        if percent == self._shown:
+            return
+        self._shown = percent
+        filled = "#" * (percent * WIDTH // 100)
+        print(f"\r[{filled:<{WIDTH}}] {percent:3} %", end="", file=sys.stderr, flush=True)
+
+    def clear(self) -> None:
+        """Take the bar away."""
+        print("\r\033[K", end="", file=sys.stderr, flush=True)

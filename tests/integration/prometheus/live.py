@@ -1,0 +1,131 @@
+"""A simulated fleet whose scrapes reach a real Prometheus, and the live tick that reads them there.
+
+Nothing of the operator is replaced: the queries, the client, the reader and `step` are the ones of
+`tokenfleet run`. Only time is simulated, and the routers and clients are the queueing model.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from tests.support.remote_write import Written, write
+from tokenfleet.adapters.prometheus.measure import measure
+from tokenfleet.adapters.prometheus.source import Access, PrometheusSource
+from tokenfleet.backtest.subject import Subject
+from tokenfleet.domain.slo.engine import World, step
+from tokenfleet.domain.slo.memory import RuleMemory
+from tokenfleet.domain.slo.observation import RouterReplica
+from tokenfleet.simulation.fleet import Scenario
+from tokenfleet.simulation.scrapes import EPOCH, REPLICA, RULE, Store
+
+POD = {"namespace": REPLICA[0], "pod": REPLICA[1]}
+SERIES = {
+    **POD,
+    "route": RULE.route,
+    "rule": RULE.rule,
+    "feature": "other",
+    "request_type": "other",
+}
+
+
+def scraped(store: Store, first: int) -> list[Written]:
+    """What Prometheus stores of the scrapes from this one on."""
+    begun = EPOCH.timestamp()
+    times = [begun + t for t in store.times[first:]]
+    ones = [(at, 1.0) for at in times]
+    found: list[Written] = [("up", POD, ones), ("tokenfleet_router_applied_revision", POD, ones)]
+    for pool in store.pools:
+        labels = {**SERIES, "pool": pool}
+        counts = [seen.get(pool, (0, 0)) for seen in store.counts[first:]]
+        good = [(at, float(n)) for at, (n, _) in zip(times, counts, strict=True)]
+        bad = [(at, float(n)) for at, (_, n) in zip(times, counts, strict=True)]
+        ended = [(at, float(sum(n))) for at, n in zip(times, counts, strict=True)]
+        bucket = "tokenfleet_time_to_first_token_seconds_bucket"
+        found += [
+            (bucket, {**labels, "le": "2.5"}, good),
+            (bucket, {**labels, "le": "+Inf"}, good),
+            ("tokenfleet_late_attempts_total", {**labels, "threshold": "2.5"}, bad),
+            ("tokenfleet_requests_total", {**labels, "outcome": "ok"}, ended),
+        ]
+    return found
+
+
+@dataclass
+class Live:
+    """Decides as the operator does, with a real Prometheus in between."""
+
+    url: str
+    scenario: Scenario
+    subject: Subject
+    memory: Mapping[str, RuleMemory] = field(default_factory=dict)
+    decisions: list[tuple[str, str]] = field(default_factory=list)
+    """(identifier, transition)."""
+    states: list[str] = field(default_factory=list)
+    ticks: list[float] = field(default_factory=list)
+    scrapes: int = 0
+    changed: float = float("-inf")
+
+    def __post_init__(self) -> None:
+        self.source = PrometheusSource(Access(url=self.url))
+        self.runner = asyncio.Runner()
+
+    def close(self) -> None:
+        self.source.close()
+        self.runner.close()
+
+    def decide(self, t: float, store: Store, w: float) -> float:
+        t = round(t, 3)  # what a query can say
+        if self.scrapes < len(store.times):
+            write(self.url, scraped(store, self.scrapes))
+            self.scrapes = len(store.times)
+        now = EPOCH + timedelta(seconds=t)
+        replicas = (RouterReplica(**POD, since=EPOCH - timedelta(days=1)),)
+        measurement = self.runner.run(
+            measure(
+                self.source,
+                objectives=self.subject.objectives,
+                replicas=replicas,
+                at=now,
+                scrape_interval=timedelta(seconds=store.interval),
+            )
+        )
+        acknowledged = self.changed + self.scenario.acknowledge_after
+        outcome = step(
+            World(
+                rules=self.subject.rules,
+                objectives=self.subject.objectives,
+                pools=self.subject.pools,
+                replicas=replicas,
+                measurement=measurement,
+                acknowledged_at=EPOCH + timedelta(seconds=max(0.0, acknowledged))
+                if acknowledged <= t
+                else None,
+            ),
+            self.memory,
+            now,
+        )
+        self.memory = outcome.memory
+        self.ticks.append(t)
+        self.decisions += [(taken.id, taken.decision.transition) for taken in outcome.decisions]
+        self.states.append(outcome.slos[self.subject.objectives[0].key].data.kind.value)
+        self.export(t, outcome.shares[str(RULE)])
+        chosen = outcome.shares[str(RULE)]["primary"] / 1000
+        if chosen != w:
+            self.changed = t
+        return chosen
+
+    def export(self, t: float, shares: Mapping[str, int]) -> None:
+        """The operator's own metrics, scraped a little later, under the names they get there."""
+        at = EPOCH.timestamp() + t + 0.5
+        place = {"namespace": "tokenfleet-system", "exported_namespace": RULE.namespace}
+        labels = {**place, "route": RULE.route, "rule": RULE.rule}
+        series: list[Written] = [
+            ("tokenfleet_route_share", {**labels, "pool": pool}, [(at, share / 1000)])
+            for pool, share in shares.items()
+        ]
+        series += [
+            ("tokenfleet_pool_ready_replicas", {**place, "pool": pool}, [(at, 1.0)])
+            for pool in shares
+        ]
+        write(self.url, series)

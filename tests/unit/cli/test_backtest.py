@@ -1,0 +1,60 @@
+"""The command: what is refused, how, and with which exit status."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.integration.prometheus.conftest import free_port
+from tokenfleet.cli.main import main
+
+FILE = Path(__file__).parents[2] / "integration" / "prometheus" / "testdata" / "slo.yaml"
+NOBODY = "http://127.0.0.1:{port}"
+
+
+def refused(
+    capsys: pytest.CaptureFixture[str], *arguments: str, file: str = str(FILE)
+) -> tuple[int, str]:
+    url = NOBODY.format(port=free_port())
+    status = main(["backtest", "-f", file, "--prometheus", url, "--from", "1h", *arguments])
+    return status, capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--from=yesterday"], "--from must be an RFC 3339 time with a zone"),
+        (["--from=2026-01-01T00:00:00"], "--from must be an RFC 3339 time with a zone"),
+        (["--to=2h"], "must be after --from"),
+        (["--tick=0s"], "--tick must be more than 0"),
+        (["--chunk=soon"], "--chunk: 'soon' is not a duration"),
+        (["--prometheus=localhost:9090"], "must be an http or https URL"),
+        (["--prometheus-header=oops"], "must be NAME=VALUE"),
+        (["--file=/nowhere.yaml"], "No such file"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_bad_input_is_one_sentence_and_status_2(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], sentence: str
+) -> None:
+    status, said = refused(capsys, *arguments)
+
+    assert status == 2
+    assert sentence in said
+    assert said.count("\n") == 1
+
+
+def test_a_prometheus_that_does_not_answer_is_status_1(capsys: pytest.CaptureFixture[str]) -> None:
+    status, said = refused(capsys)
+
+    assert status == 1
+    assert said.startswith("tokenfleet backtest: prometheus: ")
+
+
+def test_help_tells_the_times_the_status_and_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["backtest", "--help"])
+    said = capsys.readouterr().out
+
+    assert "RFC 3339" in said
+    assert "exit status" in said
+    assert "tokenfleet backtest -f slo.yaml" in said
