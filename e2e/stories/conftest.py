@@ -1,15 +1,17 @@
 """Fleets for stories; the marker for all of them."""
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from e2e.kit.kubectl import Cluster, Namespace
+from e2e.kit.kubectl import Cluster, CommandError, Namespace
 from e2e.kit.namespaces import fresh
 from e2e.kit.proxy import ApiProxy
+from e2e.load.pod import LoadRun
 from e2e.stories import fleet as written
-from e2e.stories.fleet import FALLBACK, PRIMARY, Fleet
+from e2e.stories.fleet import FALLBACK, PRIMARY, Fleet, all_answered
 
 HERE = Path(__file__).parent
 
@@ -17,7 +19,9 @@ CHAPTERS = (
     "serving",
     "bad_objects",
     "defence",
+    "control",
     "defaults",
+    "autoscaler",
     "lifecycle",
     "images",
     "real_engine",
@@ -61,3 +65,21 @@ def fleet(
     assert operator
     purpose = request.module.__name__.rpartition("test_")[2].replace("_", "-")
     yield from new_fleet(cluster, proxy, purpose)
+
+
+@pytest.fixture
+def load(fleet: Fleet) -> Iterator[LoadRun]:
+    """Run a load during a whole story, on a rule without memories; it must be answered whole."""
+    fleet.behave(PRIMARY)
+    fleet.rule = f"slow-{fleet.loads}"
+    fleet.apply(written.route(rule=fleet.rule))
+    fleet.wait_baseline()
+    fleet.programmed()
+    run = fleet.start_load(rate=8)
+    yield run
+    fleet.behave(PRIMARY)
+    with contextlib.suppress(CommandError):
+        fleet.namespace.run("delete", "tokenslo", "--all")
+    fleet.documents = [d for d in fleet.documents if d["kind"] != "TokenSLO"]
+    all_answered(run.finish(), at_least=50)
+    fleet.wait_baseline()

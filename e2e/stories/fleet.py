@@ -20,6 +20,8 @@ from e2e.load.records import Record
 API = "tokenfleet.dev/v1alpha1"
 PRIMARY, FALLBACK = "primary", "fallback"
 ROUTER, ROUTE, RULE, SLO = "default", "chat", "slow", "chat-latency"
+SLOW = {"ttft": 1.5}
+"""Seconds to the first token: three times the objective's threshold."""
 SIMULATOR = "ghcr.io/tokenfleet/engine-simulator:0.1.0"
 
 
@@ -71,7 +73,7 @@ def route(name: str = ROUTE, *, rule: str = RULE, **change: Any) -> dict[str, An
     return _object("ModelRoute", name, merged(spec, change))
 
 
-def slo(*, shift: bool = True, rule: str = RULE, **change: Any) -> dict[str, Any]:
+def slo(*, name: str = SLO, shift: bool = True, rule: str = RULE, **change: Any) -> dict[str, Any]:
     """Return an objective with windows short enough for a story scraped every two seconds."""
     pace = {"primaryFloor": "0.1", "settle": "8s", "dwell": "8s", "holdBeforeRecovery": "10s"}
     breach = {"type": "ShiftTraffic", "shiftTraffic": pace} if shift else {"type": "Alert"}
@@ -89,16 +91,23 @@ def slo(*, shift: bool = True, rule: str = RULE, **change: Any) -> dict[str, Any
         "data": {"maxStaleness": "10s", "minCoverage": "0.5"},
         "onBreach": breach,
     }
-    return _object("TokenSLO", SLO, merged(spec, change))
+    return _object("TokenSLO", name, merged(spec, change))
 
 
-def profile(namespace: str, *, duration: float, rate: float = 10.0, **change: Any) -> Profile:
-    """Return a load on the route."""
+def profile(
+    namespace: str,
+    *,
+    duration: float,
+    rate: float = 10.0,
+    features: tuple[Feature, ...] = (),
+    **change: Any,
+) -> Profile:
+    """Return a load on the route: of one feature, or of those given."""
     talk = {"max_tokens": 8, "prompt_words": 12, **change}
     return Profile(
         url=f"http://{ROUTER}-router.{namespace}.svc",
         model=ROUTE,
-        features=(Feature(name="generation", rate=rate, **talk),),
+        features=features or (Feature(name="generation", rate=rate, **talk),),
         duration=duration,
         drain=30.0,
         request_timeout=40.0,
@@ -172,12 +181,12 @@ class Fleet:
 
             wait_for(f"{name} to take its behaviour", told, timeout=30, namespace=self.namespace)
 
-    def shares(self) -> dict[str, int]:
-        """Return where the status says the rule's traffic goes; empty when it says nothing."""
+    def shares(self, rule: str = "") -> dict[str, int]:
+        """Return where the status says a rule's traffic goes; empty when it says nothing."""
         path = f"/apis/{API}/namespaces/{self.namespace.name}/modelroutes/{ROUTE}"
         found = self.proxy.get(path) or {}
         rules = (found.get("status") or {}).get("rules") or []
-        mine = next((r for r in rules if r["name"] == self.rule), {})
+        mine = next((r for r in rules if r["name"] == (rule or self.rule)), {})
         return {share["name"]: share["share"] for share in mine.get("shares", [])}
 
     def wait_share(self, what: str, right: Callable[[int], bool], *, timeout: float = 90.0) -> int:
@@ -201,6 +210,10 @@ class Fleet:
         """Leave the shares to the operator again, as written (an ended pin alone ramps back)."""
         self.pin(1000)
         self.wait_baseline()
+        self.release()
+
+    def release(self) -> None:
+        """End the pin; the shares go on from where it held them."""
         self._control({"type": "Auto", "pinned": None})
 
     def _control(self, control: dict[str, Any]) -> None:
@@ -208,9 +221,28 @@ class Fleet:
         path = f"/apis/{API}/namespaces/{self.namespace.name}/modelroutes/{ROUTE}"
         self.proxy.patch(path, change)
 
+    def breach(self) -> int:
+        """Slow the primary down under an objective; return its share after the first shift."""
+        self.apply(slo(rule=self.rule))
+        self.behave(PRIMARY, **SLOW)
+        return self.wait_shifted()
+
     def wait_shifted(self) -> int:
         """Wait until the operator has moved traffic off the primary."""
         return self.wait_share("a shift", lambda share: share < 1000)
+
+    def climb(self, timeout: float = 150.0) -> list[int]:
+        """Wait until all traffic is as written; return the primary's shares on the way."""
+        seen: list[int] = []
+
+        def back() -> bool | NotYet:
+            share = self.shares()[PRIMARY]
+            if not seen or share != seen[-1]:
+                seen.append(share)
+            return share == 1000 or NotYet(f"share {share}")
+
+        wait_for("all traffic back", back, timeout=timeout, every=0.3, namespace=self.namespace)
+        return seen
 
     def wait_baseline(self, timeout: float = 150.0) -> int:
         """Wait until all traffic is as written."""

@@ -1,46 +1,16 @@
 """The objective is defended: breach, shift, recovery; and nothing that fails meanwhile costs it."""
 
-import contextlib
-from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
 
 from e2e.kit import prometheus
-from e2e.kit.kubectl import CommandError, Namespace
+from e2e.kit.kubectl import Namespace
 from e2e.kit.waiting import NotYet, condition, wait_for
 from e2e.load.pod import LoadRun
 from e2e.stories import fleet as written
 from e2e.stories import leader
-from e2e.stories.fleet import FALLBACK, PRIMARY, ROUTE, SLO, Fleet, all_answered, never
-
-SLOW = {"ttft": 1.5}
-"""Seconds to the first token: three times the objective's threshold."""
-
-
-@pytest.fixture
-def load(fleet: Fleet) -> Iterator[LoadRun]:
-    """Run a load during a whole story, on a rule without memories; it must be answered whole."""
-    fleet.behave(PRIMARY)
-    fleet.rule = f"slow-{fleet.loads}"
-    fleet.apply(written.route(rule=fleet.rule))
-    fleet.wait_baseline()
-    fleet.programmed()
-    run = fleet.start_load(rate=8)
-    yield run
-    fleet.behave(PRIMARY)
-    with contextlib.suppress(CommandError):
-        fleet.namespace.delete("tokenslo", SLO)
-    fleet.documents = [d for d in fleet.documents if d["kind"] != "TokenSLO"]
-    all_answered(run.finish(), at_least=50)
-    fleet.wait_baseline()
-
-
-def breach(fleet: Fleet) -> int:
-    """Slow the primary down and wait for the shift; return the primary's share."""
-    fleet.apply(written.slo(rule=fleet.rule))
-    fleet.behave(PRIMARY, **SLOW)
-    return fleet.wait_shifted()
+from e2e.stories.fleet import FALLBACK, PRIMARY, ROUTE, SLO, SLOW, Fleet, never
 
 
 def test_under_alert_the_shift_is_shown_and_not_made(fleet: Fleet, load: LoadRun) -> None:
@@ -64,19 +34,11 @@ def test_under_alert_the_shift_is_shown_and_not_made(fleet: Fleet, load: LoadRun
 def test_a_breach_is_shifted_away_and_traffic_recovers_in_steps(
     fleet: Fleet, load: LoadRun
 ) -> None:
-    breach(fleet)
+    fleet.breach()
     fleet.wait_share("the floor", lambda share: share <= 130)
     told = fleet.slo()["status"]["lastDecision"]
     fleet.behave(PRIMARY)
-    seen: list[int] = []
-
-    def back() -> bool | NotYet:
-        share = fleet.shares()[PRIMARY]
-        if not seen or share != seen[-1]:
-            seen.append(share)
-        return share == 1000 or NotYet(f"share {share}")
-
-    wait_for("all traffic back", back, timeout=150, every=0.3, namespace=fleet.namespace)
+    seen = fleet.climb()
 
     assert told["reason"]
     assert told["transition"].startswith("T")
@@ -87,7 +49,7 @@ def test_a_breach_is_shifted_away_and_traffic_recovers_in_steps(
 
 
 def test_applying_again_mid_shift_is_an_empty_diff(fleet: Fleet, load: LoadRun) -> None:
-    breach(fleet)
+    fleet.breach()
     share = fleet.shares()[PRIMARY]
 
     assert fleet.namespace.differences(*fleet.documents) == ""
@@ -110,7 +72,7 @@ def writers_of_spec(found: dict) -> set[str]:
 
 
 def test_without_prometheus_shares_hold(fleet: Fleet, load: LoadRun, monitoring: Namespace) -> None:
-    breach(fleet)
+    fleet.breach()
     share = fleet.wait_share("the floor", lambda share: share <= 130)
     prometheus.scale(monitoring, 0)
     try:
@@ -130,7 +92,7 @@ def test_without_prometheus_shares_hold(fleet: Fleet, load: LoadRun, monitoring:
 def test_an_operator_killed_mid_shift_goes_on_where_it_was(
     fleet: Fleet, load: LoadRun, operator: Namespace
 ) -> None:
-    breach(fleet)
+    fleet.breach()
     share = fleet.wait_share("the floor", lambda share: share <= 130)
     operator.run("delete", "pods", "--all", "--force", "--grace-period=0")
     never("the shift was forgotten", lambda: fleet.shares()[PRIMARY] > share, seconds=8)
@@ -146,7 +108,7 @@ def test_a_paused_leader_is_replaced_and_overwrites_nothing_when_it_wakes(
 ) -> None:
     if not fleet.namespace.cluster.builtin:
         pytest.skip("pausing a process needs the node, which only the built-in cluster lends")
-    breach(fleet)
+    fleet.breach()
     first = leader.holder(operator)
     with leader.paused(operator, first):
         wait_for(
@@ -168,7 +130,7 @@ def test_a_paused_leader_is_replaced_and_overwrites_nothing_when_it_wakes(
 def test_without_operator_and_api_server_traffic_flows(
     fleet: Fleet, load: LoadRun, operator: Namespace
 ) -> None:
-    share = breach(fleet)
+    share = fleet.breach()
     sent = len(load.live)
     operator.run("scale", "deployment", "--all", "--replicas=0")
     try:
@@ -186,7 +148,7 @@ def test_without_operator_and_api_server_traffic_flows(
 
 
 def test_every_decision_is_an_event(fleet: Fleet, load: LoadRun) -> None:
-    breach(fleet)
+    fleet.breach()
 
     def told() -> list | NotYet:
         events = fleet.namespace.list("events")

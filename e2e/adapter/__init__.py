@@ -1,0 +1,1 @@
+"""A metrics adapter: Kubernetes' external metrics API, answered from Prometheus."""

@@ -1,0 +1,125 @@
+"""What bounds a shift and what ends it: other objectives, small fallbacks, pins, people."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+import pytest
+
+from e2e.kit.waiting import NotYet, wait_for
+from e2e.load.pod import LoadRun
+from e2e.load.profile import Feature
+from e2e.load.records import quantile
+from e2e.stories import fleet as written
+from e2e.stories.fleet import FALLBACK, PRIMARY, SLO, SLOW, Fleet, all_answered, never
+
+CAPACITY = 4.0
+"""Requests per second that the small fallback says, truly, it can take."""
+SMALL = {"concurrency": 1, "itl": 0.025}
+"""Makes a simulated engine that small: one answer of eight tokens takes 0.2 s."""
+ROOM = 0.85 * CAPACITY
+"""What shifts may fill of it by default."""
+
+
+def rising(shares: list[int]) -> bool:
+    """Say whether a climb had steps and never a fall."""
+    return len(shares) >= 3 and all(later > earlier for earlier, later in pairwise(shares))
+
+
+def test_without_its_objective_traffic_comes_back_in_steps(fleet: Fleet, load: LoadRun) -> None:
+    fleet.breach()
+    fleet.wait_share("the floor", lambda share: share <= 130)
+    fleet.namespace.delete("tokenslo", SLO)
+    fleet.behave(PRIMARY)
+
+    assert rising(fleet.climb())
+    assert load.live
+
+
+def test_a_pin_acts_at_once_and_from_its_end_traffic_comes_back_in_steps(
+    fleet: Fleet, load: LoadRun
+) -> None:
+    fleet.breach()
+    fleet.pin(300)
+    fleet.wait_share("the pin", lambda share: share == 300, timeout=10)
+    never("the loop moved what is pinned", lambda: fleet.shares()[PRIMARY] != 300, seconds=10)
+    fleet.behave(PRIMARY)
+    fleet.release()
+
+    assert rising(fleet.climb())
+    assert load.live
+
+
+def test_of_two_objectives_that_disagree_the_missed_one_decides(
+    fleet: Fleet, load: LoadRun
+) -> None:
+    patient = {"latency": {"threshold": "5s"}}
+    fleet.apply(written.slo(name="chat-patience", rule=fleet.rule, objective=patient))
+    fleet.breach()
+    low = fleet.wait_share("the floor", lambda share: share <= 130)
+    fleet.wait("tokenslo", "chat-patience", "Met")
+    fleet.wait("tokenslo", SLO, "Met", status="False")
+    never("the met objective raised", lambda: fleet.shares()[PRIMARY] > low, seconds=15)
+    fleet.behave(PRIMARY)
+
+    assert rising(fleet.climb())
+    assert load.live
+
+
+@pytest.fixture
+def small_fallback(fleet: Fleet) -> Iterator[None]:
+    """Let the fallback be small, and say so."""
+    fleet.apply(written.pool(FALLBACK, capacity={"requestsPerSecond": f"{CAPACITY:g}"}))
+    fleet.wait("servingpool", FALLBACK, "Ready")
+    fleet.behave(FALLBACK, **SMALL)
+    yield
+    fleet.behave(FALLBACK)
+    fleet.apply(written.pool(FALLBACK, capacity=None))
+
+
+@pytest.mark.usefixtures("small_fallback")
+def test_a_small_fallback_gets_what_it_can_take_and_no_more(fleet: Fleet, load: LoadRun) -> None:
+    fleet.breach()
+    least = 1000 * (1 - ROOM / 8)
+
+    # The rate is measured over seconds, so the bound moves a little with chance.
+    never("too much moved", lambda: fleet.shares()[PRIMARY] < least - 120, seconds=30)
+    assert fleet.shares()[PRIMARY] < 800, "little was shifted, although there is room"
+    waits = [r.ttft for r in load.live if r.pool == FALLBACK and r.ttft is not None]
+    assert (quantile(waits, 0.9) or 9) < 2, f"the fallback melted down: {sorted(waits)[-9:]}"
+
+
+@pytest.mark.usefixtures("small_fallback")
+def test_two_rules_share_the_room_of_one_fallback(fleet: Fleet) -> None:
+    rules = ("first", "second")
+    rate = 4.0
+    both = {
+        "backendRefs": [{"name": PRIMARY}],
+        "fallbackRefs": [{"name": FALLBACK}],
+    }
+    fleet.apply(
+        written.route(
+            features=list(rules),
+            rules=[
+                {"name": "first", "matches": [{"features": ["first"]}], **both},
+                {"name": "second", **both},
+            ],
+        )
+    )
+    fleet.programmed()
+    talk = {"rate": rate, "max_tokens": 8, "prompt_words": 12}
+    load = fleet.start_load(features=tuple(Feature(name=rule, **talk) for rule in rules))
+    fleet.apply(*(written.slo(name=f"chat-{rule}", rule=rule) for rule in rules))
+    fleet.behave(PRIMARY, **SLOW)
+
+    def moved() -> float:
+        """Return the requests per second that both rules send to the fallback."""
+        return sum(rate * fleet.shares(rule)[FALLBACK] / 1000 for rule in rules)
+
+    def shifted() -> bool | NotYet:
+        return moved() > 0.5 * ROOM or NotYet(f"{moved():.1f} requests/s")
+
+    wait_for("both to shift", shifted, timeout=90, namespace=fleet.namespace)
+    never("more moved than fits", lambda: moved() > 1.25 * ROOM, seconds=30)
+    fleet.behave(PRIMARY)
+    fleet.namespace.run("delete", "tokenslo", "--all")
+    all_answered(load.finish(), at_least=100)
