@@ -30,6 +30,10 @@ NONROOT: Final = 65532
 NOBODY: Final = 65534
 SYSTEM_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
+SHARED: Final = "/opt/software"
+"""Where containers see the node's software: a path of their own, since the node's may lie where pods
+mount something else, as a cache below /tmp does."""
+
 Mount = tuple[Path, str]
 """What on the node, where in the container."""
 
@@ -61,11 +65,11 @@ def operator(source: Path, tag: str) -> Image:
     package = software.package(source)
     return _python_image(
         [f"ghcr.io/tokenfleet/operator:{tag}"],
-        [(runtime, str(runtime)), (package, str(package))],
+        [_shared(runtime), _shared(package)],
         runtime,
         scripts={"tokenfleet": "from tokenfleet.cli.main import main"},
         command=("tokenfleet", "run"),
-        environment=(f"PYTHONPATH={package}", "PYTHONUNBUFFERED=1"),
+        environment=(f"PYTHONPATH={_place(package)}", "PYTHONUNBUFFERED=1"),
         user=f"{NONROOT}:{NONROOT}",
     )
 
@@ -76,15 +80,11 @@ def router(source: Path, tag: str) -> Image:
     package = software.package(source)
     return _python_image(
         [f"ghcr.io/tokenfleet/router:{tag}"],
-        [
-            (runtime, str(runtime)),
-            (package, str(package)),
-            (software.envoy(), "/usr/local/bin/envoy"),
-        ],
+        [_shared(runtime), _shared(package), (software.envoy(), "/usr/local/bin/envoy")],
         runtime,
         scripts={"tokenfleet": "from tokenfleet.cli.main import main"},
         command=("tokenfleet", "agent"),
-        environment=(f"PYTHONPATH={package}", "PYTHONUNBUFFERED=1"),
+        environment=(f"PYTHONPATH={_place(package)}", "PYTHONUNBUFFERED=1"),
         user=f"{NONROOT}:{NONROOT}",
     )
 
@@ -94,10 +94,10 @@ def simulator(source: Path, tag: str) -> Image:
     runtime = software.operator_runtime()
     package = software.simulator_files(source)
     # Not PYTHONPATH: pod templates of pools set it for the engine.
-    code = f"sys.path.insert(0, {str(package)!r})\nfrom e2e.simulator.__main__ import main"
+    code = f"sys.path.insert(0, {_place(package)!r})\nfrom e2e.simulator.__main__ import main"
     return _python_image(
         [f"ghcr.io/tokenfleet/engine-simulator:{tag}"],
-        [(runtime, str(runtime)), (package, str(package))],
+        [_shared(runtime), _shared(package)],
         runtime,
         scripts={"vllm": code},
         entrypoint=("vllm", "serve"),
@@ -110,8 +110,10 @@ def vllm() -> Image:
     runtime = software.vllm()
     return _python_image(
         [f"docker.io/vllm/{name}:{VLLM_VERSION}" for name in ("vllm-openai-cpu", "vllm-openai")],
-        [(runtime, str(runtime))],
+        [_shared(runtime)],
         runtime,
+        # Its own script names the node's path of its Python.
+        scripts={"vllm": "from vllm.entrypoints.cli.main import main"},
         entrypoint=("vllm", "serve"),
         working_directory="/vllm-workspace",
         folders={"vllm-workspace": 0o777},
@@ -121,7 +123,7 @@ def vllm() -> Image:
             "VLLM_NO_USAGE_STATS=1",
             "DO_NOT_TRACK=1",
             # As the public CPU image does: without Intel's OpenMP speculation is slow on CPUs.
-            f"LD_PRELOAD={runtime / 'lib' / 'libiomp5.so'}",
+            f"LD_PRELOAD={_place(runtime)}/lib/libiomp5.so",
             # Several engines share the node's few cores: one thread each, none nailed to a core.
             "OMP_NUM_THREADS=1",
             "VLLM_CPU_OMP_THREADS_BIND=nobind",
@@ -145,10 +147,10 @@ def _python_image(
     linked = {Path("/", name) for name in links}
     shared = [(path, str(path)) for path in _host_folders()
               if path.exists() and path not in linked]  # fmt: skip
-    python = runtime / "bin" / "python"
+    programs = f"{_place(runtime)}/bin"
     files = {
         f"opt/tokenfleet/bin/{name}": (
-            f"#!{python}\nimport sys\n{code}\nsys.exit(main())\n".encode(),
+            f"#!{programs}/python\nimport sys\n{code}\nsys.exit(main())\n".encode(),
             0o755,
         )
         for name, code in (scripts or {}).items()
@@ -159,11 +161,20 @@ def _python_image(
         links=links,
         files=files,
         environment=(
-            f"PATH=/opt/tokenfleet/bin:/usr/local/bin:{runtime / 'bin'}:{SYSTEM_PATH}",
+            f"PATH=/opt/tokenfleet/bin:/usr/local/bin:{programs}:{SYSTEM_PATH}",
             *environment,
         ),
         **image,
     )
+
+
+def _place(software_folder: Path) -> str:
+    """Return where containers see a folder of installed software."""
+    return f"{SHARED}/{software_folder.name}"
+
+
+def _shared(software_folder: Path) -> Mount:
+    return software_folder, _place(software_folder)
 
 
 def _host_folders() -> list[Path]:
