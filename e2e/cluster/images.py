@@ -150,7 +150,9 @@ def _python_image(
     programs = f"{_place(runtime)}/bin"
     files = {
         f"opt/tokenfleet/bin/{name}": (
-            f"#!{programs}/python\nimport sys\n{code}\nsys.exit(main())\n".encode(),
+            # The guard: processes that vLLM spawns import the script again.
+            f"#!{programs}/python\nimport sys\n{code}\n"
+            f"if __name__ == '__main__':\n    sys.exit(main())\n".encode(),
             0o755,
         )
         for name, code in (scripts or {}).items()
