@@ -12,9 +12,11 @@ import pytest
 
 from tests.integration.prometheus.conftest import SCRAPE_SECONDS, Bench
 from tests.unit.domain.slo.builders import objective
+from tokenfleet.adapters.prometheus.lookback import Lookback
 from tokenfleet.adapters.prometheus.measure import measure
 from tokenfleet.adapters.prometheus.queries import MAX_QUERIES, queries
 from tokenfleet.adapters.prometheus.source import Access, PrometheusSource
+from tokenfleet.domain.slo.alerting import FAR, NEAR
 from tokenfleet.domain.slo.data_state import Kind, blindness, judge
 from tokenfleet.domain.slo.evidence import Evidence
 from tokenfleet.domain.slo.objectives import Windows
@@ -115,6 +117,26 @@ def test_known_series_come_back_as_the_counts_that_went_in(bench: Bench) -> None
     assert found.long.ratio == pytest.approx(0.4, abs=0.02)
     assert found.short.total == pytest.approx(20 * 6, rel=0.25)
     assert measured.rule(RULE).demand == pytest.approx(20, rel=0.15)
+
+
+def test_burn_rates_of_alerts_are_the_ones_that_went_in(bench: Bench) -> None:
+    """All windows reach back to before the first scrape: each holds all there is."""
+
+    async def twice() -> dict[timedelta, float]:
+        source = PrometheusSource(Access(url=bench.prometheus.url))
+        try:
+            lookback = Lookback(source)
+            for _ in range(2):
+                await lookback.look([SLO], now())
+        finally:
+            source.close()
+        return lookback.rates()[SLO.key]
+
+    rates = asyncio.run(twice())
+
+    assert set(rates) == {*NEAR, *FAR}
+    for rate in rates.values():
+        assert rate == pytest.approx(0.4 / 0.05, rel=0.1)
 
 
 def test_quantiles_come_from_the_whole_ladder(bench: Bench) -> None:

@@ -1,19 +1,26 @@
 """Metrics: the names that people know, and series that live as long as their objects."""
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
+
+import pytest
 
 from tests.unit.domain.fleet.builders import pool, route, slo
 from tests.unit.domain.fleet.test_slo_status import SEEN
+from tokenfleet.domain.fleet.conditions import condition
 from tokenfleet.domain.fleet.keys import ROUTER, ObjectKey
-from tokenfleet.domain.fleet.views import RouterView
+from tokenfleet.domain.fleet.views import RouterView, RouteView
+from tokenfleet.domain.slo.engine import RuleView
 from tokenfleet.handlers.telemetry import FleetCollector, PrometheusTelemetry
 from tokenfleet.reconcilers.store import Store
 from tokenfleet.reconcilers.views import Views
 
 FLEET = (
     "tokenfleet_route_share",
+    "tokenfleet_route_saturated",
     "tokenfleet_slo_burn_rate",
+    "tokenfleet_slo_alert_factor",
     "tokenfleet_slo_state",
     "tokenfleet_slo_data_state",
     "tokenfleet_pool_replicas",
@@ -26,7 +33,14 @@ class Bench:
     def __init__(self) -> None:
         self.store, self.views = Store(lambda _: None), Views(lambda _: None)
         self.telemetry = PrometheusTelemetry()
-        collector = FleetCollector(self.store, self.views, depth=lambda: 3, leads=lambda: True)
+        self.rates: dict[str, dict[timedelta, float]] = {}
+        collector = FleetCollector(
+            self.store,
+            self.views,
+            depth=lambda: 3,
+            leads=lambda: True,
+            burn_rates=lambda: self.rates,
+        )
         self.telemetry.registry.register(collector)
 
     def value(self, name: str, **labels: str) -> Any:
@@ -52,7 +66,23 @@ def test_the_fleet_is_told_and_forgotten_with_its_objects() -> None:
     bench.store.put(slo())
     bench.store.put({**pool(), "status": {"replicas": 3, "readyReplicas": 2}})
     seen = replace(SEEN, state="Shifted", burn_rate=4.2)
-    view = RouterView(demand={"ns/large": 7.5}, slos={"ttft": seen, "deleted": seen})
+    full = RuleView(
+        shares={},
+        reason="AsWritten",
+        message="",
+        since=None,
+        fallback_in_use=False,
+        saturated=True,
+    )
+    carried = RouteView(
+        programmed=condition("Programmed", status=True, reason="Programmed"), rules={"slow": full}
+    )
+    view = RouterView(
+        demand={"ns/large": 7.5},
+        slos={"ttft": seen, "deleted": seen},
+        routes={"chat": carried, "deleted": carried},
+    )
+    bench.rates = {"ns/ttft": {timedelta(hours=1): 3.0}, "ns/deleted": {timedelta(hours=1): 9.0}}
     bench.views.publish(ObjectKey(ROUTER, "ns", "default"), view)
 
     where = {"namespace": "ns", "route": "chat", "rule": "slow"}
@@ -65,7 +95,12 @@ def test_the_fleet_is_told_and_forgotten_with_its_objects() -> None:
     assert bench.value("tokenfleet_pool_ready_replicas", namespace="ns", pool="large") == 2
     assert bench.value("tokenfleet_pool_demand", namespace="ns", pool="large") == 7.5
 
-    assert b'slo="deleted"' not in bench.telemetry.text()
+    assert bench.value("tokenfleet_slo_burn_rate", **ours, window="1h") == 3.0
+    factor = bench.value("tokenfleet_slo_alert_factor", **ours, window="1h")
+    assert factor == pytest.approx(5.0)
+    rule = {"namespace": "ns", "route": "chat", "rule": "slow"}
+    assert bench.value("tokenfleet_route_saturated", **rule) == 1
+    assert b'"deleted"' not in bench.telemetry.text()
     for kind, name in (("ModelRoute", "chat"), ("TokenSLO", "ttft"), ("ServingPool", "large")):
         bench.store.remove(ObjectKey(kind, "ns", name))
     bench.views.publish(ObjectKey(ROUTER, "ns", "default"), None)

@@ -20,6 +20,7 @@ from tokenfleet.reconcilers.resources import LEASES, MONITORS, WATCHED
 from tokenfleet.reconcilers.resync import Resync
 from tokenfleet.reconcilers.route_visitor import RouteVisitor
 from tokenfleet.reconcilers.router_visitor import RouterVisitor
+from tokenfleet.reconcilers.slo_lookback import LookBack, SloLookback
 from tokenfleet.reconcilers.slo_tick import Measure, SloTick
 from tokenfleet.reconcilers.slo_visitor import SloVisitor
 from tokenfleet.reconcilers.store import Store
@@ -56,6 +57,7 @@ class Outside:
     agents: RouterFleet
     clock: Clock
     measure: Measure | None
+    look_back: LookBack | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +96,9 @@ def assemble(options: Options, outside: Outside) -> Operator:
         telemetry=core.telemetry,
         wake=core.queue.add,
     )
+    lookback = SloLookback(
+        store=core.store, look_back=outside.look_back, clock=outside.clock, every=options.tick
+    )
     resync = Resync(
         outside.cluster, core.store, core.watched, telemetry=core.telemetry, wake=core.queue.add
     )
@@ -103,12 +108,18 @@ def assemble(options: Options, outside: Outside) -> Operator:
         visits=_visits(core, tick),
         resync=resync,
         elector=core.elector,
-        loops={"slo tick": tick.run},
+        loops={"slo tick": tick.run, "slo lookback": lookback.run},
         watched=core.watched,
         namespaces=options.namespaces,
     )
     core.telemetry.registry.register(
-        FleetCollector(core.store, core.views, depth=core.queue.__len__, leads=core.elector.leads)
+        FleetCollector(
+            core.store,
+            core.views,
+            depth=core.queue.__len__,
+            leads=core.elector.leads,
+            burn_rates=outside.look_back.rates if outside.look_back is not None else dict,
+        )
     )
     probes = Probes(
         healthy=lambda: "" if resync.healthy else "the watches miss changes",

@@ -4,7 +4,8 @@ What the fleet looks like is collected from the store at the time of the scrape:
 exactly as long as its object.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import timedelta
 from typing import Any, Final
 
 from prometheus_client import (
@@ -21,6 +22,8 @@ from prometheus_client.registry import Collector
 
 from tokenfleet import __version__
 from tokenfleet.domain.fleet.keys import POOL, ROUTE, SLO
+from tokenfleet.domain.fleet.steering import objectives_of
+from tokenfleet.domain.slo.alerting import LABELS, factors
 from tokenfleet.domain.slo.data_state import Kind
 from tokenfleet.domain.slo.memory import State
 from tokenfleet.ports import Body
@@ -118,10 +121,17 @@ class FleetCollector(Collector):
     """What the fleet looks like now, read from the store."""
 
     def __init__(
-        self, store: Store, views: Views, *, depth: Callable[[], int], leads: Callable[[], bool]
+        self,
+        store: Store,
+        views: Views,
+        *,
+        depth: Callable[[], int],
+        leads: Callable[[], bool],
+        burn_rates: Callable[[], Mapping[str, Mapping[timedelta, float]]],
     ) -> None:
         """Read objects from `store`, and the queue's depth and leadership by asking."""
         self._store, self._views, self._depth, self._leads = store, views, depth, leads
+        self._burn_rates = burn_rates
 
     def collect(self) -> Iterator[Metric]:
         """Yield one family after the other."""
@@ -133,7 +143,7 @@ class FleetCollector(Collector):
         build.add_metric([__version__], 1)
         yield build
         yield from self._pools()
-        yield self._shares()
+        yield from self._routes()
         yield from self._objectives()
 
     def _pools(self) -> Iterable[Metric]:
@@ -157,7 +167,7 @@ class FleetCollector(Collector):
             demand.add_metric(place.split("/"), rate)
         return wanted, ready, demand
 
-    def _shares(self) -> Metric:
+    def _routes(self) -> Iterable[Metric]:
         family = GaugeMetricFamily(
             "tokenfleet_route_share",
             "Fraction of a rule's conversations that a pool gets now.",
@@ -168,7 +178,17 @@ class FleetCollector(Collector):
                 for share in rule.get("shares", ()):
                     labels = [*_name(body), rule["name"], share["name"]]
                     family.add_metric(labels, share["share"] / 1000)
-        return family
+        saturated = GaugeMetricFamily(
+            "tokenfleet_route_saturated",
+            "1 where a primary misses an objective and no fallback can take more.",
+            labels=["namespace", "route", "rule"],
+        )
+        views = self._views.routes()
+        for body in self._store.all(ROUTE):
+            view = views.get("/".join(_name(body)))
+            for rule, why in sorted(view.rules.items()) if view is not None else ():
+                saturated.add_metric([*_name(body), rule], int(why.saturated))
+        return family, saturated
 
     def _objectives(self) -> Iterable[Metric]:
         labels = ["namespace", "slo"]
@@ -183,8 +203,13 @@ class FleetCollector(Collector):
         data = GaugeMetricFamily(
             "tokenfleet_slo_data_state", "1 for the state that holds.", labels=[*labels, "state"]
         )
+        factor = GaugeMetricFamily(
+            "tokenfleet_slo_alert_factor",
+            "Burn rate over the long window that an alert asks for.",
+            labels=[*labels, "window"],
+        )
         # Not from the status: that is renewed twice an hour where nothing happens.
-        views = self._views.objectives()
+        views, rates = self._views.objectives(), self._burn_rates()
         for body in self._store.all(SLO):
             view = views.get("/".join(_name(body)))
             if view is None:
@@ -192,7 +217,13 @@ class FleetCollector(Collector):
             burn.add_metric([*_name(body), CONTROL], view.burn_rate)
             _one_hot(state, _name(body), view.state, STATES)
             _one_hot(data, _name(body), view.data.kind.value, DATA_STATES)
-        return burn, state, data
+        for objective in objectives_of(self._store.all(SLO)):
+            place = [objective.namespace, objective.name]
+            for window, rate in sorted(rates.get(objective.key, {}).items()):
+                burn.add_metric([*place, LABELS[window]], rate)
+            for window, limit in factors(objective).items():
+                factor.add_metric([*place, LABELS[window]], limit)
+        return burn, state, data, factor
 
 
 def _one_hot(

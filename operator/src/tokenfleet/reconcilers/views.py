@@ -41,6 +41,14 @@ class Views:
                 total[pool] = total.get(pool, 0.0) + rate
         return total
 
+    def routes(self) -> dict[str, RouteView]:
+        """Return `namespace/name` -> a route's view; where routers differ, the first one's."""
+        found: dict[str, RouteView] = {}
+        for router in sorted(self._views):
+            for name, view in self._views[router].routes.items():
+                found.setdefault(f"{router.namespace}/{name}", view)
+        return found
+
     def objectives(self) -> dict[str, SLOView]:
         """Return `namespace/name` -> an objective's view; where routers differ, the first one's."""
         found: dict[str, SLOView] = {}

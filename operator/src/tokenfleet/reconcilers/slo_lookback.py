@@ -1,0 +1,59 @@
+"""The loop that keeps the burn rates of alerts: beside the tick, so that it can never delay it."""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from tokenfleet.domain.fleet.keys import SLO
+from tokenfleet.domain.fleet.steering import objectives_of
+from tokenfleet.domain.slo.objectives import ObjectiveSpec
+from tokenfleet.ports import Clock, PortError
+from tokenfleet.reconcilers.store import Store
+
+log = logging.getLogger(__name__)
+
+
+class LookBack(Protocol):
+    """Burn rates over hours and days; see `adapters.prometheus.lookback`."""
+
+    async def look(self, objectives: Sequence[ObjectiveSpec], at: datetime) -> None:
+        """Renew a part of them; raises PortError where the store fails."""
+        ...
+
+    def rates(self) -> Mapping[str, Mapping[timedelta, float]]:
+        """Return `namespace/name` of objectives -> window -> burn rate."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SloLookback:
+    """Looks back for ever, once per tick."""
+
+    store: Store
+    look_back: LookBack | None
+    """None: there is no Prometheus to ask."""
+    clock: Clock
+    every: timedelta
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        failing = ""
+        while True:
+            said = await self.look()
+            if said and not failing:
+                log.warning("burn rates of alerts cannot be renewed: %s", said)
+            failing = said
+            await asyncio.sleep(self.every.total_seconds())
+
+    async def look(self) -> str:
+        """Look once; return why it failed, empty where it did not."""
+        if self.look_back is None:
+            return ""
+        try:
+            await self.look_back.look(list(objectives_of(self.store.all(SLO))), self.clock.now())
+        except PortError as error:
+            return str(error)
+        return ""
