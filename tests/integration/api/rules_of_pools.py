@@ -14,6 +14,8 @@ _DRAFTING = merged(
     POOL, at(f"{_MANAGED}.speculative", {"type": "DraftModel", "tokens": 3, "draftModel": _DRAFT})
 )
 
+_TOKENS = {"type": "PerMillionTokens", "perMillionTokens": {"prompt": "0", "completion": "0.60"}}
+
 
 def _sources(base: dict[str, Any], path: str) -> list[Rule]:
     hub = at(path, {"type": "HuggingFace", "huggingFace": _HUB, "persistentVolumeClaim": None})
@@ -79,6 +81,20 @@ POOLS = [
         POOL,
         refused=at("spec.capacity.requestsPerSecond", "0.0"),
         accepted=at("spec.capacity.requestsPerSecond", "0.000001"),
+    ),
+    rule(
+        ".spec.price",
+        "perReplicaHour must be set exactly when type is PerReplicaHour",
+        POOL,
+        refused=at("spec.price", {"type": "PerReplicaHour"}),
+        accepted=at("spec.price", {"type": "PerReplicaHour", "perReplicaHour": "12.40"}),
+    ),
+    rule(
+        ".spec.price",
+        "perMillionTokens must be set exactly when type is PerMillionTokens",
+        POOL,
+        refused=at("spec.price", {**_TOKENS, "type": "PerReplicaHour", "perReplicaHour": "1"}),
+        accepted=at("spec.price", _TOKENS),
     ),
     rule(
         ".spec.managed",

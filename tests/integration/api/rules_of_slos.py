@@ -12,6 +12,8 @@ _LADDER = (
 )
 
 
+_COST = {"type": "CostPerRequest", "latency": None, "costPerRequest": {"max": "0.01"}}
+_CACHE = {"type": "CacheHitRate", "latency": None, "cacheHitRate": {"min": "0.7"}}
 _SELECTOR = (
     "selector must be empty when onBreach.type is ShiftTraffic: to shift some requests, give them"
     " a rule of their own"
@@ -67,6 +69,34 @@ SLOS = [
         ("0.0001", "0.5"),
         "0.00009",
         "0.51",
+    ),
+    rule(
+        ".spec.objective",
+        "costPerRequest must be set exactly when type is CostPerRequest",
+        SLO,
+        refused=at("spec.objective", {"type": "CostPerRequest", "latency": None}),
+        accepted=at("spec.objective", _COST),
+    ),
+    rule(
+        ".spec.objective.costPerRequest.max",
+        "must be more than 0",
+        merged(SLO, at("spec.objective", _COST)),
+        refused=at("spec.objective.costPerRequest.max", "0.0"),
+        accepted=at("spec.objective.costPerRequest.max", "0.000001"),
+    ),
+    rule(
+        ".spec.objective",
+        "cacheHitRate must be set exactly when type is CacheHitRate",
+        SLO,
+        refused=at("spec.objective.cacheHitRate", {"min": "0.7"}),
+        accepted=at("spec.objective", _CACHE),
+    ),
+    *between(
+        merged(SLO, at("spec.objective", _CACHE)),
+        "spec.objective.cacheHitRate.min",
+        ("0.01", "0.99"),
+        "0.009",
+        "1",
     ),
     *between(SLO, "spec.objective.latency.threshold", ("5ms", "10m"), "4ms", "11m"),
     rule(

@@ -21,6 +21,8 @@ DATA_AVAILABLE: Final = "DataAvailable"
 """The measurements that the objective needs are there and fresh."""
 MET: Final = "Met"
 """The objective is met now."""
+VOTING: Final = "Voting"
+"""The objective may move traffic: it asks to, and nothing stands against it."""
 READY: Final = "Ready"
 """The summary: the object does what its spec says."""
 

@@ -167,6 +167,16 @@ PositiveDecimal = Annotated[
 """A number above 0, written as a decimal string, for example a rate."""
 
 
+Price = Annotated[
+    Decimal,
+    BeforeValidator(_decimal_from_wire),
+    Field(ge=Decimal(0), lt=Decimal(10**9)),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string", "maxLength": 16, "pattern": DECIMAL_PATTERN}),
+]
+"""An amount of money of at least 0, written as a decimal string; one currency per install."""
+
+
 def _quantity_from_wire(value: Any) -> Any:
     text = str(value)
     parse_quantity(text)

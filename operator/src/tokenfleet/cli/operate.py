@@ -14,7 +14,7 @@ from tokenfleet.adapters.prometheus.lookback import Lookback
 from tokenfleet.adapters.prometheus.measure import measure
 from tokenfleet.adapters.prometheus.source import PrometheusSource
 from tokenfleet.cli.wiring import Core, Operator, Options, Outside, assemble
-from tokenfleet.domain.slo.objectives import ObjectiveSpec
+from tokenfleet.domain.slo.objectives import Promise
 from tokenfleet.domain.slo.observation import Measurement, RouterReplica
 from tokenfleet.ports import Cluster, NotFoundError, PortError, Resource
 from tokenfleet.reconcilers.resources import BY_KIND, CUSTOM, MANAGED_SELECTOR, MONITORS
@@ -110,7 +110,7 @@ async def _serves(cluster: Cluster, resource: Resource) -> bool:
 
 def _measure(source: PrometheusSource, scrape_interval: timedelta) -> Measure:
     async def run(
-        objectives: Sequence[ObjectiveSpec], replicas: Sequence[RouterReplica], at: datetime
+        objectives: Sequence[Promise], replicas: Sequence[RouterReplica], at: datetime
     ) -> Measurement:
         return await measure(
             source,

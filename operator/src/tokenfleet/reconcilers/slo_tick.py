@@ -16,16 +16,14 @@ from typing import Final
 from tokenfleet.api.conventions import ROUTER_LABEL
 from tokenfleet.domain.fleet.keys import ROUTER, SLO, ObjectKey
 from tokenfleet.domain.fleet.replicas import replica
-from tokenfleet.domain.fleet.steering import objectives_of
-from tokenfleet.domain.slo.objectives import ObjectiveSpec
+from tokenfleet.domain.fleet.steering import levels_of, objectives_of
+from tokenfleet.domain.slo.objectives import Promise
 from tokenfleet.domain.slo.observation import Failure, Measurement, RouterReplica
 from tokenfleet.ports import Clock, PortError
 from tokenfleet.reconcilers.store import Store
 from tokenfleet.reconcilers.telemetry import Telemetry
 
-Measure = Callable[
-    [Sequence[ObjectiveSpec], Sequence[RouterReplica], datetime], Awaitable[Measurement]
-]
+Measure = Callable[[Sequence[Promise], Sequence[RouterReplica], datetime], Awaitable[Measurement]]
 """Runs the batch of queries for these objectives and router replicas, at one instant."""
 
 LONGEST: Final = 30.0
@@ -62,7 +60,8 @@ class SloTick:
         """Measure once and wake every router."""
         loop = asyncio.get_running_loop()
         started = loop.time()
-        objectives = list(objectives_of(self.store.all(SLO)))
+        bodies = list(self.store.all(SLO))
+        objectives: list[Promise] = [*objectives_of(bodies), *levels_of(bodies)]
         if objectives or self.newest is not None:
             before = self.newest.failure if self.newest is not None else None
             self.newest = await self._measured(objectives)
@@ -84,7 +83,7 @@ class SloTick:
             if seen.since is not None and ROUTER_LABEL in body["metadata"].get("labels", {})
         ]
 
-    async def _measured(self, objectives: Sequence[ObjectiveSpec]) -> Measurement:
+    async def _measured(self, objectives: Sequence[Promise]) -> Measurement:
         now = self.clock.now()
         if self.measure is None:
             message = "the operator runs without --prometheus-url"

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.domain.slo.builders import REPLICA, objective
-from tokenfleet.adapters.prometheus.queries import MAX_QUERIES, queries
-from tokenfleet.domain.slo.objectives import Windows
+from tests.unit.domain.slo.builders import REPLICA, SECOND, level, objective
+from tokenfleet.adapters.prometheus.queries import MAX_QUERIES, Family, queries
+from tokenfleet.domain.slo.objectives import Level, Windows
 from tokenfleet.domain.slo.observation import NO_THRESHOLD, Signal
 
 GOLDEN = Path(__file__).parent / "testdata" / "queries.promql"
@@ -25,6 +25,8 @@ def test_the_queries_of_a_tick_are_the_golden_ones(update_golden) -> None:
         objective("three", signal=Signal.ERRORS, threshold=NO_THRESHOLD),
         objective("four", signal=Signal.END_TO_END, threshold=timedelta(seconds=30)),
         objective("five", signal=Signal.TPOT, threshold=timedelta(milliseconds=50)),
+        level("six"),
+        level("seven", Level.CACHE, windows=Windows(short=5 * SECOND, long=10 * SECOND)),
     ]
     replicas = [REPLICA, replace(REPLICA, pod="router-2.a")]
     text = "".join(f"# {q.family}\n{q.text}\n" for q in queries(slos, replicas))
@@ -51,8 +53,19 @@ def test_thirty_queries_are_enough_for_any_number_of_objectives(count: int) -> N
         )
         for i in range(count)
     ]
+    levels = [
+        level(
+            f"level-{i}",
+            list(Level)[i % 2],
+            windows=Windows(short=timedelta(seconds=5 + i), long=timedelta(seconds=20 + i)),
+        )
+        for i in range(count)
+    ]
 
-    assert len(queries(slos, [REPLICA])) <= MAX_QUERIES
+    asked = queries([*slos, *levels], [REPLICA])
+
+    assert len(asked) <= MAX_QUERIES
+    assert {query.family for query in asked} >= ({*Family} if count > len(kinds) else set())
 
 
 def test_a_family_is_asked_for_only_where_an_objective_needs_it() -> None:

@@ -72,6 +72,25 @@ def test_what_cannot_be_seen_is_said() -> None:
     assert message(status, "DataAvailable") == "3 scrapes of 12"
 
 
+def test_who_may_move_traffic_and_who_may_not_is_said() -> None:
+    why = Failure("TokenPricesMissing", "set spec.price.perMillionTokens of small")
+    alert = plan_slo(look(body=slo(onBreach={"type": "Alert"}))).status
+    votes = plan_slo(look()).status
+    refused = plan_slo(look(replace(SEEN, refused=why))).status
+
+    assert conditions(alert)["Voting"] == ("False", "AlertOnly")
+    assert conditions(votes)["Voting"] == ("True", "Voting")
+    assert conditions(refused)["Voting"] == ("False", "TokenPricesMissing")
+    assert message(refused, "Voting") == why.message
+
+
+def test_the_value_of_a_level_is_shown() -> None:
+    status = plan_slo(look(replace(SEEN, value="0.00264"))).status
+
+    assert status is not None
+    assert status["current"]["value"] == "0.00264"
+
+
 def test_a_missing_route_and_a_missing_rule_name_the_remedy() -> None:
     gone = plan_slo(replace(look(None), route=None)).status
     other = plan_slo(look(body=slo(targetRef={"name": "chat", "sectionName": "fast"}))).status

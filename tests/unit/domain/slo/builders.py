@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from tokenfleet.domain.slo.engine import Outcome, World, step
 from tokenfleet.domain.slo.memory import RuleMemory
-from tokenfleet.domain.slo.objectives import ObjectiveSpec, Policy, Windows
+from tokenfleet.domain.slo.objectives import Level, LevelObjective, ObjectiveSpec, Policy, Windows
 from tokenfleet.domain.slo.observation import (
     Cell,
     Measurement,
@@ -16,6 +16,8 @@ from tokenfleet.domain.slo.observation import (
     RuleTarget,
     Scrapes,
     Tally,
+    Usage,
+    UsageCell,
 )
 
 T0 = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -39,6 +41,28 @@ def objective(name="latency", *, shifts=True, **changes) -> ObjectiveSpec:
         policy=Policy(),
     )
     return replace(spec, **changes)
+
+
+def level(name="cost", kind=Level.COST, limit=0.01, **changes) -> LevelObjective:
+    spec = LevelObjective(
+        namespace="team-a",
+        name=name,
+        route="chat",
+        rule="slow",
+        level=kind,
+        limit=limit,
+        windows=WINDOWS,
+        shifts=True,
+    )
+    return replace(spec, **changes)
+
+
+def used(pool: str, rate: float, *, before: Usage | None = None, **per_request) -> UsageCell:
+    """A pool that answers `rate` requests per second; tokens and `missing` are per request."""
+    once, twice = WINDOWS.levels
+    n = rate * once.total_seconds()
+    usage = Usage(requests=n, **{name: n * each for name, each in per_request.items()})
+    return UsageCell(pool=pool, windows={once: usage, twice: usage.plus(before or usage)})
 
 
 def target(**changes) -> RuleTarget:
@@ -83,9 +107,12 @@ def measurement(at: datetime, *cells: Cell, demand=None, rule=RULE, **changes) -
 class Fleet:
     """Drives the engine tick by tick; acknowledges at once; remembers the decisions."""
 
-    def __init__(self, *, rules=None, objectives=None, pools=None, memory=None, tick=15):
+    def __init__(self, *, rules=None, objectives=None, levels=(), pools=None, memory=None, tick=15):
         self.rules = rules or (target(),)
         self.objectives = objectives if objectives is not None else (objective(),)
+        self.levels = tuple(levels)
+        self.usage: tuple[UsageCell, ...] = ()
+        self.engines = {}
         self.pools = pools or facts()
         self.memory: dict[str, RuleMemory] = dict(memory or {})
         self.now, self.tick = T0, timedelta(seconds=tick)
@@ -107,14 +134,18 @@ class Fleet:
 
     def measured(self, *cells: Cell, **changes) -> Measurement:
         seen = measurement(self.now, *cells, **changes)
-        rules = {key: replace(rule, ladders=self.ladders) for key, rule in seen.rules.items()}
+        rules = {
+            key: replace(rule, ladders=self.ladders, usage=self.usage)
+            for key, rule in seen.rules.items()
+        }
         others = {key: RuleMeasurement(cells=tuple(held)) for key, held in self.foreign.items()}
-        return replace(seen, rules={**rules, **others})
+        return replace(seen, rules={**rules, **others}, engines=self.engines)
 
     def step(self, measured: Measurement | None) -> Outcome:
         world = World(
             rules=self.rules,
             objectives=self.objectives,
+            levels=self.levels,
             pools=self.pools,
             replicas=(REPLICA,),
             measurement=measured,

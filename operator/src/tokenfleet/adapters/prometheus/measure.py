@@ -16,8 +16,9 @@ from tokenfleet.adapters.prometheus.cells import cells_of
 from tokenfleet.adapters.prometheus.queries import Family, Query, queries
 from tokenfleet.adapters.prometheus.rows import END_OF_TIME, number, rule_of, sound, window_of
 from tokenfleet.adapters.prometheus.source import PartialError
+from tokenfleet.adapters.prometheus.usage import engines_of, usage_of
 from tokenfleet.domain.slo.data_state import CLOCK_TOLERANCE
-from tokenfleet.domain.slo.objectives import ObjectiveSpec
+from tokenfleet.domain.slo.objectives import Promise
 from tokenfleet.domain.slo.observation import (
     Failure,
     Ladder,
@@ -38,7 +39,7 @@ seen; its own look-back of 5 min still covers everything before."""
 async def measure(
     source: MetricSource,
     *,
-    objectives: Collection[ObjectiveSpec],
+    objectives: Collection[Promise],
     replicas: Collection[RouterReplica],
     at: datetime,
     scrape_interval: timedelta,
@@ -76,7 +77,8 @@ def read(
         for row in rows[Family.DEMAND]
         if (key := rule_of(row)) is not None and sound(row.value)
     }
-    keys = sorted({*cells, *ladders, *demand})
+    usage = usage_of(rows[Family.USAGE])
+    keys = sorted({*cells, *ladders, *demand, *usage})
     return Measurement(
         at=at,
         rules={
@@ -84,10 +86,12 @@ def read(
                 cells=tuple(cells.get(key, ())),
                 ladders=tuple(ladders.get(key, ())),
                 demand=demand.get(key),
+                usage=tuple(usage.get(key, ())),
             )
             for key in keys
         },
         replicas=_scrapes(rows[Family.SCRAPES], rows[Family.NEWEST]),
+        engines=engines_of(rows[Family.ENGINE_CACHE]),
         scrape_interval=scrape_interval,
     )
 

@@ -11,13 +11,13 @@ Boundaries are matched as `1(\\.0+)?`: Prometheus 2 stores `le="1"` and Promethe
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import Final
 
-from tokenfleet.domain.slo.objectives import ObjectiveSpec
+from tokenfleet.domain.slo.objectives import Level, LevelObjective, ObjectiveSpec, Promise
 from tokenfleet.domain.slo.observation import RouterReplica, Signal
 
 FIRST_TOKENS: Final = "tokenfleet_time_to_first_token_seconds_bucket"
@@ -30,6 +30,19 @@ DURATIONS: Final = "tokenfleet_attempt_duration_seconds_bucket"
 """Attempts that ended, however they did, by their length."""
 TPOT: Final = "tokenfleet_time_per_output_token_seconds_bucket"
 """Attempts that answered, by the rest of the stream divided by its tokens."""
+USAGE: Final = {
+    "requests": 'tokenfleet_requests_total{outcome="ok"}',
+    "missing": "tokenfleet_usage_missing_total",
+    "prompt": "tokenfleet_prompt_tokens_total",
+    "cached": "tokenfleet_cached_prompt_tokens_total",
+    "completion": "tokenfleet_completion_tokens_total",
+}
+"""Field of `Usage` -> its series."""
+ENGINE_CACHE: Final = {
+    "hits": 'vllm:prefix_cache_hits_total{pool!=""}',
+    "queries": 'vllm:prefix_cache_queries_total{pool!=""}',
+}
+"""Field of `EngineCache` -> its series; `pool` by the pod's label."""
 REQUESTS: Final = "tokenfleet_requests_total"
 """Requests as clients sent them, each once however often it was retried."""
 
@@ -55,6 +68,8 @@ class Family(StrEnum):
     LADDER = "ladder"
     DURATION_LADDER = "duration-ladder"
     TPOT_LADDER = "tpot-ladder"
+    USAGE = "usage"
+    ENGINE_CACHE = "engine-cache"
     SCRAPES = "scrapes"
     DEMAND = "demand"
     NEWEST = "newest"
@@ -63,12 +78,14 @@ class Family(StrEnum):
 BUDGET: Final = {
     Family.GOOD: 4,
     Family.BAD: 4,
-    Family.OUTCOMES: 3,
-    Family.DURATIONS: 3,
+    Family.OUTCOMES: 2,
+    Family.DURATIONS: 2,
     Family.TPOT: 3,
     Family.LADDER: 2,
     Family.DURATION_LADDER: 1,
     Family.TPOT_LADDER: 1,
+    Family.USAGE: 2,
+    Family.ENGINE_CACHE: 1,
     Family.SCRAPES: 2,
     Family.DEMAND: 1,
     Family.NEWEST: 1,
@@ -85,16 +102,17 @@ class Query:
 
 
 def queries(
-    objectives: Iterable[ObjectiveSpec], replicas: Collection[RouterReplica]
+    objectives: Iterable[Promise], replicas: Collection[RouterReplica]
 ) -> tuple[Query, ...]:
     """Return the queries of one tick, in the order of `Family`; equal sets, equal text."""
     wanted = list(objectives)
     long = sorted({slo.windows.long for slo in wanted})
     split = LABELS if any(slo.features or slo.request_types for slo in wanted) else ()
     found = [Query(Family.DEMAND, _demand(min(long, default=DEMAND_WINDOW)))]
-    found += _first_tokens([slo for slo in wanted if slo.signal is Signal.TTFT], split)
-    ended = [slo for slo in wanted if slo.signal is not Signal.TTFT]
-    found += _ended(ended, split)
+    judged = [slo for slo in wanted if isinstance(slo, ObjectiveSpec)]
+    found += _first_tokens([slo for slo in judged if slo.signal is Signal.TTFT], split)
+    found += _ended([slo for slo in judged if slo.signal is not Signal.TTFT], split)
+    found += _levels([slo for slo in wanted if isinstance(slo, LevelObjective)], split)
     if replicas:
         up = _up(replicas)
         found.append(Query(Family.NEWEST, f"max by (namespace, pod) (timestamp({up}))"))
@@ -138,6 +156,34 @@ def _ended(objectives: Sequence[ObjectiveSpec], split: Sequence[str]) -> list[Qu
     return found
 
 
+def _levels(objectives: Sequence[LevelObjective], split: Sequence[str]) -> list[Query]:
+    """Return what cost and cache objectives are read from."""
+    windows = sorted({window for slo in objectives for window in slo.windows.levels})
+    cached = sorted(
+        {w for slo in objectives if slo.level is Level.CACHE for w in slo.windows.levels}
+    )
+    return [
+        *_kinds(Family.USAGE, windows, (*RULE, "pool", *split), USAGE),
+        *_kinds(Family.ENGINE_CACHE, cached, ("namespace", "pool"), ENGINE_CACHE),
+    ]
+
+
+def _kinds(
+    family: Family, windows: Sequence[timedelta], by: Sequence[str], kinds: Mapping[str, str]
+) -> list[Query]:
+    """Return several series in one query, each marked by its kind."""
+    grouping = ", ".join(by)
+
+    def expression(window: timedelta) -> str:
+        return " or ".join(
+            f'label_replace(sum by ({grouping}) (increase({series}[{_span(window)}])), "kind",'
+            f' "{kind}", "", "")'
+            for kind, series in kinds.items()
+        )
+
+    return [Query(family, _marked(part, expression)) for part in _parts(windows, BUDGET[family])]
+
+
 def _windows(objectives: Iterable[ObjectiveSpec]) -> list[timedelta]:
     return sorted({window for slo in objectives for window in slo.windows.all})
 
@@ -161,7 +207,7 @@ def _batched(
 
 
 def _parts(windows: Sequence[timedelta], most: int) -> list[Sequence[timedelta]]:
-    size = -(-len(windows) // most)
+    size = max(1, -(-len(windows) // most))
     return [windows[i : i + size] for i in range(0, len(windows), size)]
 
 

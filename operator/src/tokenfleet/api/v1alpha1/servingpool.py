@@ -25,6 +25,7 @@ from tokenfleet.api.conventions import (
 )
 from tokenfleet.api.quantities import Duration, PositiveDecimal, Quantity
 from tokenfleet.api.v1alpha1.metadata import Metadata
+from tokenfleet.api.v1alpha1.price import PoolPrice
 
 Text = Annotated[str, Field(min_length=1, max_length=253)]
 Path = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^/[^\s]*$")]
@@ -335,6 +336,8 @@ class ServingPoolSpec(Model):
     """Wanted replicas. Leave it out of git when an autoscaler owns it. Ignored for Existing."""
     capacity: Capacity | None = None
     """What one replica can carry; absent means unknown, and shifts towards the pool are careful."""
+    price: PoolPrice | None = None
+    """What the pool costs; absent means that requests to it have no known cost."""
     managed: Managed | None = None
     """The deployment, for `type: Managed`."""
     existing: Existing | None = None

@@ -25,7 +25,7 @@ from tokenfleet.api.conventions import (
     union,
 )
 from tokenfleet.api.ladder import LADDER_MILLISECONDS
-from tokenfleet.api.quantities import Duration, Fraction
+from tokenfleet.api.quantities import Duration, Fraction, PositiveDecimal
 from tokenfleet.api.v1alpha1.metadata import Metadata
 from tokenfleet.api.v1alpha1.modelroute import PoolShare
 
@@ -87,19 +87,45 @@ class ErrorRateObjective(Model):
     """Largest fraction of failed attempts, for example `0.01`."""
 
 
+class CostObjective(Model):
+    """The mean cost of a request, over all requests that the target and the selector name."""
+
+    max: PositiveDecimal
+    """Largest mean cost of one request, in the currency of the pools' prices, for example `0.01`.
+    For one limit per feature, make one TokenSLO per feature."""
+
+
+class CacheHitObjective(Model):
+    """The part of prompt tokens that came from the prefix cache."""
+
+    min: Annotated[Decimal, Fraction("0.01", "0.99")]
+    """Smallest part of prompt tokens that was cached, for example `0.70`."""
+
+
 class Objective(Model):
     """What good means."""
 
     validations: ClassVar[tuple[CEL, ...]] = union(
-        "type", {"Latency": "latency", "ErrorRate": "errorRate"}
+        "type",
+        {
+            "Latency": "latency",
+            "ErrorRate": "errorRate",
+            "CostPerRequest": "costPerRequest",
+            "CacheHitRate": "cacheHitRate",
+        },
     )
 
-    type: Literal["Latency", "ErrorRate"]
+    type: Literal["Latency", "ErrorRate", "CostPerRequest", "CacheHitRate"]
     """Kind of objective; the member of the same name is set."""
     latency: LatencyObjective | None = None
     """A latency objective."""
     error_rate: ErrorRateObjective | None = None
     """An error objective. Errors do not depend on load: a shift goes straight to the floor."""
+    cost_per_request: CostObjective | None = None
+    """A cost objective. Needs `price` on the pools; shifts in steps of 0.1, and only where every
+    backend and fallback of the rule has token prices."""
+    cache_hit_rate: CacheHitObjective | None = None
+    """A cache objective. It seldom should shift: a shift empties the caches that it asks for."""
 
 
 class MinimumEvents(Model):
@@ -250,7 +276,10 @@ class Current(Model):
     bad: Count = 0
     """Attempts that failed, or were beyond the threshold."""
     burn_rate: Annotated[str, Field(max_length=16)] = "0"
-    """Bad fraction divided by the error budget; 1 spends the budget exactly."""
+    """Bad fraction divided by the error budget; 1 spends the budget exactly. Cost and cache: cost,
+    or the part of the prompt that was not cached, divided by what the objective allows."""
+    value: Annotated[str, Field(max_length=24)] = ""
+    """Mean cost of a request, or cache hit rate; empty for other objectives."""
 
 
 class Quantiles(Model):
@@ -308,7 +337,7 @@ class TokenSLOStatus(Model):
     last_decision: Decision | None = None
     """The last transition."""
     conditions: Annotated[list[Condition], Field(max_length=16), ListMap(("type",))] = []
-    """Accepted, ResolvedRefs, DataAvailable, Met, Ready."""
+    """Accepted, ResolvedRefs, DataAvailable, Met, Voting, Ready."""
 
 
 class TokenSLO(Model):

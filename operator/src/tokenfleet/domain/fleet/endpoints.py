@@ -1,12 +1,15 @@
 """Replicas that serve, as EndpointSlices tell."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from tokenfleet.api.v1alpha1.servingpool import ServingPool
-from tokenfleet.domain.slo.observation import PoolFacts
+from tokenfleet.domain.slo.observation import PoolFacts, TokenPrices
 
 Body = Mapping[str, Any]
+
+MILLION: Final = 1_000_000
+"""Tokens that a token price is for."""
 
 
 def ready_endpoints(slices: Iterable[Body]) -> int:
@@ -30,7 +33,23 @@ def pool_facts(pool: ServingPool, slices: Iterable[Body]) -> PoolFacts:
         ready=ready,
         desired=pool.spec.replicas if pool.spec.type == "Managed" else ready,
         capacity=float(capacity.requests_per_second) if capacity is not None else None,
+        tokens=_token_prices(pool),
+        hourly=_hourly(pool),
     )
+
+
+def _token_prices(pool: ServingPool) -> TokenPrices | None:
+    prices = pool.spec.price.per_million_tokens if pool.spec.price is not None else None
+    if prices is None:
+        return None
+    cached = prices.cached_prompt if prices.cached_prompt is not None else prices.prompt
+    each = (float(price) / MILLION for price in (prices.prompt, cached, prices.completion))
+    return TokenPrices(*each)
+
+
+def _hourly(pool: ServingPool) -> float | None:
+    price = pool.spec.price.per_replica_hour if pool.spec.price is not None else None
+    return float(price) if price is not None else None
 
 
 def _identity(endpoint: Body) -> str:

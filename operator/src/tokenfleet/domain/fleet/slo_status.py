@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from tokenfleet.api.conditions import ACCEPTED, MET, RESOLVED_REFS, Condition
+from tokenfleet.api.conditions import ACCEPTED, MET, RESOLVED_REFS, VOTING, Condition
 from tokenfleet.api.conditions import DATA_AVAILABLE as DATA
 from tokenfleet.api.v1alpha1.tokenslo import TokenSLO
 from tokenfleet.domain.fleet.conditions import condition, judged, merged, rfc3339, summary
@@ -76,6 +76,8 @@ def plan_slo(seen: SloSnapshot) -> Plan:
         return Plan()  # A restarted operator waits for the router's visit; the old words stand.
     view = seen.view if not problems else None
     fresh = _conditions(problems, view)
+    if view is not None and not isinstance(slo, Problem):
+        fresh.append(_voting(slo, view))
     status: dict[str, Any] = {
         "observedGeneration": generation,
         **(_judged(view) if view is not None else {}),
@@ -147,6 +149,16 @@ def _data(view: SLOView) -> Condition:
     return condition(DATA, status=True, reason=data.kind.value)
 
 
+def _voting(slo: TokenSLO, view: SLOView) -> Condition:
+    if slo.spec.on_breach.type == "Alert":
+        return condition(VOTING, status=False, reason="AlertOnly")
+    if view.refused is not None:
+        return condition(
+            VOTING, status=False, reason=view.refused.reason, message=view.refused.message
+        )
+    return condition(VOTING, status=True, reason="Voting")
+
+
 def _met(view: SLOView) -> Condition:
     if view.met is None:
         return condition(MET, "Unknown", reason=view.data.kind.value)
@@ -165,6 +177,7 @@ def _judged(view: SLOView) -> dict[str, Any]:
             "total": view.total,
             "bad": view.bad,
             "burnRate": f"{view.burn_rate:.2f}",
+            **({"value": view.value} if view.value else {}),
         },
         "quantiles": {"p50": seconds(view.p50), "p99": seconds(view.p99)},
     }

@@ -20,10 +20,10 @@ from tokenfleet.domain.routing.compile import Compiled
 from tokenfleet.domain.routing.ir import Rule
 from tokenfleet.domain.slo.engine import Outcome, World, step
 from tokenfleet.domain.slo.memory import RuleMemory
-from tokenfleet.domain.slo.objectives import ObjectiveSpec, from_token_slo
+from tokenfleet.domain.slo.objectives import LevelObjective, ObjectiveSpec, from_token_slo, level_of
 from tokenfleet.domain.slo.observation import Pin, PoolFacts, RouterReplica, RuleKey, RuleTarget
 
-ALARMING = frozenset({"T1", "T1h", "T2", "T6", "T9", "T11"})
+ALARMING = frozenset({"T1", "T1h", "T2", "T6", "T9", "T11", "L1", "L4", "L5"})
 """Transitions that mean something is wrong; the others bring things back to order."""
 
 
@@ -54,6 +54,7 @@ def steer(
     world = World(
         rules=targets(namespace, routes, compiled),
         objectives=tuple(objectives_of(seen.slos)),
+        levels=tuple(levels_of(seen.slos)),
         pools={f"{namespace}/{name}": facts for name, facts in _facts(seen, pools).items()},
         replicas=tuple(
             RouterReplica(namespace=namespace, pod=replica.pod, since=replica.since)
@@ -170,13 +171,22 @@ def _target(namespace: str, route: ModelRoute, rule: RouteRule, compiled: Rule) 
 
 
 def objectives_of(bodies: Iterable[Body]) -> Iterable[ObjectiveSpec]:
-    """Yield what the control loop reads of TokenSLOs; what it cannot read is left out."""
+    """Yield the TokenSLOs about latency and errors; what cannot be read is left out."""
     for body in bodies:
         slo = parsed(TokenSLO, body)
         # One that cannot be read, or has no objective, says so in its own status.
         with suppress(ValueError):
             if isinstance(slo, TokenSLO):
                 yield from_token_slo(slo)
+
+
+def levels_of(bodies: Iterable[Body]) -> Iterable[LevelObjective]:
+    """Yield the TokenSLOs about cost and caching; what cannot be read is left out."""
+    for body in bodies:
+        slo = parsed(TokenSLO, body)
+        with suppress(ValueError):
+            if isinstance(slo, TokenSLO):
+                yield level_of(slo)
 
 
 def _facts(seen: RouterSnapshot, pools: Mapping[str, ServingPool]) -> Mapping[str, PoolFacts]:

@@ -22,7 +22,7 @@ from enum import StrEnum
 from typing import Final
 
 from tokenfleet.domain.slo.evidence import Evidence
-from tokenfleet.domain.slo.objectives import ObjectiveSpec
+from tokenfleet.domain.slo.objectives import Promise
 from tokenfleet.domain.slo.observation import (
     Failure,
     Measurement,
@@ -50,8 +50,8 @@ class DataState:
 
     kind: Kind
     reason: str = ""
-    """Why Unknown: SourceError, AccessDenied, Partial, Stale, Absent, LowCoverage, ClockSkew or
-    NotANumber."""
+    """Why Unknown: SourceError, AccessDenied, Partial, Stale, Absent, LowCoverage, ClockSkew,
+    NotANumber, UsageMissing, PriceMissing or CacheNotReported."""
     message: str = ""
 
     @property
@@ -68,7 +68,7 @@ def unknown(failure: Failure) -> DataState:
 def blindness(
     measurement: Measurement | None,
     replicas: Iterable[RouterReplica],
-    objective: ObjectiveSpec,
+    objective: Promise,
     now: datetime,
 ) -> Failure | None:
     """Return why nothing can be said about an objective now, or None when it can be seen."""
@@ -105,7 +105,7 @@ def judge(rule: RuleMeasurement, evidence: Evidence, failure: Failure | None) ->
 
 
 def _replica_blind(
-    measurement: Measurement, replica: RouterReplica, objective: ObjectiveSpec
+    measurement: Measurement, replica: RouterReplica, objective: Promise
 ) -> Failure | None:
     interval = measurement.scrape_interval
     age = measurement.at - replica.since

@@ -14,10 +14,11 @@ from datetime import datetime, timedelta
 
 from tokenfleet.domain.slo.capacity import Ledger
 from tokenfleet.domain.slo.ceilings import learned_capacity
-from tokenfleet.domain.slo.memory import REST, RuleMemory
+from tokenfleet.domain.slo.memory import RuleMemory
+from tokenfleet.domain.slo.objectives import Promise
 from tokenfleet.domain.slo.observation import RuleKey, RuleTarget
 from tokenfleet.domain.slo.rule_step import Done, RuleStep, ballots_of, enter, flow_of
-from tokenfleet.domain.slo.views import RuleView, SLOView, rule_view, slo_view
+from tokenfleet.domain.slo.views import RuleView, SLOView, level_view, rule_view, slo_view
 from tokenfleet.domain.slo.world import Objectives, Taken, World
 
 __all__ = ["Outcome", "RuleView", "SLOView", "Taken", "World", "step"]
@@ -92,7 +93,7 @@ def _ledger(
     for rule in known:
         measured = world.measured(rule.key)
         for pool in rule.backends:
-            enter(ledger, rule, pool, memory[rule.key].loops.get(pool, REST), measured)
+            enter(ledger, rule, pool, memory[rule.key].kept(pool), measured)
             own = flow_of(rule, pool, measured)
             ledger.enter(f"{rule.key.namespace}/{pool}", f"{rule.key}#own", own)
     return ledger
@@ -136,13 +137,18 @@ def _slo_views(world: World, done: list[Done], now: datetime) -> dict[str, SLOVi
     by_route: dict[tuple[str, str], list[Done]] = {}
     for one in done:
         by_route.setdefault(one.rule.key[:2], []).append(one)
-    views = {}
-    for objective in world.objectives:
-        route = by_route.get((objective.namespace, objective.route), [])
-        mine = [one for one in route if objective.rule in {None, one.rule.key.rule}]
-        if mine:
-            views[objective.key] = slo_view(world, objective, mine, now)
-    return views
+
+    def about(slo: Promise) -> list[Done]:
+        route = by_route.get((slo.namespace, slo.route), [])
+        return [one for one in route if slo.rule in {None, one.rule.key.rule}]
+
+    views = {
+        slo.key: slo_view(world, slo, mine, now) for slo in world.objectives if (mine := about(slo))
+    }
+    levels = {
+        slo.key: level_view(world, slo, mine, now) for slo in world.levels if (mine := about(slo))
+    }
+    return views | levels
 
 
 def _demand(world: World, rules: Iterable[RuleTarget]) -> dict[str, float]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from tokenfleet.domain.slo.objectives import ObjectiveSpec
+from tokenfleet.domain.slo.objectives import ObjectiveSpec, Promise
 from tokenfleet.domain.slo.observation import Cell, Signal
 
 Z: Final = 1.6448536269514722
@@ -60,7 +60,7 @@ def count(cells: Iterable[Cell], window: timedelta, objective: ObjectiveSpec) ->
     return Counts(round(good) + round(bad), round(bad))
 
 
-def selects(objective: ObjectiveSpec, feature: str, request_type: str) -> bool:
+def selects(objective: Promise, feature: str, request_type: str) -> bool:
     """Tell whether an objective is about these labels."""
     return (not objective.features or feature in objective.features) and (
         not objective.request_types or request_type in objective.request_types

@@ -1,11 +1,13 @@
 """Decisions in words: what happened, with the numbers and the limits."""
 
-from collections.abc import Mapping
 from typing import Final
 
 from tokenfleet.domain.slo.memory import Decision
 
-_TEXTS: Final[Mapping[str, str]] = {
+WHOLE: Final = 1000
+"""Thousandths of a baseline that nothing is taken from."""
+
+_TEXTS: Final[dict[str, str]] = {
     "P0": "{primary} is pinned by the user",
     "P2": "the floor of {primary} was raised",
     "T1": "{evidence}: shifting to {pool}",
@@ -24,16 +26,28 @@ _TEXTS: Final[Mapping[str, str]] = {
     "T12": "no objective asks for a shift any more: stepping back",
 }
 
+_LEVEL_TEXTS: Final[dict[str, str]] = {
+    "L1": "the fallback has no ready endpoint",
+    "L2": "no cost or cache objective asks for a shift any more: stepping back",
+    "L3": "no traffic: back to the weights as written",
+    "L4": "{pool} misses a latency or error objective: giving some back",
+    "L5": "{objective}: {note}, twice in a row in {window} s: one step to {pool}",
+    "L6": "{objective}: {note} in {window} s: one step back",
+}
+
 
 def describe(decision: Decision, primary: str) -> str:
     """Return one sentence for people: object, numbers, limit, and what happened to the share."""
-    text = _TEXTS[decision.transition].format(
+    text = (_TEXTS | _LEVEL_TEXTS)[decision.transition].format(
         primary=primary,
+        objective=decision.objective,
+        note=decision.note,
+        window=decision.window,
         pool=decision.pool or "no fallback",
         before=_percent(decision.from_w),
         evidence=_evidence(decision, primary),
     )
-    if decision.transition == "T11" and decision.pool:
+    if decision.transition in {"T11", "L1"} and decision.to_w < WHOLE:
         text = f"{text}: using {decision.pool}"
     if decision.from_w == decision.to_w:
         return text

@@ -54,6 +54,8 @@ class Decision:
     """Seconds."""
     pool: str = ""
     """The fallback, or the pool that the transition is about."""
+    note: str = ""
+    """The numbers of a level objective, which counts nothing bad."""
 
     def identifier(self, place: str) -> str:
         """Return an identifier that the same decision at the same place always has."""
@@ -130,6 +132,16 @@ class RuleMemory:
     """Primary pool -> its loop; a loop at rest may be absent."""
     shadows: Mapping[str, Mapping[str, LoopMemory]] = field(default_factory=dict)
     """TokenSLO name -> primary pool -> what the loop would be, had its vote counted."""
+    levels: Mapping[str, LoopMemory] = field(default_factory=dict)
+    """Primary pool -> how far cost and cache objectives hold it down; of the fields, `w`,
+    `fallback`, `changed_at` and `last` are used."""
+
+    def kept(self, pool: str) -> LoopMemory:
+        """Return the loop of a pool with the w that counts: the smaller one of loop and level."""
+        loop, level = self.loops.get(pool, REST), self.levels.get(pool, REST)
+        if level.w >= loop.w:
+            return loop
+        return replace(loop, w=level.w, fallback=loop.fallback or level.fallback)
 
     def to_json(self) -> dict[str, Any]:
         """Return the compact JSON object; empty when there is nothing to remember."""
@@ -137,6 +149,7 @@ class RuleMemory:
         document = {
             "l": _loops_to_json(self.loops),
             "s": {name: loops for name, loops in shadows.items() if loops},
+            "v": _loops_to_json(self.levels),
         }
         return {key: value for key, value in document.items() if value}
 
@@ -151,6 +164,7 @@ class RuleMemory:
             return cls(
                 loops=_loops_from_json(document.get("l", {})),
                 shadows={n: _loops_from_json(v) for n, v in document.get("s", {}).items()},
+                levels=_loops_from_json(document.get("v", {})),
             )
         except (AttributeError, KeyError, TypeError, ValueError, OverflowError, OSError) as error:
             msg = f"control memory cannot be read: {error}"

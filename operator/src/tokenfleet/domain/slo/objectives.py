@@ -20,8 +20,9 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import StrEnum
 from functools import reduce
-from typing import Final
+from typing import Any, Final
 
 from tokenfleet.api.v1alpha1.tokenslo import Objective, ShiftTraffic, TokenSLO
 from tokenfleet.domain.slo.observation import NO_THRESHOLD, Signal
@@ -40,6 +41,9 @@ SLOW_SHORT_FACTOR: Final = 5
 """Slow pair, short window, in short windows: 5 min for the default of 1 min."""
 SLOW_LONG_FACTOR: Final = 20
 """Slow pair, long window, in short windows: 20 min for the default of 1 min."""
+LEVEL_FACTOR: Final = 15
+"""Window of cost and cache, in short windows: 15 min for the default of 1 min. Tokens of a request
+vary by a factor of ten and more; a mean needs more of them than a fraction does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +64,16 @@ class Windows:
     def slow_long(self) -> timedelta:
         """Return the long window of the slow pair; never shorter than `long`."""
         return max(self.short * SLOW_LONG_FACTOR, self.long)
+
+    @property
+    def level(self) -> timedelta:
+        """Return the window of a level objective."""
+        return self.short * LEVEL_FACTOR
+
+    @property
+    def levels(self) -> tuple[timedelta, timedelta]:
+        """Return the windows that a level objective is measured in: one, and two in a row."""
+        return self.level, 2 * self.level
 
     @property
     def all(self) -> tuple[timedelta, ...]:
@@ -98,8 +112,8 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ObjectiveSpec:
-    """One TokenSLO as the control loop reads it."""
+class Promise:
+    """What the control loop reads of every TokenSLO, whatever it promises."""
 
     namespace: str
     name: str
@@ -110,24 +124,30 @@ class ObjectiveSpec:
     """Empty means all."""
     request_types: frozenset[str] = frozenset()
     """Empty means all."""
-    signal: Signal = Signal.TTFT
-    threshold: timedelta
-    """Longest good time, a boundary of the ladder; `NO_THRESHOLD` for errors."""
-    target: float
-    """Fraction of good attempts that is promised; 0.5..0.9999."""
     windows: Windows
     min_total: int = 20
-    min_bad: int = 5
     max_staleness: timedelta = timedelta(minutes=2)
     min_coverage: float = 0.8
     shifts: bool = False
-    """True for `onBreach.type: ShiftTraffic`; otherwise the loop runs as a shadow."""
+    """True for `onBreach.type: ShiftTraffic`."""
     policy: Policy = Policy()
 
     @property
     def key(self) -> str:
         """Return `namespace/name`."""
         return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectiveSpec(Promise):
+    """A TokenSLO about good and bad attempts; where it only alerts, its loop runs as a shadow."""
+
+    signal: Signal = Signal.TTFT
+    threshold: timedelta
+    """Longest good time, a boundary of the ladder; `NO_THRESHOLD` for errors."""
+    target: float
+    """Fraction of good attempts that is promised; 0.5..0.9999."""
+    min_bad: int = 5
 
     @property
     def budget(self) -> float:
@@ -155,35 +175,71 @@ class ObjectiveSpec:
         return max(min(SLOW_BURN * self.budget, SLOW_FRACTION), 1.25 * self.budget)
 
 
+class Level(StrEnum):
+    """What a level objective is about."""
+
+    COST = "CostPerRequest"
+    CACHE = "CacheHitRate"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LevelObjective(Promise):
+    """A TokenSLO about a mean: more than the limit is bad."""
+
+    level: Level
+    limit: float
+    """Largest mean cost of a request; or largest part of the prompt that is not cached, 0..1."""
+
+
 def from_token_slo(slo: TokenSLO) -> ObjectiveSpec:
-    """Read a TokenSLO that the API server has accepted.
+    """Read a TokenSLO about latency or errors that the API server has accepted.
 
     Raises:
-        ValueError: the objective has no member for its type; the API server refuses such objects.
+        ValueError: it is about something else, or has no member for its type.
     """
     signal, threshold, target = _promise(slo.spec.objective)
-    control = slo.spec.control
-    windows = Windows(short=control.short_window, long=control.long_window)
-    shifts = slo.spec.on_breach.type == "ShiftTraffic"
-    bounds = slo.spec.on_breach.shift_traffic or ShiftTraffic()
     return ObjectiveSpec(
-        namespace=slo.metadata.namespace,
-        name=slo.metadata.name,
-        route=slo.spec.target_ref.name,
-        rule=slo.spec.target_ref.section_name,
-        features=frozenset(slo.spec.selector.features),
-        request_types=frozenset(slo.spec.selector.request_types),
         signal=signal,
         threshold=threshold,
         target=target,
-        windows=windows,
-        min_total=control.minimum_events.total,
-        min_bad=control.minimum_events.bad,
-        max_staleness=slo.spec.data.max_staleness,
-        min_coverage=float(slo.spec.data.min_coverage),
-        shifts=shifts,
-        policy=_policy(bounds, windows, slo.spec.data.idle_reset),
+        min_bad=slo.spec.control.minimum_events.bad,
+        **_common(slo),
     )
+
+
+def level_of(slo: TokenSLO) -> LevelObjective:
+    """Read a TokenSLO about cost or caching that the API server has accepted.
+
+    Raises:
+        ValueError: it is about something else, or has no member for its type.
+    """
+    cost, cache = slo.spec.objective.cost_per_request, slo.spec.objective.cache_hit_rate
+    if cost is not None:
+        return LevelObjective(level=Level.COST, limit=float(cost.max), **_common(slo))
+    if cache is not None:
+        return LevelObjective(level=Level.CACHE, limit=float(1 - cache.min), **_common(slo))
+    msg = f"objective type {slo.spec.objective.type} is no level, or its member is absent"
+    raise ValueError(msg)
+
+
+def _common(slo: TokenSLO) -> dict[str, Any]:
+    control = slo.spec.control
+    windows = Windows(short=control.short_window, long=control.long_window)
+    bounds = slo.spec.on_breach.shift_traffic or ShiftTraffic()
+    return {
+        "namespace": slo.metadata.namespace,
+        "name": slo.metadata.name,
+        "route": slo.spec.target_ref.name,
+        "rule": slo.spec.target_ref.section_name,
+        "features": frozenset(slo.spec.selector.features),
+        "request_types": frozenset(slo.spec.selector.request_types),
+        "windows": windows,
+        "min_total": control.minimum_events.total,
+        "max_staleness": slo.spec.data.max_staleness,
+        "min_coverage": float(slo.spec.data.min_coverage),
+        "shifts": slo.spec.on_breach.type == "ShiftTraffic",
+        "policy": _policy(bounds, windows, slo.spec.data.idle_reset),
+    }
 
 
 def combined(policies: Iterable[Policy]) -> Policy:
@@ -199,7 +255,7 @@ def _promise(objective: Objective) -> tuple[Signal, timedelta, float]:
         return Signal(latency.signal), latency.threshold, float(latency.target)
     if errors is not None:
         return Signal.ERRORS, NO_THRESHOLD, float(1 - errors.max)
-    msg = f"the member of objective type {objective.type} is absent"
+    msg = f"objective type {objective.type} has no good and bad, or its member is absent"
     raise ValueError(msg)
 
 

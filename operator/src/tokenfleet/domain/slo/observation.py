@@ -60,6 +60,14 @@ class RuleTarget:
     """Wins over `control` until it expires."""
 
 
+class TokenPrices(NamedTuple):
+    """Prices of one token each."""
+
+    prompt: float
+    cached: float
+    completion: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolFacts:
     """What Kubernetes says about a pool now."""
@@ -70,6 +78,9 @@ class PoolFacts:
     """Wanted replicas; equal to `ready` where nobody says (Existing pools)."""
     capacity: float | None = None
     """Sustainable requests per second of one replica; None means unknown."""
+    tokens: TokenPrices | None = None
+    hourly: float | None = None
+    """Price of one replica for one hour; None where tokens have prices, or nothing has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +140,47 @@ class Ladder:
     """(upper boundary in seconds, attempts at or below it), ascending, the last one infinite."""
 
 
+class Usage(NamedTuple):
+    """What answered requests used; fractional like all of Prometheus' increases."""
+
+    requests: float = 0.0
+    """Answered requests, also those whose usage is not known."""
+    missing: float = 0.0
+    """Requests whose usage is not known."""
+    prompt: float = 0.0
+    """Prompt tokens, also the cached ones."""
+    cached: float = 0.0
+    completion: float = 0.0
+
+    def plus(self, other: "Usage") -> "Usage":
+        """Add up."""
+        return Usage(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
+
+    def minus(self, other: "Usage") -> "Usage":
+        """Return what is left of a longer window without a shorter one; at least 0."""
+        pairs = zip(self, other, strict=True)
+        return Usage(*(max(0.0, mine - theirs) for mine, theirs in pairs))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageCell:
+    """What one pool used under one pair of labels."""
+
+    pool: str
+    feature: str = ""
+    request_type: str = ""
+    windows: Mapping[timedelta, Usage]
+    broken: bool = False
+    """True: a value was not a finite number of at least 0."""
+
+
+class EngineCache(NamedTuple):
+    """What the engine itself counts, for all of its traffic; in prompt tokens."""
+
+    hits: float
+    queries: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleMeasurement:
     """Everything measured about one rule."""
@@ -137,6 +189,7 @@ class RuleMeasurement:
     ladders: tuple[Ladder, ...] = ()
     demand: float | None = None
     """Requests per second that clients send; None where nothing was measured."""
+    usage: tuple[UsageCell, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +223,8 @@ class Measurement:
     rules: Mapping[RuleKey, RuleMeasurement] = field(default_factory=dict)
     replicas: Mapping[tuple[str, str], Scrapes] = field(default_factory=dict)
     """(namespace, pod) of router replicas -> their scrapes."""
+    engines: Mapping[tuple[str, str], Mapping[timedelta, EngineCache]] = field(default_factory=dict)
+    """(namespace, pool) -> window -> what its engine counts; pools that say nothing are absent."""
     scrape_interval: timedelta = timedelta(seconds=15)
     """Declared interval that coverage is computed from."""
     failure: Failure | None = None

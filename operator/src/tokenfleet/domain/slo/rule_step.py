@@ -8,6 +8,7 @@ from datetime import datetime
 from tokenfleet.domain.slo.capacity import Ledger
 from tokenfleet.domain.slo.control import advance
 from tokenfleet.domain.slo.explanations import describe
+from tokenfleet.domain.slo.level_step import LevelStep, refusal
 from tokenfleet.domain.slo.memory import REST, Decision, LoopMemory, RuleMemory, State
 from tokenfleet.domain.slo.objectives import ObjectiveSpec, Policy, combined
 from tokenfleet.domain.slo.observation import Pin, RuleMeasurement, RuleTarget
@@ -55,7 +56,7 @@ class RuleStep:
         )
         controlled = self.rule.control == "Auto" and self.world.actuation and pin is None
         voters = {slo.name for slo in objectives if slo.shifts and controlled}
-        before = shares_of(self.rule, self.memory.loops)
+        before = shares_of(self.rule, self.memory)
         situations, loops, taken = {}, {}, []
         for pool in self.rule.backends:
             loop = self.memory.loops.get(pool, REST)
@@ -67,7 +68,11 @@ class RuleStep:
                 enter(self.ledger, self.rule, pool, loop, self.world.measured(self.rule.key))
             loops[pool] = loop
             taken += [self.note(pool, decision)] if decision is not None else []
-        shares = pinned(self.rule, pin) if pin is not None else shares_of(self.rule, loops)
+        levels = {} if pin is not None else self.levels(loops, voters, controlled=controlled)
+        taken += [self.note(pool, step) for pool, (_, step) in levels.items() if step is not None]
+        held = {pool: level for pool, (level, _) in levels.items()}
+        kept = RuleMemory(loops=loops, levels=held)
+        shares = pinned(self.rule, pin) if pin is not None else shares_of(self.rule, kept)
         if shares == before:
             loops = {pool: self.unmoved(pool, loop) for pool, loop in loops.items()}
         shadows = {
@@ -77,14 +82,48 @@ class RuleStep:
         }
         return Done(
             rule=self.rule,
-            memory=RuleMemory(loops=loops, shadows=shadows),
+            memory=RuleMemory(loops=loops, shadows=shadows, levels=held),
             shares=shares,
             taken=tuple(taken),
             pinned=pin is not None,
             held=any(seen.voting and not seen.known for seen in situations.values()),
             saturated=any(helpless(seen) for seen in situations.values()),
-            shadow_shares={name: shares_of(self.rule, loops) for name, loops in shadows.items()},
+            shadow_shares={
+                name: shares_of(self.rule, RuleMemory(loops=loops))
+                for name, loops in shadows.items()
+            },
         )
+
+    def levels(
+        self, loops: Mapping[str, LoopMemory], voters: AbstractSet[str], *, controlled: bool
+    ) -> dict[str, tuple[LoopMemory, Decision | None]]:
+        """Advance the levels, which yield to the loops."""
+        asking = tuple(
+            slo
+            for slo in self.world.levels_on(self.rule.key)
+            if slo.shifts and controlled and not refusal(self.world, self.rule, slo)
+        )
+        if not asking and not any(level.shifted for level in self.memory.levels.values()):
+            return {}
+        done = LevelStep(
+            world=self.world,
+            rule=self.rule,
+            levels=self.memory.levels,
+            loops=loops,
+            ledger=self.ledger,
+            now=self.now,
+            objectives=asking,
+            ballots={name: ballot.of(voters) for name, ballot in self.ballots.items()},
+            policy=combined(
+                [slo.policy for slo in asking]
+                + [slo.policy for slo in self.objectives if slo.name in voters]
+            ),
+        ).run()
+        kept = RuleMemory(loops=loops, levels={pool: level for pool, (level, _) in done.items()})
+        for pool in self.rule.backends:
+            measured = self.world.measured(self.rule.key)
+            enter(self.ledger, self.rule, pool, kept.kept(pool), measured)
+        return done
 
     def shadow(self, name: str) -> dict[str, LoopMemory]:
         """Advance the loops as they would be, had this objective's vote counted."""
@@ -207,8 +246,9 @@ def enter(
         ledger.enter(f"{rule.key.namespace}/{name}", f"{rule.key}/{pool}", moved)
 
 
-def shares_of(rule: RuleTarget, loops: Mapping[str, LoopMemory]) -> dict[str, int]:
-    """Return the shares that the loops of a rule stand for."""
+def shares_of(rule: RuleTarget, memory: RuleMemory) -> dict[str, int]:
+    """Return the shares that the memory of a rule stands for."""
+    loops = {pool: memory.kept(pool) for pool in rule.backends}
     kept = {
         pool: (loop.w, loop.fallback)
         for pool, loop in loops.items()

@@ -8,9 +8,11 @@ from typing import Final, Literal
 from tokenfleet.domain.slo.data_state import DataState, Kind, blindness, judge
 from tokenfleet.domain.slo.evidence import Evidence, selects
 from tokenfleet.domain.slo.explanations import describe
+from tokenfleet.domain.slo.level_step import refusal
 from tokenfleet.domain.slo.memory import Decision, LoopMemory, State
-from tokenfleet.domain.slo.objectives import ObjectiveSpec
-from tokenfleet.domain.slo.observation import Ladder, RuleMeasurement
+from tokenfleet.domain.slo.objectives import Level, LevelObjective, ObjectiveSpec
+from tokenfleet.domain.slo.observation import Failure, Ladder, RuleMeasurement
+from tokenfleet.domain.slo.readings import reading
 from tokenfleet.domain.slo.rule_step import Done
 from tokenfleet.domain.slo.world import World
 
@@ -73,14 +75,18 @@ class SLOView:
     """None: cannot be said."""
     shadow: ShadowView | None
     last: DecisionView | None
+    value: str = ""
+    """Mean cost of a request, or cache hit rate; empty for other objectives."""
+    refused: Failure | None = None
+    """Why it may not shift although it asks to; None where nothing stands against it."""
 
 
 def rule_view(done: Done) -> RuleView:
     """Describe one rule."""
-    loops = done.memory.loops
+    loops = [*done.memory.loops.items(), *done.memory.levels.items()]
     last = _latest(loops)
     fallbacks = sum(done.shares.get(pool, 0) for pool in done.rule.fallbacks)
-    moved = [loop.changed_at for loop in loops.values() if loop.changed_at is not None]
+    moved = [loop.changed_at for _, loop in loops if loop.changed_at is not None]
     return RuleView(
         shares=done.shares,
         reason=_reason(done, last[1] if last is not None else None),
@@ -104,7 +110,7 @@ def slo_view(
     evidence = Evidence.of(merged.cells, objective)
     data = judge(merged, evidence, blindness(world.measurement, world.replicas, objective, now))
     loops = {f"{one.rule.key}/{p}": m for one in mine for p, m in one.memory.loops.items()}
-    latest = _latest(loops)
+    latest = _latest(loops.items())
     return SLOView(
         state=state_of(loops.values()).value,
         data=data,
@@ -117,6 +123,39 @@ def slo_view(
         shadow=_shadow(objective, mine),
         last=_decision(*latest) if latest is not None else None,
     )
+
+
+def level_view(
+    world: World, objective: LevelObjective, done: Iterable[Done], now: datetime
+) -> SLOView:
+    """Describe one objective about cost or caching over the rules that it is about."""
+    mine = list(done)
+    found = reading(world, objective, [one.rule.key for one in mine], now)
+    levels = {f"{one.rule.key}/{p}": m for one in mine for p, m in one.memory.levels.items()}
+    latest = _latest(levels.items())
+    value, limit = found.value, objective.limit
+    moved = any(level.shifted for level in levels.values())
+    refusals = (refusal(world, one.rule, objective) for one in mine if objective.shifts)
+    return SLOView(
+        state=(State.SHIFTED if moved else State.NORMAL).value,
+        data=found.data,
+        total=found.requests,
+        bad=0,
+        burn_rate=value / limit if value is not None else 0.0,
+        p50=None,
+        p99=None,
+        met=value <= limit if found.data.kind is Kind.OK and value is not None else None,
+        shadow=None,
+        last=_decision(*latest) if latest is not None else None,
+        value=_value(objective, value),
+        refused=next((why for why in refusals if why is not None), None),
+    )
+
+
+def _value(objective: LevelObjective, value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:.6g}" if objective.level is Level.COST else f"{1 - value:.3f}"
 
 
 def state_of(loops: Iterable[LoopMemory]) -> State:
@@ -163,6 +202,8 @@ def _reason(done: Done, last: Decision | None) -> Reason:
         return "Pinned"
     state = state_of(done.memory.loops.values())
     if state is State.NORMAL:
+        if any(level.shifted for level in done.memory.levels.values()):
+            return "Shifted"
         lost = last is not None and last.transition == "T11"
         return "NoHealthyFallback" if lost else "AsWritten"
     if done.held:
@@ -176,7 +217,7 @@ def _shadow(objective: ObjectiveSpec, done: list[Done]) -> ShadowView | None:
     for one in done:
         loops = one.memory.shadows.get(objective.name)
         if loops is not None:
-            latest = _latest(loops)
+            latest = _latest(loops.items())
             return ShadowView(
                 shares=one.shadow_shares[objective.name],
                 transition=latest[1].transition if latest is not None else "",
@@ -185,8 +226,8 @@ def _shadow(objective: ObjectiveSpec, done: list[Done]) -> ShadowView | None:
     return None
 
 
-def _latest(loops: Mapping[str, LoopMemory]) -> tuple[str, Decision] | None:
-    taken = [(pool, loop.last) for pool, loop in loops.items() if loop.last is not None]
+def _latest(loops: Iterable[tuple[str, LoopMemory]]) -> tuple[str, Decision] | None:
+    taken = [(pool, loop.last) for pool, loop in loops if loop.last is not None]
     return max(taken, key=lambda pair: (pair[1].at, pair[0]), default=None)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from tokenfleet.domain.slo.data_state import DataState, Kind, blindness, judge
 from tokenfleet.domain.slo.evidence import Evidence, Trigger
@@ -20,6 +21,11 @@ from tokenfleet.domain.slo.observation import (
     RuleTarget,
 )
 from tokenfleet.domain.slo.situation import Standby
+
+LEVEL_BAD: Final = 1.05
+"""Times its limit from which a level is bad."""
+LEVEL_HEALTHY: Final = 0.95
+"""Times its limit below which a level is healthy; between the two nothing moves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +100,46 @@ class Ballot:
     def no_traffic(self) -> bool:
         """Tell whether every one sees, and sees nothing."""
         return bool(self.votes) and all(vote.data.kind is Kind.NO_TRAFFIC for vote in self.votes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LevelVote:
+    """One level objective's view of one backend; more is worse."""
+
+    objective: str
+    limit: float
+    known: bool
+    """False: nothing can be said, and nothing moves."""
+    idle: bool = False
+    """No request in the last window."""
+    now: float | None
+    """The last window; None where it has too few requests."""
+    before: float | None
+    """The window before that one."""
+    after: float | None
+    """What the last window should have been with one step more on the fallback; None: unknown."""
+    text: str = ""
+    """The numbers, for people."""
+
+    @property
+    def excess(self) -> float:
+        """Return how many times the limit it is; 0 where it cannot be said."""
+        return self.now / self.limit if self.now is not None else 0.0
+
+    @property
+    def bad(self) -> bool:
+        """Tell whether two windows in a row were too much, and a step should help."""
+        if self.now is None or self.before is None or self.after is None:
+            return False
+        return min(self.now, self.before) > LEVEL_BAD * self.limit and self.after < self.now
+
+    @property
+    def healthy(self) -> bool:
+        """Tell whether it is little enough, and should be after a step back."""
+        if self.now is None or self.now >= LEVEL_HEALTHY * self.limit:
+            return False
+        # A step back moves as much as a step further, the other way.
+        return self.after is None or 2 * self.now - self.after <= self.limit
 
 
 def ballot(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from tokenfleet.domain.slo.memory import Decision
-from tokenfleet.domain.slo.objectives import ObjectiveSpec
+from tokenfleet.domain.slo.objectives import LevelObjective, ObjectiveSpec
 from tokenfleet.domain.slo.observation import (
     NOTHING,
     Measurement,
@@ -27,7 +27,9 @@ class World:
     rules: tuple[RuleTarget, ...]
     """Rules that this step decides; the answer has the same ones."""
     objectives: tuple[ObjectiveSpec, ...] = ()
-    """TokenSLOs; those of other rules are ignored."""
+    """TokenSLOs about latency and errors; those of other rules are ignored."""
+    levels: tuple[LevelObjective, ...] = ()
+    """TokenSLOs about cost and caching; those of other rules are ignored."""
     pools: Mapping[str, PoolFacts] = field(default_factory=dict)
     """`namespace/pool` -> facts; an absent pool has no replica."""
     replicas: tuple[RouterReplica, ...] = ()
@@ -38,6 +40,12 @@ class World:
     """Since when all ready replicas run the newest configuration; None: they do not yet."""
     actuation: bool = True
     """False: the operator-wide switch is off; nothing shifts, and what is shifted ramps back."""
+
+    def levels_on(self, rule: RuleKey) -> tuple[LevelObjective, ...]:
+        """Return the level objectives that name a rule, by name."""
+        address = (rule.namespace, rule.route, rule.rule)
+        found = [slo for slo in self.levels if (slo.namespace, slo.route, slo.rule) == address]
+        return tuple(sorted(found, key=lambda slo: slo.name))
 
     def facts(self, namespace: str, pool: str) -> PoolFacts:
         """Return what is known of a pool."""

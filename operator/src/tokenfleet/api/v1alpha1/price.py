@@ -1,0 +1,33 @@
+"""Prices of a pool, by tokens or by replicas and time; one currency per install."""
+
+from typing import ClassVar, Literal
+
+from tokenfleet.api.conventions import CEL, Model, union
+from tokenfleet.api.quantities import Price
+
+
+class TokenPrices(Model):
+    """Prices of a million tokens."""
+
+    prompt: Price
+    """Prompt tokens that were not cached."""
+    cached_prompt: Price | None = None
+    """Prompt tokens that were cached; absent means the price of the others."""
+    completion: Price
+    """Tokens of the answer."""
+
+
+class PoolPrice(Model):
+    """What the pool costs, in the one currency of the install."""
+
+    validations: ClassVar[tuple[CEL, ...]] = union(
+        "type", {"PerReplicaHour": "perReplicaHour", "PerMillionTokens": "perMillionTokens"}
+    )
+
+    type: Literal["PerReplicaHour", "PerMillionTokens"]
+    """Kind of price; the member of the same name is set. Only token prices can move traffic: the
+    price of a replica's hour, seen by request, rises when requests leave."""
+    per_replica_hour: Price | None = None
+    """Price of one replica for one hour."""
+    per_million_tokens: TokenPrices | None = None
+    """Prices of tokens."""

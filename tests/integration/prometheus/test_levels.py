@@ -1,0 +1,112 @@
+"""Tokens, money and cache hits: the numbers that went in come out as cost and as hit rate."""
+
+import asyncio
+import time
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from tests.integration.prometheus.conftest import SCRAPE_SECONDS, Bench
+from tests.integration.prometheus.test_measure import LABELS, RULE, expected, now
+from tests.unit.domain.slo.builders import facts, level, target
+from tokenfleet.adapters.prometheus.measure import measure
+from tokenfleet.adapters.prometheus.source import Access, PrometheusSource
+from tokenfleet.domain.slo.data_state import Kind
+from tokenfleet.domain.slo.objectives import Level, LevelObjective, Windows
+from tokenfleet.domain.slo.observation import Measurement, TokenPrices
+from tokenfleet.domain.slo.readings import Reading, reading
+from tokenfleet.domain.slo.world import World
+
+WINDOWS = Windows(short=timedelta(milliseconds=800), long=timedelta(seconds=6))
+COST = level(windows=WINDOWS, min_coverage=0.5)
+CACHE = level("cache", Level.CACHE, limit=0.3, windows=WINDOWS, min_coverage=0.5)
+PRICES = TokenPrices(prompt=1e-6, cached=1e-7, completion=4e-6)
+
+PER_SECOND = {
+    "large": {"requests": 10, "prompt": 1000, "cached": 400, "completion": 500},
+    "small": {"requests": 10, "prompt": 1000, "cached": 0, "completion": 500},
+}
+"""The small pool does not report cached tokens; its engine counts 3 hits of 4."""
+
+
+def exposition(seconds: float) -> str:
+    lines = []
+    for pool, rates in PER_SECOND.items():
+        labels = f'{LABELS},pool="{pool}"'
+        lines += [
+            f'tokenfleet_requests_total{{{labels},outcome="ok"}} {rates["requests"] * seconds}',
+            f'tokenfleet_requests_total{{{labels},outcome="server_error"}} {7 * seconds}',
+            f"tokenfleet_usage_missing_total{{{labels}}} {0.2 * seconds}",
+            f"tokenfleet_prompt_tokens_total{{{labels}}} {rates['prompt'] * seconds}",
+            f"tokenfleet_cached_prompt_tokens_total{{{labels}}} {rates['cached'] * seconds}",
+            f"tokenfleet_completion_tokens_total{{{labels}}} {rates['completion'] * seconds}",
+        ]
+    engine = 'model_name="m",engine="0",pool="small"'
+    lines += [
+        f"vllm:prefix_cache_hits_total{{{engine}}} {300 * seconds}",
+        f"vllm:prefix_cache_queries_total{{{engine}}} {400 * seconds}",
+        f'vllm:prefix_cache_queries_total{{model_name="other",engine="0"}} {seconds}',
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def look(bench: Bench) -> Measurement:
+    async def once() -> Measurement:
+        source = PrometheusSource(Access(url=bench.prometheus.url))
+        try:
+            return await measure(
+                source,
+                objectives=[COST, CACHE],
+                replicas=expected(bench),
+                at=now(),
+                scrape_interval=timedelta(seconds=SCRAPE_SECONDS),
+            )
+        finally:
+            source.close()
+
+    return asyncio.run(once())
+
+
+@pytest.fixture(scope="module")
+def world(bench: Bench) -> World:
+    """What is seen after two whole windows."""
+    for replica in bench.replicas:
+        replica.text = exposition
+    bench.prometheus.start()
+    time.sleep(WINDOWS.levels[1].total_seconds() + 5)
+    return World(
+        rules=(target(),),
+        pools={name: replace(pool, tokens=PRICES) for name, pool in facts().items()},
+        replicas=tuple(expected(bench)),
+        measurement=look(bench),
+    )
+
+
+def read(world: World, slo: LevelObjective, *, before: bool = False) -> Reading:
+    assert world.measurement is not None
+    return reading(world, slo, [RULE], world.measurement.at, before=before)
+
+
+@pytest.mark.parametrize("before", [False, True], ids=["the last window", "the one before"])
+def test_the_mean_cost_of_a_request(world: World, *, before: bool) -> None:
+    """20 answers a second and replica, 0.4 of them without usage; errors cost nothing."""
+    found = read(world, COST, before=before)
+    tokens = (600 + 1000) * 1e-6 + 400 * 1e-7 + 1000 * 4e-6
+
+    assert found.data.kind is Kind.OK
+    assert found.requests == pytest.approx(2 * 20 * 12, rel=0.2)
+    assert found.value == pytest.approx(tokens / (20 - 0.4), rel=0.02)
+
+
+@pytest.mark.parametrize("before", [False, True], ids=["the last window", "the one before"])
+def test_the_cache_hit_rate(world: World, *, before: bool) -> None:
+    """400 of 1000 by the router, 3 of 4 by the engine of the pool that does not report them."""
+    found = read(world, CACHE, before=before)
+
+    assert found.value == pytest.approx(1 - (400 + 750) / 2000, rel=0.02)
+
+
+def test_an_engine_that_no_pool_is_known_of_is_left_out(world: World) -> None:
+    assert world.measurement is not None
+    assert {pool for _, pool in world.measurement.engines} == {"small"}

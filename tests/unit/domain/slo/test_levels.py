@@ -1,0 +1,279 @@
+"""Cost and cache move traffic slowly, where it helps, and never against latency or errors."""
+
+import re
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from tests.unit.domain.slo.builders import (
+    RULE,
+    T0,
+    WINDOWS,
+    Fleet,
+    cell,
+    facts,
+    level,
+    objective,
+    target,
+    used,
+)
+from tokenfleet.domain.slo import explanations, levels
+from tokenfleet.domain.slo.memory import decode, encode
+from tokenfleet.domain.slo.objectives import Level, Policy
+from tokenfleet.domain.slo.observation import Failure, TokenPrices, Usage
+
+W = int(WINDOWS.level.total_seconds())
+DEAR, CHEAP = TokenPrices(0, 0, 2e-5), TokenPrices(0, 0, 2e-6)
+FINE = cell("large", 4, 0), cell("small", 4, 0)
+
+
+def pools(*, large=DEAR, small=CHEAP, **changes):
+    found = facts(**changes)
+    prices = {"team-a/large": large, "team-a/small": small}
+    return {name: replace(pool, tokens=prices[name]) for name, pool in found.items()}
+
+
+def spent(completion: float, **changes):
+    """The large pool answers all of it."""
+    return (used("large", 4, completion=completion, **changes),)
+
+
+def too_dear(**changes) -> Fleet:
+    """0.02 for a request, where 0.01 is allowed."""
+    fleet = Fleet(**{"objectives": (), "levels": (level(),), "pools": pools(), **changes})
+    fleet.usage = spent(1000)
+    return fleet
+
+
+def test_one_step_per_window() -> None:
+    fleet = too_dear()
+    fleet.see(demand=4.0)
+    first = fleet.shares()
+    fleet.see(seconds=W - 30, demand=4.0)
+    waiting = fleet.shares()
+    fleet.see(seconds=60, demand=4.0)
+
+    assert first == waiting == {"large": 900, "small": 100}
+    assert fleet.shares() == {"large": 800, "small": 200}
+    assert fleet.transitions == ["L5", "L5"]
+    assert "mean cost of a request 0.02, limit 0.01" in fleet.decisions[0].message
+
+
+def test_one_window_alone_is_not_enough() -> None:
+    fleet = too_dear()
+    cheap = Usage(requests=3600, completion=3600 * 100)
+    fleet.usage = spent(1000, before=cheap)
+    fleet.see(demand=4.0)
+
+    assert fleet.transitions == []
+
+
+@pytest.mark.parametrize(
+    ("completion", "moved"), [pytest.param(524, [], id="4.8 % too much"), (526, ["L5"])]
+)
+def test_a_little_too_much_moves_nothing(completion: float, moved: list[str]) -> None:
+    fleet = too_dear()
+    fleet.usage = spent(completion)
+    fleet.see(demand=4.0)
+
+    assert fleet.transitions == moved
+
+
+def test_a_fallback_that_costs_as_much_is_no_help() -> None:
+    fleet = too_dear(pools=pools(small=DEAR))
+    fleet.see(seconds=3 * W, demand=4.0)
+
+    assert fleet.transitions == []
+
+
+def test_the_floor_and_the_room_of_the_fallback_bound_it() -> None:
+    floor = too_dear(levels=(level(policy=Policy(floor=0.75)),))
+    room = too_dear(pools=pools(capacity=0.3))  # 0.85 of 0.6 requests/s, of 4
+    for fleet in (floor, room):
+        fleet.see(seconds=8 * W, demand=4.0)
+
+    assert floor.shares()["large"] == 750
+    assert room.shares()["large"] == 873
+
+
+def test_it_steps_back_where_the_step_should_fit() -> None:
+    fleet = too_dear()
+    fleet.see(demand=4.0)
+    fleet.usage = spent(474)  # 0.00948 at all of it on the large pool
+    fleet.see(seconds=W + 15, demand=4.0)
+    near = fleet.shares()
+    fleet.usage = spent(400)
+    fleet.see(seconds=W + 15, demand=4.0)
+
+    assert near == {"large": 900, "small": 100}  # a step would cost 0.00085 more
+    assert fleet.shares() == {"large": 1000, "small": 0}
+    assert fleet.transitions == ["L5", "L6"]
+
+
+def test_alert_only_reports() -> None:
+    fleet = too_dear(levels=(level(shifts=False),))
+    view = fleet.see(seconds=3 * W, demand=4.0).slos["team-a/cost"]
+
+    assert fleet.shares() == {"large": 1000, "small": 0}
+    assert view.met is False
+    assert view.shadow is None
+
+
+def test_shifting_on_cost_is_refused_without_token_prices_everywhere() -> None:
+    lacking = pools()
+    lacking["team-a/small"] = replace(lacking["team-a/small"], tokens=None, hourly=1.0)
+    view = too_dear(pools=lacking)
+    found = view.see(seconds=3 * W, demand=4.0).slos["team-a/cost"]
+
+    assert view.transitions == []
+    assert found.refused.reason == "TokenPricesMissing"
+    assert found.refused.message.endswith("set spec.price.perMillionTokens of small")
+    assert found.value == "0.02"  # reported all the same
+
+
+def test_a_cost_vote_does_not_push_onto_a_pool_that_a_latency_vote_would_not_have() -> None:
+    fleet = too_dear(objectives=(objective(),))
+    fleet.see(cell("large", 4, 0), cell("small", 4, 1.0), seconds=3 * W)
+
+    assert fleet.transitions == []
+
+
+def test_a_cost_shift_yields_to_a_latency_vote_against_the_fallback() -> None:
+    fleet = too_dear(objectives=(objective(),))
+    fleet.see(*FINE)
+    lowered = fleet.shares()
+    fleet.see(cell("large", 4, 0), cell("small", 4, 1.0), seconds=150)
+
+    assert lowered == {"large": 900, "small": 100}
+    assert fleet.transitions == ["L5", "L4"]
+    assert fleet.shares() == {"large": 1000, "small": 0}
+
+
+def test_nothing_moves_while_a_latency_vote_moves_the_rule() -> None:
+    fleet = too_dear(objectives=(objective(),))
+    fleet.see(cell("large", 4, 1.0), cell("small", 4, 0), seconds=60)
+    fleet.see(*FINE, seconds=2 * W)
+    names = fleet.transitions
+
+    assert names[0] == "T1"
+    assert not any(name.startswith("L") for name in names[: names.index("T5")])
+
+
+def test_a_level_waits_a_window_after_the_control_loop_is_back() -> None:
+    fleet = too_dear(objectives=(objective(),))
+    fleet.see(cell("large", 4, 1.0), cell("small", 4, 0), seconds=60)
+    fleet.see(*FINE, seconds=5 * W)
+    at = {taken.decision.transition: taken.decision.at for taken in reversed(fleet.decisions)}
+
+    assert at["L5"] - at["T5"] >= WINDOWS.level
+
+
+def test_a_breach_of_latency_goes_further_than_the_cost_did() -> None:
+    fleet = too_dear(objectives=(objective(),))
+    fleet.see(*FINE)
+    fleet.see(cell("large", 4, 1.0), cell("small", 4, 0), seconds=30)
+
+    assert fleet.shares() == {"large": 500, "small": 500}
+
+
+def test_what_cannot_be_seen_moves_nothing() -> None:
+    fleet = too_dear(objectives=(objective(),))
+    fleet.see(seconds=3 * W, failure=Failure("SourceError", "dark"))
+
+    assert fleet.transitions == []
+
+
+def test_routers_that_do_not_follow_stop_it() -> None:
+    fleet = too_dear()
+    fleet.acknowledges = False
+    fleet.see(seconds=3 * W, demand=4.0)
+
+    assert fleet.transitions == []
+
+
+def test_a_deleted_objective_lets_it_step_back() -> None:
+    fleet = too_dear()
+    fleet.see(seconds=W + 15, demand=4.0)
+    fleet.levels = ()
+    fleet.see(demand=4.0)
+    at_once = fleet.shares()
+    fleet.see(seconds=600, demand=4.0)
+
+    assert at_once["large"] == 800
+    assert fleet.transitions == ["L5", "L5", "L2", "L2"]
+    assert fleet.shares() == {"large": 1000, "small": 0}
+
+
+def test_a_fallback_that_is_gone_is_left_at_once() -> None:
+    fleet = too_dear()
+    fleet.see(demand=4.0)
+    fleet.pools = pools(small=CHEAP) | {"team-a/small": replace(pools()["team-a/small"], ready=0)}
+    fleet.see(demand=4.0)
+
+    assert fleet.transitions == ["L5", "L1"]
+    assert fleet.shares() == {"large": 1000, "small": 0}
+
+
+def test_the_next_fallback_takes_over() -> None:
+    more = pools()
+    more["team-a/cpu"] = more["team-a/small"]
+    fleet = too_dear(pools=more, rules=(target(fallbacks=("small", "cpu")),))
+    fleet.see(demand=4.0)
+    fleet.pools = more | {"team-a/small": replace(more["team-a/small"], ready=0)}
+    fleet.see(demand=4.0)
+
+    assert fleet.shares() == {"large": 900, "small": 0, "cpu": 100}
+    assert fleet.decisions[-1].message == "the fallback has no ready endpoint: using cpu"
+
+
+def test_silence_brings_the_weights_back() -> None:
+    fleet = too_dear()
+    fleet.see(demand=4.0)
+    fleet.usage = ()
+    fleet.see(demand=0.0)
+
+    assert fleet.transitions == ["L5", "L3"]
+
+
+def test_a_bad_cache_shifts_only_to_a_better_one() -> None:
+    cache = level("cache", Level.CACHE, limit=0.3)
+    worse, better = Fleet(objectives=(), levels=(cache,)), Fleet(objectives=(), levels=(cache,))
+    worse.usage = (used("large", 4, prompt=100, cached=50), used("small", 1, prompt=100, cached=9))
+    better.usage = (
+        used("large", 4, prompt=100, cached=50),
+        used("small", 1, prompt=100, cached=90),
+    )
+    worse.see(demand=4.0)
+    better.see(demand=4.0)
+
+    assert worse.transitions == []
+    assert better.transitions == ["L5"]
+    assert "cache hit rate 58.0%, limit 70.0%" in better.decisions[0].message
+
+
+def test_memory_of_levels_survives_a_restart() -> None:
+    fleet = too_dear()
+    fleet.see(seconds=W + 15, demand=4.0)
+    again = decode(encode(fleet.memory))
+
+    assert again[str(RULE)].levels["large"].w == 0.8
+    assert encode(again) == encode(fleet.memory)
+    assert again[str(RULE)].levels["large"].last.note == "mean cost of a request 0.02, limit 0.01"
+
+
+def test_a_clock_that_went_back_does_not_hold_for_ever() -> None:
+    fleet = too_dear()
+    fleet.see(demand=4.0)
+    fleet.now = T0 - timedelta(days=1)
+    fleet.see(seconds=2 * W, demand=4.0)
+
+    assert fleet.transitions == ["L5", "L5"]
+
+
+def test_the_drawing_the_code_and_the_explanations_name_the_same_transitions() -> None:
+    assert levels.__doc__ is not None
+    drawn = re.findall(r"^    (L\d)", levels.__doc__, re.MULTILINE)
+    coded = [function.__doc__[:2] for function in levels.TRANSITIONS]
+
+    assert drawn == coded == list(explanations._LEVEL_TEXTS)
