@@ -30,8 +30,8 @@ WHOLE = {"ignore_eos": True}
 class Pace:
     """How strong the load and its cause are, and how long each phase may take, in seconds."""
 
-    slow_rate: float = 1.2
-    fast_rate: float = 1.5
+    slow_rate: float = 0.9
+    fast_rate: float = 1.2
     """Requests per second by feature."""
     whole_cpu: str = "1"
     """CPU of the large pool's pod, as its manifest says."""
