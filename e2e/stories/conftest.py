@@ -20,6 +20,7 @@ CHAPTERS = (
     "bad_objects",
     "defence",
     "control",
+    "objectives",
     "defaults",
     "autoscaler",
     "lifecycle",

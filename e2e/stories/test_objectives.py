@@ -1,0 +1,88 @@
+"""Each kind of objective is missed for a real cause, acted upon in its own way, and recovered."""
+
+from typing import Any
+
+from e2e.load.pod import LoadRun
+from e2e.load.profile import Feature
+from e2e.stories import fleet as written
+from e2e.stories.fleet import FALLBACK, PRIMARY, SLO, Fleet, all_answered
+
+LEVEL_LIMIT = 300.0
+"""Seconds: a level is judged over two windows of 75 s, 15 times `shortWindow`."""
+
+
+def of_errors(rule: str) -> dict[str, Any]:
+    """Return an objective that one attempt in ten may fail."""
+    errors = {"type": "ErrorRate", "latency": None, "errorRate": {"max": "0.1"}}
+    return written.slo(rule=rule, objective=errors)
+
+
+def test_errors_are_left_at_once_and_cost_no_request(fleet: Fleet, load: LoadRun) -> None:
+    fleet.apply(of_errors(fleet.rule))
+    fleet.behave(PRIMARY, error_rate=0.6)
+    share = fleet.wait_shifted()
+    decision = fleet.slo()["status"]["lastDecision"]
+    fleet.behave(PRIMARY)
+    back = fleet.climb()
+
+    assert share == 100, "errors do not depend on load: one step, to the floor"
+    assert (decision["fromShare"], decision["toShare"]) == (1000, 100)
+    assert len(back) >= 3
+    assert load.live
+
+
+def test_cost_and_caching_are_mended_a_tenth_at_a_time(fleet: Fleet) -> None:
+    rules = ("costs", "caches")
+    fleet.apply(
+        *(written.pool(name, price=price(completion=completion), replicas=replicas)
+          for name, completion, replicas in ((PRIMARY, "100", 2), (FALLBACK, "10", 1))),
+        written.route(features=list(rules), rules=[by_feature("costs"), by_feature("caches")]),
+    )  # fmt: skip
+    fleet.programmed()
+    healthy = {"completion_tokens": 8, "cached_fraction": 0.9}
+    fleet.behave(FALLBACK, **healthy)
+    fleet.behave(PRIMARY, **healthy)
+    talk = {"rate": 3.0, "max_tokens": 64, "prompt_words": 12}
+    load = fleet.start_load(features=tuple(Feature(name=rule, **talk) for rule in rules))
+    fleet.apply(
+        level("costs", type="CostPerRequest", costPerRequest={"max": "0.002"}),
+        level("caches", type="CacheHitRate", cacheHitRate={"min": "0.5"}),
+    )
+    for rule in rules:
+        fleet.wait("tokenslo", f"{SLO}-{rule}", "Met", timeout=LEVEL_LIMIT)
+
+    fleet.behave(PRIMARY, completion_tokens=64, cached_fraction=0.0)
+    for rule in rules:
+        fleet.rule = rule
+        fleet.wait_share(f"a tenth of {rule}", lambda share: share == 900, timeout=LEVEL_LIMIT)
+    fleet.behave(PRIMARY, **healthy)
+    for rule in rules:
+        fleet.rule = rule
+        fleet.wait_baseline(timeout=LEVEL_LIMIT)
+        fleet.wait("tokenslo", f"{SLO}-{rule}", "Met", timeout=LEVEL_LIMIT)
+    fleet.namespace.run("delete", "tokenslo", "--all")
+
+    all_answered(load.finish(), at_least=500)
+
+
+def price(*, completion: str) -> dict[str, Any]:
+    """Return token prices; per million tokens, in a currency of no importance."""
+    tokens = {"prompt": "1", "cachedPrompt": "1", "completion": completion}
+    return {"type": "PerMillionTokens", "perMillionTokens": tokens}
+
+
+def by_feature(name: str) -> dict[str, Any]:
+    """Return a rule for one feature; "caches" stands last and takes the rest."""
+    matches = {"matches": [{"features": [name]}]} if name == "costs" else {}
+    pools = {"backendRefs": [{"name": PRIMARY}], "fallbackRefs": [{"name": FALLBACK}]}
+    return {"name": name, **matches, **pools}
+
+
+def level(rule: str, **objective: Any) -> dict[str, Any]:
+    """Return an objective about a mean, with the shortest windows there are."""
+    return written.slo(
+        name=f"{SLO}-{rule}",
+        rule=rule,
+        objective={"latency": None, **objective},
+        control={"shortWindow": "5s", "longWindow": "10s"},
+    )
