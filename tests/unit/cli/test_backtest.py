@@ -11,11 +11,10 @@ FILE = Path(__file__).parents[2] / "integration" / "prometheus" / "testdata" / "
 NOBODY = "http://127.0.0.1:{port}"
 
 
-def refused(
-    capsys: pytest.CaptureFixture[str], *arguments: str, file: str = str(FILE)
-) -> tuple[int, str]:
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
     url = NOBODY.format(port=free_port())
-    status = main(["backtest", "-f", file, "--prometheus", url, "--from", "1h", *arguments])
+    files = [] if any(word.startswith("--file") for word in arguments) else [f"--file={FILE}"]
+    status = main(["backtest", *files, "--prometheus", url, "--from", "1h", *arguments])
     return status, capsys.readouterr().err
 
 
@@ -48,6 +47,19 @@ def test_a_prometheus_that_does_not_answer_is_status_1(capsys: pytest.CaptureFix
 
     assert status == 1
     assert said.startswith("tokenfleet backtest: prometheus: ")
+
+
+def test_files_and_folders_add_up(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Objects may lie in one file each, as in git; then only Prometheus is missing."""
+    slo, *others = FILE.read_text().split("---")
+    (tmp_path / "objects").mkdir()
+    for number, body in enumerate(others):
+        (tmp_path / "objects" / f"{number}.yaml").write_text(body)
+    (tmp_path / "slo.yml").write_text(slo)
+
+    status, said = refused(capsys, f"--file={tmp_path}/slo.yml", f"--file={tmp_path}/objects")
+
+    assert (status, said[:31]) == (1, "tokenfleet backtest: prometheus")
 
 
 def test_help_tells_the_times_the_status_and_an_example(capsys: pytest.CaptureFixture[str]) -> None:

@@ -41,7 +41,7 @@ def document(result: Result) -> Json:
                     "from": _time(alert.since),
                     "to": _time(alert.until),
                 }
-                for alert in result.alerts.sent
+                for alert in result.alerts
             ],
             "dataStates": {
                 name: [
@@ -115,8 +115,8 @@ def _lines(result: Result) -> Iterator[str]:
     for episode in found:
         yield from _told(episode)
     yield ""
-    yield f"alerts: {len(result.alerts.sent)}"
-    for alert in result.alerts.sent:
+    yield f"alerts: {len(result.alerts)}"
+    for alert in result.alerts:
         end = f"to {_time(alert.until)}" if alert.until else "still firing at the end"
         yield f"  {alert.name} {alert.about}: {_time(alert.since)} {end}"
     yield from _table(sensitivity(result))

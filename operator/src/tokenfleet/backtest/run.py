@@ -7,7 +7,7 @@ from typing import Final
 
 from tokenfleet.adapters.prometheus.measure import read
 from tokenfleet.adapters.prometheus.queries import Query, queries
-from tokenfleet.backtest.alerts import Alerts
+from tokenfleet.backtest.alerts import Alert, Alerts, burning, looks, of_replay
 from tokenfleet.backtest.books import Books
 from tokenfleet.backtest.history import (
     MAX_POINTS,
@@ -74,7 +74,7 @@ class Result:
     books: Sequence[Books]
     data: Mapping[str, Stretches]
     """`namespace/name` of an objective -> data states."""
-    alerts: Alerts
+    alerts: Sequence[Alert]
     curves: Mapping[LoopKey, list[tuple[datetime, float, float]]]
     """Loop -> (time, share of the primary, its bad fraction)."""
     recorded_shares: frozenset[RuleKey]
@@ -112,7 +112,9 @@ async def backtest(
     ready = ready_query(place.partition("/")[2] for s in subjects for place in s.pools)
     texts = [*(q.text for v in run.variants for q in v.queries), shares, ready]
     parts = list(plan.span.parts(min(plan.chunk, MAX_POINTS)))
+    wanted = looks([slo for s in subjects for slo in s.objectives], plan.span)
     steps = len(parts) * (len(set(texts)) + REPLAY_WEIGHT)
+    steps += sum(len(look.parts) * len(look.queries) for look in wanted)
     done = 0.0
 
     def advance(by: float = 1.0) -> None:
@@ -125,7 +127,8 @@ async def backtest(
         for tick in range(part.count):
             run.tick(part.at(tick), tick, answers, (shares, ready))
             advance(REPLAY_WEIGHT / part.count)
-    return run.result(subjects)
+    burned = await burning(history, wanted, advance)
+    return run.result(subjects, burned.sent)
 
 
 REPLAY_WEIGHT: Final = 10
@@ -207,7 +210,7 @@ class _Run:
             if variant.name == AS_WRITTEN:
                 self._note(seen)
 
-    def result(self, subjects: Sequence[Subject]) -> Result:
+    def result(self, subjects: Sequence[Subject], burned: Iterable[Alert]) -> Result:
         """Close the books."""
         first, *others = self.variants
         return Result(
@@ -217,7 +220,7 @@ class _Run:
             variants={variant.name: variant.replays for variant in others},
             books=self.books,
             data=self.data,
-            alerts=self.alerts,
+            alerts=sorted([*self.alerts.sent, *burned], key=lambda alert: alert.since),
             curves=self.curves,
             recorded_shares=frozenset(self.recorded.shares),
             shifted_at_start=frozenset(self.shifted_at_start),
@@ -227,6 +230,7 @@ class _Run:
 
     def _note(self, seen: Seen) -> None:
         at = seen.measurement.at
+        wrong: dict[tuple[str, str], timedelta] = {}
         for replay in self.variants[0].replays:
             outcome = replay.outcome
             assert outcome is not None
@@ -240,8 +244,9 @@ class _Run:
                 for books in self.books:
                     if books.objective.key == slo.key:
                         books.tick(replay, seen, data)
-            self.alerts.tick(at, outcome)
+            wrong |= of_replay(outcome)
             self._curve(replay, seen)
+        self.alerts.tick(at, wrong)
 
     def _curve(self, replay: Replay, seen: Seen) -> None:
         every = max(1, self.plan.span.count // POINTS)

@@ -51,7 +51,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "-f",
         "--file",
         required=True,
-        help="TokenSLOs with their ModelRoutes and ServingPools, as YAML; `-` reads standard input",
+        action="append",
+        help="TokenSLOs with their ModelRoutes and ServingPools: a YAML file, a folder of them, or"
+        " `-` for standard input; repeatable",
     )
     add("-n", "--namespace", default="default", help="of objects without one (default: default)")
     add(
@@ -146,8 +148,16 @@ def _input(args: argparse.Namespace, now: datetime) -> tuple[Plan, tuple[Subject
     known = access(args)
     assert known is not None  # there is a URL
     timeout = _positive("--timeout", args.timeout)
-    text = sys.stdin.read() if args.file == "-" else Path(args.file).read_text(encoding="utf-8")
+    text = "\n---\n".join(_read(name) for name in args.file)
     return plan, subjects(text, namespace=args.namespace), replace(known, timeout=timeout)
+
+
+def _read(name: str) -> str:
+    if name == "-":
+        return sys.stdin.read()
+    path = Path(name)
+    files = sorted(path.glob("*.y*ml")) if path.is_dir() else [path]
+    return "\n---\n".join(file.read_text(encoding="utf-8") for file in files)
 
 
 def _instant(flag: str, text: str, now: datetime) -> datetime:

@@ -2,6 +2,7 @@
 
 import math
 from datetime import timedelta
+from functools import lru_cache
 from typing import Final
 
 from tokenfleet.domain.slo.observation import RuleKey
@@ -13,20 +14,26 @@ END_OF_TIME: Final = 1e11
 
 def rule_of(row: Sample) -> RuleKey | None:
     """Return the rule that a row is about; None for a series of something else under our name."""
-    labels = row.labels
-    if not all(labels.get(name) for name in RuleKey._fields):
-        return None
-    return RuleKey(labels["namespace"], labels["route"], labels["rule"])
+    get = row.labels.get
+    namespace, route, rule = get("namespace"), get("route"), get("rule")
+    return RuleKey(namespace, route, rule) if namespace and route and rule else None
 
 
 def window_of(row: Sample) -> timedelta | None:
     """Return the window that the query marked the row with."""
-    milliseconds = number(row.labels.get("window", ""))
+    return _window(row.labels.get("window", ""))
+
+
+# Tens of thousands of rows carry some dozens of windows and boundaries: each is read once.
+@lru_cache(maxsize=1024)
+def _window(text: str) -> timedelta | None:
+    milliseconds = number(text)
     if milliseconds is None or not sound(milliseconds) or milliseconds > END_OF_TIME:
         return None
     return timedelta(milliseconds=milliseconds)
 
 
+@lru_cache(maxsize=1024)
 def seconds(text: str) -> timedelta | None:
     """Return a finite boundary in whole milliseconds."""
     value = number(text)
@@ -35,6 +42,7 @@ def seconds(text: str) -> timedelta | None:
     return timedelta(milliseconds=round(value * 1000))
 
 
+@lru_cache(maxsize=1024)
 def number(text: str) -> float | None:
     """Return the number that a label holds, which may be infinite or none."""
     try:

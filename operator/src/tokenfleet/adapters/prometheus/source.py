@@ -7,7 +7,8 @@ is an error: half of the traffic looks like a sudden improvement.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -67,7 +68,7 @@ class PrometheusSource:
         ask = partial(self._client.custom_query, promql, params=parameters)
         rows = await loop.run_in_executor(self._threads, self._rows, ask)
         try:
-            return [_sample(row) for row in rows]
+            return _samples(rows)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             msg = f"prometheus answered what is not an instant vector: {error!r}"
             raise PortError(msg) from error
@@ -136,13 +137,18 @@ def _refuse_partial(response: requests.Response) -> None:
         raise PartialError(msg)
 
 
-def _sample(row: Mapping[str, Any]) -> Sample:
-    at, value = row["value"]
-    return Sample(
-        labels=dict(row["metric"]),
-        value=float(value),
-        timestamp=datetime.fromtimestamp(float(at), tz=UTC),
-    )
+def _samples(rows: Iterable[Mapping[str, Any]]) -> list[Sample]:
+    found = []
+    seconds, timestamp = math.nan, datetime.fromtimestamp(0, tz=UTC)
+    for row in rows:
+        labels, (at, value) = row["metric"], row["value"]
+        if not isinstance(labels, dict):
+            msg = f"{labels!r} are no labels"
+            raise TypeError(msg)
+        if at != seconds:  # all rows of an instant vector have the same time
+            seconds, timestamp = at, datetime.fromtimestamp(float(at), tz=UTC)
+        found.append(Sample(labels, float(value), timestamp))
+    return found
 
 
 def _series(row: Mapping[str, Any]) -> Series:

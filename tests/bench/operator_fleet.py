@@ -1,0 +1,157 @@
+"""A large fleet over a fake API server: the whole operator, without Kopf and without a network."""
+
+import asyncio
+import itertools
+import resource
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+from tests.support.fake_cluster import FakeCluster
+from tests.support.fakes import FakeClock
+from tests.unit.domain.fleet import builders
+from tokenfleet.cli.wiring import Operator, Options, Outside, assemble
+from tokenfleet.domain.fleet.keys import VISITED, key_of
+from tokenfleet.ports import Acknowledgement
+from tokenfleet.reconcilers.resources import WATCHED
+from tokenfleet.reconcilers.slo_tick import Measure
+
+OPTIONS = Options(
+    namespaces=(),
+    prometheus=None,
+    tick=timedelta(seconds=15),
+    scrape_interval=timedelta(seconds=15),
+    disable_shifting=False,
+    router_image="router:1",
+    lease_namespace="system",
+    lease_name="leader",
+    identity="operator-0",
+    listen="127.0.0.1",
+    probe_port=0,
+    metrics_port=0,
+)
+KINDS = {resource.kind for resource in WATCHED}
+_uids = itertools.count()
+
+
+class Agents:
+    """Every replica runs the newest revision already."""
+
+    async def acknowledgement(self, address: str) -> Acknowledgement:
+        return Acknowledgement(pod=address, applied_revision=10**9, version="0.1.0")
+
+    async def configuration(self, _: str) -> None:
+        return None
+
+
+class Fleet:
+    """The operator and what it sees."""
+
+    def __init__(self, measure: Measure | None = None, clock: FakeClock | None = None) -> None:
+        self.cluster, self.clock = FakeCluster(), clock or FakeClock()
+        outside = Outside(cluster=self.cluster, agents=Agents(), clock=self.clock, measure=measure)
+        self.operator: Operator = assemble(OPTIONS, outside)
+        self.core = self.operator.core
+        self.visits = 0
+        self.cluster.watchers.append(self._deliver)
+
+    def _deliver(self, type_: str, body: dict[str, Any]) -> None:
+        if body["kind"] not in KINDS:
+            return
+        if type_ == "DELETED":
+            self.core.store.remove(key_of(body))
+        else:
+            self.core.store.put(body)
+
+    async def lead(self) -> None:
+        assert await self.core.elector._try()
+
+    async def settle(self) -> float:
+        """Visit until nothing waits; return the CPU seconds that it took."""
+        counted = self.core.telemetry.visited
+
+        def count(*arguments: Any) -> None:
+            self.visits += 1
+            counted(*arguments)
+
+        self.core.telemetry.visited = count  # type: ignore[method-assign]
+        begun = time.process_time()
+        workers = [asyncio.create_task(self.operator.shell.visits.work()) for _ in range(16)]
+        while len(self.core.queue) or self.core.queue.busy:
+            await asyncio.sleep(0)
+        spent = time.process_time() - begun
+        for worker in workers:
+            worker.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)
+        self.core.telemetry.visited = counted  # type: ignore[method-assign]
+        return spent
+
+    def wake_all(self) -> int:
+        keys = [key for kind in VISITED for key in self.core.store.keys(kind)]
+        for key in keys:
+            self.core.queue.add(key)
+        return len(keys)
+
+
+def objects(
+    *, namespaces: int, routes: int, slos_per_route: int, replicas: int = 2
+) -> Iterator[dict[str, Any]]:
+    """A router per namespace, a large and a small pool per route."""
+    for number in range(namespaces):
+        namespace = f"team-{number}"
+        yield placed(builders.router(), namespace)
+        for pod in range(replicas):
+            yield placed(router_pod(pod), namespace)
+        for route in range(routes):
+            large, small = f"large-{route}", f"small-{route}"
+            for pool in (large, small):
+                capacity = {"requestsPerSecond": "50"}
+                yield placed(builders.pool(pool, capacity=capacity), namespace)
+                yield placed(service(pool), namespace)
+                (slices,) = builders.slices(pool, 2)
+                yield placed(slices, namespace)
+            rule = {
+                "name": "slow",
+                "backendRefs": [{"name": large}],
+                "fallbackRefs": [{"name": small}],
+            }
+            yield placed(builders.route(f"chat-{route}", rules=[rule]), namespace)
+            for slo in range(slos_per_route):
+                yield placed(objective(route, slo), namespace)
+
+
+def objective(route: int, number: int) -> dict[str, Any]:
+    threshold = ("500ms", "1s", "2500ms")[(route + number) % 3]
+    return builders.slo(
+        f"ttft-{route}-{number}",
+        targetRef={"kind": "ModelRoute", "name": f"chat-{route}", "sectionName": "slow"},
+        objective={"type": "Latency", "latency": {"threshold": threshold, "target": "0.95"}},
+        onBreach={"type": "ShiftTraffic" if number == 0 else "Alert"},
+    )
+
+
+def placed(body: dict[str, Any], namespace: str) -> dict[str, Any]:
+    uid = f"uid-{next(_uids)}"
+    return {**body, "metadata": {**body["metadata"], "namespace": namespace, "uid": uid}}
+
+
+def service(name: str) -> dict[str, Any]:
+    spec = {"ports": [{"port": 8000}]}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": builders.meta(name), "spec": spec}
+
+
+def router_pod(number: int) -> dict[str, Any]:
+    labels = {"app.kubernetes.io/managed-by": "tokenfleet", "tokenfleet.dev/router": "default"}
+    ready = {"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": builders.meta(f"default-router-{number}", labels=labels),
+        "status": {"podIP": f"10.0.0.{number + 1}", "conditions": [ready]},
+    }
+
+
+def resident() -> float:
+    """MiB of this process at its largest."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
