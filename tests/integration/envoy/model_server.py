@@ -26,6 +26,8 @@ class Behaviour:
     """Completion tokens in the usage of a stream."""
     holds_headers: bool = True
     """False sends response headers at once, ahead of the first token."""
+    answer: tuple[str, ...] = ()
+    """Pieces of the whole answer's body, instead of the usual one; they arrive one by one."""
     breaks_after: int | None = None
     """Chunks after which the connection is cut."""
 
@@ -65,9 +67,19 @@ class ModelServer:
             return web.json_response({"error": {"message": self.name}}, status=does.status)
         if not body.get("stream"):
             await asyncio.sleep(does.first_token)
+            if does.answer:
+                return await self._pieces(request, does.answer)
             answer = {"model": body["model"], "served_by": self.name}
             return web.json_response(answer | ({"usage": USAGE} if does.usage else {}))
         return await self._stream(request, does)
+
+    async def _pieces(self, request: web.Request, pieces: tuple[str, ...]) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"content-type": "application/json; charset=utf-8"})
+        await response.prepare(request)
+        for piece in pieces:
+            await response.write(piece.encode())
+            await asyncio.sleep(0.05)
+        return response
 
     async def _stream(self, request: web.Request, does: Behaviour) -> web.StreamResponse:
         response = web.StreamResponse(headers={"content-type": "text/event-stream; charset=utf-8"})

@@ -179,6 +179,27 @@ async def test_tokens_are_counted_in_answers_and_in_streams(serving: Fleet) -> N
     assert metrics[name.format("completion_tokens")] == 14
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(('{"usage":{"prompt_tokens":11,"completion_tokens":7},"logprobs":"', "x" * 90_000, '"}'), id="ahead of much else"),
+        pytest.param(('{"object":"x","us', 'age"', " : ", '{"prompt_tokens":11,"d":{"a":1}', ',"completion_tok', 'ens":7}', "}"), id="in pieces"),
+        pytest.param((r'{"text":"\"usage\":{\"prompt_tokens\":99}","kind":"usage",', '"usage":{"prompt_tokens":11,"completion_tokens":7}}'), id="beside text about it"),
+        pytest.param((f'{{"embedding":[{"0.25," * 20_000}1],', '"usage":{"prompt_tokens":11,"completion_tokens":7}}'), id="after much else"),
+    ],
+)  # fmt: skip
+async def test_usage_is_found_wherever_it_stands_in_an_answer(
+    serving: Fleet, answer: tuple[str, ...]
+) -> None:
+    serving.large.behaviour = Behaviour(answer=answer)
+
+    assert (await serving.ask()).text == "".join(answer)
+
+    counter = "tokenfleet_{}_tokens_total{{" + LARGE + "}}"
+    metrics = await scraped(serving, lambda m: m.get(counter.format("completion")) == 7)
+    assert metrics[counter.format("prompt")] == 11
+
+
 async def test_the_time_per_token_is_the_rest_of_the_stream_by_the_other_tokens(
     serving: Fleet,
 ) -> None:

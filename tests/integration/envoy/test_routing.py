@@ -99,17 +99,17 @@ async def test_what_could_be_read_in_two_ways_is_refused(
 async def test_headers_of_clients_cannot_choose_the_way(serving: Fleet) -> None:
     spoofed = {
         "x-tokenfleet-model": "unknown",
-        "x-tokenfleet-bucket": "999",
-        "x-tokenfleet-tools": "true",
+        "x-tokenfleet-facts": "bucket=999 stream=true tools=true bytes=1",
         "x-tokenfleet-labels": "mine|mine",
         "x-tokenfleet-pool": "small",
-        "x-tokenfleet-model-at": "1:2",
+        "x-tokenfleet-served": "1:2:llama-3b",
     }
 
     assert pool(await serving.ask(headers=spoofed)) == "large"
     seen = serving.large.headers[-1]
     assert seen["x-tokenfleet-model"] == "chat"
     assert seen["x-tokenfleet-labels"] == "other|other"
+    assert "bucket=999" not in seen["x-tokenfleet-facts"]
     assert (await serving.client.get("/v1/models", headers=spoofed)).status_code == 200
 
 

@@ -47,7 +47,7 @@ async def test_a_hundred_changes_fail_nobody_and_move_only_the_difference(fleet:
     workers = [asyncio.create_task(load()) for _ in range(3)]
     served = await pools()
     buckets = {
-        body["prompt_cache_key"]: int(headers["x-tokenfleet-bucket"])
+        body["prompt_cache_key"]: int(headers["x-tokenfleet-facts"][len("bucket=") :][:3])
         for body, headers in zip(fleet.large.requests, fleet.large.headers, strict=True)
     }
     moved = 0

@@ -6,22 +6,23 @@ from tokenfleet.adapters.envoy.attempts import FLUSH_MS, FLUSHES, HISTOGRAM_BUCK
 from tokenfleet.adapters.envoy.exposition import translate
 from tokenfleet.api.ladder import LADDER_MILLISECONDS
 
-KEY = 'key="chat/slow|suggestions|other",pool="large"'
+PLACE = "chat/slow|suggestions|other;large"
+KEY = f'key="{PLACE}"'
 LABELS = 'route="chat",rule="slow",pool="large",feature="suggestions",request_type="other"'
 
 
-def histogram(name: str, values: Iterable[float], tags: str = "") -> list[str]:
-    values = list(values)
+def histogram(name: str, values: Iterable[float], ending: str = "") -> list[str]:
+    values, key = list(values), f'key="{PLACE}{ending}"'
     bounds = [*(str(b) for b in HISTOGRAM_BUCKETS), "+Inf"]
     lines = [
-        f'envoy_tokenfleet_{name}_bucket{{{KEY}{tags},le="{b}"}} {sum(v < float(b) for v in values)}'
+        f'envoy_tokenfleet_{name}_bucket{{{key},le="{b}"}} {sum(v < float(b) for v in values)}'
         for b in bounds
     ]
-    return [*lines, f"envoy_tokenfleet_{name}_sum{{{KEY}{tags}}} {sum(values)}"]
+    return [*lines, f"envoy_tokenfleet_{name}_sum{{{key}}} {sum(values)}"]
 
 
 def ended(code: str, flags: str, *durations: float) -> list[str]:
-    return histogram("attempt", durations, f',code="{code}",flags="{flags}"')
+    return histogram("attempt", durations, f";{code};{flags}")
 
 
 def overdue(flush: int, count: int) -> list[str]:

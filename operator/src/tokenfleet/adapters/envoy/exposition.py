@@ -22,7 +22,7 @@ waiting; for them c is infinite and the attempt is late when its first token com
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -36,7 +36,6 @@ from tokenfleet.adapters.envoy.outcomes import (
 from tokenfleet.adapters.envoy.requests import (
     CACHED,
     COMPLETION,
-    PACE,
     PROMPT,
     USAGE_MISSING,
 )
@@ -56,7 +55,9 @@ _MICROSECONDS: Final = 1_000
 _COUNTERS: Final = (PROMPT, CACHED, COMPLETION, USAGE_MISSING)
 
 Labels = tuple[str, str]
-"""Envoy's `key` (`route/rule|feature|request_type`) and `pool`."""
+"""`route/rule|feature|request_type`, and the pool."""
+_DETAILED: Final = 4
+"""Parts of a key that says how it ended: labels, pool, response code, response flags."""
 
 
 @dataclass(slots=True)
@@ -148,23 +149,23 @@ class _Reader:
         counts[None if boundary == _INFINITY else int(float(boundary))] = int(value)
 
     def _histogram(self, name: str, labels: Mapping[str, str]) -> _Histogram:
-        row, stat = self._row(labels), name.removeprefix(_PREFIX)
-        if stat == TTFT:
-            return row.ttft
-        if stat == PACE:
-            return row.pace
-        by_ending = row.attempts if stat == ATTEMPT else row.requests
-        ending = (labels.get("code", ""), labels.get("flags", ""))
-        return by_ending.setdefault(ending, _Histogram())
+        stat, parts = name.removeprefix(_PREFIX), labels["key"].split(";")
+        row = self._row(parts)
+        if len(parts) == _DETAILED:
+            by_ending = row.attempts if stat == ATTEMPT else row.requests
+            return by_ending.setdefault((parts[2], parts[3]), _Histogram())
+        return row.ttft if stat == TTFT else row.pace
 
     def _counter(self, stat: str, labels: Mapping[str, str], value: int) -> None:
+        row = self._row(labels["key"].split(";"))
         if stat == OVERDUE:
-            self._row(labels).overdue[int(labels["flush"])] = value
+            row.overdue[int(labels["flush"])] = value
         else:
-            self._row(labels).counters[stat] = value
+            row.counters[stat] = value
 
-    def _row(self, labels: Mapping[str, str]) -> _Raw:
-        return self.rows.setdefault((labels["key"], labels.get("pool", "")), _Raw())
+    def _row(self, parts: Sequence[str]) -> _Raw:
+        pool = parts[1].removeprefix("-")  # Envoy writes a dash for what is not there
+        return self.rows.setdefault((parts[0], pool), _Raw())
 
 
 def _late(name: str, labels: Labels, row: _Raw, *, early: bool) -> Iterator[str]:

@@ -45,7 +45,7 @@ def traffic_listener(config: RouterConfig, *, routes: Json, ports: Ports) -> Jso
         local_reply_config=replies.local_reply_config(config.body_limit),
         http_filters=[
             request_filter(config.attribution),
-            *requests.usage_filters(),
+            requests.stream_usage(),
             _router(attempts.upstream_log(), flush=True),
         ],
         access_log=requests.access_log(),

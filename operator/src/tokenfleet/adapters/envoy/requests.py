@@ -61,35 +61,24 @@ def access_log() -> list[Json]:
     ]
 
 
-def usage_filters() -> list[Json]:
-    """Return the filters that read `usage`, from whole answers and from streams.
+def stream_usage() -> Json:
+    """Return the filter that reads `usage` from streams; the request filter reads whole answers.
 
     Neither delays nor changes a byte. A stream carries usage when the request asked for it with
     `stream_options.include_usage`, or the engine is told to always send it.
     """
-    rules = [_rule(name, path) for name, path in _USAGE]
-    return [
-        extension(
-            "tokenfleet.usage",
-            "envoy.extensions.filters.http.json_to_metadata.v3.JsonToMetadata",
-            response_rules={
-                "rules": rules,
-                "allow_content_types_regex": {"google_re2": {}, "regex": "application/json.*"},
-            },
-        ),
-        extension(
-            "tokenfleet.stream-usage",
-            "envoy.extensions.filters.http.sse_to_metadata.v3.SseToMetadata",
-            response_rules={
-                "max_event_size": EVENT_LIMIT,
-                "content_parser": extension(
-                    "envoy.content_parsers.json",
-                    "envoy.extensions.content_parsers.json.v3.JsonContentParser",
-                    rules=[{"rule": rule} for rule in rules],
-                ),
-            },
-        ),
-    ]
+    return extension(
+        "tokenfleet.stream-usage",
+        "envoy.extensions.filters.http.sse_to_metadata.v3.SseToMetadata",
+        response_rules={
+            "max_event_size": EVENT_LIMIT,
+            "content_parser": extension(
+                "envoy.content_parsers.json",
+                "envoy.extensions.content_parsers.json.v3.JsonContentParser",
+                rules=[{"rule": _rule(name, path)} for name, path in _USAGE],
+            ),
+        },
+    )
 
 
 def _rule(name: str, path: tuple[str, ...]) -> Json:

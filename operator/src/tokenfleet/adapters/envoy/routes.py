@@ -12,8 +12,7 @@ from typing import Any, Final
 from tokenfleet.adapters.envoy import failover, replies
 from tokenfleet.adapters.envoy.digits import bucket_pattern, range_pattern
 from tokenfleet.adapters.envoy.wire import (
-    BUCKET,
-    BYTES,
+    FACTS,
     LABELS,
     LUA_FILTER,
     MODEL,
@@ -21,8 +20,6 @@ from tokenfleet.adapters.envoy.wire import (
     ROUTE,
     ROUTE_TABLE,
     RULE,
-    STREAM,
-    TOOLS,
     WAIT,
     Json,
     typed,
@@ -70,7 +67,7 @@ def _rule(route: Route, rule: Rule, pools: dict[str, Pool]) -> Json:
     *split, last = [share.pool for share in rule.shares if share.share > 0]
     matchers = [
         {
-            "predicate": _regex(BUCKET, bucket_pattern(tuple(owned[pool]))),
+            "predicate": _fact("bucket", bucket_pattern(tuple(owned[pool]))),
             "on_match": _leaf(route, rule, pool, pools),
         }
         for pool in split
@@ -85,13 +82,9 @@ def _leaf(route: Route, rule: Rule, pool: str, pools: dict[str, Pool]) -> Json:
         return _action(plain)
     streamed = _forward(route, rule, pool, pools, stream=True)
     return {
-        "matcher": {
-            "matcher_tree": {
-                "input": _header(STREAM),
-                "exact_match_map": {"map": {"true": _action(streamed)}},
-            },
-            "on_no_match": _action(plain),
-        }
+        "matcher": _first_match(
+            [{"predicate": _fact("stream", "true"), "on_match": _action(streamed)}], _action(plain)
+        )
     }
 
 
@@ -131,13 +124,13 @@ def _match(match: Match, config: RouterConfig) -> Json:
     if match.request_types:
         parts.append(_one_of(config.attribution.request_type, match.request_types))
     if match.bytes_min is not None or match.bytes_max is not None:
-        parts.append(_regex(BYTES, range_pattern(match.bytes_min or 0, match.bytes_max)))
+        parts.append(_fact("bytes", range_pattern(match.bytes_min or 0, match.bytes_max)))
     if match.tools is not None:
-        parts.append(_exact(TOOLS, str(match.tools).lower()))
+        parts.append(_fact("tools", str(match.tools).lower()))
     if match.stream is not None:
-        parts.append(_exact(STREAM, str(match.stream).lower()))
+        parts.append(_fact("stream", str(match.stream).lower()))
     if not parts:  # an empty alternative matches every request
-        return _regex(BUCKET, ".*")
+        return _fact("bucket", "...")
     return _all_of(parts)
 
 
@@ -179,8 +172,9 @@ def _one_of(name: str, values: tuple[str, ...]) -> Json:
     return _any_of([_exact(name, value) for value in values])
 
 
-def _regex(name: str, expression: str) -> Json:
-    return _single(name, {"safe_regex": {"google_re2": {}, "regex": expression}})
+def _fact(name: str, expression: str) -> Json:
+    regex = f"(.* )?{name}=({expression})( .*)?"
+    return _single(FACTS, {"safe_regex": {"google_re2": {}, "regex": regex}})
 
 
 def _any_of(predicates: list[Json]) -> Json:

@@ -1,11 +1,12 @@
 """The Lua filters: reading requests, and rewriting `model` for a pool."""
 
 import json
+import re
 from importlib.resources import files
 from typing import Final
 
 from tokenfleet.adapters.envoy.attempts import FLUSH_MS
-from tokenfleet.adapters.envoy.wire import LUA_FILTER, SESSION_HEADER, Json, extension
+from tokenfleet.adapters.envoy.wire import LUA_FILTER, SERVED, SESSION_HEADER, Json, extension
 from tokenfleet.domain.routing.ir import Attribution
 
 _LUA: Final = "envoy.extensions.filters.http.lua.v3.Lua"
@@ -28,9 +29,43 @@ def request_filter(attribution: Attribution) -> Json:
 
 
 def rewrite_filter(model_name: str) -> Json:
-    """Return the upstream filter that puts a pool's model name into the body."""
+    """Return the upstream filter that puts a pool's model name into the body.
+
+    A matcher keeps the script away from attempts whose body has that name already.
+    """
     code = _script("rewrite.lua", MODEL=_quoted(model_name))
-    return extension("tokenfleet.rewrite", _LUA, default_source_code={"inline_string": code})
+    right = f"[0-9]+:[0-9]+:{re.escape(model_name)}"
+    return extension(
+        "tokenfleet.rewrite",
+        "envoy.extensions.common.matching.v3.ExtensionWithMatcher",
+        extension_config=extension(
+            "tokenfleet.rewrite", _LUA, default_source_code={"inline_string": code}
+        ),
+        xds_matcher={
+            "matcher_list": {
+                "matchers": [
+                    {
+                        "predicate": {
+                            "single_predicate": {
+                                "input": extension(
+                                    SERVED,
+                                    "envoy.type.matcher.v3.HttpRequestHeaderMatchInput",
+                                    header_name=SERVED,
+                                ),
+                                "value_match": {"safe_regex": {"google_re2": {}, "regex": right}},
+                            }
+                        },
+                        "on_match": {
+                            "action": extension(
+                                "skip",
+                                "envoy.extensions.filters.common.matcher.action.v3.SkipFilter",
+                            )
+                        },
+                    }
+                ]
+            }
+        },
+    )
 
 
 def _script(name: str, **values: str) -> str:

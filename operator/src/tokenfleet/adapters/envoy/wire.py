@@ -22,16 +22,12 @@ STAT_PREFIX: Final = "tokenfleet"
 """Prefix of the stats that `exposition` turns into Tokenfleet's metrics."""
 
 MODEL: Final = "x-tokenfleet-model"
-MODEL_AT: Final = "x-tokenfleet-model-at"
-"""First and last byte of the value of `model` in the body, with its quotes, as `first:last`."""
+FACTS: Final = "x-tokenfleet-facts"
+"""What else rules look at, as `bucket=042 stream=true tools=false bytes=812`. One header, because
+each costs Envoy as much as 50 words of a prompt."""
 SERVED: Final = "x-tokenfleet-served"
-"""Model name that the body holds: what the pool that is asked first expects."""
-LENGTH: Final = "x-tokenfleet-length"
-"""Bytes of the body with that name in it."""
-STREAM: Final = "x-tokenfleet-stream"
-TOOLS: Final = "x-tokenfleet-tools"
-BYTES: Final = "x-tokenfleet-bytes"
-BUCKET: Final = "x-tokenfleet-bucket"
+"""`first:last:name`: first and last byte of the value of `model` in the body, with its quotes, and
+the name that is there, the one that the pool that is asked first expects."""
 LABELS: Final = "x-tokenfleet-labels"
 """`feature|request_type` after the route's allow-lists."""
 WAIT: Final = "x-tokenfleet-wait"
@@ -43,13 +39,8 @@ POOL: Final = "x-tokenfleet-pool"
 
 ROUTER_HEADERS: Final = (
     MODEL,
-    MODEL_AT,
+    FACTS,
     SERVED,
-    LENGTH,
-    STREAM,
-    TOOLS,
-    BYTES,
-    BUCKET,
     LABELS,
     ROUTE,
     RULE,

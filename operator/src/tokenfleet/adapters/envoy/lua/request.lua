@@ -6,7 +6,7 @@
 --
 -- Placeholders between at signs are filled in when the listener is rendered.
 
-local find, byte, sub, format = string.find, string.byte, string.sub, string.format
+local find, byte, sub, match, format = string.find, string.byte, string.sub, string.match, string.format
 local floor = math.floor
 local bxor, lshift, rshift, band, tobit = bit.bxor, bit.lshift, bit.rshift, bit.band, bit.tobit
 
@@ -19,65 +19,82 @@ local PATHS = {
   ["/v1/messages"] = true,
   ["/v1/responses"] = true,
 }
+local USAGE = {
+  prompt_tokens = '"prompt_tokens"%s*:%s*(%d+)',
+  cached_prompt_tokens = '"cached_tokens"%s*:%s*(%d+)',
+  completion_tokens = '"completion_tokens"%s*:%s*(%d+)',
+}
+local LONGEST_USAGE = 8192
 local KEYS = {model = true, stream = true, prompt_cache_key = true, tools = true, functions = true}
 
 -- Position of the quote that ends the string opened at `quote`, or nil.
 local function string_end(s, quote)
-  local from = quote + 1
-  while true do
-    local e = find(s, '"', from, true)
-    if not e then return nil end
+  local e = find(s, '"', quote + 1, true)
+  while e do
     local k = e - 1
     while byte(s, k) == 92 do k = k - 1 end
     if (e - 1 - k) % 2 == 0 then return e end
-    from = e + 1
+    e = find(s, '"', e + 1, true)
   end
 end
 
--- Value after a key: text of a string with its first and last byte, or a literal, "[" or "[]" alone.
+-- Position of the first byte from `i` on that is no white space.
+local function skip(s, i)
+  local c = byte(s, i)
+  while c == 32 or c == 10 or c == 13 or c == 9 do
+    i = i + 1
+    c = byte(s, i)
+  end
+  return i
+end
+
+-- Value at `i`: text of a string with its first and last byte, or alone the start of a literal, "["
+-- or "[]".
 local function value_at(s, i)
-  local _, colon = find(s, "^%s*:%s*", i)
-  local c = byte(s, colon + 1)
+  local c = byte(s, i)
   if c == 34 then
-    local e = string_end(s, colon + 1)
+    local e = string_end(s, i)
     if not e then return nil end
-    return sub(s, colon + 2, e - 1), colon + 1, e
+    return sub(s, i + 1, e - 1), i, e
   elseif c == 91 then
-    return find(s, "^%s*%]", colon + 2) and "[]" or "["
+    return byte(s, skip(s, i + 1)) == 93 and "[]" or "["
   end
-  return s:match("^[a-z]*", colon + 1)
+  return sub(s, i, i + 3)
 end
 
--- Top-level values of KEYS as {text, first byte, last byte}; or nil and what is wrong.
+-- Top-level values of KEYS as {text, first byte, last byte}; or nil and what is wrong. Bytes and
+-- plain searches only: LuaJIT compiles those, and interprets whatever takes a pattern.
 local function scan(s)
-  if not find(s, "^%s*{") then return nil, "the body is not a JSON object" end
-  local out, i, depth = {}, 1, 0
+  local i, depth, out = skip(s, 1), 0, {}
+  if byte(s, i) ~= 123 then return nil, "the body is not a JSON object" end
   while true do
-    local a = find(s, '["{}%[%]]', i)
-    if not a then return out end
-    local c = byte(s, a)
+    local c = byte(s, i)
     if c == 34 then
-      local e = string_end(s, a)
+      local e = string_end(s, i)
       if not e then return nil, "the body ends inside a string" end
-      i = e + 1
-      if depth == 1 and find(s, "^%s*:", i) then
-        local key = sub(s, a + 1, e - 1)
-        if find(key, "\\", 1, true) then return nil, "a top-level key is written with escapes" end
-        if KEYS[key] then
-          if out[key] then return nil, "the key " .. key .. " is there twice" end
-          local text, first, last = value_at(s, i)
-          out[key] = {text, first, last}
-          if last then i = last + 1 end
+      if depth == 1 then
+        local colon = skip(s, e + 1)
+        if byte(s, colon) == 58 then
+          local key = sub(s, i + 1, e - 1)
+          if find(key, "\\", 1, true) then return nil, "a top-level key is written with escapes" end
+          if KEYS[key] then
+            if out[key] then return nil, "the key " .. key .. " is there twice" end
+            local text, first, last = value_at(s, skip(s, colon + 1))
+            out[key] = {text, first, last}
+            e = last or colon
+          end
         end
       end
+      i = e
     elseif c == 123 or c == 91 then
       depth = depth + 1
-      i = a + 1
-    else
+    elseif c == 125 or c == 93 then
       depth = depth - 1
-      i = a + 1
       if depth == 0 then return out end
+    elseif not c then
+      return out
     end
+    i = i + 1
   end
 end
 
@@ -133,14 +150,18 @@ function envoy_on_request(h)
   if find(name, "\\", 1, true) then name = name:gsub("\\/", "/") end
   local tools, functions = found.tools, found.functions
   local hd = h:headers() -- reading the body invalidates the handle taken before it
-  local key = found.prompt_cache_key and found.prompt_cache_key[1]
+  local cached = found.prompt_cache_key
+  local key = cached and cached[2] and cached[1]
   if not key or key == "" then key = hd:get(SESSION) or hd:get(USER) end
   local draw = key and key ~= "" and hash(key) or random(h)
   hd:add("x-tokenfleet-model", name)
-  hd:add("x-tokenfleet-stream", found.stream and found.stream[1] == "true" and "true" or "false")
-  hd:add("x-tokenfleet-tools", (tools and tools[1] == "[" or functions and functions[1] == "[") and "true" or "false")
-  hd:add("x-tokenfleet-bytes", tostring(size))
-  hd:add("x-tokenfleet-bucket", format("%03d", draw % 1000))
+  hd:add("x-tokenfleet-facts", format(
+    "bucket=%03d stream=%s tools=%s bytes=%d",
+    draw % 1000,
+    found.stream and found.stream[1] == "true" and "true" or "false",
+    (tools and tools[1] == "[" or functions and functions[1] == "[") and "true" or "false",
+    size
+  ))
   h:clearRouteCache()
   local route = h:metadata()
   local feature, kind = hd:get(FEATURE), hd:get(REQUEST_TYPE)
@@ -156,9 +177,7 @@ function envoy_on_request(h)
     hd:replace("content-length", tostring(size))
     last = model[2] + #serves + 1
   end
-  hd:add("x-tokenfleet-served", serves)
-  hd:add("x-tokenfleet-length", tostring(size))
-  hd:add("x-tokenfleet-model-at", model[2] .. ":" .. last)
+  hd:add("x-tokenfleet-served", model[2] .. ":" .. last .. ":" .. serves)
 end
 
 -- Microseconds of the wall clock.
@@ -177,9 +196,32 @@ local function pace(h, first)
   h:streamInfo():dynamicMetadata():set("tokenfleet", "pace", floor(spent / (tokens - 1)))
 end
 
-local function streams(headers)
-  local kind = headers:get("content-type")
-  return kind and find(kind, "^text/event%-stream")
+-- Leaves the usage of a whole answer for the access log, reading chunks as they pass. A key of this
+-- name can be nowhere else: inside strings quotes are escaped. `arrived`, if any, is called at once.
+local function usage(h, arrived)
+  local rest = ""
+  for chunk in h:bodyChunks() do
+    if arrived then arrived = arrived() end
+    local text = rest .. chunk:getBytes(0, chunk:length())
+    local at, ahead = find(text, '"usage"', 1, true), nil
+    while at do
+      local object = match(text, "^%s*:%s*(%b{})", at + 7)
+      if object then
+        local metadata = h:streamInfo():dynamicMetadata()
+        for name, pattern in pairs(USAGE) do
+          local count = match(object, pattern)
+          if count then metadata:set("tokenfleet", name, tonumber(count)) end
+        end
+        return
+      elseif find(text, "^%s*:?%s*$", at + 7) or find(text, "^%s*:%s*{", at + 7) then
+        ahead = at -- its end is in the next chunk
+        break
+      end
+      at = find(text, '"usage"', at + 7, true)
+    end
+    rest = sub(text, ahead or -6)
+    if #rest > LONGEST_USAGE then return end
+  end
 end
 
 -- A first token later than SLOW_MS is measured here, at the moment it arrives; faster ones by the
@@ -189,28 +231,41 @@ function envoy_on_response(h)
   local told = hd:get("x-tokenfleet-wait")
   if not told then return end
   hd:remove("x-tokenfleet-wait")
-  local wait, labels = told:match("^(%d+)|(.*)$")
+  local bar = find(told, "|", 1, true)
+  local wait = tonumber(sub(told, 1, bar - 1))
   if not wait or byte(hd:get(":status")) ~= 50 then return end
-  wait = tonumber(wait)
-  local pool = hd:get("x-tokenfleet-pool")
-  local first = streams(hd) and now(h)
-  if h:metadata():get("early " .. pool) then
-    local started = h:timestamp() - wait
+  local kind, pool = hd:get("content-type") or "", hd:get("x-tokenfleet-pool")
+  local streams = sub(kind, 1, 17) == "text/event-stream"
+  local first = streams and now(h)
+
+  local function arrived()
+    if wait < SLOW_MS then return end
+    local headers = h:headers()
+    local rule = headers:get("x-tokenfleet-route") .. "/" .. headers:get("x-tokenfleet-rule")
+    h:httpCall("first-token.internal", {
+      [":method"] = "POST", [":path"] = "/", [":authority"] = "first-token",
+      ["x-key"] = rule .. sub(told, bar) .. ";" .. pool, ["x-wait"] = format("%d", wait),
+    }, nil, 1000, true)
+  end
+
+  local early = h:metadata():get("early " .. pool)
+  local sent = early and h:timestamp() - wait
+  if not early then arrived() end
+  if not streams then
+    usage(h, early and function()
+      wait = h:timestamp() - sent
+      arrived()
+    end)
+    return
+  end
+  if early then
     for chunk in h:bodyChunks() do
       if chunk:length() > 0 then
-        wait = h:timestamp() - started
-        first = first and now(h)
+        first, wait = now(h), h:timestamp() - sent
+        arrived()
         break
       end
     end
   end
-  if wait >= SLOW_MS then
-    hd = h:headers()
-    local rule = hd:get("x-tokenfleet-route") .. "/" .. hd:get("x-tokenfleet-rule")
-    h:httpCall("first-token.internal", {
-      [":method"] = "POST", [":path"] = "/", [":authority"] = "first-token",
-      ["x-key"] = rule .. "|" .. labels, ["x-pool"] = pool, ["x-wait"] = format("%d", wait),
-    }, nil, 1000, true)
-  end
-  if first then pace(h, first) end
+  pace(h, first)
 end
