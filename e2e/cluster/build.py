@@ -62,7 +62,7 @@ def ensure_built() -> Path:
             f"the first build needs {NEEDED_SPACE >> 30} GiB below {paths.CACHE}, but "
             f"{free / 2**30:.1f} GiB are free: make room, or set XDG_CACHE_HOME to a larger disk"
         )
-    go = _go()
+    go = go_command()
     # A folder of this process alone, renamed when complete: two builds cannot mix.
     unfinished = target.with_name(f"{target.name}.{os.getpid()}")
     unfinished.mkdir(parents=True, exist_ok=True)
@@ -89,7 +89,7 @@ def _existing_parent(path: Path) -> Path:
     return next(parent for parent in (path, *path.parents) if parent.exists())
 
 
-def _go() -> str:
+def go_command() -> str:
     """Return a Go command that can build go.mod; install one into the cache where there is none."""
     own = paths.CACHE / "tools" / "go"
     for candidate in (shutil.which("go"), "/usr/local/go/bin/go", str(own / "bin" / "go")):
@@ -133,7 +133,7 @@ def _parse(version: str) -> tuple[int, ...]:
     return tuple(int(number) for number in re.findall(r"\d+", version)[:3])
 
 
-def _environment() -> dict[str, str]:
+def go_environment() -> dict[str, str]:
     return {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "auto", "GOFLAGS": "-buildvcs=false"}
 
 
@@ -144,7 +144,7 @@ def _build(go: str, target: Path) -> None:
     command = [go, "build", "-v", "-trimpath", "-ldflags", flags, "-tags", TAGS,
                "-o", f"{target}/", *PACKAGES]  # fmt: skip
     with subprocess.Popen(
-        command, cwd=paths.HERE, env=_environment(), stderr=subprocess.PIPE, text=True
+        command, cwd=paths.HERE, env=go_environment(), stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stderr
         downloaded, compiled, errors, reported = 0, 0, [], time.monotonic()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from e2e.kit.kubectl import Cluster, CommandError
 from tests.integration.chart.conftest import Render
@@ -256,6 +257,31 @@ def test_a_pod_monitor_is_made_on_demand(render: Render) -> None:
     assert monitor["spec"]["podMetricsEndpoints"] == [
         {"port": "metrics", "path": "/metrics", "interval": "15s", "honorLabels": True}
     ]
+
+
+def test_alerts_and_dashboard_are_made_on_demand(render: Render, chart: Path) -> None:
+    kinds = {one["kind"] for one in render()}
+    objects = render(
+        "metrics.prometheusRule.enabled=true",
+        "metrics.prometheusRule.labels.release=p",
+        "metrics.prometheusRule.runbooks=https://wiki/runbooks",
+        "metrics.dashboard.enabled=true",
+    )
+    rule = next(one for one in objects if one["kind"] == "PrometheusRule")
+    dashboard = next(one for one in objects if one["metadata"]["name"].endswith("-dashboard"))
+    plain = yaml.safe_load((chart / "files" / "alerts.yaml").read_text(encoding="utf-8"))
+    summaries = [
+        [one["annotations"]["summary"] for group in groups for one in group["rules"]]
+        for groups in (plain["groups"], rule["spec"]["groups"])
+    ]
+
+    assert kinds.isdisjoint({"PrometheusRule", "ConfigMap"})
+    assert rule["metadata"]["labels"]["release"] == "p"
+    assert summaries[0] == summaries[1]
+    first = rule["spec"]["groups"][0]["rules"][0]
+    assert first["annotations"]["runbook_url"] == f"https://wiki/runbooks/{first['alert']}.md"
+    assert dashboard["metadata"]["labels"]["grafana_dashboard"] == "1"
+    assert json.loads(dashboard["data"]["tokenfleet.json"])["uid"] == "tokenfleet"
 
 
 def test_one_replica_has_no_disruption_budget(render: Render) -> None:

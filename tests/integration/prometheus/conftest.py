@@ -83,7 +83,7 @@ class Prometheus:
         )
         (folder / "prometheus.yml").write_text(
             f"global: {{scrape_interval: {SCRAPE_SECONDS}s, scrape_timeout: {SCRAPE_SECONDS}s}}\n"
-            f"scrape_configs:\n- job_name: routers\n  static_configs:\n{targets}"
+            f"scrape_configs:\n- job_name: routers\n  honor_labels: true\n  static_configs:\n{targets}"
         )
         self.process: subprocess.Popen[bytes] | None = None
 

@@ -47,6 +47,19 @@ class Bench:
         return self.telemetry.registry.get_sample_value(name, labels)
 
 
+def saturated() -> RouteView:
+    rule = RuleView(
+        shares={},
+        reason="AsWritten",
+        message="",
+        since=None,
+        fallback_in_use=False,
+        saturated=True,
+    )
+    programmed = condition("Programmed", status=True, reason="Programmed")
+    return RouteView(programmed=programmed, rules={"slow": rule})
+
+
 def test_visits_and_the_queue_have_the_names_of_controller_runtime() -> None:
     bench = Bench()
     bench.telemetry.visited("modelroute", "success", 0.01)
@@ -66,21 +79,10 @@ def test_the_fleet_is_told_and_forgotten_with_its_objects() -> None:
     bench.store.put(slo())
     bench.store.put({**pool(), "status": {"replicas": 3, "readyReplicas": 2}})
     seen = replace(SEEN, state="Shifted", burn_rate=4.2)
-    full = RuleView(
-        shares={},
-        reason="AsWritten",
-        message="",
-        since=None,
-        fallback_in_use=False,
-        saturated=True,
-    )
-    carried = RouteView(
-        programmed=condition("Programmed", status=True, reason="Programmed"), rules={"slow": full}
-    )
     view = RouterView(
         demand={"ns/large": 7.5},
         slos={"ttft": seen, "deleted": seen},
-        routes={"chat": carried, "deleted": carried},
+        routes={"chat": saturated(), "deleted": saturated()},
     )
     bench.rates = {"ns/ttft": {timedelta(hours=1): 3.0}, "ns/deleted": {timedelta(hours=1): 9.0}}
     bench.views.publish(ObjectKey(ROUTER, "ns", "default"), view)

@@ -8,10 +8,11 @@ import pytest
 from tests.unit.domain.slo.builders import RULE, T0, objective
 from tokenfleet.adapters.prometheus.lookback import OLDEST, QUERIES, Lookback
 from tokenfleet.adapters.prometheus.queries import BUDGET, MAX_QUERIES
-from tokenfleet.domain.slo.alerting import FAR, NEAR
+from tokenfleet.domain.slo.alerting import FAR, FARTHEST, NEAR
 from tokenfleet.domain.slo.observation import NO_THRESHOLD, Signal
 from tokenfleet.ports import PortError, Sample
 
+WINDOWS = (*NEAR, *FAR, *FARTHEST)
 TICK = timedelta(seconds=15)
 SLO = objective()
 ERRORS = objective("errors", signal=Signal.ERRORS, threshold=NO_THRESHOLD)
@@ -43,7 +44,7 @@ class Store:
                 value=value,
                 timestamp=at,
             )
-            for window in (*NEAR, *FAR)
+            for window in WINDOWS
             if f"[{int(window.total_seconds())}s]" in promql
             for name, value in {**good, **bad}.items()
         ]
@@ -57,11 +58,11 @@ async def ticks(lookback: Lookback, count: int, objectives=(SLO,), start=T0) -> 
     return at
 
 
-async def test_every_window_is_known_after_two_ticks() -> None:
+async def test_every_window_is_known_after_three_ticks() -> None:
     lookback = Lookback(Store())
-    await ticks(lookback, 2)
+    await ticks(lookback, 3)
 
-    assert lookback.rates()[SLO.key] == {w: pytest.approx(2.0) for w in (*NEAR, *FAR)}
+    assert lookback.rates()[SLO.key] == {w: pytest.approx(2.0) for w in WINDOWS}
 
 
 async def test_a_tick_asks_two_queries_at_most_and_most_ticks_ask_none() -> None:
@@ -72,7 +73,7 @@ async def test_a_tick_asks_two_queries_at_most_and_most_ticks_ask_none() -> None
     assert max(per_tick) == QUERIES
     assert per_tick.count(0) >= 25
     far = [at for at, text in store.asked if "[259200s]" in text]
-    assert len(set(far)) == 1, "once in ten minutes"
+    assert len(set(far)) == 1, "once in half an hour"
 
 
 def test_control_and_alerts_together_keep_the_promise() -> None:
@@ -81,15 +82,15 @@ def test_control_and_alerts_together_keep_the_promise() -> None:
 
 async def test_signals_take_turns() -> None:
     lookback = Lookback(Store())
-    await ticks(lookback, 4, (SLO, ERRORS))
+    await ticks(lookback, 6, (SLO, ERRORS))
 
-    assert lookback.rates()[ERRORS.key] == {w: pytest.approx(2.0) for w in (*NEAR, *FAR)}
+    assert lookback.rates()[ERRORS.key] == {w: pytest.approx(2.0) for w in WINDOWS}
 
 
 async def test_old_answers_are_kept_for_a_while_and_then_forgotten() -> None:
     store = Store()
     lookback = Lookback(store)
-    at = await ticks(lookback, 2)
+    at = await ticks(lookback, 3)
     store.failing = True
     with pytest.raises(PortError):
         await lookback.look((SLO,), at + timedelta(minutes=2))
@@ -98,13 +99,13 @@ async def test_old_answers_are_kept_for_a_while_and_then_forgotten() -> None:
         await lookback.look((SLO,), at + OLDEST * timedelta(minutes=1) + TICK)
     later = lookback.rates()[SLO.key]
 
-    assert set(kept) == {*NEAR, *FAR}
-    assert set(later) == set(FAR)
+    assert set(kept) == set(WINDOWS)
+    assert set(later) == {*FAR, *FARTHEST}
 
 
 async def test_a_signal_that_nobody_asks_about_is_forgotten() -> None:
     lookback = Lookback(Store())
-    at = await ticks(lookback, 2)
+    at = await ticks(lookback, 3)
     await lookback.look((), at)
 
     assert lookback.rates() == {}

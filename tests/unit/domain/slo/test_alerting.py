@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from tests.unit.domain.slo.builders import RULE, THRESHOLD, objective
-from tokenfleet.domain.slo.alerting import FAR, LABELS, NEAR, burn_rates, factors
+from tokenfleet.domain.slo.alerting import FAR, FARTHEST, LABELS, NEAR, burn_rates, factors
 from tokenfleet.domain.slo.observation import Cell, RuleKey, Signal, Tally
 
 HOUR = timedelta(hours=1)
@@ -61,4 +61,4 @@ def test_a_value_that_is_no_number_has_no_burn_rate() -> None:
 
 
 def test_every_window_has_a_name() -> None:
-    assert set(LABELS) == {*NEAR, *FAR}
+    assert set(LABELS) == {*NEAR, *FAR, *FARTHEST}

@@ -1,8 +1,8 @@
 """Burn rates over hours and days, a little with every tick.
 
 What alerts look at reaches far back and changes slowly. One tick therefore asks for one *part*, a
-signal over the near or over the far windows, in at most two queries, the one that is most overdue.
-With one signal in use, the near windows are renewed every minute and the far ones every ten.
+signal over the near windows or over a far one, in at most two queries: the one that is most
+overdue. With one signal in use each is renewed as often as `INTERVALS` says.
 """
 
 from collections import defaultdict
@@ -13,14 +13,15 @@ from typing import Final, NamedTuple
 
 from tokenfleet.adapters.prometheus.cells import cells_of
 from tokenfleet.adapters.prometheus.queries import Family, Query, queries
-from tokenfleet.domain.slo.alerting import FAR, NEAR, burn_rates, looking_back
+from tokenfleet.domain.slo.alerting import FAR, FARTHEST, NEAR, burn_rates, looking_back
 from tokenfleet.domain.slo.objectives import ObjectiveSpec
 from tokenfleet.domain.slo.observation import Signal
 from tokenfleet.ports import MetricSource, Sample
 
 INTERVALS: Final[Mapping[tuple[timedelta, ...], timedelta]] = {
     NEAR: timedelta(minutes=1),
-    FAR: timedelta(minutes=10),
+    FAR: timedelta(minutes=5),
+    FARTHEST: timedelta(minutes=30),
 }
 """Windows -> how often they are renewed, at best."""
 

@@ -27,8 +27,11 @@ from tokenfleet.domain.slo.observation import Cell, RuleKey
 
 NEAR: Final = (timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=1))
 """Windows that a page depends on for minutes: renewed every minute."""
-FAR: Final = (timedelta(hours=6), timedelta(days=3))
-"""Windows that change slowly and cost a store much to read: renewed every ten minutes."""
+FAR: Final = (timedelta(hours=6),)
+"""The window of a slow page: renewed every five minutes."""
+FARTHEST: Final = (timedelta(days=3),)
+"""The window of a ticket, which costs a store much to read: renewed every half hour, and alone, so
+that a store that cannot do it still gives the others."""
 
 LABELS: Final[Mapping[timedelta, str]] = {
     timedelta(minutes=5): "5m",
@@ -80,11 +83,10 @@ def burn_rates(
 
 def factors(objective: ObjectiveSpec) -> dict[timedelta, float]:
     """Return the burn rate that an alert asks for, by its long window."""
-    hour, quarter, days = NEAR[-1], FAR[0], FAR[1]
     return {
-        hour: objective.fast_limit / objective.budget,
-        quarter: objective.slow_limit / objective.budget,
-        days: 1.0,
+        NEAR[-1]: objective.fast_limit / objective.budget,
+        FAR[-1]: objective.slow_limit / objective.budget,
+        FARTHEST[-1]: 1.0,
     }
 
 
