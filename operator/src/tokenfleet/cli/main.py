@@ -9,6 +9,7 @@ from typing import Any, Final
 COMMANDS: Final = {
     "run": "run the operator",
     "agent": "run the router's agent",
+    "explain": "say why a route's traffic is where it is",
     "render": "render objects offline",
     "crds": "print the custom resource definitions",
     "simulate": "simulate the control loop",

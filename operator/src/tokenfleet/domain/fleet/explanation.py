@@ -1,0 +1,255 @@
+"""Why a route's traffic is where it is, put together from what the API server holds.
+
+It says what the operator has written down, in the words of people; it decides nothing and needs no
+operator that runs.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from tokenfleet.api.conditions import MET, READY
+from tokenfleet.api.conventions import Model
+from tokenfleet.api.v1alpha1.modelroute import ModelRoute, RouteRule
+from tokenfleet.api.v1alpha1.tokenslo import TokenSLO
+from tokenfleet.domain.fleet.conditions import rfc3339
+from tokenfleet.domain.fleet.parsing import parsed
+from tokenfleet.domain.fleet.problems import Problem
+from tokenfleet.domain.fleet.steering import objectives_of
+from tokenfleet.domain.slo.memory import REST, RuleMemory
+from tokenfleet.domain.slo.objectives import combined
+from tokenfleet.domain.slo.observation import RuleKey
+from tokenfleet.domain.slo.outlook import outlook
+
+Body = Mapping[str, Any]
+T = TypeVar("T", bound=Model)
+
+
+class UnreadableRouteError(Exception):
+    """The route holds what this version cannot read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """One pool of a rule."""
+
+    name: str
+    role: str
+    """primary or fallback."""
+    share: int
+    """Conversations of 1000."""
+    ready: int
+    replicas: int
+    trouble: str
+    """Why it is not ready; empty where it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vote:
+    """What one objective says about a rule."""
+
+    slo: str
+    action: str
+    """Alert or ShiftTraffic."""
+    says: str
+    state: str
+    data: str
+    """Data state, with its reason where it is Unknown."""
+    total: int
+    bad: int
+    burn_rate: str
+    shadow: str
+    """What ShiftTraffic would have done, for an objective that only alerts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One rule: where, why, and what next."""
+
+    name: str
+    reason: str
+    since: str
+    """RFC 3339; empty: never moved."""
+    last_decision: str
+    fallback_in_use: bool
+    pools: tuple[Pool, ...]
+    votes: tuple[Vote, ...]
+    next: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """A whole route."""
+
+    namespace: str
+    route: str
+    models: tuple[str, ...]
+    control: str
+    trouble: str
+    """Why the route is not ready; empty where it is."""
+    rules: tuple[Rule, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What there is to explain."""
+
+    route: Body
+    slos: Sequence[Body]
+    """Objectives of the namespace."""
+    pools: Mapping[str, Body]
+    """Name -> ServingPool."""
+    memory: Mapping[str, RuleMemory] | None
+    """`namespace/route/rule` -> control memory; None: it could not be read."""
+    hidden: str
+    """Why the memory could not be read; empty where it could."""
+    now: datetime
+
+
+def explain(seen: Seen) -> Explanation:
+    """Put everything about a route together.
+
+    Raises:
+        UnreadableRouteError: this version cannot read the route.
+    """
+    route = _whole(ModelRoute, seen.route)
+    if isinstance(route, Problem):
+        raise UnreadableRouteError(route.message)
+    control = route.spec.traffic_control
+    until = f" until {rfc3339(control.pinned.until)}" if control.pinned is not None else ""
+    return Explanation(
+        namespace=route.metadata.namespace,
+        route=route.metadata.name,
+        models=tuple(route.spec.model_names),
+        control=f"{control.type}{until}",
+        trouble=_trouble(seen.route, READY),
+        rules=tuple(_rule(seen, route, rule) for rule in route.spec.rules),
+    )
+
+
+def _rule(seen: Seen, route: ModelRoute, rule: RouteRule) -> Rule:
+    known = next((one for one in route.status.rules if one.name == rule.name), None)
+    shares = {one.name: one.share for one in known.shares} if known is not None else {}
+    about = [slo for slo in _objectives(seen.slos) if _is_about(slo, route, rule.name)]
+    roles = {one.name: "primary" for one in rule.backend_refs}
+    roles |= {one.name: "fallback" for one in rule.fallback_refs}
+    return Rule(
+        name=rule.name,
+        reason=known.reason if known is not None else "Unknown",
+        since=rfc3339(known.since) if known is not None and known.since is not None else "",
+        last_decision=known.message if known is not None else "no router has written it yet",
+        fallback_in_use=known is not None and known.fallback_in_use,
+        pools=tuple(
+            _pool(name, role, shares.get(name, 0), seen.pools.get(name))
+            for name, role in roles.items()
+        ),
+        votes=tuple(_vote(slo, _controlled(route, rule.name, seen.now)) for slo in about),
+        next=_next(seen, route, rule),
+    )
+
+
+def _pool(name: str, role: str, share: int, body: Body | None) -> Pool:
+    status = body.get("status", {}) if body is not None else {}
+    return Pool(
+        name=name,
+        role=role,
+        share=share,
+        ready=int(status.get("readyReplicas", 0)),
+        replicas=int(status.get("replicas", 0)),
+        trouble=_trouble(body, READY) if body is not None else "it does not exist",
+    )
+
+
+def _objectives(bodies: Sequence[Body]) -> list[TokenSLO]:
+    return [slo for slo in (_whole(TokenSLO, body) for body in bodies) if isinstance(slo, TokenSLO)]
+
+
+def _whole(model: type[T], body: Body) -> T | Problem:
+    """Read an object with its status; without it where another version has written it."""
+    try:
+        return model.model_validate(body)
+    except ValidationError:
+        return parsed(model, body)
+
+
+def _is_about(slo: TokenSLO, route: ModelRoute, rule: str) -> bool:
+    target = slo.spec.target_ref
+    return target.name == route.metadata.name and target.section_name in {None, rule}
+
+
+def _controlled(route: ModelRoute, rule: str, now: datetime) -> bool:
+    control = route.spec.traffic_control
+    pinned = control.pinned
+    if pinned is not None and now < pinned.until:
+        return rule not in {one.name for one in pinned.rules}
+    return control.type != "Disabled"
+
+
+def _vote(slo: TokenSLO, controlled: bool) -> Vote:  # noqa: FBT001 - one fact about the rule
+    status, shadow = slo.status, slo.status.shadow
+    data = status.data.state
+    return Vote(
+        slo=slo.metadata.name,
+        action=slo.spec.on_breach.type,
+        says=_says(slo, controlled),
+        state=status.state,
+        data=f"{data} ({status.data.reason})" if status.data.reason else data,
+        total=status.current.total,
+        bad=status.current.bad,
+        burn_rate=status.current.burn_rate,
+        shadow=shadow.message if shadow is not None else "",
+    )
+
+
+def _says(slo: TokenSLO, controlled: bool) -> str:  # noqa: FBT001 - see above
+    met = next((one.status for one in slo.status.conditions if one.type == MET), "Unknown")
+    found = {"True": "met", "False": "missed"}.get(met, "")
+    known = found or {
+        "NoTraffic": "no traffic: neither good nor bad",
+        "Insufficient": "too few attempts to judge: no breach, and a slow recovery",
+    }.get(slo.status.data.state, "cannot see: shares are not raised")
+    if slo.spec.on_breach.type == "Alert":
+        return f"{known}; only alerts, and has no vote"
+    if not controlled:
+        return f"{known}; has no vote while shares are fixed by the route"
+    return known
+
+
+def _next(seen: Seen, route: ModelRoute, rule: RouteRule) -> tuple[str, ...]:
+    pinned = route.spec.traffic_control.pinned
+    if not _controlled(route, rule.name, seen.now):
+        if pinned is None:
+            return ("shares stay, or step back to, the weights as written: control is Disabled",)
+        return (f"shares stay as pinned until {rfc3339(pinned.until)}, then step back",)
+    voters = [
+        slo
+        for slo in objectives_of(seen.slos)
+        if slo.shifts and (slo.namespace, slo.route, slo.rule) == _key(route, rule.name)
+    ]
+    if seen.memory is None:
+        return (f"the timers cannot be read: {seen.hidden}",)
+    memory = seen.memory.get(str(_key(route, rule.name)), RuleMemory())
+    policy = combined(slo.policy for slo in voters)
+    said = []
+    for backend in rule.backend_refs:
+        loop = memory.loops.get(backend.name, REST)
+        if voters or loop.shifted:
+            said += outlook(loop, backend.name, policy, seen.now)
+    if voters:
+        return tuple(said)
+    return (*said, "no objective with onBreach ShiftTraffic is about this rule: nothing shifts it")
+
+
+def _key(route: ModelRoute, rule: str) -> RuleKey:
+    return RuleKey(route.metadata.namespace, route.metadata.name, rule)
+
+
+def _trouble(body: Body, kind: str) -> str:
+    conditions = body.get("status", {}).get("conditions", ())
+    found = next((one for one in conditions if one["type"] == kind), None)
+    if found is None:
+        return "no operator has looked at it yet"
+    return "" if found["status"] == "True" else f"{found['reason']}: {found['message']}"

@@ -1,0 +1,244 @@
+"""Why traffic is where it is: what is said of routes, rules, votes and what comes next."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.unit.domain.fleet.builders import T0, pool, route, slo
+from tokenfleet.cli.explain import text
+from tokenfleet.domain.fleet.explanation import Rule, Seen, explain
+from tokenfleet.domain.slo.memory import LoopMemory, RuleMemory, State
+
+READY = [
+    {
+        "type": "Ready",
+        "status": "True",
+        "reason": "Ready",
+        "message": "",
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }
+]
+SHIFTED = {
+    "rules": [
+        {
+            "name": "slow",
+            "shares": [{"name": "large", "share": 500}, {"name": "small", "share": 500}],
+            "reason": "Shifted",
+            "message": "ttft: 40 of 80 attempts on large bad in 180 s, 50.0% exceeds 25.0%",
+            "since": "2026-01-01T11:58:00Z",
+            "fallbackInUse": True,
+        }
+    ],
+    "conditions": READY,
+}
+LOOP = LoopMemory(
+    state=State.SHIFTED,
+    w=0.5,
+    fallback="small",
+    settle_until=T0 + timedelta(seconds=40),
+    capacity_at_breach=2,
+)
+
+
+def judged(met: str = "False", **status: Any) -> dict[str, Any]:
+    return {
+        "state": "Shifted",
+        "data": {"state": "OK", "reason": "", "message": ""},
+        "current": {"total": 80, "bad": 40, "burnRate": "10.00"},
+        "conditions": [
+            {
+                "type": "Met",
+                "status": met,
+                "reason": "Missed",
+                "message": "",
+                "lastTransitionTime": "2026-01-01T00:00:00Z",
+            }
+        ],
+        **status,
+    }
+
+
+def seen(**change: Any) -> Seen:
+    given = Seen(
+        route=route(status=SHIFTED),
+        slos=[{**slo(), "status": judged()}],
+        pools={
+            "large": {
+                **pool("large"),
+                "status": {"replicas": 2, "readyReplicas": 1, "conditions": []},
+            },
+            "small": {
+                **pool("small"),
+                "status": {"replicas": 2, "readyReplicas": 2, "conditions": READY},
+            },
+        },
+        memory={"ns/chat/slow": RuleMemory(loops={"large": LOOP})},
+        hidden="",
+        now=T0,
+    )
+    return replace(given, **change)
+
+
+def rule(**change: Any) -> Rule:
+    (found,) = explain(seen(**change)).rules
+    return found
+
+
+def upcoming(loop: LoopMemory) -> str:
+    return " | ".join(rule(memory={"ns/chat/slow": RuleMemory(loops={"large": loop})}).next)
+
+
+def test_shares_and_the_last_decision_with_its_numbers_and_limits() -> None:
+    found = rule()
+
+    assert (found.reason, found.since, found.fallback_in_use) == (
+        "Shifted",
+        "2026-01-01T11:58:00Z",
+        True,
+    )
+    assert "40 of 80 attempts on large bad in 180 s, 50.0% exceeds 25.0%" in found.last_decision
+    assert [(p.name, p.role, p.share, p.ready, p.replicas) for p in found.pools] == [
+        ("large", "primary", 500, 1, 2),
+        ("small", "fallback", 500, 2, 2),
+    ]
+
+
+def test_the_text_is_whole() -> None:
+    said = text(explain(seen()))
+
+    assert said.splitlines()[0] == "ModelRoute ns/chat   models chat"
+    for part in (
+        "rule slow: Shifted since 2026-01-01T11:58:00Z",
+        "   50 %  large (primary, 1/2 ready)",
+        "ttft (ShiftTraffic): missed; data OK, 40 of 80 bad, burn rate 10.00",
+        "next: the shift settles until 12:00:40 UTC (for 40 s)",
+        "next: first step back when large has been healthy for 5 min; it is not now",
+        "next: large needs its part of the 2 ready replicas it had before each step",
+    ):
+        assert part in said
+
+
+@pytest.mark.parametrize(
+    ("loop", "words"),
+    [
+        pytest.param(LoopMemory(), "a breach on large would shift", id="at rest"),
+        pytest.param(
+            LoopMemory(stable_since=T0 - timedelta(hours=1)),
+            "on probation until 13:00:00 UTC (for 1 h)",
+            id="on probation",
+        ),
+        pytest.param(
+            replace(LOOP, settle_until=None, healthy_since=T0 - timedelta(minutes=2)),
+            "first step back at 12:03:00 UTC (in 3 min) if large stays healthy",
+            id="healthy while shifted",
+        ),
+        pytest.param(
+            replace(LOOP, settle_until=None, failures=2),
+            "has been healthy for 20 min",
+            id="after two failed recoveries",
+        ),
+        pytest.param(
+            replace(LOOP, w=0.0), "when large has had ready endpoints for 30 s", id="no endpoints"
+        ),
+        pytest.param(
+            replace(LOOP, state=State.RECOVERING, dwell_until=T0 + timedelta(seconds=90)),
+            "next step back at 12:01:30 UTC (in 1 min 30 s) if large is healthy",
+            id="between two steps back",
+        ),
+        pytest.param(
+            replace(LOOP, state=State.RECOVERING, dwell_until=T0),
+            "as soon as every objective agrees",
+            id="due",
+        ),
+        pytest.param(
+            replace(LOOP, state=State.FROZEN, freeze_until=T0 + timedelta(minutes=30)),
+            "frozen until 12:30:00 UTC (for 30 min)",
+            id="frozen",
+        ),
+        pytest.param(
+            replace(LOOP, unknown_since=T0 - timedelta(minutes=1)),
+            "holds: nothing can be seen since 11:59:00 UTC (for 1 min)",
+            id="blind",
+        ),
+        pytest.param(
+            replace(LOOP, awaiting=True), "every ready router replica runs", id="not acknowledged"
+        ),
+        pytest.param(
+            replace(LOOP, ceiling_until=T0 + timedelta(minutes=10)),
+            "steps back stay below it until 12:10:00 UTC",
+            id="under a ceiling",
+        ),
+    ],
+)
+def test_what_comes_next_names_the_timer_or_the_condition(loop: LoopMemory, words: str) -> None:
+    assert words in upcoming(loop)
+
+
+@pytest.mark.parametrize(
+    ("status", "action", "words"),
+    [
+        (judged("True"), "ShiftTraffic", "met"),
+        (judged("False"), "Alert", "missed; only alerts, and has no vote"),
+        (
+            judged("Unknown", data={"state": "Unknown", "reason": "Stale", "message": ""}),
+            "ShiftTraffic",
+            "cannot see: shares are not raised",
+        ),
+        (
+            judged("Unknown", data={"state": "NoTraffic", "reason": "", "message": ""}),
+            "ShiftTraffic",
+            "no traffic: neither good nor bad",
+        ),
+        (
+            judged("Unknown", data={"state": "Insufficient", "reason": "", "message": ""}),
+            "ShiftTraffic",
+            "too few attempts to judge: no breach, and a slow recovery",
+        ),
+    ],
+)
+def test_every_objective_says_what_it_votes(
+    status: dict[str, Any], action: str, words: str
+) -> None:
+    body = {**slo(onBreach={"type": action}), "status": status}
+    (vote,) = rule(slos=[body, slo("other", targetRef={"name": "elsewhere"})]).votes
+
+    assert vote.says == words
+    assert vote.action == action
+
+
+def test_a_shadow_is_told_of() -> None:
+    shadow = {"shares": [], "transition": "T1", "message": "would shift to small"}
+    body = {**slo(onBreach={"type": "Alert"}), "status": judged(shadow=shadow)}
+
+    assert "would have: would shift to small" in text(explain(seen(slos=[body])))
+
+
+def test_a_pin_and_disabled_control_are_the_reason() -> None:
+    until = "2026-01-01T13:00:00Z"
+    pinned = {"rules": [{"name": "slow", "pools": [{"name": "small"}]}], "until": until}
+    by_hand = route(trafficControl={"type": "Pinned", "pinned": pinned}, status=SHIFTED)
+    off = route(trafficControl={"type": "Disabled"}, status=SHIFTED)
+
+    assert explain(seen(route=by_hand)).control == f"Pinned until {until}"
+    assert rule(route=by_hand).next == (f"shares stay as pinned until {until}, then step back",)
+    assert "control is Disabled" in rule(route=off).next[0]
+    assert "no vote while shares are fixed" in rule(route=off).votes[0].says
+
+
+def test_what_cannot_be_read_is_said() -> None:
+    hidden = rule(memory=None, hidden="you have no right to read ConfigMap ns/default-config")
+
+    assert hidden.next == (
+        "the timers cannot be read: you have no right to read ConfigMap ns/default-config",
+    )
+
+
+def test_a_route_that_nobody_has_looked_at() -> None:
+    found = explain(seen(route=route(), slos=[], pools={}))
+
+    assert found.trouble == "no operator has looked at it yet"
+    assert found.rules[0].last_decision == "no router has written it yet"
+    assert {one.trouble for one in found.rules[0].pools} == {"it does not exist"}
+    assert "nothing shifts it" in found.rules[0].next[-1]
