@@ -15,13 +15,13 @@ from tokenfleet.adapters.prometheus.cells import cells_of
 from tokenfleet.adapters.prometheus.lookback import INTERVALS, part_queries
 from tokenfleet.adapters.prometheus.queries import Family, Query
 from tokenfleet.backtest.history import MAX_POINTS, Rows, Span, rows
-from tokenfleet.domain.slo.alerting import FAR, LABELS, NEAR, burn_rates, factors
+from tokenfleet.domain.slo.alerting import FAR, FARTHEST, LABELS, NEAR, burn_rates, factors
 from tokenfleet.domain.slo.data_state import Kind
 from tokenfleet.domain.slo.engine import Outcome
 from tokenfleet.domain.slo.objectives import ObjectiveSpec
 from tokenfleet.ports import MetricHistory, Sample
 
-PAIRS: Final = {NEAR[-1]: NEAR[0], FAR[0]: NEAR[1], FAR[1]: FAR[0]}
+PAIRS: Final = {NEAR[-1]: NEAR[0], FAR[0]: NEAR[1], FARTHEST[0]: FAR[0]}
 """Long window -> the short one that must burn as fast."""
 
 PATIENCE: Final = timedelta(minutes=5)
@@ -149,5 +149,5 @@ def _fast(
         for long, short in PAIRS.items():
             factor = limits[key][long]
             if min(rates.get(long, 0.0), rates.get(short, 0.0)) > factor:
-                severity = "ticket" if long == FAR[1] else "page"
+                severity = "ticket" if long in FARTHEST else "page"
                 yield f"{severity} {LABELS[long]}/{LABELS[short]}", key
