@@ -41,6 +41,7 @@ VARIANTS = [
             "prometheus.tokenSecretRef.name=prometheus",
             "prometheus.tokenSecretRef.key=token",
             "trafficShifting.enabled=false",
+            "metrics.dashboard.enabled=true",
             "replicas=1",
             "imagePullSecrets[0].name=registry",
             "podLabels.team=platform",

@@ -33,6 +33,11 @@ def bare(body: dict[str, Any]) -> dict[str, Any]:
     return {**body, "metadata": {"name": body["metadata"]["name"]}}
 
 
+def patch(namespace: Namespace, kind: str, name: str, status: dict[str, Any]) -> None:
+    how = ("--subresource=status", "--type=merge", "--patch", json.dumps({"status": status}))
+    namespace.run("patch", kind, name, *how)
+
+
 @pytest.fixture(scope="module")
 def namespace(cluster: Cluster) -> Iterator[Namespace]:
     """Hold what an operator would have left there."""
@@ -47,14 +52,14 @@ def namespace(cluster: Cluster) -> Iterator[Namespace]:
             "fallbackInUse": True,
         }
         status = {"rules": [rule], "conditions": [condition("Ready", "True", "Ready")]}
-        found.patch("modelroute", "chat", {"status": status}, subresource="status")
+        patch(found, "modelroute", "chat", status)
         judged = {
             "state": "Shifted",
             "data": {"state": "OK"},
             "current": {"total": 80, "bad": 40, "burnRate": "10.00"},
             "conditions": [condition("Met", "False", "Missed")],
         }
-        found.patch("tokenslo", "ttft", {"status": judged}, subresource="status")
+        patch(found, "tokenslo", "ttft", judged)
         yield found
 
 
