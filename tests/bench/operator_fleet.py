@@ -11,6 +11,7 @@ from typing import Any
 from tests.support.fake_cluster import FakeCluster
 from tests.support.fakes import FakeClock
 from tests.unit.domain.fleet import builders
+from tokenfleet.cli.operate import collect_rarely
 from tokenfleet.cli.wiring import Operator, Options, Outside, assemble
 from tokenfleet.domain.fleet.keys import VISITED, key_of
 from tokenfleet.ports import Acknowledgement
@@ -49,6 +50,7 @@ class Fleet:
     """The operator and what it sees."""
 
     def __init__(self, measure: Measure | None = None, clock: FakeClock | None = None) -> None:
+        collect_rarely()  # as the real process does
         self.cluster, self.clock = FakeCluster(), clock or FakeClock()
         outside = Outside(cluster=self.cluster, agents=Agents(), clock=self.clock, measure=measure)
         self.operator: Operator = assemble(OPTIONS, outside)
@@ -65,7 +67,9 @@ class Fleet:
             self.core.store.put(body)
 
     async def lead(self) -> None:
+        """For ever: a figure must not depend on when the lease is renewed."""
         assert await self.core.elector._try()
+        self.core.elector._renewed_at = float("inf")
 
     async def settle(self) -> float:
         """Visit until nothing waits; return the CPU seconds that it took."""

@@ -77,7 +77,7 @@ def of_route(place: dict[str, str], route: int) -> list[Written]:
     return found
 
 
-async def test_a_thousand_objectives_over_five_hundred_routes(tmp_path: Path) -> None:
+async def test_a_thousand_objectives_on_five_hundred_routes(tmp_path: Path) -> None:
     """One router, 1,000 pools, a real Prometheus: the whole tick and the visit that it leads to."""
     prometheus = Prometheus(tmp_path, [], flags=RECORDING)
     prometheus.start()

@@ -37,6 +37,14 @@ def test_rules_objectives_and_capacities_are_those_of_the_operator() -> None:
     assert found.pools["simulation/fallback"].capacity == 12
 
 
+def test_objectives_on_cost_and_caching_are_read_too() -> None:
+    cache = {"type": "CacheHitRate", "cacheHitRate": {"min": "0.7"}}
+    (found,) = subjects(documents(TokenSLO__spec__objective=cache), namespace="default")
+
+    assert found.objectives == ()
+    assert [level.key for level in found.levels] == ["simulation/first-token"]
+
+
 def test_objects_without_a_namespace_are_in_the_one_given() -> None:
     names = ("pool-gpu-draft", "pool-cpu", "route-fallback", "slo-shift")
     text = "\n---\n".join((EXAMPLES / f"{name}.yaml").read_text() for name in names)

@@ -9,7 +9,7 @@ sig-architecture).
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler
 from pydantic.alias_generators import to_camel
@@ -130,6 +130,14 @@ class Model(BaseModel):
 
     validations: ClassVar[tuple[CEL, ...]] = ()
     """Rules over the whole object, with `self` bound to it."""
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        """Return the object itself: it never changes.
+
+        Pydantic copies each default that it fills in, and that was most of the cost of reading.
+        """
+        del memo
+        return self
 
     @classmethod
     def __get_pydantic_json_schema__(

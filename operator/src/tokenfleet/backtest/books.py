@@ -162,6 +162,6 @@ class Books:
 
     def concerns(self, key: LoopKey) -> bool:
         """Tell whether a loop answers to this objective."""
-        if key.rule != self.rule:
+        if key.rule != self.rule or key.level:
             return False
         return key.objective == ("" if self.objective.shifts else self.objective.name)

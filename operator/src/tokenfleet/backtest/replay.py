@@ -11,7 +11,7 @@ decision.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
@@ -37,6 +37,8 @@ class LoopKey(NamedTuple):
     primary: str
     objective: str
     """TokenSLO whose shadow it is; empty for the loop that moves traffic."""
+    level: bool = False
+    """True for the part that objectives on cost and caching hold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +98,7 @@ class Replay:
         world = World(
             rules=self.subject.rules,
             objectives=self.subject.objectives,
+            levels=self.subject.levels,
             pools={
                 name: _facts(facts, seen.ready.get(name))
                 for name, facts in self.subject.pools.items()
@@ -170,6 +173,8 @@ class Replay:
             memory = self.memory[str(rule.key)]
             for pool, loop in memory.loops.items():
                 yield LoopKey(rule.key, pool, ""), loop
+            for pool, loop in memory.levels.items():
+                yield LoopKey(rule.key, pool, "", level=True), loop
             for objective, loops in memory.shadows.items():
                 for pool, loop in loops.items():
                     yield LoopKey(rule.key, pool, objective), loop
@@ -185,7 +190,7 @@ def _same(recorded: Mapping[str, float], decided: Mapping[str, int]) -> bool:
 def _facts(declared: PoolFacts, ready: int | None) -> PoolFacts:
     if ready is None:
         return declared
-    return PoolFacts(ready=ready, desired=ready, capacity=declared.capacity)
+    return replace(declared, ready=ready, desired=ready)
 
 
 def _move(key: LoopKey, loop: LoopMemory, decision: Decision, *, followed: bool) -> Move:

@@ -151,6 +151,7 @@ def _about(result: Result, books: Books) -> Iterator[str]:
 def _told(episode: Episode) -> Iterator[str]:
     end = f"to {_time(episode.ended_at)}" if episode.ended_at else "still shifted at the end"
     whose = f" (if {episode.loop.objective} shifted)" if episode.loop.objective else ""
+    whose = " (cost or caching)" if episode.loop.level else whose
     yield f"  {episode.loop.rule} {episode.loop.primary}{whose}: {_time(episode.began_at)} {end}"
     if episode.acted_after is not None:
         yield (
@@ -296,7 +297,12 @@ def _interval(found: Interval | None) -> Json | None:
 
 
 def _loop(key: LoopKey) -> Json:
-    return {"rule": str(key.rule), "primary": key.primary, "shadowOf": key.objective}
+    return {
+        "rule": str(key.rule),
+        "primary": key.primary,
+        "shadowOf": key.objective,
+        "level": key.level,
+    }
 
 
 def _episodes(result: Result) -> tuple[Episode, ...]:

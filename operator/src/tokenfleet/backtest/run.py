@@ -152,7 +152,7 @@ class _Variant:
         ]
         return cls(
             name=name,
-            queries=queries([slo for s in held for slo in s.objectives], replicas),
+            queries=queries([slo for s in held for slo in (*s.objectives, *s.levels)], replicas),
             replays=[Replay(subject=s) for s in held],
         )
 
@@ -236,9 +236,8 @@ class _Run:
             assert outcome is not None
             if at == self.plan.span.start:
                 self.shifted_at_start |= replay.not_as_written(seen)
-            for slo in replay.subject.objectives:
-                view = outcome.slos[slo.key]
-                data = view.data
+            for slo in (*replay.subject.objectives, *replay.subject.levels):
+                data = outcome.slos[slo.key].data
                 label = f"{data.kind.value}/{data.reason}" if data.reason else data.kind.value
                 self.data.setdefault(slo.key, Stretches()).enter(at, label)
                 for books in self.books:

@@ -5,7 +5,7 @@ out: routes then hang on a router with defaults.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import yaml
@@ -15,11 +15,12 @@ from tokenfleet.api.v1alpha1.modelroute import ModelRoute
 from tokenfleet.api.v1alpha1.modelrouter import ModelRouter
 from tokenfleet.api.v1alpha1.servingpool import ServingPool
 from tokenfleet.api.v1alpha1.tokenslo import TokenSLO
+from tokenfleet.domain.fleet.endpoints import pool_facts
 from tokenfleet.domain.fleet.parsing import parsed
 from tokenfleet.domain.fleet.problems import Problem
-from tokenfleet.domain.fleet.steering import targets
+from tokenfleet.domain.fleet.steering import promise_of, targets
 from tokenfleet.domain.routing.compile import compile_router
-from tokenfleet.domain.slo.objectives import ObjectiveSpec, from_token_slo
+from tokenfleet.domain.slo.objectives import LevelObjective, ObjectiveSpec
 from tokenfleet.domain.slo.observation import PoolFacts, RuleTarget
 
 M = TypeVar("M", bound=Model)
@@ -38,9 +39,10 @@ class Subject:
     router: str
     rules: tuple[RuleTarget, ...]
     objectives: tuple[ObjectiveSpec, ...]
+    levels: tuple[LevelObjective, ...] = ()
     pools: Mapping[str, PoolFacts]
-    """`namespace/pool` -> capacity as declared, and the replicas to assume where none were
-    recorded."""
+    """`namespace/pool` -> capacity and prices as declared, and the replicas to assume where none
+    were recorded."""
     problems: tuple[str, ...] = ()
     """What the operator would say about the routes; they are replayed without what is wrong."""
 
@@ -186,19 +188,21 @@ def _subject(
         ):
             msg = next(iter(problems), f"ModelRoute {target.name} cannot be routed")
             raise UnfitError(msg)
+    promises = [_promise(slo) for slo in slos]
     return Subject(
         namespace=namespace,
         router=router.metadata.name,
         rules=rules,
-        objectives=tuple(_objective(slo) for slo in slos),
+        objectives=tuple(slo for slo in promises if isinstance(slo, ObjectiveSpec)),
+        levels=tuple(slo for slo in promises if isinstance(slo, LevelObjective)),
         pools={f"{namespace}/{name}": _facts(pool) for name, pool in file.pools.items()},
         problems=problems,
     )
 
 
-def _objective(slo: TokenSLO) -> ObjectiveSpec:
+def _promise(slo: TokenSLO) -> ObjectiveSpec | LevelObjective:
     try:
-        return from_token_slo(slo)
+        return promise_of(slo)
     except ValueError as error:
         msg = f"TokenSLO {slo.metadata.name}: {error}"
         raise UnfitError(msg) from error
@@ -207,12 +211,7 @@ def _objective(slo: TokenSLO) -> ObjectiveSpec:
 def _facts(pool: ServingPool) -> PoolFacts:
     # What an autoscaler owns is not in git, and servers of others have no replicas at all: one.
     replicas = (pool.spec.replicas or 1) if pool.spec.type == "Managed" else 1
-    capacity = pool.spec.capacity
-    return PoolFacts(
-        ready=replicas,
-        desired=replicas,
-        capacity=float(capacity.requests_per_second) if capacity is not None else None,
-    )
+    return replace(pool_facts(pool, ()), ready=replicas, desired=replicas)
 
 
 def _plain(namespace: str, name: str) -> ModelRouter:

@@ -16,7 +16,7 @@ from typing import Final
 from tokenfleet.api.conventions import ROUTER_LABEL
 from tokenfleet.domain.fleet.keys import ROUTER, SLO, ObjectKey
 from tokenfleet.domain.fleet.replicas import replica
-from tokenfleet.domain.fleet.steering import levels_of, objectives_of
+from tokenfleet.domain.fleet.steering import promises_of
 from tokenfleet.domain.slo.objectives import Promise
 from tokenfleet.domain.slo.observation import Failure, Measurement, RouterReplica
 from tokenfleet.ports import Clock, PortError
@@ -61,7 +61,7 @@ class SloTick:
         loop = asyncio.get_running_loop()
         started = loop.time()
         bodies = list(self.store.all(SLO))
-        objectives: list[Promise] = [*objectives_of(bodies), *levels_of(bodies)]
+        objectives: list[Promise] = list(promises_of(bodies))
         if objectives or self.newest is not None:
             before = self.newest.failure if self.newest is not None else None
             self.newest = await self._measured(objectives)

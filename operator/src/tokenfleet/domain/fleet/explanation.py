@@ -18,7 +18,7 @@ from tokenfleet.api.v1alpha1.tokenslo import TokenSLO
 from tokenfleet.domain.fleet.conditions import rfc3339
 from tokenfleet.domain.fleet.parsing import parsed
 from tokenfleet.domain.fleet.problems import Problem
-from tokenfleet.domain.fleet.steering import levels_of, objectives_of
+from tokenfleet.domain.fleet.steering import promises_of
 from tokenfleet.domain.slo.memory import REST, RuleMemory
 from tokenfleet.domain.slo.objectives import combined
 from tokenfleet.domain.slo.observation import RuleKey
@@ -226,7 +226,7 @@ def _next(seen: Seen, route: ModelRoute, rule: RouteRule) -> tuple[str, ...]:
         return (f"shares stay as pinned until {rfc3339(pinned.until)}, then step back",)
     voters = [
         slo
-        for slo in (*objectives_of(seen.slos), *levels_of(seen.slos))
+        for slo in promises_of(seen.slos)
         if slo.shifts and (slo.namespace, slo.route, slo.rule) == _key(route, rule.name)
     ]
     if seen.memory is None:

@@ -51,10 +51,11 @@ def steer(
 ) -> Steered:
     """Run one step of the control loop over all rules of a router."""
     namespace = seen.body["metadata"]["namespace"]
+    promises = tuple(promises_of(seen.slos))
     world = World(
         rules=targets(namespace, routes, compiled),
-        objectives=tuple(objectives_of(seen.slos)),
-        levels=tuple(levels_of(seen.slos)),
+        objectives=tuple(slo for slo in promises if isinstance(slo, ObjectiveSpec)),
+        levels=tuple(slo for slo in promises if isinstance(slo, LevelObjective)),
         pools={f"{namespace}/{name}": facts for name, facts in _facts(seen, pools).items()},
         replicas=tuple(
             RouterReplica(namespace=namespace, pod=replica.pod, since=replica.since)
@@ -170,23 +171,33 @@ def _target(namespace: str, route: ModelRoute, rule: RouteRule, compiled: Rule) 
     )
 
 
+def promises_of(bodies: Iterable[Body]) -> Iterable[ObjectiveSpec | LevelObjective]:
+    """Yield the TokenSLOs as the loop reads them; what cannot be read is left out.
+
+    One that cannot be read, or has no objective, says so in its own status.
+    """
+    for body in bodies:
+        slo = parsed(TokenSLO, body)
+        if isinstance(slo, TokenSLO):
+            with suppress(ValueError):
+                yield promise_of(slo)
+
+
 def objectives_of(bodies: Iterable[Body]) -> Iterable[ObjectiveSpec]:
     """Yield the TokenSLOs about latency and errors; what cannot be read is left out."""
-    for body in bodies:
-        slo = parsed(TokenSLO, body)
-        # One that cannot be read, or has no objective, says so in its own status.
-        with suppress(ValueError):
-            if isinstance(slo, TokenSLO):
-                yield from_token_slo(slo)
+    return (found for found in promises_of(bodies) if isinstance(found, ObjectiveSpec))
 
 
-def levels_of(bodies: Iterable[Body]) -> Iterable[LevelObjective]:
-    """Yield the TokenSLOs about cost and caching; what cannot be read is left out."""
-    for body in bodies:
-        slo = parsed(TokenSLO, body)
-        with suppress(ValueError):
-            if isinstance(slo, TokenSLO):
-                yield level_of(slo)
+def promise_of(slo: TokenSLO) -> ObjectiveSpec | LevelObjective:
+    """Read one TokenSLO.
+
+    Raises:
+        ValueError: it has no member for its type; the API server refuses such objects.
+    """
+    try:
+        return from_token_slo(slo)
+    except ValueError:
+        return level_of(slo)
 
 
 def _facts(seen: RouterSnapshot, pools: Mapping[str, ServingPool]) -> Mapping[str, PoolFacts]:
