@@ -107,6 +107,7 @@ SLOS = [
         accepted=at("spec.objective.latency.threshold", "750ms"),
     ),
     *between(SLO, "spec.objective.latency.target", ("0.5", "0.9999"), "0.49", "0.99991"),
+    *between(SLO, "spec.window", ("1h", "2160h"), "59m", "2161h"),
     rule(
         ".spec.control",
         "longWindow must not be shorter than shortWindow",

@@ -112,6 +112,7 @@ STORED = [
         {
             "targetRef": {"kind": "ModelRoute"},
             "objective": {"latency": {"signal": "TimeToFirstToken"}},
+            "window": "672h",
             "control": _CONTROL,
             "data": _DATA,
             "onBreach": {"type": "Alert"},
@@ -123,6 +124,7 @@ STORED = [
         {
             "targetRef": {"kind": "ModelRoute"},
             "objective": {"latency": {"signal": "TimeToFirstToken"}},
+            "window": "672h",
             "control": _CONTROL,
             "data": _DATA,
             "onBreach": {

@@ -6,6 +6,7 @@ The tests run in order and share one Prometheus: each waits only for what it add
 import asyncio
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -13,8 +14,10 @@ import pytest
 from tests.integration.prometheus.conftest import SCRAPE_SECONDS, Bench
 from tests.integration.prometheus.test_measure import LABELS, RULE, expected, now
 from tests.unit.domain.slo.builders import objective
+from tokenfleet.adapters.prometheus.history import History
 from tokenfleet.adapters.prometheus.measure import measure
 from tokenfleet.adapters.prometheus.source import Access, PrometheusSource
+from tokenfleet.domain.slo.budget import Budget, running, start_of
 from tokenfleet.domain.slo.data_state import blindness
 from tokenfleet.domain.slo.evidence import Evidence
 from tokenfleet.domain.slo.objectives import ObjectiveSpec, Windows
@@ -127,3 +130,30 @@ def test_a_router_that_counts_no_time_per_token_yet_is_silent(bench: Bench) -> N
     found = Evidence.of(look(bench, [other]).rule(RULE._replace(rule="fast")).cells, other)
 
     assert found.long.total == 0
+
+
+def test_a_slot_of_the_error_budget_holds_what_went_in(bench: Bench) -> None:
+    """The slot that runs, of a window so short that it is over in seconds; and who burned it."""
+    window = timedelta(minutes=16)  # slots of 20 s
+    short = [replace(slo, budget_window=window) for slo in OBJECTIVES]
+    at = start_of(window, running(window, now()))
+
+    async def looks() -> dict[str, Budget]:
+        source = PrometheusSource(Access(url=bench.prometheus.url))
+        history = History(source)
+        try:
+            for i in range(2 * len(short)):  # the running slot, and the one before, of each signal
+                await history.look(short, at + timedelta(milliseconds=i))
+            return history.budgets()
+        finally:
+            source.close()
+
+    while now() < at + timedelta(seconds=1):
+        time.sleep(0.2)
+    left = asyncio.run(looks())
+
+    assert left[ERRORS.key].bad / left[ERRORS.key].total == pytest.approx(0.4, abs=0.03)
+    assert left[WHOLE.key].bad / left[WHOLE.key].total == pytest.approx(0.6, abs=0.03)
+    assert left[TOKENS.key].bad / left[TOKENS.key].total == pytest.approx(0.5, abs=0.03)
+    assert left[ERRORS.key].remaining == pytest.approx(1 - 0.4 / 0.05, rel=0.1)
+    assert [who[:2] for who in left[ERRORS.key].burners] == [("slow", "other")]

@@ -180,7 +180,8 @@ class Loop(RuleBasedStateMachine):
             if names and names[0] in {"T1", "T2", "T6"}:
                 floor = max(o.policy.floor for o in mine)
                 assert after.w >= floor - 1e-9, "I2: never below the floor"
-            if not self.known and voting and mine:
+            heard = [o for o in mine if self.outcome.slos[o.key].refused is None]
+            if not self.known and voting and heard:
                 assert set(names) <= {"T1h", "T11"}, "I3: blind means hold"
             if after.w > w and voting and mine:
                 assert self.ready[primary] > 0, "I9: nothing is raised to a pool that is not there"

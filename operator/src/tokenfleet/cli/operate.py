@@ -11,6 +11,7 @@ from typing import Final
 from tokenfleet.adapters.agents import HttpRouterFleet
 from tokenfleet.adapters.clock import SystemClock
 from tokenfleet.adapters.kubernetes import KubernetesCluster, connect
+from tokenfleet.adapters.prometheus.history import History
 from tokenfleet.adapters.prometheus.lookback import Lookback
 from tokenfleet.adapters.prometheus.measure import measure
 from tokenfleet.adapters.prometheus.source import PrometheusSource
@@ -45,6 +46,7 @@ async def operate(options: Options) -> int:
         clock=SystemClock(),
         measure=_measure(source, options.scrape_interval) if source is not None else None,
         look_back=Lookback(source) if source is not None else None,
+        budgets=History(source) if source is not None else None,
     )
     try:
         return await _run(assemble(options, outside))

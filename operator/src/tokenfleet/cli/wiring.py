@@ -20,7 +20,7 @@ from tokenfleet.reconcilers.resources import LEASES, MONITORS, WATCHED
 from tokenfleet.reconcilers.resync import Resync
 from tokenfleet.reconcilers.route_visitor import RouteVisitor
 from tokenfleet.reconcilers.router_visitor import RouterVisitor
-from tokenfleet.reconcilers.slo_lookback import LookBack, SloLookback
+from tokenfleet.reconcilers.slo_lookback import Budgets, LookBack, SloLookback
 from tokenfleet.reconcilers.slo_tick import Measure, SloTick
 from tokenfleet.reconcilers.slo_visitor import SloVisitor
 from tokenfleet.reconcilers.store import Store
@@ -58,6 +58,7 @@ class Outside:
     clock: Clock
     measure: Measure | None
     look_back: LookBack | None = None
+    budgets: Budgets | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +98,11 @@ def assemble(options: Options, outside: Outside) -> Operator:
         wake=core.queue.add,
     )
     lookback = SloLookback(
-        store=core.store, look_back=outside.look_back, clock=outside.clock, every=options.tick
+        store=core.store,
+        look_back=outside.look_back,
+        budgets=outside.budgets,
+        clock=outside.clock,
+        every=options.tick,
     )
     resync = Resync(
         outside.cluster, core.store, core.watched, telemetry=core.telemetry, wake=core.queue.add
@@ -173,7 +178,12 @@ def _visits(core: Core, tick: SloTick) -> Visits:
         POOL: PoolVisitor(store=core.store, clock=outside.clock, pod_monitors=pod_monitors),
         ROUTER: router,
         ROUTE: RouteVisitor(store=core.store, views=core.views, clock=outside.clock),
-        SLO: SloVisitor(store=core.store, views=core.views, clock=outside.clock),
+        SLO: SloVisitor(
+            store=core.store,
+            views=core.views,
+            clock=outside.clock,
+            budgets=outside.budgets.budgets if outside.budgets is not None else dict,
+        ),
     }
     applier = Applier(
         outside.cluster, core.store, telemetry=core.telemetry, may_write=core.elector.leads

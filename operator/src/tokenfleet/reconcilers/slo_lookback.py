@@ -1,4 +1,4 @@
-"""The loop that keeps the burn rates of alerts: beside the tick, so that it can never delay it."""
+"""The loop that keeps burn rates and error budgets: beside the tick, so that it never delays it."""
 
 import asyncio
 import logging
@@ -9,6 +9,7 @@ from typing import Protocol
 
 from tokenfleet.domain.fleet.keys import SLO
 from tokenfleet.domain.fleet.steering import objectives_of
+from tokenfleet.domain.slo.budget import Budget
 from tokenfleet.domain.slo.objectives import ObjectiveSpec
 from tokenfleet.ports import Clock, PortError
 from tokenfleet.reconcilers.store import Store
@@ -28,6 +29,18 @@ class LookBack(Protocol):
         ...
 
 
+class Budgets(Protocol):
+    """Error budgets over weeks; see `adapters.prometheus.history`."""
+
+    async def look(self, objectives: Sequence[ObjectiveSpec], at: datetime) -> None:
+        """Ask for one slot of them; raises PortError where the store fails."""
+        ...
+
+    def budgets(self) -> Mapping[str, Budget]:
+        """Return `namespace/name` of objectives -> what is left."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SloLookback:
     """Looks back for ever, once per tick."""
@@ -35,6 +48,8 @@ class SloLookback:
     store: Store
     look_back: LookBack | None
     """None: there is no Prometheus to ask."""
+    budgets: Budgets | None = None
+    """None as above."""
     clock: Clock
     every: timedelta
 
@@ -44,16 +59,18 @@ class SloLookback:
         while True:
             said = await self.look()
             if said and not failing:
-                log.warning("burn rates of alerts cannot be renewed: %s", said)
+                log.warning("burn rates of alerts and error budgets cannot be renewed: %s", said)
             failing = said
             await asyncio.sleep(self.every.total_seconds())
 
     async def look(self) -> str:
         """Look once; return why it failed, empty where it did not."""
-        if self.look_back is None:
-            return ""
-        try:
-            await self.look_back.look(list(objectives_of(self.store.all(SLO))), self.clock.now())
-        except PortError as error:
-            return str(error)
-        return ""
+        said = ""
+        for behind in (self.look_back, self.budgets):
+            if behind is None:
+                continue
+            try:
+                await behind.look(list(objectives_of(self.store.all(SLO))), self.clock.now())
+            except PortError as error:
+                said = str(error)
+        return said

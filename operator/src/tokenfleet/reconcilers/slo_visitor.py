@@ -1,5 +1,6 @@
 """Observes one TokenSLO: its route, and what the route's router found out about it."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -7,6 +8,7 @@ from tokenfleet.domain.fleet.affected import references
 from tokenfleet.domain.fleet.keys import ROUTE, ROUTER, SLO, ObjectKey, key_of
 from tokenfleet.domain.fleet.plan import Plan
 from tokenfleet.domain.fleet.slo_status import SloSnapshot, plan_slo
+from tokenfleet.domain.slo.budget import Budget
 from tokenfleet.ports import Body, Clock
 from tokenfleet.reconcilers.store import Store
 from tokenfleet.reconcilers.views import Views
@@ -19,6 +21,8 @@ class SloVisitor:
     store: Store
     views: Views
     clock: Clock
+    budgets: Callable[[], Mapping[str, Budget]]
+    """Returns `namespace/name` -> what is left of an objective's error budget."""
     written: dict[ObjectKey, datetime] = field(default_factory=dict)
     """When this process last wrote each status, or first saw one that may stay as it is."""
 
@@ -35,6 +39,7 @@ class SloVisitor:
                 route=route,
                 view=next((view for view in views if view is not None), None),
                 routed=any(self.store.get(router) is not None for router in routers),
+                budget=self.budgets().get(f"{key.namespace}/{key.name}"),
                 written_at=self.written.get(key),
                 now=self.clock.now(),
             )

@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 
 from tests.unit.domain.slo.builders import REPLICA, SECOND, level, objective
-from tokenfleet.adapters.prometheus.queries import MAX_QUERIES, Family, queries
+from tokenfleet.adapters.prometheus.lookback import QUERIES
+from tokenfleet.adapters.prometheus.queries import BUDGET, MAX_QUERIES, Family, queries
 from tokenfleet.domain.slo.objectives import Level, Windows
 from tokenfleet.domain.slo.observation import NO_THRESHOLD, Signal
 
+LOOKBACK = HISTORY = QUERIES
+"""Queries beside the tick: one part of the burn rates, one slot of the error budgets."""
 GOLDEN = Path(__file__).parent / "testdata" / "queries.promql"
 
 
@@ -64,8 +67,12 @@ def test_thirty_queries_are_enough_for_any_number_of_objectives(count: int) -> N
 
     asked = queries([*slos, *levels], [REPLICA])
 
-    assert len(asked) <= MAX_QUERIES
+    assert len(asked) + LOOKBACK + HISTORY <= MAX_QUERIES
     assert {query.family for query in asked} >= ({*Family} if count > len(kinds) else set())
+
+
+def test_the_promise_holds_with_what_is_asked_beside_the_tick() -> None:
+    assert sum(BUDGET.values()) + LOOKBACK + HISTORY <= MAX_QUERIES
 
 
 def test_a_family_is_asked_for_only_where_an_objective_needs_it() -> None:

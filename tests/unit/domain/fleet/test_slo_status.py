@@ -15,6 +15,7 @@ from tokenfleet.domain.fleet.slo_status import (
     plan_slo,
     seconds,
 )
+from tokenfleet.domain.slo.budget import Budget, Burner
 from tokenfleet.domain.slo.data_state import DataState, Kind
 from tokenfleet.domain.slo.engine import SLOView
 from tokenfleet.domain.slo.observation import Failure, Measurement
@@ -82,6 +83,38 @@ def test_who_may_move_traffic_and_who_may_not_is_said() -> None:
     assert conditions(votes)["Voting"] == ("True", "Voting")
     assert conditions(refused)["Voting"] == ("False", "TokenPricesMissing")
     assert message(refused, "Voting") == why.message
+
+
+def test_what_is_left_of_the_budget_and_who_burned_it() -> None:
+    left = Budget(
+        remaining=-0.25,
+        total=1000,
+        bad=62,
+        covered=0.5,
+        burners=(Burner("all", "agents", 60, 60 / 62), Burner("all", "other", 2, 2 / 62)),
+    )
+    status = plan_slo(replace(look(), budget=left)).status
+
+    assert status is not None
+    assert status["budget"] == {
+        "remaining": "-0.250",
+        "total": 1000,
+        "bad": 62,
+        "covered": "0.50",
+    }
+    assert [(who["feature"], who["part"]) for who in status["topBurners"]] == [
+        ("agents", "0.97"),
+        ("other", "0.03"),
+    ]
+
+
+def test_a_budget_alone_is_no_reason_to_write_at_once() -> None:
+    old = plan_slo(look()).status
+    left = Budget(remaining=0.5, total=10, bad=1, covered=1.0, burners=())
+    body = slo() | {"status": old}
+    plan = plan_slo(replace(look(body=body, written_at=T0), budget=left))
+
+    assert plan.status is None
 
 
 def test_the_value_of_a_level_is_shown() -> None:

@@ -98,11 +98,11 @@ class Lookback:
 
 
 def part_queries(
-    objectives: Sequence[ObjectiveSpec], windows: tuple[timedelta, ...]
+    objectives: Sequence[ObjectiveSpec], windows: tuple[timedelta, ...], *, split: bool = False
 ) -> tuple[Query, ...]:
     """Return the queries of objectives with one signal: one for each family, over all windows."""
     texts: dict[Family, list[str]] = defaultdict(list)
-    for query in queries([looking_back(slo, windows) for slo in objectives], ()):
+    for query in queries([looking_back(slo, windows) for slo in objectives], (), split=split):
         if query.family in _FAMILIES:
             texts[query.family].append(query.text)
     return tuple(Query(family, " or ".join(found)) for family, found in texts.items())

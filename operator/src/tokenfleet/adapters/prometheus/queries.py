@@ -102,17 +102,24 @@ class Query:
 
 
 def queries(
-    objectives: Iterable[Promise], replicas: Collection[RouterReplica]
+    objectives: Iterable[Promise], replicas: Collection[RouterReplica], *, split: bool = False
 ) -> tuple[Query, ...]:
-    """Return the queries of one tick, in the order of `Family`; equal sets, equal text."""
+    """Return the queries of one tick, in the order of `Family`; equal sets, equal text.
+
+    Args:
+        objectives: what must be judged.
+        replicas: the router replicas whose scrapes are looked at.
+        split: by feature and request type, although no objective selects by them.
+    """
     wanted = list(objectives)
     long = sorted({slo.windows.long for slo in wanted})
-    split = LABELS if any(slo.features or slo.request_types for slo in wanted) else ()
+    narrow = split or any(slo.features or slo.request_types for slo in wanted)
+    labels = LABELS if narrow else ()
     found = [Query(Family.DEMAND, _demand(min(long, default=DEMAND_WINDOW)))]
     judged = [slo for slo in wanted if isinstance(slo, ObjectiveSpec)]
-    found += _first_tokens([slo for slo in judged if slo.signal is Signal.TTFT], split)
-    found += _ended([slo for slo in judged if slo.signal is not Signal.TTFT], split)
-    found += _levels([slo for slo in wanted if isinstance(slo, LevelObjective)], split)
+    found += _first_tokens([slo for slo in judged if slo.signal is Signal.TTFT], labels)
+    found += _ended([slo for slo in judged if slo.signal is not Signal.TTFT], labels)
+    found += _levels([slo for slo in wanted if isinstance(slo, LevelObjective)], labels)
     if replicas:
         up = _up(replicas)
         found.append(Query(Family.NEWEST, f"max by (namespace, pod) (timestamp({up}))"))

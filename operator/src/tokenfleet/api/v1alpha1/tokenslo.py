@@ -249,6 +249,9 @@ class TokenSLOSpec(Model):
     """Narrows the objective, for reporting and alerting."""
     objective: Objective
     """What good means."""
+    window: Annotated[timedelta, Duration("1h", "2160h")] = timedelta(hours=672)
+    """Window of the error budget in status, for Latency and ErrorRate; it moves nothing. Prometheus
+    must remember that long: `status.budget.covered` says how much of it was measured."""
     control: Control = Control()
     """The windows of the control loop."""
     data: DataPolicy = DataPolicy()
@@ -289,6 +292,32 @@ class Quantiles(Model):
     """Median."""
     p99: Annotated[str, Field(max_length=24)] = ""
     """99th percentile."""
+
+
+class BudgetStatus(Model):
+    """The error budget over `spec.window`."""
+
+    remaining: Annotated[str, Field(max_length=16)] = ""
+    """Part of the budget that is left: `1` is untouched, `0` is spent, below is overspent."""
+    total: Count = 0
+    """Attempts."""
+    bad: Count = 0
+    """Bad attempts."""
+    covered: Annotated[str, Field(max_length=8)] = ""
+    """Part of the window that was measured; after a start it grows for some minutes."""
+
+
+class BurnerStatus(Model):
+    """A rule and a feature that spent a part of the budget."""
+
+    rule: Annotated[str, Field(max_length=63)]
+    """Rule of the route."""
+    feature: Annotated[str, Field(max_length=63)]
+    """Feature, `other` for requests without a listed one."""
+    bad: Count = 0
+    """Bad attempts."""
+    part: Annotated[str, Field(max_length=8)] = ""
+    """Of all bad attempts in the window, 0 to 1."""
 
 
 class Shadow(Model):
@@ -332,6 +361,12 @@ class TokenSLOStatus(Model):
     """The long window."""
     quantiles: Quantiles = Quantiles()
     """The distribution."""
+    budget: BudgetStatus | None = None
+    """What is left of the error budget; absent for cost and caching, and where nothing is known."""
+    top_burners: Annotated[
+        list[BurnerStatus], Field(max_length=5), ListMap(("rule", "feature"))
+    ] = []
+    """Who spent the budget: the largest parts, largest first."""
     shadow: Shadow | None = None
     """What ShiftTraffic would have done, for `onBreach.type: Alert`."""
     last_decision: Decision | None = None

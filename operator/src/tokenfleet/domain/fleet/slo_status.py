@@ -26,6 +26,7 @@ from tokenfleet.domain.fleet.conditions import condition, judged, merged, rfc333
 from tokenfleet.domain.fleet.parsing import parsed
 from tokenfleet.domain.fleet.plan import Plan
 from tokenfleet.domain.fleet.problems import Problem
+from tokenfleet.domain.slo.budget import Budget
 from tokenfleet.domain.slo.engine import SLOView
 from tokenfleet.domain.slo.memory import State
 
@@ -40,13 +41,16 @@ LIVELY: Final = timedelta(seconds=30)
 NOTABLE: Final = 1.0
 """Change of the burn rate that people should not wait for: as much as the whole budget allows."""
 
+OVERSPENT: Final = -9999.0
+"""Where counting how far a budget is overspent ends."""
+
 MESSAGE: Final = 256
 """Longest message about the data."""
 
 REASON: Final = 512
 """Longest reason of a decision."""
 
-LIVE: Final = ("current", "quantiles")
+LIVE: Final = ("current", "quantiles", "budget", "topBurners")
 """Parts of the status that are numbers and nothing else."""
 
 
@@ -59,6 +63,8 @@ class SloSnapshot:
     """The route that it is about."""
     view: SLOView | None
     """None: no router has judged it yet."""
+    budget: Budget | None = None
+    """What is left of its error budget; None where it has none, or nothing is known."""
     routed: bool
     """Whether a router that carries the route exists; its visit brings the view."""
     written_at: datetime | None
@@ -81,6 +87,7 @@ def plan_slo(seen: SloSnapshot) -> Plan:
     status: dict[str, Any] = {
         "observedGeneration": generation,
         **(_judged(view) if view is not None else {}),
+        **(_budget(seen.budget) if seen.budget is not None else {}),
         "conditions": merged(old.get("conditions", ()), fresh, generation=generation, now=seen.now),
     }
     if _steady(old) != _steady(status):
@@ -197,6 +204,21 @@ def _judged(view: SLOView) -> dict[str, Any]:
             "reason": view.last.reason[:REASON],
         }
     return status
+
+
+def _budget(left: Budget) -> dict[str, Any]:
+    return {
+        "budget": {
+            "remaining": f"{max(left.remaining, OVERSPENT):.3f}",
+            "total": left.total,
+            "bad": left.bad,
+            "covered": f"{left.covered:.2f}",
+        },
+        "topBurners": [
+            {"rule": who.rule, "feature": who.feature, "bad": who.bad, "part": f"{who.part:.2f}"}
+            for who in left.burners
+        ],
+    }
 
 
 def seconds(value: float | None) -> str:

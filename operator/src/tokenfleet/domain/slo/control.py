@@ -28,7 +28,7 @@ One transition per tick; the first whose guard holds:
                                fallback ok
     P1    any                  no vote can see                        hold; clocks stand still
     T8    any but Normal       rule without traffic for idleReset     w = 1
-    T12   any but Normal       no objective asks for shifts           step up every dwell
+    T12   any but Normal       no objective that asks is heard        step up every dwell
     T9    Shifted, Recovering  more than 4 episodes within an hour    freeze for an hour
     T10   Frozen               the hour has passed                    go on
     P2    w below floor        the user raised the floor              w = floor
@@ -59,7 +59,7 @@ from typing import Any, Final
 
 from tokenfleet.domain.slo.ceilings import crowded, outgrown
 from tokenfleet.domain.slo.evidence import Trigger
-from tokenfleet.domain.slo.memory import Decision, LoopMemory, State
+from tokenfleet.domain.slo.memory import NO_OBJECTIVE, Decision, LoopMemory, State
 from tokenfleet.domain.slo.pace import (
     BETA_FAST,
     BETA_SLOW,
@@ -136,14 +136,14 @@ def primary_lost(memory: LoopMemory, seen: Situation) -> Move | None:
     since = memory.empty_since
     if since is None or memory.w == 0 or seen.now - since < seen.policy.short / 2:
         return None
-    if not seen.voting or not _standby_ok(seen):
+    if not seen.asked or not _standby_ok(seen):
         return None
     return Move(
         name="T1h",
         w=0.0,
         state=State.SHIFTED,
         pool=_standby(seen),
-        changes={"fallback": _standby(seen), "freeze_until": None},
+        changes={"fallback": _standby(seen), "freeze_until": None, "cause": NO_OBJECTIVE},
     )
 
 

@@ -21,6 +21,10 @@ SCHEMA_VERSION: Final = 1
 """Version of the document; a reader refuses newer ones rather than guess."""
 
 
+NO_OBJECTIVE: Final = "*"
+"""Cause of a shift that no objective made: a pool without endpoints, or a pin. No name is `*`."""
+
+
 class UnreadableMemoryError(ValueError):
     """The stored memory is damaged or newer than this operator: hold, never start from baseline."""
 
@@ -86,6 +90,8 @@ class LoopMemory:
     """Until when that is believed."""
     failures: int = 0
     """Consecutive failed recoveries (k)."""
+    cause: str = ""
+    """TokenSLO whose proof made the present shift, or `NO_OBJECTIVE`; empty while w is 1."""
     capacity_at_breach: int = 0
     """Ready replicas of the primary when the breach was called."""
     pace: int = 0
@@ -132,6 +138,9 @@ class RuleMemory:
     """Primary pool -> its loop; a loop at rest may be absent."""
     shadows: Mapping[str, Mapping[str, LoopMemory]] = field(default_factory=dict)
     """TokenSLO name -> primary pool -> what the loop would be, had its vote counted."""
+    sight: Mapping[str, datetime | None] = field(default_factory=dict)
+    """TokenSLO that asks for shifts -> since when it is Unknown, None while it sees; absent where
+    it has never had an attempt to judge."""
     levels: Mapping[str, LoopMemory] = field(default_factory=dict)
     """Primary pool -> how far cost and cache objectives hold it down; of the fields, `w`,
     `fallback`, `changed_at` and `last` are used."""
@@ -150,6 +159,7 @@ class RuleMemory:
             "l": _loops_to_json(self.loops),
             "s": {name: loops for name, loops in shadows.items() if loops},
             "v": _loops_to_json(self.levels),
+            "o": {n: _seconds(at) if at is not None else 0 for n, at in self.sight.items()},
         }
         return {key: value for key, value in document.items() if value}
 
@@ -165,6 +175,7 @@ class RuleMemory:
                 loops=_loops_from_json(document.get("l", {})),
                 shadows={n: _loops_from_json(v) for n, v in document.get("s", {}).items()},
                 levels=_loops_from_json(document.get("v", {})),
+                sight={n: _instant(at) if at else None for n, at in document.get("o", {}).items()},
             )
         except (AttributeError, KeyError, TypeError, ValueError, OverflowError, OSError) as error:
             msg = f"control memory cannot be read: {error}"
@@ -208,6 +219,7 @@ _NAMES: Final[Mapping[str, str]] = {
     "crowded_pool": "cp",
     "crowded_until": "ct",
     "failures": "k",
+    "cause": "by",
     "capacity_at_breach": "c",
     "pace": "p",
     "episodes": "e",
@@ -302,7 +314,7 @@ def _unpack(name: str, value: Any, base: int) -> Any:  # noqa: PLR0911 - a line 
         return _instant(value + base)
     if name == "awaiting":
         return bool(value)
-    return str(value) if name in {"fallback", "crowded_pool"} else int(value)
+    return str(value) if name in {"fallback", "crowded_pool", "cause"} else int(value)
 
 
 def _decision_to_json(decision: Decision, base: int) -> list[Any]:

@@ -148,6 +148,8 @@ class ObjectiveSpec(Promise):
     target: float
     """Fraction of good attempts that is promised; 0.5..0.9999."""
     min_bad: int = 5
+    budget_window: timedelta = timedelta(hours=672)
+    """Window of the error budget."""
 
     @property
     def budget(self) -> float:
@@ -203,6 +205,7 @@ def from_token_slo(slo: TokenSLO) -> ObjectiveSpec:
         threshold=threshold,
         target=target,
         min_bad=slo.spec.control.minimum_events.bad,
+        budget_window=slo.spec.window,
         **_common(slo),
     )
 

@@ -146,7 +146,10 @@ def applied(memory: LoopMemory, move: Move, seen: Situation) -> tuple[LoopMemory
         window=round(move.trigger.window.total_seconds()) if move.trigger is not None else 0,
         pool=move.pool,
     )
-    after = replace(memory, w=round(move.w, 3), state=move.state, last=decision, **move.changes)
+    changes = move.changes
+    if move.trigger is not None:
+        changes = changes | {"cause": move.trigger.objective}
+    after = replace(memory, w=round(move.w, 3), state=move.state, last=decision, **changes)
     if after.w == memory.w and after.fallback == memory.fallback:
         return after, decision
     if after.state is State.NORMAL:
@@ -176,6 +179,7 @@ _AT_HOME: Final[dict[str, Any]] = {
     "filled_since": None,
     "capacity_at_breach": 0,
     "pace": 0,
+    "cause": "",
 }
 
 

@@ -9,10 +9,11 @@ from tokenfleet.domain.slo.capacity import Ledger
 from tokenfleet.domain.slo.control import advance
 from tokenfleet.domain.slo.explanations import describe
 from tokenfleet.domain.slo.level_step import LevelStep, refusal
-from tokenfleet.domain.slo.memory import REST, Decision, LoopMemory, RuleMemory, State
+from tokenfleet.domain.slo.memory import NO_OBJECTIVE, REST, Decision, LoopMemory, RuleMemory, State
 from tokenfleet.domain.slo.objectives import ObjectiveSpec, Policy, combined
-from tokenfleet.domain.slo.observation import Pin, RuleMeasurement, RuleTarget
+from tokenfleet.domain.slo.observation import Failure, Pin, RuleMeasurement, RuleTarget
 from tokenfleet.domain.slo.shares import apportion, baseline, shifted
+from tokenfleet.domain.slo.sight import look, muted
 from tokenfleet.domain.slo.situation import Situation
 from tokenfleet.domain.slo.votes import Ballot, ballot, standby
 from tokenfleet.domain.slo.world import Taken, World
@@ -29,6 +30,8 @@ class Done:
     pinned: bool
     held: bool
     """Votes exist and none of them can see."""
+    muted: Mapping[str, Failure]
+    """TokenSLO name -> why it is not heard although it asks for shifts."""
     saturated: bool
     """A primary is bad and no fallback can take more, or there is none."""
     shadow_shares: Mapping[str, Mapping[str, int]]
@@ -57,18 +60,21 @@ class RuleStep:
         controlled = self.rule.control == "Auto" and self.world.actuation and pin is None
         voters = {slo.name for slo in objectives if slo.shifts and controlled}
         before = shares_of(self.rule, self.memory)
+        sight = look(self.memory.sight, self.ballots.values(), voters, self.now)
+        silent = muted(voters, sight, self.memory.loops.values(), self.now)
+        heard = voters - silent.keys()
         situations, loops, taken = {}, {}, []
         for pool in self.rule.backends:
             loop = self.memory.loops.get(pool, REST)
             if pin is not None:
                 loop, decision = under_pin(self.rule, pin, pool, loop, self.now)
             else:
-                situations[pool] = self.situation(pool, loop, voters, shadow=False)
+                situations[pool] = self.situation(pool, loop, heard, asking=voters)
                 loop, decision = advance(loop, situations[pool])
                 enter(self.ledger, self.rule, pool, loop, self.world.measured(self.rule.key))
             loops[pool] = loop
             taken += [self.note(pool, decision)] if decision is not None else []
-        levels = {} if pin is not None else self.levels(loops, voters, controlled=controlled)
+        levels = {} if pin is not None else self.levels(loops, heard, controlled=controlled)
         taken += [self.note(pool, step) for pool, (_, step) in levels.items() if step is not None]
         held = {pool: level for pool, (level, _) in levels.items()}
         kept = RuleMemory(loops=loops, levels=held)
@@ -82,10 +88,11 @@ class RuleStep:
         }
         return Done(
             rule=self.rule,
-            memory=RuleMemory(loops=loops, shadows=shadows, levels=held),
+            memory=RuleMemory(loops=loops, shadows=shadows, levels=held, sight=sight),
             shares=shares,
             taken=tuple(taken),
             pinned=pin is not None,
+            muted=silent,
             held=any(seen.voting and not seen.known for seen in situations.values()),
             saturated=any(helpless(seen) for seen in situations.values()),
             shadow_shares={
@@ -131,17 +138,31 @@ class RuleStep:
         return {
             pool: advance(
                 loops.get(pool, REST),
-                self.situation(pool, loops.get(pool, REST), {name}, shadow=True),
+                self.situation(pool, loops.get(pool, REST), {name}),
             )[0]
             for pool in self.rule.backends
         }
 
     def situation(
-        self, pool: str, loop: LoopMemory, voters: AbstractSet[str], *, shadow: bool
+        self,
+        pool: str,
+        loop: LoopMemory,
+        voters: AbstractSet[str],
+        *,
+        asking: AbstractSet[str] | None = None,
     ) -> Situation:
-        """Gather what the decision of one loop depends on."""
+        """Gather what the decision of one loop depends on.
+
+        Args:
+            pool: the primary.
+            loop: what its loop remembers.
+            voters: the objectives that are heard.
+            asking: those that ask for shifts, heard or not; None: the loop is a shadow's.
+        """
+        shadow = asking is None
+        asking = voters if asking is None else asking
         votes = self.ballots[pool].of(voters)
-        policy = self.policy(voters)
+        policy = self.policy(asking)
         idle = all(b.of(voters).no_traffic for b in self.ballots.values())
         namespace = self.rule.key.namespace
         measured = self.world.measured(self.rule.key)
@@ -151,6 +172,7 @@ class RuleStep:
         return Situation(
             now=self.now,
             policy=policy,
+            asked=bool(asking),
             voting=bool(voters),
             known=votes.known,
             all_known=votes.all_known,
@@ -291,6 +313,7 @@ def under_pin(
         fallback=fallback,
         pace=pace if w < 1 else 0,
         changed_at=now,
+        cause=NO_OBJECTIVE if w < 1 else "",
         failures=loop.failures,
         episodes=loop.episodes,
         last=decision,

@@ -34,8 +34,10 @@ class Situation:
 
     now: datetime
     policy: Policy
-    voting: bool
+    asked: bool
     """At least one objective asks for shifts, and control is not disabled."""
+    voting: bool
+    """At least one of those is heard (sight.py)."""
     known: bool
     """At least one vote can see."""
     all_known: bool

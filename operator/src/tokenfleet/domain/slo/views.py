@@ -110,7 +110,7 @@ def slo_view(
     evidence = Evidence.of(merged.cells, objective)
     data = judge(merged, evidence, blindness(world.measurement, world.replicas, objective, now))
     loops = {f"{one.rule.key}/{p}": m for one in mine for p, m in one.memory.loops.items()}
-    latest = _latest(loops.items())
+    latest, name = _latest(loops.items()), objective.name
     return SLOView(
         state=state_of(loops.values()).value,
         data=data,
@@ -122,6 +122,7 @@ def slo_view(
         met=evidence.long.ratio <= objective.budget if data.kind is Kind.OK else None,
         shadow=_shadow(objective, mine),
         last=_decision(*latest) if latest is not None else None,
+        refused=next((one.muted[name] for one in mine if name in one.muted), None),
     )
 
 
