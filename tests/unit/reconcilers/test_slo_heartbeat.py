@@ -32,7 +32,7 @@ class Fleet:
     def __init__(self, cluster: FakeCluster, clock: FakeClock) -> None:
         self.cluster, self.clock = cluster, clock
         self.store, self.views = Store(lambda _: None), Views(lambda _: None)
-        self.visitor = SloVisitor(store=self.store, views=self.views, clock=clock)
+        self.visitor = SloVisitor(store=self.store, views=self.views, clock=clock, budgets=dict)
         self.applier = Applier(
             cluster, self.store, telemetry=PrometheusTelemetry(), may_write=lambda: True
         )

@@ -22,14 +22,11 @@ from tokenfleet.api.conventions import (
     ObjectName,
     PrinterColumn,
     named,
-    union,
 )
-from tokenfleet.api.ladder import LADDER_MILLISECONDS
-from tokenfleet.api.quantities import Duration, Fraction, PositiveDecimal
+from tokenfleet.api.quantities import Duration, Fraction
 from tokenfleet.api.v1alpha1.metadata import Metadata
 from tokenfleet.api.v1alpha1.modelroute import PoolShare
-
-_LADDER_CEL: Final = "[" + ", ".join(f"duration('{ms}ms')" for ms in LADDER_MILLISECONDS) + "]"
+from tokenfleet.api.v1alpha1.objectives import Objective
 
 
 class TargetReference(Model):
@@ -50,82 +47,6 @@ class Selector(Model):
     """Features, any of these; empty means all."""
     request_types: Annotated[list[MetricLabel], Field(max_length=32), ListSet()] = []
     """Request types, any of these; empty means all."""
-
-
-class LatencyObjective(Model):
-    """A target fraction of attempts must stay within a threshold; failed ones never do."""
-
-    signal: Literal["TimeToFirstToken", "EndToEnd", "TimePerOutputToken"] = "TimeToFirstToken"
-    """What is timed. TimeToFirstToken: from the end of the request to the first byte of the
-    answer's body; seen while the answer still runs, so prefer it for shifting. EndToEnd: the whole
-    attempt; seen when it has ended. TimePerOutputToken: the rest of the stream divided by its
-    tokens."""
-    threshold: Annotated[
-        Annotated[timedelta, Duration("5ms", "10m")],
-        CEL(
-            rule=f"{_LADDER_CEL}.exists(b, b == duration(self))",
-            message="must be one of the histogram boundaries "
-            + ", ".join(
-                f"{ms}ms" if ms < 1000 or ms % 1000 else f"{ms // 1000}s"  # noqa: PLR2004
-                for ms in LADDER_MILLISECONDS
-            ),
-        ),
-    ]
-    """Longest good value; a boundary of the histogram ladder, so that the fraction is exact."""
-    target: Annotated[Decimal, Fraction("0.5", "0.9999")]
-    """Fraction of attempts that must be within the threshold, for example `0.95`."""
-
-
-class ErrorRateObjective(Model):
-    """At most a fraction of attempts may fail.
-
-    Server errors, throttling, refused connections, timeouts and broken streams are failures;
-    errors of the client and attempts that it gave up are not counted at all.
-    """
-
-    max: Annotated[Decimal, Fraction("0.0001", "0.5")]
-    """Largest fraction of failed attempts, for example `0.01`."""
-
-
-class CostObjective(Model):
-    """The mean cost of a request, over all requests that the target and the selector name."""
-
-    max: PositiveDecimal
-    """Largest mean cost of one request, in the currency of the pools' prices, for example `0.01`.
-    For one limit per feature, make one TokenSLO per feature."""
-
-
-class CacheHitObjective(Model):
-    """The part of prompt tokens that came from the prefix cache."""
-
-    min: Annotated[Decimal, Fraction("0.01", "0.99")]
-    """Smallest part of prompt tokens that was cached, for example `0.70`."""
-
-
-class Objective(Model):
-    """What good means."""
-
-    validations: ClassVar[tuple[CEL, ...]] = union(
-        "type",
-        {
-            "Latency": "latency",
-            "ErrorRate": "errorRate",
-            "CostPerRequest": "costPerRequest",
-            "CacheHitRate": "cacheHitRate",
-        },
-    )
-
-    type: Literal["Latency", "ErrorRate", "CostPerRequest", "CacheHitRate"]
-    """Kind of objective; the member of the same name is set."""
-    latency: LatencyObjective | None = None
-    """A latency objective."""
-    error_rate: ErrorRateObjective | None = None
-    """An error objective. Errors do not depend on load: a shift goes straight to the floor."""
-    cost_per_request: CostObjective | None = None
-    """A cost objective. Needs `price` on the pools; shifts in steps of 0.1, and only where every
-    backend and fallback of the rule has token prices."""
-    cache_hit_rate: CacheHitObjective | None = None
-    """A cache objective. It seldom should shift: a shift empties the caches that it asks for."""
 
 
 class MinimumEvents(Model):

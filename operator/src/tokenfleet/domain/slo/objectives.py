@@ -24,7 +24,8 @@ from enum import StrEnum
 from functools import reduce
 from typing import Any, Final
 
-from tokenfleet.api.v1alpha1.tokenslo import Objective, ShiftTraffic, TokenSLO
+from tokenfleet.api.v1alpha1.objectives import Objective
+from tokenfleet.api.v1alpha1.tokenslo import ShiftTraffic, TokenSLO
 from tokenfleet.domain.slo.observation import NO_THRESHOLD, Signal
 
 FAST_BURN: Final = 14.4
