@@ -21,6 +21,7 @@ CHAPTERS = (
     "defence",
     "control",
     "objectives",
+    "people",
     "defaults",
     "autoscaler",
     "lifecycle",
