@@ -29,6 +29,9 @@ integration: .venv/ready
 	@$(if $(KUBECONFIG),,$(CLUSTER) up)
 	@$(PYTHON) -m pytest -v --durations=15 $(REAL)
 
+simulate: .venv/ready ## the table of control loops, and every promise of ours on fresh fleets
+	@.venv/bin/tokenfleet simulate && .venv/bin/tokenfleet simulate --gates --seeds 8
+
 bench: .venv/ready ## figures against a peer in the same run
 	@$(PYTHON) -m pytest -q -s tests/bench
 

@@ -12,7 +12,7 @@ from tokenfleet.domain.slo.engine import World, step
 from tokenfleet.domain.slo.memory import RuleMemory
 from tokenfleet.domain.slo.objectives import ObjectiveSpec, Policy, Windows
 from tokenfleet.domain.slo.observation import PoolFacts, RouterReplica, RuleTarget
-from tokenfleet.simulation.fleet import TARGET, THRESHOLD, Scenario
+from tokenfleet.simulation.fleet import TARGET, Scenario
 from tokenfleet.simulation.scrapes import EPOCH, REPLICA, RULE, Store
 
 BUDGET: Final = 1 - TARGET
@@ -103,12 +103,14 @@ class Oracle:
     def decide(self, t: float, store: Store, w: float) -> float:
         """Give the primary what it can bear now, and the fallback no more than it can."""
         del store, w
-        primary, fallback, rate = self.scenario.primary, self.scenario.fallback, 0.0
+        primary, fallback = self.scenario.primary, self.scenario.fallback
+        if not fallback.present(t):
+            return 1.0
         rate = max(self.scenario.rate(t), self.scenario.rate(t + 30), 1e-9)
         if primary.errors(t) > BUDGET or primary.late(t) > BUDGET:
             return max(0.0, 1 - 0.95 * fallback.capacity / rate)
-        bears = 0.90 * primary.capacity / primary.slowness(t)
-        least = max(0.0, 1 - 0.90 * fallback.capacity / rate)
+        bears = 0.85 * primary.capacity / primary.slowness(t)
+        least = max(0.0, 1 - 0.85 * fallback.capacity / fallback.slowness(t) / rate)
         return min(1.0, max(bears / rate, least))
 
 
@@ -135,7 +137,7 @@ class Ours:
             name="first-token",
             route=RULE.route,
             rule=RULE.rule,
-            threshold=timedelta(seconds=THRESHOLD),
+            threshold=timedelta(seconds=self.scenario.threshold),
             target=TARGET,
             windows=self.windows,
             shifts=True,
@@ -147,7 +149,7 @@ class Ours:
             World(
                 rules=(RuleTarget(key=RULE, backends={"primary": 1}, fallbacks=("fallback",)),),
                 objectives=(spec,),
-                pools=self._pools(),
+                pools=self._pools(store.ready),
                 replicas=(
                     RouterReplica(
                         namespace=REPLICA[0], pod=REPLICA[1], since=EPOCH - timedelta(days=1)
@@ -168,12 +170,14 @@ class Ours:
             self.changed = t
         return chosen
 
-    def _pools(self) -> dict[str, PoolFacts]:
+    def _pools(self, ready: Mapping[str, int]) -> dict[str, PoolFacts]:
+        primary, fallback = self.scenario.primary, self.scenario.fallback
         factor = self.scenario.capacity_error
-        declared = self.scenario.fallback.capacity * factor if factor else None
+        declared = fallback.capacity * factor / fallback.replicas if factor else None
+        capacities = {"primary": primary.capacity / primary.replicas, "fallback": declared}
         return {
-            f"{RULE.namespace}/primary": PoolFacts(
-                ready=1, desired=1, capacity=self.scenario.primary.capacity
-            ),
-            f"{RULE.namespace}/fallback": PoolFacts(ready=1, desired=1, capacity=declared),
+            f"{RULE.namespace}/{name}": PoolFacts(
+                ready=ready[name], desired=ready[name], capacity=capacity
+            )
+            for name, capacity in capacities.items()
         }

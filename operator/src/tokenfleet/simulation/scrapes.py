@@ -31,6 +31,8 @@ class Store:
     """Seconds until a decided attempt can be scraped."""
     times: list[float] = field(default_factory=list)
     counts: list[dict[str, tuple[int, int]]] = field(default_factory=list)
+    ready: dict[str, int] = field(default_factory=lambda: {"primary": 1, "fallback": 1})
+    """What Kubernetes says at the same time: ready replicas by pool."""
     _seen: dict[str, tuple[int, int]] = field(default_factory=dict)
     _up_to: int = -1
 

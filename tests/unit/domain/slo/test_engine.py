@@ -149,6 +149,15 @@ def test_both_bad_is_saturated_and_moves_nothing() -> None:
     assert outcome.rules[str(RULE)].message.startswith("saturated: ")
 
 
+def test_t7_both_bad_and_the_fallback_more_so_gives_back() -> None:
+    """A fallback that was overloaded by the shift is no better place than the primary it left."""
+    fleet = shifted()
+    fleet.see(BAD, cell("small", 4, 0.9), seconds=120, demand=4.0)
+
+    assert fleet.transitions == ["T1", "T7"]
+    assert loop(fleet).crowded_rate == pytest.approx(1.0)
+
+
 def test_t1h_a_primary_without_endpoints_is_left_and_tried_again() -> None:
     fleet = Fleet()
     fleet.see(GOOD, seconds=60)

@@ -15,8 +15,8 @@ a first token within 2.5 s in 14 % of cases at 95 % of their capacity, in 1.7 % 
 at 85 %, in 0.07 % at 82 %. That is why the margin is 15 %, and why halving the distance to what
 was bad again and again does not do: it ends where every request has a little trouble for hours.
 
-What is true of the primary is true of the fallback: one that was bad while the primary was not has
-shown what it cannot bear, whatever was declared of it. The ledger believes the lesser of the two.
+What is true of the primary is true of the fallback: one that was bad when the primary was less so
+has shown what it cannot bear, whatever was declared of it. The ledger believes the lesser of both.
 """
 
 from datetime import datetime

@@ -36,7 +36,7 @@ One transition per tick; the first whose guard holds:
     T1    Normal               fast or slow breach (on probation:     w down
                                bad), fallback ok, under 4 episodes
     T6    Recovering           0.75 short after a step: primary bad   w down, ceiling, back off
-    T7    Shifted, Recovering  settled; fallback bad, primary good    step up
+    T7    Shifted, Recovering  settled; fallback bad, primary less    step up
     T2    Shifted              settled; primary bad, w above floor    w down
     T3    Shifted              settled; healthy for hold; replicas    step up
     T4    Recovering           dwelt; healthy; replicas               step up
@@ -266,10 +266,10 @@ def recovery_failed(memory: LoopMemory, seen: Situation) -> Move | None:
 
 
 def fallback_bad(memory: LoopMemory, seen: Situation) -> Move | None:
-    """T7: the fallback suffers and the primary does not: give some back."""
+    """T7: the fallback suffers more than the primary does: give some back."""
     if memory.state not in {State.SHIFTED, State.RECOVERING} or not 0 < memory.w < 1:
         return None
-    if seen.standby is None or not seen.standby.bad or not seen.good_now:
+    if not seen.fallback_suffers_more:
         return None
     if not passed(memory.settle_until, seen) or not may_rise(memory, seen):
         return None

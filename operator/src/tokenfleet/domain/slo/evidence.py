@@ -155,11 +155,6 @@ class Evidence:
             return self.long.ratio <= self.objective.budget
         return self.long.bad <= 1
 
-    @property
-    def good_now(self) -> bool:
-        """Tell whether the short window is within the budget."""
-        return self.short.ratio <= self.objective.budget
-
     def _breach(self, held: Counts, now: Counts, limit: float, window: timedelta) -> Trigger | None:
         enough = held.total >= self.objective.min_total and held.bad >= self.objective.min_bad
         if not enough or held.lower <= limit or now.ratio <= limit:

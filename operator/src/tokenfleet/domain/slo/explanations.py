@@ -18,7 +18,7 @@ _TEXTS: Final[dict[str, str]] = {
     "T4": "{primary} is healthy at {before}: next step back",
     "T5": "{primary} is healthy at {before}: back to the weights as written",
     "T6": "the last step back was one too many, {evidence}",
-    "T7": "{pool} misses the objective and {primary} does not: giving some back",
+    "T7": "{pool} misses the objective more than {primary} does: giving some back",
     "T8": "no traffic: back to the weights as written",
     "T9": "more than 4 shifts within an hour: frozen for an hour",
     "T10": "the freeze is over",

@@ -169,6 +169,17 @@ class RuleStep:
         flow = flow_of(self.rule, pool, measured)
         # A surge is seen by the short window long before the mean over the long one follows.
         asked = max(flow, arriving(pool, measured))
+        others = {name: b.of(voters) for name, b in self.ballots.items()}
+        chosen = standby(
+            self.rule,
+            loop.fallback if loop.shifted else "",
+            {name: other.probe_bad is not None for name, other in others.items()},
+            self.world.pools,
+            lambda name: self.ledger.least_kept(
+                f"{namespace}/{name}", f"{self.rule.key}/{pool}", policy.utilization, asked
+            ),
+            lambda name: self.ledger.rate(f"{namespace}/{name}"),
+        )
         return Situation(
             now=self.now,
             policy=policy,
@@ -179,23 +190,14 @@ class RuleStep:
             acknowledged_at=self.now if shadow else self.world.acknowledged_at,
             ready=self.world.facts(namespace, pool).ready,
             flow=flow,
-            standby=standby(
-                self.rule,
-                loop.fallback if loop.shifted else "",
-                {name: b.of(voters).probe_bad is not None for name, b in self.ballots.items()},
-                self.world.pools,
-                lambda name: self.ledger.least_kept(
-                    f"{namespace}/{name}", f"{self.rule.key}/{pool}", policy.utilization, asked
-                ),
-                lambda name: self.ledger.rate(f"{namespace}/{name}"),
-            ),
+            standby=chosen,
             fast=votes.fast,
             slow=votes.slow,
             probe_bad=votes.probe_bad,
             over_budget=votes.over_budget,
             healthy=votes.healthy and not idle,  # silence is no sign of health
             sufficient=votes.sufficient,
-            good_now=votes.good_now,
+            fallback_suffers_more=chosen is not None and others[chosen.pool].suffers_more(votes),
             idle=idle,
         )
 

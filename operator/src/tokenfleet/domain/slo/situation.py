@@ -58,7 +58,8 @@ class Situation:
     """Every vote that sees says healthy."""
     sufficient: bool = False
     """Every vote that sees has enough attempts."""
-    good_now: bool = False
+    fallback_suffers_more: bool = False
+    """The fallback is bad, and provably more so than the primary is now."""
     idle: bool = False
     """The rule as a whole has no traffic."""
 

@@ -91,10 +91,11 @@ class Ballot:
         """Tell whether every one that sees has enough attempts."""
         return self.known and all(evidence.sufficient for evidence in self.seeing)
 
-    @property
-    def good_now(self) -> bool:
-        """Tell whether the short window is within every budget."""
-        return self.known and all(evidence.good_now for evidence in self.seeing)
+    def suffers_more(self, other: "Ballot") -> bool:
+        """Tell whether this pool is bad, and provably more so than another one now."""
+        others = {evidence.objective.name: evidence.short.ratio for evidence in other.seeing}
+        found = [t for evidence in self.seeing if (t := evidence.probe_bad()) is not None]
+        return any(t.counts.lower > others.get(t.objective, 0.0) for t in found)
 
     @property
     def no_traffic(self) -> bool:

@@ -1,0 +1,97 @@
+"""The model of a pool does what a pool does."""
+
+from random import Random
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from tokenfleet.simulation.autoscaler import STABILISATION, Autoscaler, Scaling
+from tokenfleet.simulation.draws import CAUSES, drawn
+from tokenfleet.simulation.fleet import Pool, Queue, during
+from tokenfleet.simulation.plot import svg
+from tokenfleet.simulation.run import simulate
+from tokenfleet.simulation.scenarios import BY_NAME
+
+
+def bad_fraction(pool: Pool, rate: float, seconds: float = 40_000) -> float:
+    random, t, seen, bad = Random(1), 0.0, 0, 0
+    queue = Queue(pool, random)
+    while t < seconds:
+        t += random.expovariate(rate)
+        seen, bad = seen + 1, bad + (not queue.arrive(t))
+    return bad / seen
+
+
+def test_a_queue_turns_bad_within_a_few_percent_of_its_capacity() -> None:
+    """What ceilings.py says of 64 sequences and 8 s."""
+    assert bad_fraction(Pool(), 0.85 * 8) < 0.01
+    assert 0.08 < bad_fraction(Pool(), 0.95 * 8) < 0.2
+    assert bad_fraction(Pool(), 1.1 * 8) > 0.9
+
+
+def test_impatient_clients_keep_an_overloaded_queue_finite() -> None:
+    queue = Queue(Pool(servers=1), Random(1))
+    for second in range(3600):
+        queue.arrive(float(second))
+
+    assert queue.free[0] - 3600 < 1.5 * 60 + 60
+
+
+def test_a_pool_that_is_gone_answers_nothing_well() -> None:
+    queue = Queue(Pool(present=during(10, 20, 0.0, 1.0)), Random(1))
+
+    assert [queue.arrive(t) for t in (5.0, 15.0, 25.0)] == [True, False, True]
+    assert queue.ready(15.0) == 0
+
+
+def test_caches_are_cold_for_what_is_new_to_them_and_get_used_to_it() -> None:
+    queue = Queue(Pool(cold=100.0, prefill=0.3), Random(1))
+    queue.redirect(0.0, 1.0)
+    assert not any(queue.arrive(0.01 * n) for n in range(20))
+    queue = Queue(Pool(cold=100.0, prefill=0.3), Random(1))
+    queue.redirect(0.0, 1.0)
+
+    assert sum(queue.arrive(1200 + n) for n in range(20)) >= 18
+
+
+def test_replicas_are_taken_from_what_is_idle_and_added_after_they_have_started() -> None:
+    queue = Queue(Pool(servers=64, replicas=8), Random(1))
+    queue.resize(0.0, 2, startup=100)
+    assert (len(queue.free), queue.ready(0.0)) == (16, 2)
+    queue.resize(0.0, 4, startup=100)
+
+    assert (queue.ready(99.0), queue.ready(101.0)) == (2, 4)
+    assert queue.busy(50.0) == 0.5
+
+
+def test_an_autoscaler_grows_at_once_and_shrinks_to_the_largest_wish_of_five_minutes() -> None:
+    scaling = Scaling(Autoscaler(driven_by="busyness", target=0.5), most=8)
+    assert scaling.desired(0, 4, used=0.52) == 4  # within 10 %
+    assert scaling.desired(15, 4, used=1.0) == 8
+    assert scaling.desired(30, 8, used=0.1) == 8
+    assert scaling.desired(30 + STABILISATION, 8, used=0.1) == 2
+
+
+def test_a_draw_is_made_of_its_number_and_every_cause_comes() -> None:
+    assert drawn(7).says == drawn(7).says
+    assert drawn(7).says != drawn(12).says
+    said = [drawn(number).says for number in range(5)]
+
+    assert [text.split(";")[0] for text in said] == list(CAUSES)
+
+
+@pytest.mark.parametrize("name", ["A'", "I"])
+def test_the_plot_is_an_image_with_every_decision_and_every_policy(name: str) -> None:
+    runs = [simulate(BY_NAME[name], policy, seed=0) for policy in ("none", "ours")]
+    root = ET.fromstring(svg(BY_NAME[name], runs))
+    texts = [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
+
+    for _, transition in runs[1].decisions:
+        assert transition in texts
+    assert any(text.startswith("none: ") for text in texts)
+    assert any(text.startswith("ours: ") for text in texts)
+    for element in root.iter("{http://www.w3.org/2000/svg}polyline"):
+        for point in element.get("points").split():
+            x, y = map(float, point.split(","))
+            assert 0 <= x <= 1000
+            assert 0 <= y <= 700
