@@ -258,5 +258,7 @@ class _Run:
             if tick % every and not moved:
                 continue
             books = next((b for b in self.books if b.concerns(key)), None)
+            if books is None and not track.moves:
+                continue  # a loop that nothing in the file is about
             ratio = books.latest.get(key.primary, 0.0) if books is not None else 0.0
             self.curves.setdefault(key, []).append((seen.measurement.at, track.held.w, ratio))
