@@ -69,7 +69,9 @@ class Loop:
             measurement=measured,
             acknowledged_at=measured.at - timedelta(hours=1),
         )
-        return step(world, {str(HEALED): recovering(measured.at)}, measured.at)
+        # Both objectives have seen before: one that never has would not be heard at all.
+        seen = RuleMemory(sight={BAD.rule: None})
+        return step(world, {str(BAD): seen, str(HEALED): recovering(measured.at)}, measured.at)
 
     def reason(self, measured: Measurement) -> str:
         data = {name: view.data for name, view in self.decide(measured).slos.items()}
@@ -87,7 +89,7 @@ def recovering(at: datetime) -> RuleMemory:
         changed_at=at - timedelta(minutes=20),
         dwell_until=at - timedelta(minutes=10),
     )
-    return RuleMemory(loops={"large": loop})
+    return RuleMemory(loops={"large": loop}, sight={HEALED.rule: None})
 
 
 def text(seconds: float) -> str:
