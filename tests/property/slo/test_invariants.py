@@ -144,9 +144,14 @@ class Loop(RuleBasedStateMachine):
         self.now += TICK
         self.before = self.memory
         world = self.world()
+        given_in = repr((world, self.memory))
         self.outcome = step(world, self.memory, self.now)
+        assert repr((world, self.memory)) == given_in, "I18: a step never changes what it is given"
         again = step(world, decode(encode(self.memory)), self.now)
         assert again == self.outcome, "I11: the stored memory is the whole memory"
+        ids = [taken.id for taken in self.outcome.decisions]
+        assert [taken.id for taken in again.decisions] == ids, "I16: same input, same identifiers"
+        assert len(set(ids)) == len(ids), "I16: one decision, one identifier"
         permuted = replace(
             world,
             rules=world.rules[::-1],
@@ -186,11 +191,21 @@ class Loop(RuleBasedStateMachine):
             if after.w > w and voting and mine:
                 assert self.ready[primary] > 0, "I9: nothing is raised to a pool that is not there"
                 assert self.acknowledges or set(names) <= {"T11", "T8"}, "no raise unacknowledged"
+                if names[0] not in {"T7", "T8", "T11", "P2", "T1r"}:
+                    assert self.known, "I7"
+                    assert all(self.content(o, primary) for o in mine), "I7"
             if not (voting and mine) and not pinned:
                 assert set(names) <= {"T12", "T11", "T8"}, "I5: without a vote only home"
             self.look_at_pace(key, primary, names)
         if self.capacity is not None and not pinned:
             self.look_at_guard(target_rule, taken)
+
+    def content(self, spec, pool):
+        """I7: raised only where every vote is healthy; T7, T8, T11, P2 and T1r have other causes."""
+        n = self.rate / 2 * spec.windows.long.total_seconds()
+        bad = round(n * self.bad[pool])
+        total = bad + round(n * (1 - self.bad[pool]))
+        return bad <= spec.budget * total + 1e-9 if total >= spec.min_total else bad <= 1
 
     def look_at_pace(self, key, primary, names):
         for name in names:
