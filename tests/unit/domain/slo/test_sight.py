@@ -3,9 +3,9 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from tests.unit.domain.slo.builders import RULE, Fleet, cell, objective
+from tests.unit.domain.slo.builders import RULE, T0, Fleet, cell, facts, objective, target
 from tokenfleet.domain.slo.memory import decode, encode
-from tokenfleet.domain.slo.observation import Failure
+from tokenfleet.domain.slo.observation import Failure, Pin
 
 DARK = {"failure": Failure("SourceError", "dark"), "rules": {}}
 BAD, FINE = cell("large", 4, 1.0), cell("small", 4, 0)
@@ -109,3 +109,17 @@ def test_a_broken_series_of_one_pool_makes_the_objective_unknown() -> None:
 
     assert fleet.memory[str(RULE)].sight["latency"] is not None
     assert fleet.now - fleet.memory[str(RULE)].sight["latency"] >= timedelta(minutes=30)
+
+
+def test_a_pin_to_nothing_ends_at_the_pace_of_recovery_where_nobody_asks() -> None:
+    """Endpoints were never lost, so nothing has returned."""
+    pin = Pin(weights={"large": 1, "small": 1}, until=T0 + timedelta(seconds=45))
+    both = target(backends={"large": 3, "twin": 1}, pin=pin)
+    pools = facts()
+    fleet = Fleet(
+        objectives=(), rules=(both,), pools=pools | {"team-a/twin": pools["team-a/large"]}
+    )
+    fleet.see(demand=4.0, seconds=3600)
+
+    assert {"P0", "T12"} == set(fleet.transitions)
+    assert fleet.shares() == {"large": 750, "twin": 250, "small": 0}

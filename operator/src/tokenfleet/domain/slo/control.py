@@ -193,7 +193,7 @@ def floor_raised(memory: LoopMemory, seen: Situation) -> Move | None:
 def primary_returned(memory: LoopMemory, seen: Situation) -> Move | None:
     """T1r: endpoints again. Nothing was wrong with the load, so try it with a first step."""
     since = memory.filled_since
-    if memory.w > 0 or since is None or seen.now - since < seen.policy.short / 2:
+    if not seen.asked or memory.w > 0 or since is None or seen.now - since < seen.policy.short / 2:
         return None
     if not may_rise(memory, seen):
         return None

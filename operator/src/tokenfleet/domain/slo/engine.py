@@ -54,7 +54,7 @@ def step(world: World, memory: Mapping[str, RuleMemory], now: datetime) -> Outco
     rules = sorted(world.rules, key=lambda rule: rule.key)
     remembered = {rule.key: memory.get(str(rule.key), RuleMemory()) for rule in rules}
     ledger = _ledger(world, rules, remembered, now)
-    objectives = Objectives.of(world.objectives)
+    objectives = Objectives.of(world.objectives, world.levels)
     done = [
         RuleStep(
             world=world,
@@ -63,6 +63,7 @@ def step(world: World, memory: Mapping[str, RuleMemory], now: datetime) -> Outco
             ledger=ledger,
             now=now,
             objectives=objectives.on(rule.key),
+            level_objectives=objectives.levels.get(rule.key, ()),
             ballots=ballots_of(world, rule, objectives.on(rule.key), now),
         ).run()
         for rule in rules

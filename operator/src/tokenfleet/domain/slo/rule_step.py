@@ -10,7 +10,7 @@ from tokenfleet.domain.slo.control import advance
 from tokenfleet.domain.slo.explanations import describe
 from tokenfleet.domain.slo.level_step import LevelStep, refusal
 from tokenfleet.domain.slo.memory import NO_OBJECTIVE, REST, Decision, LoopMemory, RuleMemory, State
-from tokenfleet.domain.slo.objectives import ObjectiveSpec, Policy, combined
+from tokenfleet.domain.slo.objectives import LevelObjective, ObjectiveSpec, Policy, combined
 from tokenfleet.domain.slo.observation import Failure, Pin, RuleMeasurement, RuleTarget
 from tokenfleet.domain.slo.shares import apportion, baseline, shifted
 from tokenfleet.domain.slo.sight import look, muted
@@ -49,6 +49,8 @@ class RuleStep:
     now: datetime
     objectives: tuple[ObjectiveSpec, ...]
     """Those about this rule, by name."""
+    level_objectives: tuple[LevelObjective, ...]
+    """Cost and cache objectives that name it, by name."""
     ballots: Mapping[str, Ballot]
 
     def run(self) -> Done:
@@ -107,7 +109,7 @@ class RuleStep:
         """Advance the levels, which yield to the loops."""
         asking = tuple(
             slo
-            for slo in self.world.levels_on(self.rule.key)
+            for slo in self.level_objectives
             if slo.shifts and controlled and not refusal(self.world, self.rule, slo)
         )
         if not asking and not any(level.shifted for level in self.memory.levels.values()):

@@ -41,12 +41,6 @@ class World:
     actuation: bool = True
     """False: the operator-wide switch is off; nothing shifts, and what is shifted ramps back."""
 
-    def levels_on(self, rule: RuleKey) -> tuple[LevelObjective, ...]:
-        """Return the level objectives that name a rule, by name."""
-        address = (rule.namespace, rule.route, rule.rule)
-        found = [slo for slo in self.levels if (slo.namespace, slo.route, slo.rule) == address]
-        return tuple(sorted(found, key=lambda slo: slo.name))
-
     def facts(self, namespace: str, pool: str) -> PoolFacts:
         """Return what is known of a pool."""
         return self.pools.get(f"{namespace}/{pool}", NOBODY)
@@ -74,10 +68,19 @@ class Objectives:
     by_rule: Mapping[RuleKey, tuple[ObjectiveSpec, ...]]
     by_route: Mapping[tuple[str, str], tuple[ObjectiveSpec, ...]]
     """(namespace, route) -> objectives about the route as a whole."""
+    levels: Mapping[RuleKey, tuple[LevelObjective, ...]]
+    """Cost and cache objectives that name the rule, by name."""
 
     @classmethod
-    def of(cls, objectives: Iterable[ObjectiveSpec]) -> "Objectives":
+    def of(
+        cls, objectives: Iterable[ObjectiveSpec], levels: Iterable[LevelObjective] = ()
+    ) -> "Objectives":
         """Sort objectives by what they are about."""
+        by_level: dict[RuleKey, list[LevelObjective]] = {}
+        for level in sorted(levels, key=lambda level: level.name):
+            if level.rule is not None:
+                key = RuleKey(level.namespace, level.route, level.rule)
+                by_level.setdefault(key, []).append(level)
         by_rule: dict[RuleKey, list[ObjectiveSpec]] = {}
         by_route: dict[tuple[str, str], list[ObjectiveSpec]] = {}
         for slo in objectives:
@@ -89,6 +92,7 @@ class Objectives:
         return cls(
             {key: tuple(found) for key, found in by_rule.items()},
             {key: tuple(found) for key, found in by_route.items()},
+            {key: tuple(found) for key, found in by_level.items()},
         )
 
     def on(self, rule: RuleKey) -> tuple[ObjectiveSpec, ...]:
