@@ -81,7 +81,7 @@ async def listening(*ports: int) -> None:
 @asynccontextmanager
 async def process(*arguments: object) -> AsyncIterator[asyncio.subprocess.Process]:
     running = await asyncio.create_subprocess_exec(
-        *map(str, arguments), stderr=asyncio.subprocess.DEVNULL
+        *map(str, arguments), stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
     )
     try:
         yield running
