@@ -26,7 +26,7 @@ SCENARIO = Scenario(
     primary=Pool(servers=64, errors=lambda t: 0.6 if 900 <= t < 1500 or 2700 <= t < 3000 else 0.0),
     fallback=Pool(servers=96, errors=during(900, 1500, 0.02, 0.0)),
     fault_at=900,
-    blind=(1600, 2000),
+    blind=((1600, 2000),),
 )
 
 
