@@ -46,7 +46,8 @@ def litellm(binary: str, folder: Path, port: int, upstream: int) -> list[str]:
         },
     }
     config = folder / "litellm.yaml"
-    config.write_text(json.dumps({"model_list": [model]}))
+    open_to_all = {"dangerously_permit_weak_or_unset_master_key": True}  # on loopback only
+    config.write_text(json.dumps({"model_list": [model], "general_settings": open_to_all}))
     return [binary, "--config", str(config), "--host", "127.0.0.1", "--port", str(port)]
 
 
