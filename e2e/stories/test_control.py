@@ -5,6 +5,8 @@ from itertools import pairwise
 
 import pytest
 
+from e2e.kit import prometheus
+from e2e.kit.kubectl import Namespace
 from e2e.kit.waiting import NotYet, wait_for
 from e2e.load.pod import LoadRun
 from e2e.load.profile import Feature
@@ -14,8 +16,8 @@ from e2e.stories.fleet import FALLBACK, PRIMARY, SLO, SLOW, Fleet, all_answered,
 
 CAPACITY = 4.0
 """Requests per second that the small fallback says, truly, it can take."""
-SMALL = {"concurrency": 1, "itl": 0.025}
-"""Makes a simulated engine that small: one answer of eight tokens takes 0.2 s."""
+SMALL = {"concurrency": 2, "itl": 0.03}
+"""Makes a simulated engine that small: two at a time, 0.25 s each, so that 8 a second melt it."""
 ROOM = 0.85 * CAPACITY
 """What shifts may fill of it by default."""
 
@@ -43,6 +45,7 @@ def test_a_pin_acts_at_once_and_from_its_end_traffic_comes_back_in_steps(
     fleet.wait_share("the pin", lambda share: share == 300, timeout=10)
     never("the loop moved what is pinned", lambda: fleet.shares()[PRIMARY] != 300, seconds=10)
     fleet.behave(PRIMARY)
+    fleet.wait("tokenslo", SLO, "Met")
     fleet.release()
 
     assert rising(fleet.climb())
@@ -77,13 +80,17 @@ def small_fallback(fleet: Fleet) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("small_fallback")
-def test_a_small_fallback_gets_what_it_can_take_and_no_more(fleet: Fleet, load: LoadRun) -> None:
+def test_a_small_fallback_gets_what_it_can_take_and_no_more(
+    fleet: Fleet, load: LoadRun, monitoring: Namespace
+) -> None:
     fleet.breach()
     least = 1000 * (1 - ROOM / 8)
 
     # The rate is measured over seconds, so the bound moves a little with chance.
     never("too much moved", lambda: fleet.shares()[PRIMARY] < least - 120, seconds=30)
     assert fleet.shares()[PRIMARY] < 800, "little was shifted, although there is room"
+    where = f'namespace="{fleet.namespace.name}",rule="{fleet.rule}"'
+    assert prometheus.number(monitoring, f"max(tokenfleet_route_saturated{{{where}}})") == 1
     waits = [r.ttft for r in load.live if r.pool == FALLBACK and r.ttft is not None]
     assert (quantile(waits, 0.9) or 9) < 2, f"the fallback melted down: {sorted(waits)[-9:]}"
 

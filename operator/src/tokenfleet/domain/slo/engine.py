@@ -119,7 +119,8 @@ def _foreign(world: World, ours: AbstractSet[RuleKey]) -> dict[str, float]:
         if key in ours:
             continue
         for cell in measured.cells:
-            window, tally = max(cell.windows.items(), default=(timedelta(0), None))
+            # The shortest window: a rule that is gone must not hold room for long.
+            window, tally = min(cell.windows.items(), default=(timedelta(0), None))
             if tally is not None and tally.total > 0:
                 # Several signals count the same attempts: the one that sees most speaks.
                 place = (
