@@ -28,7 +28,7 @@ def test_errors_are_left_at_once_and_cost_no_request(fleet: Fleet, load: LoadRun
     back = fleet.climb()
 
     assert share == 100, "errors do not depend on load: one step, to the floor"
-    assert (decision["fromShare"], decision["toShare"]) == (1000, 100)
+    assert (decision["fromShare"], decision["toShare"]) == ("1", "0.1")
     assert len(back) >= 3
     assert load.live
 

@@ -59,7 +59,9 @@ def test_what_the_operator_would_object_to_is_said_and_left_out() -> None:
     """A fallback that cannot take the rule's requests is no fallback in a replay either."""
     names = ("pool-gpu-draft", "pool-cpu", "route-fallback", "slo-shift")
     text = "\n---\n".join((EXAMPLES / f"{name}.yaml").read_text() for name in names)
-    (found,) = subjects(text.replace("contextWindow: 8192", "contextWindow: 4096"), namespace="a")
+    (found,) = subjects(
+        text.replace("contextWindow: 32768        #", "contextWindow: 4096 #"), namespace="a"
+    )
     (problem,) = found.problems
 
     assert "does not fall back to ServingPool chat-small" in problem

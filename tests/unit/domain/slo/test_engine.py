@@ -140,15 +140,6 @@ def test_t7_gives_back_what_the_fallback_cannot_bear() -> None:
     assert loop(fleet).w == pytest.approx(0.6)
 
 
-def test_both_bad_is_saturated_and_moves_nothing() -> None:
-    fleet = shifted()
-    outcome = fleet.see(BAD, cell("small", 4, 0.5), seconds=600)
-
-    assert fleet.transitions == ["T1"]
-    assert outcome.rules[str(RULE)].saturated
-    assert outcome.rules[str(RULE)].message.startswith("saturated: ")
-
-
 def test_t7_both_bad_and_the_fallback_more_so_gives_back() -> None:
     """A fallback that was overloaded by the shift is no better place than the primary it left."""
     fleet = shifted()

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final
 
 from tokenfleet.domain.slo.capacity import Ledger
 from tokenfleet.domain.slo.control import advance
@@ -17,6 +18,9 @@ from tokenfleet.domain.slo.sight import look, muted
 from tokenfleet.domain.slo.situation import Situation
 from tokenfleet.domain.slo.votes import Ballot, ballot, standby
 from tokenfleet.domain.slo.world import Taken, World
+
+LEAST_ROOM: Final = 0.05
+"""Part of a primary's traffic; where a fallback has less room than that, it is full."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +100,7 @@ class RuleStep:
             pinned=pin is not None,
             muted=silent,
             held=any(seen.voting and not seen.known for seen in situations.values()),
-            saturated=any(helpless(seen) for seen in situations.values()),
+            saturated=any(helpless(loops[pool], seen) for pool, seen in situations.items()),
             shadow_shares={
                 name: shares_of(self.rule, RuleMemory(loops=loops))
                 for name, loops in shadows.items()
@@ -324,8 +328,11 @@ def under_pin(
     ), decision
 
 
-def helpless(seen: Situation) -> bool:
-    """Tell whether the primary is bad and nobody can take more."""
+def helpless(loop: LoopMemory, seen: Situation) -> bool:
+    """Tell whether the primary is bad and no fallback can take more of its traffic."""
     if seen.probe_bad is None:
         return False
-    return seen.standby is None or not seen.standby.ok or seen.standby.least_kept == 1.0
+    if seen.standby is None or not seen.standby.ok:
+        return True
+    least = seen.standby.least_kept
+    return least is not None and least > seen.policy.floor and loop.w - least < LEAST_ROOM
