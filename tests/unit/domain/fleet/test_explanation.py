@@ -208,6 +208,24 @@ def test_every_objective_says_what_it_votes(
     assert vote.action == action
 
 
+def test_an_objective_that_is_not_heard_says_why() -> None:
+    status = judged()
+    status["conditions"] = [
+        *status["conditions"],
+        {**status["conditions"][0], "type": "Voting", "message": "nothing has been known since"},
+    ]
+    (vote,) = rule(slos=[{**slo(onBreach={"type": "ShiftTraffic"}), "status": status}]).votes
+
+    assert vote.says == "missed; has no vote: nothing has been known since"
+
+
+def test_a_level_is_part_of_what_comes_next() -> None:
+    level = LoopMemory(state=State.SHIFTED, w=0.8, fallback="small")
+    memory = {"ns/chat/slow": RuleMemory(levels={"large": level})}
+
+    assert any("leaves it 80%" in line for line in rule(memory=memory).next)
+
+
 def test_a_shadow_is_told_of() -> None:
     shadow = {"shares": [], "transition": "T1", "message": "would shift to small"}
     body = {**slo(onBreach={"type": "Alert"}), "status": judged(shadow=shadow)}

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from tokenfleet.api.conditions import MET, READY
+from tokenfleet.api.conditions import MET, READY, VOTING
 from tokenfleet.api.conventions import Model
 from tokenfleet.api.v1alpha1.modelroute import ModelRoute, RouteRule
 from tokenfleet.api.v1alpha1.tokenslo import TokenSLO
@@ -19,6 +19,7 @@ from tokenfleet.domain.fleet.conditions import rfc3339
 from tokenfleet.domain.fleet.parsing import parsed
 from tokenfleet.domain.fleet.problems import Problem
 from tokenfleet.domain.fleet.steering import promises_of
+from tokenfleet.domain.slo.levels import LEVEL_STEP
 from tokenfleet.domain.slo.memory import REST, RuleMemory
 from tokenfleet.domain.slo.objectives import combined
 from tokenfleet.domain.slo.observation import RuleKey
@@ -215,6 +216,9 @@ def _says(slo: TokenSLO, controlled: bool) -> str:  # noqa: FBT001 - see above
         return f"{known}; only alerts, and has no vote"
     if not controlled:
         return f"{known}; has no vote while shares are fixed by the route"
+    unheard = next((one for one in slo.status.conditions if one.type == VOTING), None)
+    if unheard is not None and unheard.status == "False":
+        return f"{known}; has no vote: {unheard.message}"
     return known
 
 
@@ -238,6 +242,12 @@ def _next(seen: Seen, route: ModelRoute, rule: RouteRule) -> tuple[str, ...]:
         loop = memory.loops.get(backend.name, REST)
         if voters or loop.shifted:
             said += outlook(loop, backend.name, policy, seen.now)
+        level = memory.levels.get(backend.name, REST)
+        if level.shifted:
+            said.append(
+                f"{backend.name}: cost or caching leaves it {level.w:.0%} of its share; a step of"
+                f" {LEVEL_STEP:.0%} at a time, while latency and errors are well"
+            )
     if voters:
         return tuple(said)
     return (*said, "no objective with onBreach ShiftTraffic is about this rule: nothing shifts it")
