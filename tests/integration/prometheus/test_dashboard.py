@@ -27,7 +27,7 @@ from tokenfleet.domain.fleet.keys import ROUTER, ObjectKey
 from tokenfleet.domain.fleet.views import RouterView
 
 BOARD = repository() / "charts" / "tokenfleet" / "files" / "dashboard.json"
-KEY = 'key="chat/slow|suggestions|other",pool="large"'
+KEY = "chat/slow|suggestions|other;large"
 VARIABLES = {"$namespace": ".*", "$route": "chat", "$__rate_interval": "10s"}
 
 
@@ -67,25 +67,25 @@ class Operator:
         return telemetry.text().decode()
 
 
-def histogram(stat: str, count: int, tags: str = "") -> Iterator[str]:
+def histogram(stat: str, count: int, key: str = KEY) -> Iterator[str]:
     """Observations of 300 ms."""
     for bound in [*(str(b) for b in HISTOGRAM_BUCKETS), "+Inf"]:
         below = count if float(bound) >= 300 else 0
-        yield f'envoy_tokenfleet_{stat}_bucket{{{KEY}{tags},le="{bound}"}} {below}'
-    yield f"envoy_tokenfleet_{stat}_sum{{{KEY}{tags}}} {300 * count}"
+        yield f'envoy_tokenfleet_{stat}_bucket{{key="{key}",le="{bound}"}} {below}'
+    yield f'envoy_tokenfleet_{stat}_sum{{key="{key}"}} {300 * count}'
 
 
 def router(seconds: float) -> str:
     """What a router's agent says: ten requests a second."""
     count = int(10 * seconds)
-    ok = ',code="200",flags="-"'
+    ok = f"{KEY};200;-"
     lines = [
         *histogram(TTFT, count),
         *histogram(ATTEMPT, count, ok),
         *histogram(REQUEST, count, ok),
-        f"envoy_tokenfleet_{PROMPT}{{{KEY}}} {100 * count}",
-        f"envoy_tokenfleet_{CACHED}{{{KEY}}} {60 * count}",
-        f"envoy_tokenfleet_{COMPLETION}{{{KEY}}} {40 * count}",
+        f'envoy_tokenfleet_{PROMPT}{{key="{KEY}"}} {100 * count}',
+        f'envoy_tokenfleet_{CACHED}{{key="{KEY}"}} {60 * count}',
+        f'envoy_tokenfleet_{COMPLETION}{{key="{KEY}"}} {40 * count}',
         'envoy_cluster_upstream_rq_active{envoy_cluster_name="large"} 3',
     ]
     return "\n".join(translate("\n".join(lines), early=frozenset())) + "\n"
