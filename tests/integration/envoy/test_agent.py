@@ -330,8 +330,19 @@ async def test_pools_come_and_go_without_a_failed_request(running: Pod) -> None:
 async def test_a_changed_listener_lets_running_streams_finish(running: Pod) -> None:
     """Attribution and the body limit are part of the listener, which Envoy drains when it changes."""
     running.large.behaviour = Behaviour(chunks=25, gap=0.1)
-    stream = asyncio.create_task(running.client.post(CHAT, json={"model": "chat", "stream": True}))
-    await asyncio.sleep(0.3)
+    begun = asyncio.Event()
+
+    async def streamed() -> str:
+        parts = []
+        body = {"model": "chat", "stream": True}
+        async with running.client.stream("POST", CHAT, json=body) as answer:
+            async for part in answer.aiter_text():
+                begun.set()
+                parts.append(part)
+        return "".join(parts)
+
+    stream = asyncio.create_task(streamed())
+    await asyncio.wait_for(begun.wait(), 30)
     renamed = replace(CONFIG, attribution=replace(CONFIG.attribution, feature="x-team"))
 
     await running.applied(running.write(renamed))
@@ -344,7 +355,7 @@ async def test_a_changed_listener_lets_running_streams_finish(running: Pod) -> N
             return answer.headers["x-tokenfleet-rule"]
 
     await until(fast, lambda rule: rule == "fast")
-    assert (await stream).text.endswith("data: [DONE]\n\n")
+    assert (await stream).endswith("data: [DONE]\n\n")
 
 
 async def test_metrics_fail_without_envoy(running: Pod) -> None:
