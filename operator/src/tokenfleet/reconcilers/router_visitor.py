@@ -31,6 +31,8 @@ class _Progress:
     revision: int = 0
     changed_at: datetime | None = None
     acknowledged_at: datetime | None = None
+    missing_since: datetime | None = None
+    """Since when there is no `<router>-config`."""
     answers: dict[str, tuple[Acknowledgement, datetime]] = field(default_factory=dict)
     """Pod uid -> its agent's last answer."""
 
@@ -59,6 +61,8 @@ class RouterVisitor:
         progress = self.progress.setdefault(key, _Progress())
         revision = owner.get("status", {}).get("configRevision", 0)
         revision = max(revision, progress.revision)
+        missing = progress.missing_since or self.clock.now()
+        progress.missing_since = missing if stored is None else None
         replicas = await self._replicas(pods, revision, progress)
         if progress.acknowledged_at is None and acknowledged(replicas, revision).everywhere:
             progress.acknowledged_at = self.clock.now()
@@ -69,6 +73,7 @@ class RouterVisitor:
                 body=owner,
                 stored=stored,
                 copies=await self._copies(pods) if stored is None else (),
+                missing_since=progress.missing_since,
                 routes=routes,
                 pools=tuple(pools.values()),
                 slices={name: slices_of(self.store, pool) for name, pool in pools.items()},

@@ -150,6 +150,35 @@ def test_without_a_replica_it_is_rebuilt_from_the_shares_in_route_status() -> No
     assert [note.reason for note in plan.events] == ["ConfigLost"]
 
 
+def test_replicas_that_do_not_answer_are_waited_for_before_less_is_believed() -> None:
+    """They run what was lost; a rebuilt shift would forget its timers and its failures."""
+    rules = [{"name": "slow", "shares": [{"name": "large", "share": 400}]}]
+    lost = seen(
+        routes=(route(status={"rules": rules}),),
+        body=router({"configRevision": 41}),
+        replicas=(replica(applied=None),),
+        missing_since=T0,
+    )
+
+    waiting = plan_router(replace(lost, now=T0 + timedelta(minutes=4, seconds=59)))
+    rebuilt = plan_router(replace(lost, now=T0 + timedelta(minutes=5)))
+    answered = plan_router(replace(lost, copies=(shifted_data(),), now=T0))
+
+    assert waiting.replace is None
+    assert conditions(waiting.status)["Programmed"] == ("False", "ConfigLost")
+    assert "none of 1 router replicas answers" in message(waiting.status, "Programmed")
+    assert waiting.view.routes["chat"].shares is None
+    assert waiting.requeue_after == timedelta(seconds=5)
+    assert written(rebuilt).revision == 42
+    assert written(answered) == router_config.read(shifted_data())
+
+
+def test_a_router_that_never_had_a_configuration_waits_for_nobody() -> None:
+    plan = plan_router(seen(body=router(), replicas=(replica(applied=None),), missing_since=T0))
+
+    assert written(plan).document is not None
+
+
 def test_a_rebuilt_revision_is_newer_than_what_any_replica_runs() -> None:
     told = route(status={"rules": [{"name": "slow", "shares": [{"name": "large", "share": 1000}]}]})
 

@@ -22,6 +22,8 @@ class RouterSnapshot:
     """`<router>-config` as stored; None where it does not exist."""
     copies: tuple[Mapping[str, str], ...] = ()
     """Its data as replicas hold it; asked for only where it does not exist."""
+    missing_since: datetime | None = None
+    """Since when this process sees that it does not exist; None: it does."""
     routes: tuple[Body, ...] = ()
     """Routes that name this router."""
     pools: tuple[Body, ...] = ()

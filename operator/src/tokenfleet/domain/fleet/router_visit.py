@@ -10,7 +10,8 @@ stays as it is.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TypeVar
+from datetime import timedelta
+from typing import Final, TypeVar
 
 from tokenfleet.api.conditions import PROGRAMMED
 from tokenfleet.api.conventions import Model
@@ -29,6 +30,7 @@ from tokenfleet.domain.fleet.replicas import acknowledged
 from tokenfleet.domain.fleet.router_config import Held, UnreadableConfigError
 from tokenfleet.domain.fleet.router_snapshot import Body, RouterPlan, RouterSnapshot
 from tokenfleet.domain.fleet.router_status import (
+    ACK_LATER,
     ACK_REFRESH,
     is_young,
     look_again,
@@ -44,6 +46,9 @@ from tokenfleet.domain.routing.workload import workload
 
 T = TypeVar("T", bound=Model)
 
+SILENT_REPLICAS: Final = timedelta(minutes=5)
+"""How long silent replicas are waited for before less than what they run is believed."""
+
 
 def plan_router(seen: RouterSnapshot) -> RouterPlan:
     """Plan one router."""
@@ -51,10 +56,12 @@ def plan_router(seen: RouterSnapshot) -> RouterPlan:
     if isinstance(router, Problem):
         # What runs goes on running; a router whose spec cannot be read is not torn down.
         return RouterPlan(status=router_status(seen, [router], acknowledged(seen.replicas, 0), 0))
+    if _awaits_copy(seen):
+        return _hold(seen, router, _lost_and_silent(seen))
     try:
         held, notes = _held(seen)
     except UnreadableConfigError as error:
-        return _hold(seen, router, str(error))
+        return _hold(seen, router, _unreadable(seen, error))
     return _advance(seen, router, held, notes)
 
 
@@ -100,6 +107,15 @@ def _advance(
     )
 
 
+def _awaits_copy(seen: RouterSnapshot) -> bool:
+    """Tell whether the record is gone and a replica that runs it may yet answer."""
+    since = seen.missing_since
+    if seen.stored is not None or since is None or router_config.newest(seen.copies) is not None:
+        return False
+    written = seen.body.get("status", {}).get("configRevision", 0) > 0
+    return written and bool(seen.replicas) and seen.now - since < SILENT_REPLICAS
+
+
 def _held(seen: RouterSnapshot) -> tuple[Held, tuple[EventNote, ...]]:
     """Return what the router runs, from the best record there is.
 
@@ -142,15 +158,29 @@ def _wanted(seen: RouterSnapshot, held: Held, compiled: Compiled, steered: Steer
     return Held(document=document, memory=steered.memory, claims=compiled.claims)
 
 
-def _hold(seen: RouterSnapshot, router: ModelRouter, why: str) -> RouterPlan:
-    """Keep everything as it is: the record of who gets what cannot be read."""
-    name = router.metadata.name
-    problem = Problem(
+def _unreadable(seen: RouterSnapshot, why: UnreadableConfigError) -> Problem:
+    name = seen.body["metadata"]["name"]
+    return Problem(
         condition=PROGRAMMED,
         reason="ConfigUnreadable",
         message=f"ConfigMap {name}-config cannot be read: {why}; traffic stays as it is; run the"
         " operator version that wrote it, or delete it to rebuild it from the replicas",
     )
+
+
+def _lost_and_silent(seen: RouterSnapshot) -> Problem:
+    name, silent = seen.body["metadata"]["name"], len(seen.replicas)
+    return Problem(
+        condition=PROGRAMMED,
+        reason="ConfigLost",
+        message=f"ConfigMap {name}-config is gone and none of {silent} router replicas answers with"
+        " what it runs; traffic stays as it is; after 5 minutes of silence the shares in route"
+        " status are taken instead",
+    )
+
+
+def _hold(seen: RouterSnapshot, router: ModelRouter, problem: Problem) -> RouterPlan:
+    """Keep everything as it is: the record of who gets what cannot be read."""
     revision = seen.body.get("status", {}).get("configRevision", 0)
     acks = acknowledged(seen.replicas, revision)
     programmed = judged(PROGRAMMED, [problem], reason="Programmed")
@@ -162,7 +192,7 @@ def _hold(seen: RouterSnapshot, router: ModelRouter, why: str) -> RouterPlan:
                 body["metadata"]["name"]: RouteView(programmed=programmed) for body in seen.routes
             }
         ),
-        requeue_after=ACK_REFRESH,
+        requeue_after=ACK_LATER if seen.stored is None else ACK_REFRESH,
     )
 
 
