@@ -14,7 +14,7 @@ from tokenfleet.adapters.prometheus.measure import measure
 from tokenfleet.adapters.prometheus.source import Access, PrometheusSource
 from tokenfleet.domain.slo.data_state import Kind
 from tokenfleet.domain.slo.objectives import Level, LevelObjective, Windows
-from tokenfleet.domain.slo.observation import Measurement, TokenPrices
+from tokenfleet.domain.slo.observation import EnginePressure, Measurement, TokenPrices
 from tokenfleet.domain.slo.readings import Reading, reading
 from tokenfleet.domain.slo.world import World
 
@@ -47,6 +47,10 @@ def exposition(seconds: float) -> str:
         f"vllm:prefix_cache_hits_total{{{engine}}} {300 * seconds}",
         f"vllm:prefix_cache_queries_total{{{engine}}} {400 * seconds}",
         f'vllm:prefix_cache_queries_total{{model_name="other",engine="0"}} {seconds}',
+        f"vllm:kv_cache_usage_perc{{{engine}}} 0.25",
+        'vllm:kv_cache_usage_perc{model_name="m",engine="1",pool="small"} 0.75',
+        f"vllm:num_requests_waiting{{{engine}}} 8",
+        'vllm:num_requests_waiting{model_name="m",engine="1",pool="small"} 0',
     ]
     return "\n".join(lines) + "\n"
 
@@ -110,3 +114,8 @@ def test_the_cache_hit_rate(world: World, *, before: bool) -> None:
 def test_an_engine_that_no_pool_is_known_of_is_left_out(world: World) -> None:
     assert world.measurement is not None
     assert {pool for _, pool in world.measurement.engines} == {"small"}
+
+
+def test_engines_that_are_full_are_seen_by_their_own_gauges(world: World) -> None:
+    """The mean of both engines, each seen by two scrapes."""
+    assert world.pressures == {("team-a", "small"): EnginePressure(kv_cache=0.5, waiting=4.0)}

@@ -79,7 +79,7 @@ def test_a_family_is_asked_for_only_where_an_objective_needs_it() -> None:
     errors = objective(signal=Signal.ERRORS, threshold=NO_THRESHOLD)
     asked = {query.family for query in queries([errors], [])}
 
-    assert asked == {"outcomes", "demand"}
+    assert asked == {"outcomes", "demand", "engine-pressure"}
 
 
 def test_labels_are_asked_for_only_where_an_objective_selects_by_them() -> None:

@@ -113,6 +113,7 @@ class Fleet:
         self.levels = tuple(levels)
         self.usage: tuple[UsageCell, ...] = ()
         self.engines = {}
+        self.pressures = {}
         self.pools = pools or facts()
         self.memory: dict[str, RuleMemory] = dict(memory or {})
         self.now, self.tick = T0, timedelta(seconds=tick)
@@ -139,7 +140,9 @@ class Fleet:
             for key, rule in seen.rules.items()
         }
         others = {key: RuleMeasurement(cells=tuple(held)) for key, held in self.foreign.items()}
-        return replace(seen, rules={**rules, **others}, engines=self.engines)
+        return replace(
+            seen, rules={**rules, **others}, engines=self.engines, pressures=self.pressures
+        )
 
     def step(self, measured: Measurement | None) -> Outcome:
         world = World(

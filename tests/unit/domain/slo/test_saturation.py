@@ -2,8 +2,9 @@
 
 import pytest
 
-from tests.unit.domain.slo.builders import RULE, Fleet, cell, facts
+from tests.unit.domain.slo.builders import RULE, Fleet, cell, facts, target
 from tests.unit.domain.slo.test_engine import BAD, GOOD, SPARE, loop, shifted
+from tokenfleet.domain.slo.observation import EnginePressure
 
 
 def test_both_bad_is_saturated_and_moves_nothing() -> None:
@@ -23,3 +24,61 @@ def test_a_full_fallback_is_saturated() -> None:
 
     assert loop(fleet).w == pytest.approx(0.575)
     assert outcome.rules[str(RULE)].saturated
+
+
+@pytest.mark.parametrize(
+    ("pressure", "why"),
+    [
+        (EnginePressure(kv_cache=0.97), "97% of the KV cache of small is in use"),
+        (EnginePressure(waiting=7.0), "7.0 requests wait for each engine of small"),
+    ],
+)
+def test_engines_that_say_they_are_full_get_no_more(pressure: EnginePressure, why: str) -> None:
+    fleet = shifted()
+    fleet.pressures = {("team-a", "small"): pressure}
+    outcome = fleet.see(BAD, SPARE, seconds=600)
+
+    assert fleet.transitions == ["T1"]
+    assert outcome.rules[str(RULE)].saturated
+    assert outcome.rules[str(RULE)].message.startswith("saturated: ")
+    assert why in outcome.rules[str(RULE)].message
+
+    fleet.pressures = {}
+    fleet.see(BAD, SPARE)
+    assert fleet.transitions == ["T1", "T2"]
+
+
+@pytest.mark.parametrize("pressure", [EnginePressure(0.94, 4.9), EnginePressure()])
+def test_engines_that_are_busy_are_not_full(pressure: EnginePressure) -> None:
+    fleet = Fleet()
+    fleet.pressures = {("team-a", "small"): pressure}
+    fleet.see(BAD, SPARE, seconds=60)
+
+    assert fleet.transitions == ["T1"]
+
+
+def test_a_full_fallback_is_passed_over_for_the_next_in_the_chain() -> None:
+    pools = facts() | {"team-a/tiny": facts()["team-a/small"]}
+    fleet = Fleet(rules=(target(fallbacks=("small", "tiny")),), pools=pools)
+    fleet.pressures = {("team-a", "small"): EnginePressure(kv_cache=1.0)}
+    fleet.see(BAD, SPARE, seconds=60)
+
+    assert fleet.shares()["tiny"] > 0
+    assert fleet.shares()["small"] == 0
+
+
+def test_a_full_fallback_is_better_than_a_primary_without_endpoint() -> None:
+    fleet = Fleet(pools=facts(large=0))
+    fleet.pressures = {("team-a", "small"): EnginePressure(kv_cache=1.0)}
+    fleet.see(SPARE, seconds=60)
+
+    assert fleet.transitions == ["T1h"]
+
+
+def test_being_full_is_no_reason_to_take_something_back() -> None:
+    fleet = shifted()
+    before = fleet.shares()
+    fleet.pressures = {("team-a", "small"): EnginePressure(kv_cache=1.0)}
+    fleet.see(BAD, SPARE, seconds=300)
+
+    assert fleet.shares() == before

@@ -16,7 +16,7 @@ from tokenfleet.adapters.prometheus.cells import cells_of
 from tokenfleet.adapters.prometheus.queries import Family, Query, queries
 from tokenfleet.adapters.prometheus.rows import END_OF_TIME, number, rule_of, sound, window_of
 from tokenfleet.adapters.prometheus.source import PartialError
-from tokenfleet.adapters.prometheus.usage import engines_of, usage_of
+from tokenfleet.adapters.prometheus.usage import engines_of, pressures_of, usage_of
 from tokenfleet.domain.slo.data_state import CLOCK_TOLERANCE
 from tokenfleet.domain.slo.objectives import Promise
 from tokenfleet.domain.slo.observation import (
@@ -92,6 +92,7 @@ def read(
         },
         replicas=_scrapes(rows[Family.SCRAPES], rows[Family.NEWEST]),
         engines=engines_of(rows[Family.ENGINE_CACHE]),
+        pressures=pressures_of(rows[Family.ENGINE_PRESSURE]),
         scrape_interval=scrape_interval,
     )
 

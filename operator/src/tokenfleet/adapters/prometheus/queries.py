@@ -43,6 +43,11 @@ ENGINE_CACHE: Final = {
     "queries": 'vllm:prefix_cache_queries_total{pool!=""}',
 }
 """Field of `EngineCache` -> its series; `pool` by the pod's label."""
+ENGINE_PRESSURE: Final = {
+    "kv_cache": 'vllm:kv_cache_usage_perc{pool!=""}',
+    "waiting": 'vllm:num_requests_waiting{pool!=""}',
+}
+"""Field of `EnginePressure` -> its gauge."""
 REQUESTS: Final = "tokenfleet_requests_total"
 """Requests as clients sent them, each once however often it was retried."""
 
@@ -70,6 +75,7 @@ class Family(StrEnum):
     TPOT_LADDER = "tpot-ladder"
     USAGE = "usage"
     ENGINE_CACHE = "engine-cache"
+    ENGINE_PRESSURE = "engine-pressure"
     SCRAPES = "scrapes"
     DEMAND = "demand"
     NEWEST = "newest"
@@ -80,12 +86,13 @@ BUDGET: Final = {
     Family.BAD: 4,
     Family.OUTCOMES: 2,
     Family.DURATIONS: 2,
-    Family.TPOT: 3,
+    Family.TPOT: 2,
     Family.LADDER: 2,
     Family.DURATION_LADDER: 1,
     Family.TPOT_LADDER: 1,
     Family.USAGE: 2,
     Family.ENGINE_CACHE: 1,
+    Family.ENGINE_PRESSURE: 1,
     Family.SCRAPES: 2,
     Family.DEMAND: 1,
     Family.NEWEST: 1,
@@ -120,6 +127,8 @@ def queries(
     found += _first_tokens([slo for slo in judged if slo.signal is Signal.TTFT], labels)
     found += _ended([slo for slo in judged if slo.signal is not Signal.TTFT], labels)
     found += _levels([slo for slo in wanted if isinstance(slo, LevelObjective)], labels)
+    if wanted:
+        found.append(_pressure(min(slo.windows.short for slo in wanted)))
     if replicas:
         up = _up(replicas)
         found.append(Query(Family.NEWEST, f"max by (namespace, pod) (timestamp({up}))"))
@@ -189,6 +198,16 @@ def _kinds(
         )
 
     return [Query(family, _marked(part, expression)) for part in _parts(windows, BUDGET[family])]
+
+
+def _pressure(window: timedelta) -> Query:
+    """Return how full engines are: gauges, so one window and no rate."""
+    text = " or ".join(
+        f"label_replace(avg by (namespace, pool) (avg_over_time({series}[{_span(window)}])),"
+        f' "kind", "{kind}", "", "")'
+        for kind, series in ENGINE_PRESSURE.items()
+    )
+    return Query(Family.ENGINE_PRESSURE, text)
 
 
 def _windows(objectives: Iterable[ObjectiveSpec]) -> list[timedelta]:

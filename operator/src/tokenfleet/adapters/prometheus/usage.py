@@ -1,4 +1,4 @@
-"""From rows to what requests used: tokens by the router, cache hits by the engines."""
+"""From rows to what requests used: tokens by the router, hits and fullness by the engines."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -6,7 +6,13 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from tokenfleet.adapters.prometheus.rows import rule_of, sound, window_of
-from tokenfleet.domain.slo.observation import EngineCache, RuleKey, Usage, UsageCell
+from tokenfleet.domain.slo.observation import (
+    EngineCache,
+    EnginePressure,
+    RuleKey,
+    Usage,
+    UsageCell,
+)
 from tokenfleet.ports import Sample
 
 
@@ -65,3 +71,13 @@ def engines_of(rows: Iterable[Sample]) -> dict[tuple[str, str], dict[timedelta, 
         for place, draft in sorted(drafts.items())
         if not draft.broken
     }
+
+
+def pressures_of(rows: Iterable[Sample]) -> dict[tuple[str, str], EnginePressure]:
+    """Return what engines say of how full they are; what is not believable was not said."""
+    kinds: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
+    for row in rows:
+        kind = row.labels.get("kind", "")
+        if kind in EnginePressure._fields and sound(row.value):
+            kinds[row.labels.get("namespace", ""), row.labels.get("pool", "")][kind] = row.value
+    return {place: EnginePressure(**found) for place, found in sorted(kinds.items())}

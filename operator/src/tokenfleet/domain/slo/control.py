@@ -136,7 +136,8 @@ def primary_lost(memory: LoopMemory, seen: Situation) -> Move | None:
     since = memory.empty_since
     if since is None or memory.w == 0 or seen.now - since < seen.policy.short / 2:
         return None
-    if not seen.asked or not _standby_ok(seen):
+    standby = seen.standby  # a full one is better than none
+    if not seen.asked or standby is None or standby.ready == 0 or standby.bad:
         return None
     return Move(
         name="T1h",

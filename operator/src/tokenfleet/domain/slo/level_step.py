@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from tokenfleet.domain.slo.capacity import Ledger
 from tokenfleet.domain.slo.data_state import Kind
+from tokenfleet.domain.slo.fallbacks import Fallbacks
 from tokenfleet.domain.slo.levels import LEVEL_STEP, LevelSituation, advance_level
 from tokenfleet.domain.slo.memory import REST, Decision, LoopMemory, State
 from tokenfleet.domain.slo.objectives import Level, LevelObjective, Policy
@@ -13,7 +14,7 @@ from tokenfleet.domain.slo.observation import Failure, RuleTarget
 from tokenfleet.domain.slo.readings import Reading, cost, missed, reading
 from tokenfleet.domain.slo.shares import baseline
 from tokenfleet.domain.slo.situation import Standby
-from tokenfleet.domain.slo.votes import Ballot, LevelVote, standby
+from tokenfleet.domain.slo.votes import Ballot, LevelVote
 from tokenfleet.domain.slo.world import World
 
 
@@ -80,19 +81,17 @@ class LevelStep:
 
     def standby(self, pool: str, level: LoopMemory) -> Standby | None:
         """Return the fallback that would take a step."""
-        namespace = self.rule.key.namespace
         measured = self.world.measured(self.rule.key)
         flow = (measured.demand or 0.0) * baseline(self.rule.backends)[pool] / 1000
-        return standby(
-            self.rule,
-            level.fallback,
-            {name: ballot.probe_bad is not None for name, ballot in self.ballots.items()},
-            self.world.pools,
-            lambda name: self.ledger.least_kept(
-                f"{namespace}/{name}", f"{self.rule.key}/{pool}", self.policy.utilization, flow
-            ),
-            lambda name: self.ledger.rate(f"{namespace}/{name}"),
-        )
+        return Fallbacks(
+            world=self.world,
+            rule=self.rule,
+            ledger=self.ledger,
+            primary=pool,
+            bad={name: ballot.probe_bad is not None for name, ballot in self.ballots.items()},
+            utilization=self.policy.utilization,
+            flow=flow,
+        ).choose(level.fallback)
 
     def vote(
         self, slo: LevelObjective, pool: str, other: Standby | None, now: Reading, before: Reading

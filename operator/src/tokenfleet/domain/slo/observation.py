@@ -181,6 +181,15 @@ class EngineCache(NamedTuple):
     queries: float
 
 
+class EnginePressure(NamedTuple):
+    """How full the engines of a pool are, by their own gauges: means over engines and time."""
+
+    kv_cache: float | None = None
+    """Part of the KV cache in use, 0 to 1; None: not said."""
+    waiting: float | None = None
+    """Requests that wait for each engine; None: not said."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleMeasurement:
     """Everything measured about one rule."""
@@ -225,6 +234,8 @@ class Measurement:
     """(namespace, pod) of router replicas -> their scrapes."""
     engines: Mapping[tuple[str, str], Mapping[timedelta, EngineCache]] = field(default_factory=dict)
     """(namespace, pool) -> window -> what its engine counts; pools that say nothing are absent."""
+    pressures: Mapping[tuple[str, str], EnginePressure] = field(default_factory=dict)
+    """(namespace, pool) -> how full its engines are; pools that say nothing are absent."""
     scrape_interval: timedelta = timedelta(seconds=15)
     """Declared interval that coverage is computed from."""
     failure: Failure | None = None

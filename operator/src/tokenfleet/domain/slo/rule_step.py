@@ -9,6 +9,7 @@ from typing import Final
 from tokenfleet.domain.slo.capacity import Ledger
 from tokenfleet.domain.slo.control import advance
 from tokenfleet.domain.slo.explanations import describe
+from tokenfleet.domain.slo.fallbacks import Fallbacks
 from tokenfleet.domain.slo.level_step import LevelStep, refusal
 from tokenfleet.domain.slo.memory import NO_OBJECTIVE, REST, Decision, LoopMemory, RuleMemory, State
 from tokenfleet.domain.slo.objectives import LevelObjective, ObjectiveSpec, Policy, combined
@@ -16,7 +17,7 @@ from tokenfleet.domain.slo.observation import Failure, Pin, RuleMeasurement, Rul
 from tokenfleet.domain.slo.shares import apportion, baseline, shifted
 from tokenfleet.domain.slo.sight import look, muted
 from tokenfleet.domain.slo.situation import Situation
-from tokenfleet.domain.slo.votes import Ballot, ballot, standby
+from tokenfleet.domain.slo.votes import Ballot, ballot
 from tokenfleet.domain.slo.world import Taken, World
 
 LEAST_ROOM: Final = 0.05
@@ -38,6 +39,8 @@ class Done:
     """TokenSLO name -> why it is not heard although it asks for shifts."""
     saturated: bool
     """A primary is bad and no fallback can take more, or there is none."""
+    full: str
+    """Why a fallback can take no more, by its engines' own word; empty where none says so."""
     shadow_shares: Mapping[str, Mapping[str, int]]
     """TokenSLO name -> the shares that its vote alone would have led to."""
 
@@ -101,6 +104,7 @@ class RuleStep:
             muted=silent,
             held=any(seen.voting and not seen.known for seen in situations.values()),
             saturated=any(helpless(loops[pool], seen) for pool, seen in situations.items()),
+            full=next((seen.standby.full for seen in situations.values() if seen.standby), ""),
             shadow_shares={
                 name: shares_of(self.rule, RuleMemory(loops=loops))
                 for name, loops in shadows.items()
@@ -176,16 +180,15 @@ class RuleStep:
         # A surge is seen by the short window long before the mean over the long one follows.
         asked = max(flow, arriving(pool, measured))
         others = {name: b.of(voters) for name, b in self.ballots.items()}
-        chosen = standby(
-            self.rule,
-            loop.fallback if loop.shifted else "",
-            {name: other.probe_bad is not None for name, other in others.items()},
-            self.world.pools,
-            lambda name: self.ledger.least_kept(
-                f"{namespace}/{name}", f"{self.rule.key}/{pool}", policy.utilization, asked
-            ),
-            lambda name: self.ledger.rate(f"{namespace}/{name}"),
-        )
+        chosen = Fallbacks(
+            world=self.world,
+            rule=self.rule,
+            ledger=self.ledger,
+            primary=pool,
+            bad={name: other.probe_bad is not None for name, other in others.items()},
+            utilization=policy.utilization,
+            flow=asked,
+        ).choose(loop.fallback if loop.shifted else "")
         return Situation(
             now=self.now,
             policy=policy,

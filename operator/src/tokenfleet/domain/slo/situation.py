@@ -17,6 +17,8 @@ class Standby:
     ready: int
     bad: bool
     """Probed bad."""
+    full: str = ""
+    """Why its engines can take no more, by their own word (pressure.py); empty where they can."""
     least_kept: float | None
     """Least w that it can bear (g); None where its capacity is unknown."""
     rate: float = 0.0
@@ -25,7 +27,7 @@ class Standby:
     @property
     def ok(self) -> bool:
         """Tell whether more may be sent there."""
-        return self.ready > 0 and not self.bad
+        return self.ready > 0 and not self.bad and not self.full
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -194,7 +194,9 @@ def quantile(q: float, ladders: Iterable[Ladder], objective: ObjectiveSpec) -> f
 def _message(done: Done, last: tuple[str, Decision] | None) -> str:
     said = [describe(last[1], last[0])] if last is not None else []
     if done.saturated:
-        said.insert(0, "saturated: a primary misses the objective and no fallback can take more")
+        why = f": {done.full}" if done.full else ""
+        text = f"saturated: a primary misses the objective and no fallback can take more{why}"
+        said.insert(0, text)
     return "; ".join(said)
 
 

@@ -1,10 +1,10 @@
-"""Votes: what the objectives of a rule say about one pool, and which fallback stands by.
+"""Votes: what the objectives of a rule say about one pool.
 
 Lowering a share takes one objective that proves a breach; raising it takes all of them, and one
 that cannot see holds the others back from raising.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,12 +15,9 @@ from tokenfleet.domain.slo.evidence import Evidence, Trigger
 from tokenfleet.domain.slo.objectives import ObjectiveSpec
 from tokenfleet.domain.slo.observation import (
     Measurement,
-    PoolFacts,
     RouterReplica,
     RuleMeasurement,
-    RuleTarget,
 )
-from tokenfleet.domain.slo.situation import Standby
 
 LEVEL_BAD: Final = 1.05
 """Times its limit from which a level is bad."""
@@ -160,39 +157,6 @@ def ballot(
         failure = blindness(measurement, replicas, objective, now)
         votes.append(Vote(judge(measured, evidence, failure), evidence))
     return Ballot(tuple(votes))
-
-
-def standby(
-    rule: RuleTarget,
-    present: str,
-    bad: Mapping[str, bool],
-    pools: Mapping[str, PoolFacts],
-    least_kept: Callable[[str], float | None],
-    rate: Callable[[str], float],
-) -> Standby | None:
-    """Choose the fallback: the present one as long as it serves, else the first that can.
-
-    Returns:
-        None where the rule has no fallback; one with `ready` 0 where none of them serves.
-    """
-
-    def ready(pool: str) -> int:
-        facts = pools.get(f"{rule.key.namespace}/{pool}")
-        return facts.ready if facts is not None else 0
-
-    chain = [pool for pool in rule.fallbacks if pool not in rule.backends]
-    if not chain:
-        return None
-    serving = [pool for pool in chain if ready(pool) > 0]
-    sound = [pool for pool in serving if not bad.get(pool, False)]
-    pool = present if present in serving else next(iter([*sound, *serving, *chain]))
-    return Standby(
-        pool=pool,
-        ready=ready(pool),
-        bad=bad.get(pool, False),
-        least_kept=least_kept(pool),
-        rate=rate(pool),
-    )
 
 
 def _worst(triggers: Iterable[Trigger | None]) -> Trigger | None:

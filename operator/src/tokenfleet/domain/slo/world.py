@@ -8,6 +8,7 @@ from tokenfleet.domain.slo.memory import Decision
 from tokenfleet.domain.slo.objectives import LevelObjective, ObjectiveSpec
 from tokenfleet.domain.slo.observation import (
     NOTHING,
+    EnginePressure,
     Measurement,
     PoolFacts,
     RouterReplica,
@@ -44,6 +45,11 @@ class World:
     def facts(self, namespace: str, pool: str) -> PoolFacts:
         """Return what is known of a pool."""
         return self.pools.get(f"{namespace}/{pool}", NOBODY)
+
+    @property
+    def pressures(self) -> Mapping[tuple[str, str], EnginePressure]:
+        """Return how full engines are by the newest tick."""
+        return self.measurement.pressures if self.measurement is not None else {}
 
     def measured(self, rule: RuleKey) -> RuleMeasurement:
         """Return what the newest tick says about a rule; empty where it failed."""
