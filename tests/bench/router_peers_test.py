@@ -98,8 +98,14 @@ async def cost(pid: int, port: int) -> float:
     ],
 )
 async def test_requests_per_core_beside_a_peer(
-    tmp_path: Path, variable: str, command: Command, least: float
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    command: Command,
+    least: float,
 ) -> None:
+    # LiteLLM fetches a price list from the internet at its start unless it is told not to.
+    monkeypatch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     name = variable.removeprefix("TOKENFLEET_").lower().replace("_", "-")
     binary = os.environ.get(variable) or shutil.which(name)
     if binary is None:
