@@ -3,10 +3,10 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
 CLUSTER := $(PYTHON) -m e2e.cluster
-QUICK := tests/house tests/unit tests/property e2e/kit/tests e2e/load/tests e2e/demo/tests e2e/simulator/tests
+QUICK := tests/house tests/unit e2e/kit/tests e2e/load/tests e2e/demo/tests e2e/simulator/tests
 REAL := tests/integration e2e/cluster/tests e2e/stories
 
-.PHONY: help demo test check integration bench simulate golden cluster cluster-down images gpu-check requirements clean
+.PHONY: help demo test check property integration bench simulate golden cluster cluster-down images gpu-check requirements clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,13 +17,16 @@ help: ## list the targets
 demo: .venv/ready ## watch a real fleet defend its objective (KEEP=1 leaves it up)
 	@$(PYTHON) -m e2e.demo $(if $(KEEP),--keep)
 
-test: check integration ## everything: check, then real API server, Envoy, Prometheus, vLLM and e2e stories
+test: check property integration ## everything: check, property, then real API server, Envoy, Prometheus, vLLM and e2e stories
 
-check: .venv/ready ## seconds: lint, types, layers, unit and property tests
+check: .venv/ready ## what every change takes: lint, types, layers, unit tests
 	@$(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m mypy
 	@.venv/bin/lint-imports --no-logo
 	@$(PYTHON) -m pytest -q $(QUICK)
+
+property: .venv/ready ## two minutes: invariants of the control loop, and its promises in simulation
+	@$(PYTHON) -m pytest -q tests/property
 
 integration: .venv/ready
 	@$(if $(KUBECONFIG),,$(CLUSTER) up)
