@@ -1,0 +1,34 @@
+"""The images that the Dockerfiles build serve as the stand-ins do."""
+
+import pytest
+
+from e2e.kit import chart
+from e2e.kit.kubectl import Cluster, Namespace
+from e2e.kit.proxy import ApiProxy
+from e2e.stories.conftest import new_fleet
+from e2e.stories.fleet import PRIMARY, ROUTER, all_answered
+
+TAG = "0.1.0-built"
+
+
+def test_a_fleet_on_the_built_images_serves(
+    cluster: Cluster, operator: Namespace, proxy: ApiProxy
+) -> None:
+    if not cluster.builtin:
+        pytest.skip("images are built on, and for, the built-in cluster")
+    from e2e.cluster import dockerfiles  # noqa: PLC0415
+
+    built = dockerfiles.build_images(TAG)
+    values = chart.current_values(cluster)
+    named = {"image": {"tag": TAG}, "router": {"image": {"tag": TAG}}}
+    chart.install(cluster, {**values, **named})
+    try:
+        for made in new_fleet(cluster, proxy, "images"):
+            assert made.chat().headers["x-tokenfleet-pool"] == PRIMARY
+            all_answered(made.start_load(duration=5).wait(), at_least=20)
+            pods = made.namespace.list("pods", f"tokenfleet.dev/router={ROUTER}")
+            pods += operator.list("pods")
+            used = {c["image"] for pod in pods for c in pod["spec"]["containers"]}
+            assert used == set(built)
+    finally:
+        chart.install(cluster, values)
