@@ -5,33 +5,19 @@ import itertools
 import resource
 import time
 from collections.abc import Coroutine, Iterator
-from datetime import timedelta
 from typing import Any
 
 from tests.support.fake_cluster import FakeCluster
 from tests.support.fakes import FakeClock
+from tests.support.options import OPTIONS
 from tests.unit.domain.fleet import builders
 from tokenfleet.cli.operate import collect_rarely
-from tokenfleet.cli.wiring import Operator, Options, Outside, assemble
+from tokenfleet.cli.wiring import Operator, Outside, assemble
 from tokenfleet.domain.fleet.keys import VISITED, key_of
 from tokenfleet.ports import Acknowledgement, Body
 from tokenfleet.reconcilers.resources import WATCHED
 from tokenfleet.reconcilers.slo_tick import Measure
 
-OPTIONS = Options(
-    namespaces=(),
-    prometheus=None,
-    tick=timedelta(seconds=15),
-    scrape_interval=timedelta(seconds=15),
-    disable_shifting=False,
-    router_image="router:1",
-    lease_namespace="system",
-    lease_name="leader",
-    identity="operator-0",
-    listen="127.0.0.1",
-    probe_port=0,
-    metrics_port=0,
-)
 KINDS = {resource.kind for resource in WATCHED}
 _uids = itertools.count()
 

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from tests.integration.prometheus.conftest import SCRAPE_SECONDS, Exporter, Prometheus
-from tests.integration.prometheus.test_measure import SLO, now
+from tests.integration.prometheus.look import now
+from tests.integration.prometheus.test_measure import SLO
 from tests.support.authority import HASH, PASSWORD, Authority
 from tokenfleet.adapters.prometheus.measure import measure
 from tokenfleet.adapters.prometheus.source import Access, PrometheusSource

@@ -16,8 +16,9 @@ import pytest
 from tests.integration.prometheus import faults
 from tests.integration.prometheus.conftest import SCRAPE_SECONDS, Exporter, Prometheus
 from tests.integration.prometheus.faults import Fault, Proxy
+from tests.integration.prometheus.look import now
 from tests.integration.prometheus.test_measure import SLO as PLAIN
-from tests.integration.prometheus.test_measure import exposition, now
+from tests.integration.prometheus.test_measure import exposition
 from tests.unit.domain.slo.builders import facts, target
 from tokenfleet.adapters.prometheus.measure import measure
 from tokenfleet.adapters.prometheus.source import Access, PrometheusSource

@@ -1,20 +1,18 @@
 """Tokens, money and cache hits: the numbers that went in come out as cost and as hit rate."""
 
-import asyncio
 import time
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from tests.integration.prometheus.conftest import SCRAPE_SECONDS, Bench
-from tests.integration.prometheus.test_measure import LABELS, RULE, expected, now
+from tests.integration.prometheus.conftest import Bench
+from tests.integration.prometheus.look import expected, look
+from tests.integration.prometheus.test_measure import LABELS, RULE
 from tests.unit.domain.slo.builders import facts, level, target
-from tokenfleet.adapters.prometheus.measure import measure
-from tokenfleet.adapters.prometheus.source import Access, PrometheusSource
 from tokenfleet.domain.slo.data_state import Kind
 from tokenfleet.domain.slo.objectives import Level, LevelObjective, Windows
-from tokenfleet.domain.slo.observation import EnginePressure, Measurement, TokenPrices
+from tokenfleet.domain.slo.observation import EnginePressure, TokenPrices
 from tokenfleet.domain.slo.readings import Reading, reading
 from tokenfleet.domain.slo.world import World
 
@@ -55,23 +53,6 @@ def exposition(seconds: float) -> str:
     return "\n".join(lines) + "\n"
 
 
-def look(bench: Bench) -> Measurement:
-    async def once() -> Measurement:
-        source = PrometheusSource(Access(url=bench.prometheus.url))
-        try:
-            return await measure(
-                source,
-                objectives=[COST, CACHE],
-                replicas=expected(bench),
-                at=now(),
-                scrape_interval=timedelta(seconds=SCRAPE_SECONDS),
-            )
-        finally:
-            source.close()
-
-    return asyncio.run(once())
-
-
 @pytest.fixture(scope="module")
 def world(bench: Bench) -> World:
     """What is seen after two whole windows."""
@@ -83,7 +64,7 @@ def world(bench: Bench) -> World:
         rules=(target(),),
         pools={name: replace(pool, tokens=PRICES) for name, pool in facts().items()},
         replicas=tuple(expected(bench)),
-        measurement=look(bench),
+        measurement=look(bench, [COST, CACHE]),
     )
 
 

@@ -6,14 +6,14 @@ The tests run in order and share one Prometheus: each waits only for what it add
 import asyncio
 import time
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
 from tests.integration.prometheus.conftest import SCRAPE_SECONDS, Bench
+from tests.integration.prometheus.look import expected, look, now
 from tests.unit.domain.slo.builders import objective
 from tokenfleet.adapters.prometheus.lookback import Lookback
-from tokenfleet.adapters.prometheus.measure import measure
 from tokenfleet.adapters.prometheus.queries import MAX_QUERIES, queries
 from tokenfleet.adapters.prometheus.source import Access, PrometheusSource
 from tokenfleet.domain.slo.alerting import FAR, FARTHEST, NEAR
@@ -29,10 +29,6 @@ SLO = objective(
     threshold=timedelta(seconds=1), windows=Windows(short=timedelta(seconds=6), long=LONG)
 )
 LABELS = 'route="chat",rule="slow",feature="other",request_type="other"'
-
-
-def now() -> datetime:
-    return datetime.fromtimestamp(time.clock_gettime(time.CLOCK_REALTIME), tz=UTC)
 
 
 def exposition(seconds: float, pool: str, good: float, bad: float, *, boundary: str) -> str:
@@ -53,34 +49,6 @@ def exposition(seconds: float, pool: str, good: float, bad: float, *, boundary: 
     )
 
 
-def look(bench: Bench, since: datetime | None = None, **access) -> Measurement:
-    """Measure now, through the real client."""
-    replicas = expected(bench, since)
-
-    async def once() -> Measurement:
-        source = PrometheusSource(Access(url=bench.prometheus.url, **access))
-        try:
-            return await measure(
-                source,
-                objectives=[SLO],
-                replicas=replicas,
-                at=now(),
-                scrape_interval=timedelta(seconds=SCRAPE_SECONDS),
-            )
-        finally:
-            source.close()
-
-    return asyncio.run(once())
-
-
-def expected(bench: Bench, since: datetime | None = None) -> list[RouterReplica]:
-    long_ago = since or now() - timedelta(hours=1)
-    return [
-        RouterReplica(namespace="team-a", pod=exporter.pod, since=long_ago)
-        for exporter in bench.replicas
-    ]
-
-
 def reason(bench: Bench, measured: Measurement) -> str:
     failure = blindness(measured, expected(bench), SLO, measured.at)
     return failure.reason if failure is not None else ""
@@ -89,7 +57,7 @@ def reason(bench: Bench, measured: Measurement) -> str:
 def wait_for(reason_wanted: str, bench: Bench, seconds: float) -> Measurement:
     deadline = time.monotonic() + seconds
     while True:
-        measured = look(bench)
+        measured = look(bench, [SLO])
         if reason(bench, measured) == reason_wanted:
             return measured
         assert time.monotonic() < deadline, (reason(bench, measured), measured)
@@ -106,11 +74,11 @@ def test_known_series_come_back_as_the_counts_that_went_in(bench: Bench) -> None
     bench.replicas[1].text = lambda t: exposition(t, "large", 6, 4, boundary="1.0")
     bench.prometheus.start()
 
-    assert reason(bench, look(bench)) in {"Absent", "LowCoverage"}
+    assert reason(bench, look(bench, [SLO])) in {"Absent", "LowCoverage"}
 
     measured = wait_for("", bench, 30)
     time.sleep(2)
-    measured = look(bench)
+    measured = look(bench, [SLO])
     found = evidence(measured, "large")
 
     assert found.long.total == pytest.approx(20 * LONG.total_seconds(), rel=0.15)
@@ -140,13 +108,13 @@ def test_burn_rates_of_alerts_are_the_ones_that_went_in(bench: Bench) -> None:
 
 
 def test_quantiles_come_from_the_whole_ladder(bench: Bench) -> None:
-    median = quantile(0.5, look(bench).rule(RULE).ladders, SLO)
+    median = quantile(0.5, look(bench, [SLO]).rule(RULE).ladders, SLO)
 
     assert median == pytest.approx(0.5, abs=0.05)
 
 
 def test_a_series_that_never_existed_is_absent_and_not_zero(bench: Bench) -> None:
-    measured = look(bench)
+    measured = look(bench, [SLO])
 
     assert [cell.pool for cell in measured.rule(RULE).cells] == ["large"]
     assert evidence(measured, "small").long.total == 0
@@ -156,7 +124,7 @@ def test_a_restarted_router_is_not_negative_traffic(bench: Bench) -> None:
     """The counters of one replica fall to 0; the sum stays what is really sent."""
     bench.replicas[1].started = time.monotonic()
     time.sleep(4 * SCRAPE_SECONDS)
-    found = evidence(look(bench), "large")
+    found = evidence(look(bench, [SLO]), "large")
 
     assert found.long.total == pytest.approx(20 * LONG.total_seconds(), rel=0.25)
     assert found.long.ratio == pytest.approx(0.4, abs=0.05)
@@ -167,7 +135,7 @@ def test_a_series_that_is_not_a_number_marks_its_cell(bench: Bench) -> None:
     broken = "tokenfleet_late_attempts_total{" + LABELS + ',pool="small",threshold="1.0"} NaN\n'
     bench.replicas[1].text = lambda t: healthy(t) + broken
     time.sleep(3 * SCRAPE_SECONDS)
-    cells = {cell.pool: cell.broken for cell in look(bench).rule(RULE).cells}
+    cells = {cell.pool: cell.broken for cell in look(bench, [SLO]).rule(RULE).cells}
     bench.replicas[1].text = healthy
 
     assert cells == {"large": False, "small": True}
@@ -182,7 +150,7 @@ def test_one_replica_that_is_not_scraped_blinds_the_loop_until_it_is_covered_aga
     time.sleep(2 * SCRAPE_SECONDS)
 
     assert blind.replicas["team-a", "router-1"].successes[LONG] >= 10
-    assert reason(bench, look(bench)) == "LowCoverage"  # scraped again, not covered yet
+    assert reason(bench, look(bench, [SLO])) == "LowCoverage"  # scraped again, not covered yet
     wait_for("", bench, 30)
 
 
@@ -190,10 +158,10 @@ def test_an_outage_of_prometheus_is_unknown_and_its_return_waits_for_coverage(
     bench: Bench,
 ) -> None:
     bench.prometheus.stop()
-    down = look(bench)
+    down = look(bench, [SLO])
     time.sleep(LONG.total_seconds() / 2)
     bench.prometheus.start()
-    back = look(bench)
+    back = look(bench, [SLO])
 
     assert down.failure is not None
     assert down.failure.reason == "SourceError"
@@ -203,7 +171,7 @@ def test_an_outage_of_prometheus_is_unknown_and_its_return_waits_for_coverage(
 
 def test_a_new_replica_is_judged_from_when_it_became_ready(bench: Bench) -> None:
     """A rollout of the router must not blind the loop for a whole long window."""
-    measured = look(bench)
+    measured = look(bench, [SLO])
     seen = measured.replicas
     young = RouterReplica(
         namespace="team-a",
@@ -218,22 +186,7 @@ def test_a_new_replica_is_judged_from_when_it_became_ready(bench: Bench) -> None
 
 def test_a_clock_that_runs_ahead_is_seen(bench: Bench) -> None:
     """The operator's clock is 45 s behind: the newest sample lies in its future."""
-
-    async def once() -> Measurement:
-        source = PrometheusSource(Access(url=bench.prometheus.url))
-        behind = now() - timedelta(seconds=45)
-        try:
-            return await measure(
-                source,
-                objectives=[SLO],
-                replicas=expected(bench),
-                at=behind,
-                scrape_interval=timedelta(seconds=SCRAPE_SECONDS),
-            )
-        finally:
-            source.close()
-
-    measured = asyncio.run(once())
+    measured = look(bench, [SLO], at=now() - timedelta(seconds=45))
     failure = blindness(measured, expected(bench), SLO, measured.at)
 
     assert failure is not None
@@ -253,30 +206,15 @@ def test_a_thousand_objectives_cost_thirty_queries_that_prometheus_accepts(bench
         )
         for i in range(1000)
     ]
-    replicas = expected(bench)
+    measured = look(bench, many, timeout=timedelta(seconds=30))
 
-    async def once() -> Measurement:
-        source = PrometheusSource(Access(url=bench.prometheus.url, timeout=timedelta(seconds=30)))
-        try:
-            return await measure(
-                source,
-                objectives=many,
-                replicas=replicas,
-                at=now(),
-                scrape_interval=timedelta(seconds=SCRAPE_SECONDS),
-            )
-        finally:
-            source.close()
-
-    measured = asyncio.run(once())
-
-    assert len(queries(many, replicas)) <= MAX_QUERIES
+    assert len(queries(many, expected(bench))) <= MAX_QUERIES
     assert measured.failure is None
     assert measured.rule(RULE).cells
 
 
 def test_no_traffic_is_its_own_state(bench: Bench) -> None:
-    measured = look(bench)
+    measured = look(bench, [SLO])
     nothing = measured.rule(RuleKey("team-a", "chat", "other"))
 
     assert judge(nothing, Evidence.of((), SLO), None).kind is Kind.NO_TRAFFIC

@@ -5,17 +5,16 @@ The tests run in order and share one Prometheus: each waits only for what it add
 
 import asyncio
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from tests.integration.prometheus.conftest import SCRAPE_SECONDS, Bench
-from tests.integration.prometheus.test_measure import LABELS, RULE, expected, now
+from tests.integration.prometheus.conftest import Bench
+from tests.integration.prometheus.look import expected, look, now
+from tests.integration.prometheus.test_measure import LABELS, RULE
 from tests.unit.domain.slo.builders import objective
 from tokenfleet.adapters.prometheus.history import History
-from tokenfleet.adapters.prometheus.measure import measure
 from tokenfleet.adapters.prometheus.source import Access, PrometheusSource
 from tokenfleet.domain.slo.budget import Budget, running, start_of
 from tokenfleet.domain.slo.data_state import blindness
@@ -65,23 +64,6 @@ def histogram(name: str, labels: str, buckets: dict[str, float], count: float) -
     ]
 
 
-def look(bench: Bench, objectives: Sequence[ObjectiveSpec] = OBJECTIVES) -> Measurement:
-    async def once() -> Measurement:
-        source = PrometheusSource(Access(url=bench.prometheus.url))
-        try:
-            return await measure(
-                source,
-                objectives=objectives,
-                replicas=expected(bench),
-                at=now(),
-                scrape_interval=timedelta(seconds=SCRAPE_SECONDS),
-            )
-        finally:
-            source.close()
-
-    return asyncio.run(once())
-
-
 @pytest.fixture(scope="module")
 def seen(bench: Bench) -> Measurement:
     for replica in bench.replicas:
@@ -89,10 +71,10 @@ def seen(bench: Bench) -> Measurement:
     bench.prometheus.start()
     deadline = time.monotonic() + 40
     while True:
-        measured = look(bench)
+        measured = look(bench, OBJECTIVES)
         if blindness(measured, expected(bench), ERRORS, measured.at) is None:
             time.sleep(4)  # until the long window is full, not only covered
-            return look(bench)
+            return look(bench, OBJECTIVES)
         assert time.monotonic() < deadline, measured
         time.sleep(0.5)
 

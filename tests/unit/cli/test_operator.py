@@ -3,33 +3,18 @@
 import asyncio
 import random
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from tests.support.fake_cluster import FakeCluster
 from tests.support.fakes import FakeAgents, FakeClock
+from tests.support.options import OPTIONS
 from tests.unit.domain.fleet.builders import conditions, managed_pool, pool, route, router, slo
-from tokenfleet.cli.wiring import Operator, Options, Outside, assemble
+from tokenfleet.cli.wiring import Operator, Outside, assemble
 from tokenfleet.domain.fleet.keys import key_of
 from tokenfleet.ports import Acknowledgement
 from tokenfleet.reconcilers.resources import WATCHED
-
-OPTIONS = Options(
-    namespaces=(),
-    prometheus=None,
-    tick=timedelta(seconds=15),
-    scrape_interval=timedelta(seconds=15),
-    disable_shifting=False,
-    router_image="router:1",
-    lease_namespace="system",
-    lease_name="leader",
-    identity="operator-0",
-    listen="127.0.0.1",
-    probe_port=0,
-    metrics_port=0,
-)
 
 
 def bare(body: dict[str, Any]) -> dict[str, Any]:

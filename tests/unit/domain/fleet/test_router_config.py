@@ -1,11 +1,11 @@
 """`<router>-config`: size, round trip, and what is rebuilt from status."""
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from tests.unit.domain.fleet.builders import T0, pool, route, router
+from tests.unit.domain.fleet.builders import pool, route, router
+from tests.unit.domain.slo.builders import BUSY
 from tokenfleet.api.v1alpha1.modelroute import ModelRoute
 from tokenfleet.api.v1alpha1.modelrouter import ModelRouter
 from tokenfleet.api.v1alpha1.servingpool import ServingPool
@@ -20,44 +20,7 @@ from tokenfleet.domain.fleet.router_config import (
 )
 from tokenfleet.domain.routing.codec import Document, too_large
 from tokenfleet.domain.routing.compile import compile_router
-from tokenfleet.domain.slo.memory import Decision, LoopMemory, RuleMemory, State
-
-FULL = LoopMemory(
-    state=State.RECOVERING,
-    w=0.375,
-    fallback="chat-small",
-    last_good=0.25,
-    bad_at=0.875,
-    failures=3,
-    capacity_at_breach=4,
-    pace=210,
-    episodes=tuple(T0 - timedelta(minutes=minutes) for minutes in (50, 40, 30, 20)),
-    changed_at=T0,
-    awaiting=True,
-    settle_until=T0,
-    dwell_until=T0,
-    healthy_since=T0,
-    stable_since=T0,
-    ceiling_until=T0,
-    freeze_until=T0,
-    idle_since=T0,
-    unknown_since=T0,
-    empty_since=T0,
-    filled_since=T0,
-    last=Decision(
-        transition="T6",
-        at=T0,
-        from_w=375,
-        to_w=188,
-        objective="chat-latency",
-        bad=144,
-        total=240,
-        limit=125,
-        window=60,
-        pool="chat-small",
-    ),
-)
-"""Every field set; a real loop never has all of them at once."""
+from tokenfleet.domain.slo.memory import RuleMemory
 
 
 def thousand_rules() -> Held:
@@ -83,7 +46,7 @@ def thousand_rules() -> Held:
         {},
     )
     memory = {
-        f"ns/{body['metadata']['name']}/{rule['name']}": RuleMemory(loops={"chat-large": FULL})
+        f"ns/{body['metadata']['name']}/{rule['name']}": RuleMemory(loops={"chat-large": BUSY})
         for body in routes
         for rule in body["spec"]["rules"]
     }

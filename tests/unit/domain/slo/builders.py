@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from tokenfleet.domain.slo.engine import Outcome, World, step
-from tokenfleet.domain.slo.memory import RuleMemory
+from tokenfleet.domain.slo.memory import Decision, LoopMemory, RuleMemory, State
 from tokenfleet.domain.slo.objectives import Level, LevelObjective, ObjectiveSpec, Policy, Windows
 from tokenfleet.domain.slo.observation import (
     Cell,
@@ -26,6 +26,57 @@ THRESHOLD = timedelta(milliseconds=500)
 WINDOWS = Windows(short=timedelta(minutes=1), long=timedelta(minutes=3))
 REPLICA = RouterReplica(namespace="team-a", pod="router-1", since=T0 - timedelta(days=1))
 SECOND = timedelta(seconds=1)
+
+FULL = LoopMemory(
+    state=State.RECOVERING,
+    w=0.438,
+    fallback="chat-medium-fallback",
+    last_good=0.375,
+    bad_at=0.75,
+    bad_rate=7.25,
+    crowded_rate=3.375,
+    crowded_pool="chat-medium-fallback",
+    crowded_until=T0,
+    failures=3,
+    capacity_at_breach=12,
+    pace=210,
+    episodes=tuple(T0 + timedelta(minutes=i) for i in range(5)),
+    changed_at=T0,
+    awaiting=True,
+    settle_until=T0,
+    dwell_until=T0,
+    healthy_since=T0,
+    stable_since=T0,
+    ceiling_until=T0,
+    freeze_until=T0,
+    idle_since=T0,
+    unknown_since=T0,
+    empty_since=T0,
+    filled_since=T0,
+    last=Decision(
+        transition="T6",
+        at=T0,
+        from_w=750,
+        to_w=438,
+        objective="chat-first-token-latency",
+        bad=401,
+        total=842,
+        limit=125,
+        window=60,
+        pool="chat-medium-fallback",
+    ),
+)
+"""Every field set; a real loop never has all of them at once."""
+BUSY = replace(
+    FULL,
+    freeze_until=None,
+    stable_since=None,
+    filled_since=None,
+    empty_since=None,
+    healthy_since=None,  # kept while Shifted
+    idle_since=None,  # nothing is idle and unknown
+)
+"""What one state can hold at once; each of the others has clocks of its own and lacks these."""
 
 
 def objective(name="latency", *, shifts=True, **changes) -> ObjectiveSpec:
@@ -167,3 +218,20 @@ class Fleet:
     def shares(self, rule=RULE) -> dict[str, int]:
         assert self.outcome is not None
         return dict(self.outcome.shares[str(rule)])
+
+
+GOOD = cell("large", 4, 0.0)
+BAD = cell("large", 4, 0.6)
+SPARE = cell("small", 1, 0.0)
+
+
+def loop(fleet: Fleet, pool="large"):
+    return fleet.memory[str(RULE)].loops[pool]
+
+
+def shifted() -> Fleet:
+    """A fleet that has just shifted and settled at 50 %."""
+    fleet = Fleet()
+    fleet.see(BAD)
+    assert fleet.transitions == ["T1"]
+    return fleet

@@ -5,23 +5,16 @@ from datetime import timedelta
 
 import pytest
 
-from tests.unit.domain.slo.builders import RULE, WINDOWS, Fleet, cell
-
-GOOD = cell("large", 4, 0.0)
-BAD = cell("large", 4, 0.6)
-SPARE = cell("small", 1, 0.0)
-
-
-def loop(fleet: Fleet, pool="large"):
-    return fleet.memory[str(RULE)].loops[pool]
-
-
-def shifted() -> Fleet:
-    """A fleet that has just shifted and settled at 50 %."""
-    fleet = Fleet()
-    fleet.see(BAD)
-    assert fleet.transitions == ["T1"]
-    return fleet
+from tests.unit.domain.slo.builders import (
+    BAD,
+    GOOD,
+    SPARE,
+    WINDOWS,
+    Fleet,
+    cell,
+    loop,
+    shifted,
+)
 
 
 def failed_recovery(*, rate=4.0) -> Fleet:

@@ -6,34 +6,23 @@ from datetime import timedelta
 import pytest
 
 from tests.unit.domain.slo.builders import (
+    BAD,
+    GOOD,
     RULE,
+    SPARE,
     T0,
     Fleet,
     cell,
     facts,
+    loop,
     measurement,
     objective,
+    shifted,
     target,
 )
 from tokenfleet.domain.slo.memory import State, decode, encode
 from tokenfleet.domain.slo.objectives import Policy
-from tokenfleet.domain.slo.observation import Failure, Pin, PoolFacts, RuleKey
-
-GOOD = cell("large", 4, 0.0)
-BAD = cell("large", 4, 0.6)
-SPARE = cell("small", 1, 0.0)
-
-
-def loop(fleet: Fleet, pool="large"):
-    return fleet.memory[str(RULE)].loops[pool]
-
-
-def shifted() -> Fleet:
-    """A fleet that has just shifted and settled at 50 %."""
-    fleet = Fleet()
-    fleet.see(BAD)
-    assert fleet.transitions == ["T1"]
-    return fleet
+from tokenfleet.domain.slo.observation import Failure, PoolFacts, RuleKey
 
 
 def test_t1_a_fast_breach_halves_the_primary_at_once() -> None:
@@ -272,25 +261,6 @@ def test_t12_a_vote_that_disappears_lets_shares_ramp_back(change) -> None:
     assert set(fleet.transitions[n:]) == {"T12"}
     assert steps == [150, 300, 550, 800, 1000]
     assert fleet.shares() == {"large": 1000, "small": 0}
-
-
-def test_p0_a_pin_acts_at_once_and_ramps_back_when_it_expires() -> None:
-    fleet = Fleet()
-    fleet.see(GOOD)
-    until = fleet.now + timedelta(minutes=10)
-    pin = Pin(weights={"large": 1, "small": 9}, until=until)
-    fleet.rules = (target(pin=pin),)
-    fleet.see(GOOD, SPARE)
-    assert fleet.shares() == {"large": 100, "small": 900}
-    assert fleet.outcome is not None
-    assert fleet.outcome.rules[str(RULE)].reason == "Pinned"
-    fleet.see(GOOD, SPARE, seconds=570)
-    assert fleet.shares() == {"large": 100, "small": 900}
-    fleet.see(GOOD, SPARE, seconds=1800)
-
-    assert fleet.shares() == {"large": 1000, "small": 0}
-    assert fleet.transitions[0] == "P0"
-    assert len(fleet.transitions) > 3
 
 
 def test_an_alert_moves_nothing_and_shows_exactly_what_a_shift_would_have_done() -> None:

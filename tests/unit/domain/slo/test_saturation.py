@@ -2,8 +2,18 @@
 
 import pytest
 
-from tests.unit.domain.slo.builders import RULE, Fleet, cell, facts, target
-from tests.unit.domain.slo.test_engine import BAD, GOOD, SPARE, loop, shifted
+from tests.unit.domain.slo.builders import (
+    BAD,
+    GOOD,
+    RULE,
+    SPARE,
+    Fleet,
+    cell,
+    facts,
+    loop,
+    shifted,
+    target,
+)
 from tokenfleet.domain.slo.observation import EnginePressure
 
 

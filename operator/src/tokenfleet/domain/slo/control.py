@@ -254,6 +254,8 @@ def recovery_failed(memory: LoopMemory, seen: Situation) -> Move | None:
     trigger = trigger or _of_this_share(seen.over_budget, memory, seen)
     if memory.state is not State.RECOVERING or trigger is None or not _standby_ok(seen):
         return None
+    if memory.w == 0:  # after a pin to nothing: what is seen is older than that
+        return None
     changes = failed_once_more(memory, seen)
     changes["episodes"] = (*recent_episodes(memory, seen), seen.now)
     return Move(

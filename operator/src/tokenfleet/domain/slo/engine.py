@@ -17,7 +17,15 @@ from tokenfleet.domain.slo.ceilings import learned_capacity
 from tokenfleet.domain.slo.memory import RuleMemory
 from tokenfleet.domain.slo.objectives import Promise
 from tokenfleet.domain.slo.observation import RuleKey, RuleTarget
-from tokenfleet.domain.slo.rule_step import Done, RuleStep, ballots_of, enter, flow_of
+from tokenfleet.domain.slo.rule_step import (
+    Done,
+    RuleStep,
+    ballots_of,
+    enter,
+    flow_of,
+    pin_of,
+    under_pin,
+)
 from tokenfleet.domain.slo.views import RuleView, SLOView, level_view, rule_view, slo_view
 from tokenfleet.domain.slo.world import Objectives, Taken, World
 
@@ -83,7 +91,8 @@ def _ledger(
 ) -> Ledger:
     """Enter what every rule sends now, and what each backend's own weight asks of it.
 
-    A backend's own flow is entered whole even while some of it is shifted away: it comes back.
+    A backend's own flow is entered whole even while some of it is shifted away: it comes back. What
+    a pin sends is entered before anybody is asked: it is sent whether it fits or not.
     """
     known = list(rules)
     ledger = Ledger(
@@ -92,9 +101,12 @@ def _ledger(
         learned=_learned(memory, now),
     )
     for rule in known:
-        measured = world.measured(rule.key)
+        measured, pin = world.measured(rule.key), pin_of(rule, now)
         for pool in rule.backends:
-            enter(ledger, rule, pool, memory[rule.key].kept(pool), measured)
+            loop = memory[rule.key].kept(pool)
+            if pin is not None:
+                loop, _ = under_pin(rule, pin, pool, loop, now)
+            enter(ledger, rule, pool, loop, measured)
             own = flow_of(rule, pool, measured)
             ledger.enter(f"{rule.key.namespace}/{pool}", f"{rule.key}#own", own)
     return ledger

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from tokenfleet.domain.slo.capacity import Ledger
@@ -63,9 +63,7 @@ class RuleStep:
     def run(self) -> Done:
         """Advance the loop of each backend, and the shadow of each objective that only alerts."""
         objectives = self.objectives
-        pin = (
-            self.rule.pin if self.rule.pin is not None and self.now < self.rule.pin.until else None
-        )
+        pin = pin_of(self.rule, self.now)
         controlled = self.rule.control == "Auto" and self.world.actuation and pin is None
         voters = {slo.name for slo in objectives if slo.shifts and controlled}
         before = shares_of(self.rule, self.memory)
@@ -290,6 +288,11 @@ def shares_of(rule: RuleTarget, memory: RuleMemory) -> dict[str, int]:
     return shifted(rule.backends, kept, rule.fallbacks)
 
 
+def pin_of(rule: RuleTarget, now: datetime) -> Pin | None:
+    """Return the pin of a rule unless it has ended."""
+    return rule.pin if rule.pin is not None and now < rule.pin.until else None
+
+
 def pinned(rule: RuleTarget, pin: Pin) -> dict[str, int]:
     """Return the shares of a pin; pools that the rule does not have are ignored."""
     pools = dict.fromkeys((*rule.backends, *rule.fallbacks), 0)
@@ -324,6 +327,8 @@ def under_pin(
         fallback=fallback,
         pace=pace if w < 1 else 0,
         changed_at=now,
+        # A pin that ends at once is still a change that must be seen before the next one.
+        dwell_until=now + timedelta(seconds=pace) if w < 1 else None,
         cause=NO_OBJECTIVE if w < 1 else "",
         failures=loop.failures,
         episodes=loop.episodes,
