@@ -68,6 +68,22 @@ def test_two_routers_must_both_have_programmed_it() -> None:
     assert conditions(status)[PROGRAMMED] == ("False", "NotAcknowledged")
 
 
+def test_routers_that_differ_are_both_heard() -> None:
+    """Each router has a loop of its own; the first one fills the shares, the rest the message."""
+    other = view(shares={"slow": {"large": 1000, "small": 0}})
+
+    same = plan_route(look(view(), view())).status
+    differing = plan_route(look(view(), other)).status
+
+    assert same is not None
+    assert differing is not None
+    assert "router r" not in same["rules"][0]["message"]
+    assert differing["rules"][0]["shares"] == same["rules"][0]["shares"]
+    assert differing["rules"][0]["message"].startswith(
+        "these are the shares of router r0; router r1 sends large 100%"
+    )
+
+
 def test_an_unreadable_configuration_leaves_the_shares_as_they_were_told() -> None:
     """They are the second-best record there is, and must not be wiped out."""
     rules = [{"name": "slow", "shares": [{"name": "large", "share": 400}], "reason": "Shifted"}]

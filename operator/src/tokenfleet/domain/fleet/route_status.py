@@ -18,7 +18,6 @@ from tokenfleet.domain.fleet.keys import ROUTER
 from tokenfleet.domain.fleet.plan import Plan
 from tokenfleet.domain.fleet.problems import Problem
 from tokenfleet.domain.fleet.views import RouteView
-from tokenfleet.domain.slo.engine import RuleView
 
 Body = Mapping[str, Any]
 
@@ -61,7 +60,7 @@ def plan_route(seen: RouteSnapshot) -> Plan:
         judged(RESOLVED_REFS, problems, reason="ResolvedRefs"),
         programmed,
     ]
-    rules = _rules(seen, views[0] if views else None)
+    rules = _rules(seen)
     traffic = _traffic(rules)
     ready = judged(READY, problems, reason="Ready", message=traffic)
     folded = summary(fresh, (ACCEPTED, RESOLVED_REFS, PROGRAMMED), message=traffic)
@@ -95,19 +94,32 @@ def _programmed(views: Sequence[RouteView]) -> Condition:
     return next((word for word in words if word.status != "True"), words[0])
 
 
-def _rules(seen: RouteSnapshot, view: RouteView | None) -> list[dict[str, Any]]:
+def _rules(seen: RouteSnapshot) -> list[dict[str, Any]]:
     """Return the rules of the first router; what was known before where it does not know."""
-    if view is None or view.shares is None:
+    told = [(name, view) for name, view in seen.views.items() if view is not None]
+    shares = told[0][1].shares if told else None
+    if shares is None:
         return list(seen.body.get("status", {}).get("rules", ()))
-    return [_rule(name, shares, view.rules.get(name)) for name, shares in view.shares.items()]
+    return [_rule(rule, mine, told) for rule, mine in shares.items()]
 
 
-def _rule(name: str, shares: Mapping[str, int], why: RuleView | None) -> dict[str, Any]:
+def _rule(
+    name: str, shares: Mapping[str, int], told: Sequence[tuple[str, RouteView]]
+) -> dict[str, Any]:
+    why = told[0][1].rules.get(name)
+    words = [why.message if why is not None else LAST_GOOD]
+    differing = [
+        f"router {router} sends {_percent(view.shares[name])}"
+        for router, view in told
+        if view.shares is not None and view.shares.get(name, shares) != shares
+    ]
+    if differing:
+        words = [f"these are the shares of router {told[0][0]}", *differing, *words]
     entry: dict[str, Any] = {
         "name": name,
         "shares": [{"name": pool, "share": share} for pool, share in shares.items()],
         "reason": why.reason if why is not None else "Held",
-        "message": (why.message if why is not None else LAST_GOOD)[:MESSAGE],
+        "message": "; ".join(word for word in words if word)[:MESSAGE],
         "fallbackInUse": why is not None and why.fallback_in_use,
     }
     if why is not None and why.since is not None:
@@ -119,11 +131,12 @@ def _traffic(rules: Sequence[Body]) -> str:
     """Say in one line where all of it goes: `fast small 100% | slow large 45% cpu 55%`."""
     parts = []
     for rule in rules:
-        shares = [
-            f"{share['name']} {share['share'] / 10:g}%"
-            for share in rule["shares"]
-            if share["share"]
-        ]
-        parts.append(f"{rule['name']} {' '.join(shares) or 'nowhere'}")
+        shares = {share["name"]: share["share"] for share in rule["shares"]}
+        parts.append(f"{rule['name']} {_percent(shares)}")
     text = " | ".join(parts)
     return text if len(text) <= LINE else f"{text[: LINE - 1]}…"
+
+
+def _percent(shares: Mapping[str, int]) -> str:
+    used = [f"{pool} {share / 10:g}%" for pool, share in shares.items() if share]
+    return " ".join(used) or "nowhere"
