@@ -1,7 +1,7 @@
 """A pool as Kubernetes objects: Deployment, Service, PodDisruptionBudget, ConfigMap, PodMonitor."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from tokenfleet.api.v1alpha1.servingpool import Managed, ServingPool
 from tokenfleet.domain.fleet.problems import Problem
@@ -9,6 +9,9 @@ from tokenfleet.domain.pools import checks, pod, rollout
 from tokenfleet.domain.pools.engines import vllm
 
 Body = dict[str, Any]
+
+DISCOVERED_POOL: Final = "__meta_kubernetes_pod_label_tokenfleet_dev_pool"
+"""The pod's label `tokenfleet.dev/pool`, as Prometheus names it while it finds targets."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +118,14 @@ def _pod_monitor(pool: ServingPool) -> Body:
         **_object("monitoring.coreos.com/v1", "PodMonitor", pool),
         "spec": {
             "selector": {"matchLabels": pod.selector(pool)},
-            "podMetricsEndpoints": [{"port": "http", "path": "/metrics", "interval": "15s"}],
+            "podMetricsEndpoints": [
+                {
+                    "port": "http",
+                    "path": "/metrics",
+                    "interval": "15s",
+                    # vLLM does not know which pool it serves; objectives and dashboard ask by it.
+                    "relabelings": [{"sourceLabels": [DISCOVERED_POOL], "targetLabel": "pool"}],
+                }
+            ],
         },
     }
