@@ -65,6 +65,12 @@ def test_when_the_cause_is_gone_everything_is_as_written(name: str) -> None:
     assert ours.shares[-1][1] == 1.0
 
 
+def test_a_fallback_that_others_fill_gets_nothing() -> None:
+    """Nobody declared its capacity and no router sees its load: its engines say it."""
+    assert simulate(BY_NAME["R"], "ours", seed=0).decisions == ()
+    assert simulate(BY_NAME["R"], "naive", seed=0).fallback > 0.5
+
+
 def test_an_autoscaler_driven_by_demand_leaves_a_shifted_primary_its_replicas() -> None:
     """Why `tokenfleet_pool_demand` exists: driven by busyness the way back takes longer."""
     busyness, demand = (simulate(BY_NAME[name], "ours", seed=0) for name in ("N", "O"))

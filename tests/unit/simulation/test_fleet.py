@@ -37,6 +37,17 @@ def test_impatient_clients_keep_an_overloaded_queue_finite() -> None:
     assert queue.free[0] - 3600 < 1.5 * 60 + 60
 
 
+def test_who_waits_is_told_whoever_sent_it() -> None:
+    """Two servers of about 8 s: of ten at once, eight wait; after a minute nobody does."""
+    queue = Queue(Pool(servers=2), Random(1), patience=1000.0)
+    for number in range(10):
+        queue.arrive(0.0) if number % 2 else queue.crowd(0.0)
+
+    assert queue.waiting(0.1) == 8
+    assert queue.waiting(300.0) == 0
+    assert sum(queue.good.values()) + sum(queue.bad.values()) == 5
+
+
 def test_a_pool_that_is_gone_answers_nothing_well() -> None:
     queue = Queue(Pool(present=during(10, 20, 0.0, 1.0)), Random(1))
 

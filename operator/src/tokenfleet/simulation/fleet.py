@@ -16,6 +16,7 @@ is cold; getting used takes minutes, forgetting longer.
 
 import heapq
 import math
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from random import Random
@@ -80,6 +81,8 @@ class Pool:
     """Factor on service and prefill of conversations that come to the pool for the first time."""
     present: Profile = ONE
     """0 while the pool has no replica at all."""
+    others: Profile = ZERO
+    """Requests per second that come past the routers; nobody counts them."""
     replicas: int = 1
     """Replicas at the start; `servers` is the sum over all of them."""
     autoscaler: Autoscaler | None = None
@@ -109,6 +112,8 @@ class Queue:
     used_to: float = 0.0
     """Part of all traffic whose conversations are in the caches."""
     share: float = 0.0
+    begins: deque[float] = field(default_factory=deque)
+    """When service begins of those that had to wait; the queue is FIFO, so they are in order."""
     _mu: float = 0.0
     _sigma: float = 0.0
     _warmed: float = 0.0
@@ -127,21 +132,24 @@ class Queue:
             return self._decided(t + 0.05, good=False)
         if pool.errors is not ZERO and self.random.random() < pool.errors(t):
             return self._decided(t + 0.05, good=False)
-        begin = max(t, self.free[0])
-        if begin - t > self.patience / 2 and begin - t > self.patience * (
-            0.5 + self.random.random()
-        ):
+        begin = self._begin(t)
+        if begin is None:
             return self._decided(t + self.threshold, good=False)
         slow = pool.slowness(t) if pool.slowness is not ONE else 1.0
         if pool.cold > 1 and self._is_cold(t):
             slow *= pool.cold
-        service = self.random.lognormvariate(self._mu, self._sigma)
-        heapq.heapreplace(self.free, begin + slow * service)
+        self._occupy(t, begin, slow)
         first_token = begin - t + slow * pool.prefill
         if pool.late is not ZERO and self.random.random() < pool.late(t):
             first_token += self.threshold
         good = first_token <= self.threshold
         return self._decided(t + min(first_token, self.threshold), good=good)
+
+    def crowd(self, t: float) -> None:
+        """Serve one request that came past the routers."""
+        begin = self._begin(t)
+        if begin is not None:
+            self._occupy(t, begin, 1.0)
 
     def redirect(self, t: float, share: float) -> None:
         """Note the part of all traffic that comes here from now on."""
@@ -152,6 +160,12 @@ class Queue:
         """Return the replicas that serve."""
         self.starting = [at for at in self.starting if at > t]
         return (self.replicas - len(self.starting)) if self.pool.present(t) else 0
+
+    def waiting(self, t: float) -> float:
+        """Return the requests that wait for each replica, as its engine would say."""
+        while self.begins and self.begins[0] <= t:
+            self.begins.popleft()
+        return len(self.begins) / max(1, self.ready(t))
 
     def busy(self, t: float) -> float:
         """Return the part of the servers that work, or will before t."""
@@ -168,6 +182,21 @@ class Queue:
             for _ in range(each):
                 heapq.heappush(self.free, t + startup)
         self.replicas = replicas
+
+    def _begin(self, t: float) -> float | None:
+        """Return when service would begin; None where the client's patience ends before."""
+        begin = max(t, self.free[0])
+        if begin - t > self.patience / 2 and begin - t > self.patience * (
+            0.5 + self.random.random()
+        ):
+            return None
+        return begin
+
+    def _occupy(self, t: float, begin: float, slow: float) -> None:
+        if begin > t:
+            self.begins.append(begin)
+        service = self.random.lognormvariate(self._mu, self._sigma)
+        heapq.heapreplace(self.free, begin + slow * service)
 
     def _is_cold(self, t: float) -> bool:
         self._warm(t)

@@ -110,7 +110,8 @@ class Oracle:
         if primary.errors(t) > BUDGET or primary.late(t) > BUDGET:
             return max(0.0, 1 - 0.95 * fallback.capacity / rate)
         bears = 0.85 * primary.capacity / primary.slowness(t)
-        least = max(0.0, 1 - 0.85 * fallback.capacity / fallback.slowness(t) / rate)
+        room = 0.85 * fallback.capacity / fallback.slowness(t) - fallback.others(t)
+        least = max(0.0, 1 - max(0.0, room) / rate)
         return min(1.0, max(bears / rate, least))
 
 

@@ -14,7 +14,7 @@ from random import Random
 from typing import Final
 
 from tokenfleet.simulation.autoscaler import PERIOD, Scaling
-from tokenfleet.simulation.fleet import Queue, Scenario, Tally
+from tokenfleet.simulation.fleet import ZERO, Queue, Scenario, Tally
 from tokenfleet.simulation.policies import (
     Decider,
     Naive,
@@ -113,6 +113,7 @@ def simulate(
         while asked and asked[0][0] <= arrival:
             t, again = heapq.heappop(asked)
             fleet.watch(t)
+            fleet.crowd(t)
             good, pool = fleet.serve(t, "primary" if routing.random() < fleet.w else "fallback")
             tally.add(t, good=good, fallback=pool == "fallback")
             if not good and again < scenario.retries:
@@ -157,6 +158,7 @@ class _Fleet:
     scalings: dict[str, Scaling] = field(default_factory=dict)
     pending: list[tuple[float, float]] = field(default_factory=list)
     changes: list[tuple[float, float]] = field(default_factory=list)
+    crowd_from: float = 0.0
 
     def started(self) -> None:
         """Begin with everything on the primary, its caches warm."""
@@ -180,6 +182,18 @@ class _Fleet:
             good = self.queues[pool].arrive(t)
         return good, pool
 
+    def crowd(self, t: float) -> None:
+        """Let those come who do not come by the routers, up to now."""
+        for queue in self.queues.values():
+            others = queue.pool.others
+            at = self.crowd_from
+            while others is not ZERO and (rate := others(at)) > 0:
+                at += queue.random.expovariate(rate)
+                if at > t:
+                    break
+                queue.crowd(at)
+        self.crowd_from = t
+
     def watch(self, t: float) -> None:
         """Scrape, scale and decide up to now."""
         while (due := min(self.next_scrape, self.next_tick, self.next_sync)) <= t:
@@ -196,7 +210,8 @@ class _Fleet:
         lost = scenario.dropped and self.luck.random() < scenario.dropped
         if not lost and not any(start <= at < end for start, end in scenario.blind):
             decided = {name: (queue.good, queue.bad) for name, queue in self.queues.items()}
-            self.store.scrape(at, decided)
+            waiting = {name: queue.waiting(at) for name, queue in self.queues.items()}
+            self.store.scrape(at, decided, waiting)
         self.scraped += 1
         early_or_late = scenario.jitter * (2 * self.luck.random() - 1) if scenario.jitter else 0.0
         self.next_scrape = self.first_scrape + self.scrape * (self.scraped + early_or_late)

@@ -7,8 +7,9 @@ A to I are the ordinary ones. J to M are the four that hurt this loop most, each
 - L, clients that ask again: what a shift relieves comes back as retries, on both pools.
 - M, a fallback that dies in the middle of a surge, twice as busy as the primary ever was.
 
-N to Q add what real fleets add: an autoscaler that takes the idle primary away, the same one driven
-by demand, caches that are cold after a shift, and scrapes that are late, lost and answered late.
+N to R add what real fleets add: an autoscaler that takes the idle primary away, the same one driven
+by demand, caches that are cold after a shift, scrapes that are late, lost and answered late, and a
+fallback that others use too: only its engines know how full it is.
 """
 
 import math
@@ -200,6 +201,16 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
         dropped=0.1,
         jitter=0.27,
         acknowledge_after=45.0,
+    ),
+    Scenario(
+        name="R",
+        says="B, and the fallback is full of requests that no router knows of",
+        seconds=2 * HOUR,
+        rate=constant(4.8),
+        primary=Pool(slowness=during(1800, 3000, 5.0, 1.0)),
+        fallback=Pool(servers=48, others=constant(6.3)),
+        fault_at=1800,
+        capacity_error=0.0,
     ),
 )
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from tokenfleet.domain.slo.observation import (
     Cell,
+    EnginePressure,
     Measurement,
     RuleKey,
     RuleMeasurement,
@@ -31,15 +32,20 @@ class Store:
     """Seconds until a decided attempt can be scraped."""
     times: list[float] = field(default_factory=list)
     counts: list[dict[str, tuple[int, int]]] = field(default_factory=list)
+    waiting: list[Mapping[str, float]] = field(default_factory=list)
+    """What engines said at each scrape: requests that wait for each of them, by pool."""
     ready: dict[str, int] = field(default_factory=lambda: {"primary": 1, "fallback": 1})
     """What Kubernetes says at the same time: ready replicas by pool."""
     _seen: dict[str, tuple[int, int]] = field(default_factory=dict)
     _up_to: int = -1
 
     def scrape(
-        self, t: float, decided: Mapping[str, tuple[Mapping[int, int], Mapping[int, int]]]
+        self,
+        t: float,
+        decided: Mapping[str, tuple[Mapping[int, int], Mapping[int, int]]],
+        waiting: Mapping[str, float] | None = None,
     ) -> None:
-        """Take one sample of every pool's (good, bad) counters."""
+        """Take one sample of every pool's (good, bad) counters, and of what its engines say."""
         now = int(t - self.lag)
         for pool, (good, bad) in decided.items():
             g, b = self._seen.get(pool, (0, 0))
@@ -50,6 +56,7 @@ class Store:
         self._up_to = max(self._up_to, now)
         self.times.append(t)
         self.counts.append(dict(self._seen))
+        self.waiting.append(waiting or {})
 
     def increase(self, pool: str, t: float, window: float) -> tuple[float, float] | None:
         """Return (good, bad) as `increase` would, or None with fewer than two samples."""
@@ -78,6 +85,7 @@ class Store:
             at=EPOCH + timedelta(seconds=t),
             rules={RULE: RuleMeasurement(cells=tuple(cells), demand=self.demand(t))},
             replicas={REPLICA: self._scrapes(t, spans)},
+            pressures=self._pressures(t, min(spans.values())),
             scrape_interval=timedelta(seconds=self.interval),
         )
 
@@ -85,6 +93,15 @@ class Store:
         """Return requests per second over both pools."""
         pairs = [self.increase(pool, t, window) for pool in self.pools]
         return sum(sum(pair) for pair in pairs if pair is not None) / window
+
+    def _pressures(self, t: float, window: float) -> dict[tuple[str, str], EnginePressure]:
+        first, last = bisect_left(self.times, t - window), bisect_right(self.times, t)
+        means = {}
+        for pool in self.pools:
+            seen = [waiting[pool] for waiting in self.waiting[first:last] if pool in waiting]
+            if seen:
+                means[RULE.namespace, pool] = EnginePressure(waiting=sum(seen) / len(seen))
+        return means
 
     def _scrapes(self, t: float, spans: Mapping[timedelta, float]) -> Scrapes:
         last = bisect_right(self.times, t)
