@@ -41,12 +41,15 @@ def scraped(store: Store, first: int) -> list[Written]:
         good = [(at, float(n)) for at, (n, _) in zip(times, counts, strict=True)]
         bad = [(at, float(n)) for at, (_, n) in zip(times, counts, strict=True)]
         ended = [(at, float(sum(n))) for at, n in zip(times, counts, strict=True)]
+        waiting = [seen.get(pool, 0.0) for seen in store.waiting[first:]]
+        engine = {"namespace": POD["namespace"], "pool": pool}
         bucket = "tokenfleet_time_to_first_token_seconds_bucket"
         found += [
             (bucket, {**labels, "le": "2.5"}, good),
             (bucket, {**labels, "le": "+Inf"}, good),
             ("tokenfleet_late_attempts_total", {**labels, "threshold": "2.5"}, bad),
             ("tokenfleet_requests_total", {**labels, "outcome": "ok"}, ended),
+            ("vllm:num_requests_waiting", engine, list(zip(times, waiting, strict=True))),
         ]
     return found
 
