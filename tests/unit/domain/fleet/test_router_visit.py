@@ -160,16 +160,18 @@ def test_replicas_that_do_not_answer_are_waited_for_before_less_is_believed() ->
         missing_since=T0,
     )
 
+    starting = replace(replica(applied=None), ready=False)
     waiting = plan_router(replace(lost, now=T0 + timedelta(minutes=4, seconds=59)))
     rebuilt = plan_router(replace(lost, now=T0 + timedelta(minutes=5)))
     answered = plan_router(replace(lost, copies=(shifted_data(),), now=T0))
 
     assert waiting.replace is None
     assert conditions(waiting.status)["Programmed"] == ("False", "ConfigLost")
-    assert "none of 1 router replicas answers" in message(waiting.status, "Programmed")
+    assert "none of 1 ready router replicas tells" in message(waiting.status, "Programmed")
     assert waiting.view.routes["chat"].shares is None
     assert waiting.requeue_after == timedelta(seconds=5)
     assert written(rebuilt).revision == 42
+    assert written(plan_router(replace(lost, replicas=(starting,), now=T0))).revision == 42
     assert written(answered) == router_config.read(shifted_data())
 
 

@@ -113,7 +113,8 @@ def _awaits_copy(seen: RouterSnapshot) -> bool:
     if seen.stored is not None or since is None or router_config.newest(seen.copies) is not None:
         return False
     written = seen.body.get("status", {}).get("configRevision", 0) > 0
-    return written and bool(seen.replicas) and seen.now - since < SILENT_REPLICAS
+    serving = any(replica.ready for replica in seen.replicas)
+    return written and serving and seen.now - since < SILENT_REPLICAS
 
 
 def _held(seen: RouterSnapshot) -> tuple[Held, tuple[EventNote, ...]]:
@@ -169,11 +170,12 @@ def _unreadable(seen: RouterSnapshot, why: UnreadableConfigError) -> Problem:
 
 
 def _lost_and_silent(seen: RouterSnapshot) -> Problem:
-    name, silent = seen.body["metadata"]["name"], len(seen.replicas)
+    name = seen.body["metadata"]["name"]
+    silent = sum(replica.ready for replica in seen.replicas)
     return Problem(
         condition=PROGRAMMED,
         reason="ConfigLost",
-        message=f"ConfigMap {name}-config is gone and none of {silent} router replicas answers with"
+        message=f"ConfigMap {name}-config is gone and none of {silent} ready router replicas tells"
         " what it runs; traffic stays as it is; after 5 minutes of silence the shares in route"
         " status are taken instead",
     )
