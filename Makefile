@@ -4,9 +4,12 @@ SHELL := /bin/bash
 PYTHON := .venv/bin/python
 CLUSTER := $(PYTHON) -m e2e.cluster
 QUICK := tests/house tests/unit e2e/kit/tests e2e/load/tests e2e/demo/tests e2e/simulator/tests
-REAL := tests/integration e2e/cluster/tests e2e/stories
+REAL := tests/integration e2e/cluster/tests
+STORIES := e2e/stories
+# Stories at a time: each has a fleet of its own and mostly waits.
+AT_ONCE ?= 3
 
-.PHONY: help demo test check property integration bench simulate golden cluster cluster-down images gpu-check requirements clean
+.PHONY: help demo test check property integration stories bench simulate golden cluster cluster-down images gpu-check requirements clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,20 +20,24 @@ help: ## list the targets
 demo: .venv/ready ## watch a real fleet defend its objective (KEEP=1 leaves it up)
 	@$(PYTHON) -m e2e.demo $(if $(KEEP),--keep)
 
-test: check property integration ## everything: check, property, then real API server, Envoy, Prometheus, vLLM and e2e stories
+test: check property integration stories ## everything: units, invariants, real components, e2e stories
 
 check: .venv/ready ## what every change takes: lint, types, layers, unit tests
 	@$(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m mypy
 	@.venv/bin/lint-imports --no-logo
-	@$(PYTHON) -m pytest -q $(QUICK)
+	@$(PYTHON) -m pytest -q -n auto $(QUICK)
 
 property: .venv/ready ## two minutes: invariants of the control loop, and its promises in simulation
-	@$(PYTHON) -m pytest -q tests/property
+	@$(PYTHON) -m pytest -q -n auto tests/property
 
-integration: .venv/ready
+integration: .venv/ready ## each part against the real thing: API server, Envoy, Prometheus, vLLM
 	@$(if $(KUBECONFIG),,$(CLUSTER) up)
-	@$(PYTHON) -m pytest -v --durations=15 $(REAL)
+	@$(PYTHON) -m pytest -v --durations=5 $(REAL)
+
+stories: .venv/ready ## what users see, told on a real cluster, AT_ONCE=3 at a time
+	@$(if $(KUBECONFIG),,$(CLUSTER) up)
+	@$(PYTHON) -m pytest -v --durations=15 -n $(AT_ONCE) --dist loadfile --no-loadscope-reorder $(STORIES)
 
 simulate: .venv/ready ## the table of control loops, and every promise of ours on fresh fleets
 	@.venv/bin/tokenfleet simulate && .venv/bin/tokenfleet simulate --gates --seeds 8

@@ -1,10 +1,10 @@
-"""What stories share: one cluster, one Prometheus and one operator per session."""
+"""What stories share, in all processes that run them: one cluster, one Prometheus, one operator."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from e2e.kit import chart, prometheus
+from e2e.kit import chart, locks, prometheus
 from e2e.kit.clusters import connect
 from e2e.kit.kubectl import Cluster, Namespace
 from e2e.kit.proxy import ApiProxy
@@ -31,14 +31,23 @@ def proxy(cluster: Cluster) -> Iterator[ApiProxy]:
 def monitoring(cluster: Cluster) -> Iterator[Namespace]:
     """Return the namespace of a Prometheus that scrapes every annotated pod."""
     namespace = cluster.namespace(prometheus.NAMESPACE)
-    prometheus.install(namespace, interval=SCRAPE)
-    yield namespace
-    prometheus.remove(namespace)
+    with locks.in_common(
+        cluster,
+        "monitoring",
+        make=lambda: prometheus.install(namespace, interval=SCRAPE),
+        remove=lambda: prometheus.remove(namespace),
+    ):
+        yield namespace
 
 
 @pytest.fixture(scope="session")
 def operator(cluster: Cluster, monitoring: Namespace) -> Iterator[Namespace]:
     """Return the namespace of the operator, installed by its chart."""
     assert monitoring
-    yield chart.install(cluster, chart.values(scrape=SCRAPE, tick=TICK))
-    chart.uninstall(cluster)
+    with locks.in_common(
+        cluster,
+        "operator",
+        make=lambda: chart.install(cluster, chart.values(scrape=SCRAPE, tick=TICK)),
+        remove=lambda: chart.uninstall(cluster),
+    ):
+        yield cluster.namespace(chart.NAMESPACE)

@@ -1,11 +1,13 @@
-"""Fleets for stories; the marker for all of them."""
+"""Fleets for stories; which stories run beside which."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 
+from e2e.kit import locks
+from e2e.kit.clusters import connect
 from e2e.kit.kubectl import Cluster, CommandError, Namespace
 from e2e.kit.namespaces import fresh
 from e2e.kit.proxy import ApiProxy
@@ -18,30 +20,49 @@ HERE = Path(__file__).parent
 CHAPTERS = (
     "serving",
     "bad_objects",
-    "defence",
     "control",
     "objectives",
-    "people",
-    "defaults",
+    "defence",
     "autoscaler",
+    "defaults",
+    "people",
+    "outages",
     "lifecycle",
     "images",
     "real_engine",
 )
-"""The files of stories: what everything else rests on comes first, what takes longest last."""
+"""The files of stories: what everything else rests on comes first, what runs alone last."""
+ALONE = {"outages", "lifecycle", "images", "real_engine"}
+"""Stories that take away or change what all others rest on, or need the whole machine."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark every story, and tell them in the order in which a user meets them."""
     for item in items:
-        if HERE in Path(item.path).parents:
+        if _is_story(item):
             item.add_marker(pytest.mark.cluster)
     items.sort(key=_place)  # stable: files keep their own order
 
 
 def _place(item: pytest.Item) -> int:
-    name = Path(item.path).stem.removeprefix("test_")
-    return CHAPTERS.index(name) if HERE in Path(item.path).parents else -1
+    return CHAPTERS.index(_chapter(item)) if _is_story(item) else -1
+
+
+def _is_story(item: pytest.Item) -> bool:
+    return HERE in Path(item.path).parents
+
+
+def _chapter(item: pytest.Item) -> str:
+    return Path(item.path).stem.removeprefix("test_")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Tell a story, with its fixtures, beside those of other processes, or alone."""
+    if not _is_story(item):
+        return (yield)
+    with locks.held(connect(), "stories", alone=_chapter(item) in ALONE):
+        return (yield)
 
 
 def new_fleet(cluster: Cluster, proxy: ApiProxy, purpose: str, *more: dict) -> Iterator[Fleet]:
