@@ -2,11 +2,13 @@
 
 import os
 import shutil
+from functools import cache
 from pathlib import Path
 
 from e2e.kit.kubectl import Cluster
 
 
+@cache
 def connect() -> Cluster:
     """Return the cluster to work with, brought up where it is the built-in one."""
     named = os.environ.get("KUBECONFIG", "")

@@ -34,7 +34,7 @@ def wait_for(
     probe: Callable[[], T | NotYet | None],
     *,
     timeout: float,
-    every: float = 0.5,
+    every: float = 1.0,
     namespace: Namespace | None = None,
     say: Callable[[str], None] = print,
 ) -> T:

@@ -1,5 +1,6 @@
 """Test processes that share a cluster do not get in each other's way."""
 
+import tempfile
 import threading
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,7 +15,8 @@ SOON = 0.2
 
 
 @pytest.fixture
-def cluster(tmp_path: Path) -> Cluster:
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cluster:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     return Cluster(kubeconfig=tmp_path / "kubeconfig", kubectl="kubectl", helm="helm")
 
 
