@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.integration.prometheus.conftest import Bench
+from tests.integration.prometheus.conftest import SCRAPE_SECONDS, Bench
 from tests.integration.prometheus.look import expected, look
 from tests.integration.prometheus.test_measure import LABELS, RULE
 from tests.unit.domain.slo.builders import facts, level, target
@@ -97,6 +97,10 @@ def test_an_engine_that_no_pool_is_known_of_is_left_out(world: World) -> None:
     assert {pool for _, pool in world.measurement.engines} == {"small"}
 
 
-def test_engines_that_are_full_are_seen_by_their_own_gauges(world: World) -> None:
-    """The mean of both engines, each seen by two scrapes."""
-    assert world.pressures == {("team-a", "small"): EnginePressure(kv_cache=0.5, waiting=4.0)}
+@pytest.mark.usefixtures("world")
+def test_engines_that_are_full_are_seen_by_their_own_gauges(bench: Bench) -> None:
+    """The mean of both engines, in a short window that every scrape falls into."""
+    short = replace(WINDOWS, short=timedelta(seconds=3 * SCRAPE_SECONDS))
+    seen = look(bench, [level(windows=short)]).pressures
+
+    assert seen == {("team-a", "small"): EnginePressure(kv_cache=0.5, waiting=4.0)}
