@@ -1,12 +1,10 @@
 """An older version of this project, as chart and images, from the repository's own history."""
 
 import subprocess
-import tarfile
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +37,7 @@ def release() -> Iterator[Release]:
             f"this checkout has no history back to {COMMIT}: {done.stderr.decode().strip()}"
         )
     with tempfile.TemporaryDirectory(prefix="tokenfleet-older-") as folder:
-        with tarfile.open(fileobj=BytesIO(done.stdout)) as archive:
-            archive.extractall(folder, filter="data")
+        subprocess.run(["tar", "--extract", "--directory", folder], input=done.stdout, check=True)
         source = Path(folder)
         images.publish([images.operator(source, TAG), images.router(source, TAG)])
         named = {"image": {"tag": TAG}, "router": {"image": {"tag": TAG}}}
