@@ -13,9 +13,9 @@ from tests.support.remote_write import Written, write
 from tokenfleet.adapters.prometheus.measure import measure
 from tokenfleet.adapters.prometheus.source import Access, PrometheusSource
 from tokenfleet.backtest.subject import Subject
-from tokenfleet.domain.slo.engine import World, step
-from tokenfleet.domain.slo.memory import RuleMemory
-from tokenfleet.domain.slo.observation import RouterReplica
+from tokenfleet.domain.slo.control.memory import RuleMemory
+from tokenfleet.domain.slo.engine import Snapshot, step
+from tokenfleet.domain.slo.observation.measurement import RouterReplica
 from tokenfleet.simulation.fleet import Scenario
 from tokenfleet.simulation.scrapes import EPOCH, REPLICA, RULE, Store
 
@@ -95,7 +95,7 @@ class Live:
         )
         acknowledged = self.changed + self.scenario.acknowledge_after
         outcome = step(
-            World(
+            Snapshot(
                 rules=self.subject.rules,
                 objectives=self.subject.objectives,
                 pools=self.subject.pools,

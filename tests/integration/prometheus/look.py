@@ -9,8 +9,8 @@ from typing import Any
 from tests.integration.prometheus.conftest import SCRAPE_SECONDS, Bench
 from tokenfleet.adapters.prometheus.measure import measure
 from tokenfleet.adapters.prometheus.source import Access, PrometheusSource
-from tokenfleet.domain.slo.objectives import Promise
-from tokenfleet.domain.slo.observation import Measurement, RouterReplica
+from tokenfleet.domain.slo.objectives.spec import Promise
+from tokenfleet.domain.slo.observation.measurement import Measurement, RouterReplica
 
 
 def now() -> datetime:

@@ -20,7 +20,7 @@ from tests.integration.prometheus.test_measure import SLO
 from tests.support.authority import HASH, PASSWORD, Authority
 from tokenfleet.adapters.prometheus.measure import measure
 from tokenfleet.adapters.prometheus.source import Access, PrometheusSource
-from tokenfleet.domain.slo.observation import Measurement, RouterReplica
+from tokenfleet.domain.slo.observation.measurement import Measurement, RouterReplica
 
 
 class Guarded(Prometheus):

@@ -22,9 +22,9 @@ from tests.integration.prometheus.test_measure import exposition
 from tests.unit.domain.slo.builders import facts, target
 from tokenfleet.adapters.prometheus.measure import measure
 from tokenfleet.adapters.prometheus.source import Access, PrometheusSource
-from tokenfleet.domain.slo.engine import Outcome, World, step
-from tokenfleet.domain.slo.memory import LoopMemory, RuleMemory, State
-from tokenfleet.domain.slo.observation import Measurement, RouterReplica, RuleKey
+from tokenfleet.domain.slo.control.memory import LoopMemory, RuleMemory, State
+from tokenfleet.domain.slo.engine import Outcome, Snapshot, step
+from tokenfleet.domain.slo.observation.measurement import Measurement, RouterReplica, RuleKey
 
 BAD, HEALED = RuleKey("team-a", "chat", "slow"), RuleKey("team-a", "chat", "healed")
 STALENESS = timedelta(seconds=5)
@@ -62,7 +62,7 @@ class Loop:
         return asyncio.run(once())
 
     def decide(self, measured: Measurement) -> Outcome:
-        world = World(
+        snapshot = Snapshot(
             rules=(target(key=BAD), target(key=HEALED)),
             objectives=tuple(SLOS),
             pools=facts(),
@@ -71,8 +71,8 @@ class Loop:
             acknowledged_at=measured.at - timedelta(hours=1),
         )
         # Both objectives have seen before: one that never has would not be heard at all.
-        seen = RuleMemory(sight={BAD.rule: None})
-        return step(world, {str(BAD): seen, str(HEALED): recovering(measured.at)}, measured.at)
+        seen = RuleMemory(blind_since={BAD.rule: None})
+        return step(snapshot, {str(BAD): seen, str(HEALED): recovering(measured.at)}, measured.at)
 
     def reason(self, measured: Measurement) -> str:
         data = {name: view.data for name, view in self.decide(measured).slos.items()}
@@ -90,7 +90,7 @@ def recovering(at: datetime) -> RuleMemory:
         changed_at=at - timedelta(minutes=20),
         dwell_until=at - timedelta(minutes=10),
     )
-    return RuleMemory(loops={"large": loop}, sight={HEALED.rule: None})
+    return RuleMemory(loops={"large": loop}, blind_since={HEALED.rule: None})
 
 
 def text(seconds: float) -> str:

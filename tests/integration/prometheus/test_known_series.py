@@ -18,11 +18,11 @@ from tests.support.remote_write import STALE, Point, write
 from tests.unit.domain.slo.builders import objective
 from tokenfleet.adapters.prometheus.measure import measure
 from tokenfleet.adapters.prometheus.source import Access, PrometheusSource
-from tokenfleet.domain.slo.data_state import Kind, blindness, judge
-from tokenfleet.domain.slo.evidence import Evidence
-from tokenfleet.domain.slo.objectives import Windows
-from tokenfleet.domain.slo.observation import Measurement, RouterReplica, RuleKey
-from tokenfleet.domain.slo.views import quantile
+from tokenfleet.domain.slo.objectives.spec import Windows
+from tokenfleet.domain.slo.observation.data_state import Kind, blindness, judge
+from tokenfleet.domain.slo.observation.evidence import Evidence
+from tokenfleet.domain.slo.observation.measurement import Measurement, RouterReplica, RuleKey
+from tokenfleet.domain.slo.reporting.views import quantile
 
 STEP = 15
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

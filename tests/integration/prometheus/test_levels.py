@@ -10,11 +10,11 @@ from tests.integration.prometheus.conftest import SCRAPE_SECONDS, Bench
 from tests.integration.prometheus.look import expected, look
 from tests.integration.prometheus.test_measure import LABELS, RULE
 from tests.unit.domain.slo.builders import facts, level, target
-from tokenfleet.domain.slo.data_state import Kind
-from tokenfleet.domain.slo.objectives import Level, LevelObjective, Windows
-from tokenfleet.domain.slo.observation import EnginePressure, TokenPrices
-from tokenfleet.domain.slo.readings import Reading, reading
-from tokenfleet.domain.slo.world import World
+from tokenfleet.domain.slo.objectives.spec import Level, LevelObjective, Windows
+from tokenfleet.domain.slo.observation.data_state import Kind
+from tokenfleet.domain.slo.observation.level_readings import Reading, reading
+from tokenfleet.domain.slo.observation.measurement import EngineLoad, TokenPrices
+from tokenfleet.domain.slo.observation.snapshot import Snapshot
 
 WINDOWS = Windows(short=timedelta(milliseconds=800), long=timedelta(seconds=6))
 COST = level(windows=WINDOWS, min_coverage=0.5)
@@ -54,13 +54,13 @@ def exposition(seconds: float) -> str:
 
 
 @pytest.fixture(scope="module")
-def world(bench: Bench) -> World:
+def snapshot(bench: Bench) -> Snapshot:
     """What is seen after two whole windows."""
     for replica in bench.replicas:
         replica.text = exposition
     bench.prometheus.start()
     time.sleep(WINDOWS.levels[1].total_seconds() + 5)
-    return World(
+    return Snapshot(
         rules=(target(),),
         pools={name: replace(pool, tokens=PRICES) for name, pool in facts().items()},
         replicas=tuple(expected(bench)),
@@ -68,15 +68,15 @@ def world(bench: Bench) -> World:
     )
 
 
-def read(world: World, slo: LevelObjective, *, before: bool = False) -> Reading:
-    assert world.measurement is not None
-    return reading(world, slo, [RULE], world.measurement.at, before=before)
+def read(snapshot: Snapshot, slo: LevelObjective, *, before: bool = False) -> Reading:
+    assert snapshot.measurement is not None
+    return reading(snapshot, slo, [RULE], snapshot.measurement.at, before=before)
 
 
 @pytest.mark.parametrize("before", [False, True], ids=["the last window", "the one before"])
-def test_the_mean_cost_of_a_request(world: World, *, before: bool) -> None:
+def test_the_mean_cost_of_a_request(snapshot: Snapshot, *, before: bool) -> None:
     """20 answers a second and replica, 0.4 of them without usage; errors cost nothing."""
-    found = read(world, COST, before=before)
+    found = read(snapshot, COST, before=before)
     tokens = (600 + 1000) * 1e-6 + 400 * 1e-7 + 1000 * 4e-6
 
     assert found.data.kind is Kind.OK
@@ -85,22 +85,22 @@ def test_the_mean_cost_of_a_request(world: World, *, before: bool) -> None:
 
 
 @pytest.mark.parametrize("before", [False, True], ids=["the last window", "the one before"])
-def test_the_cache_hit_rate(world: World, *, before: bool) -> None:
+def test_the_cache_hit_rate(snapshot: Snapshot, *, before: bool) -> None:
     """400 of 1000 by the router, 3 of 4 by the engine of the pool that does not report them."""
-    found = read(world, CACHE, before=before)
+    found = read(snapshot, CACHE, before=before)
 
     assert found.value == pytest.approx(1 - (400 + 750) / 2000, rel=0.02)
 
 
-def test_an_engine_that_no_pool_is_known_of_is_left_out(world: World) -> None:
-    assert world.measurement is not None
-    assert {pool for _, pool in world.measurement.engines} == {"small"}
+def test_an_engine_that_no_pool_is_known_of_is_left_out(snapshot: Snapshot) -> None:
+    assert snapshot.measurement is not None
+    assert {pool for _, pool in snapshot.measurement.engines} == {"small"}
 
 
-@pytest.mark.usefixtures("world")
+@pytest.mark.usefixtures("snapshot")
 def test_engines_that_are_full_are_seen_by_their_own_gauges(bench: Bench) -> None:
     """The mean of both engines, in a short window that every scrape falls into."""
     short = replace(WINDOWS, short=timedelta(seconds=3 * SCRAPE_SECONDS))
-    seen = look(bench, [level(windows=short)]).pressures
+    seen = look(bench, [level(windows=short)]).engine_loads
 
-    assert seen == {("team-a", "small"): EnginePressure(kv_cache=0.5, waiting=4.0)}
+    assert seen == {("team-a", "small"): EngineLoad(kv_cache=0.5, waiting=4.0)}

@@ -16,12 +16,12 @@ from tests.unit.domain.slo.builders import objective
 from tokenfleet.adapters.prometheus.lookback import Lookback
 from tokenfleet.adapters.prometheus.queries import MAX_QUERIES, queries
 from tokenfleet.adapters.prometheus.source import Access, PrometheusSource
-from tokenfleet.domain.slo.alerting import FAR, FARTHEST, NEAR
-from tokenfleet.domain.slo.data_state import Kind, blindness, judge
-from tokenfleet.domain.slo.evidence import Evidence
-from tokenfleet.domain.slo.objectives import Windows
-from tokenfleet.domain.slo.observation import Measurement, RouterReplica, RuleKey
-from tokenfleet.domain.slo.views import quantile
+from tokenfleet.domain.slo.objectives.spec import Windows
+from tokenfleet.domain.slo.observation.data_state import Kind, blindness, judge
+from tokenfleet.domain.slo.observation.evidence import Evidence
+from tokenfleet.domain.slo.observation.measurement import Measurement, RouterReplica, RuleKey
+from tokenfleet.domain.slo.reporting.burn_rates import FAR, FARTHEST, NEAR
+from tokenfleet.domain.slo.reporting.views import quantile
 
 RULE = RuleKey("team-a", "chat", "slow")
 LONG = timedelta(seconds=12)

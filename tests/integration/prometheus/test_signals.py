@@ -16,12 +16,12 @@ from tests.integration.prometheus.test_measure import LABELS, RULE
 from tests.unit.domain.slo.builders import objective
 from tokenfleet.adapters.prometheus.history import History
 from tokenfleet.adapters.prometheus.source import Access, PrometheusSource
-from tokenfleet.domain.slo.budget import Budget, running, start_of
-from tokenfleet.domain.slo.data_state import blindness
-from tokenfleet.domain.slo.evidence import Evidence
-from tokenfleet.domain.slo.objectives import ObjectiveSpec, Windows
-from tokenfleet.domain.slo.observation import NO_THRESHOLD, Measurement, Signal
-from tokenfleet.domain.slo.views import quantile
+from tokenfleet.domain.slo.objectives.error_budget import Budget, running, start_of
+from tokenfleet.domain.slo.objectives.spec import ObjectiveSpec, Windows
+from tokenfleet.domain.slo.observation.data_state import blindness
+from tokenfleet.domain.slo.observation.evidence import Evidence
+from tokenfleet.domain.slo.observation.measurement import NO_THRESHOLD, Measurement, Signal
+from tokenfleet.domain.slo.reporting.views import quantile
 
 WINDOWS = Windows(short=timedelta(seconds=6), long=timedelta(seconds=12))
 ERRORS = objective("errors", signal=Signal.ERRORS, threshold=NO_THRESHOLD, windows=WINDOWS)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.domain.slo.builders import RULE, Fleet, cell, objective
-from tokenfleet.domain.slo.objectives import Policy
+from tokenfleet.domain.slo.objectives.spec import Policy
 
 UPWARDS = {"T3", "T4", "T5"}
 

@@ -1,6 +1,6 @@
 """Invariants of the control loop, whatever happens to a fleet; each named as in its test.
 
-A machine lets the world do anything between two ticks: pools turn bad or empty, traffic stops,
+A machine lets the snapshot do anything between two ticks: pools turn bad or empty, traffic stops,
 Prometheus goes dark or half dark, routers stop acknowledging, users change their minds, the operator
 restarts, its clock jumps. After every tick the invariants are looked at again.
 """
@@ -21,11 +21,11 @@ from tests.unit.domain.slo.builders import (
     objective,
     target,
 )
-from tokenfleet.domain.slo.engine import World, step
-from tokenfleet.domain.slo.memory import State, decode, encode
-from tokenfleet.domain.slo.objectives import Policy
-from tokenfleet.domain.slo.observation import Failure, Pin, PoolFacts, RuleKey
-from tokenfleet.domain.slo.pace import MAX_EPISODES
+from tokenfleet.domain.slo.control.memory import State, decode, encode
+from tokenfleet.domain.slo.control.timers import MAX_EPISODES
+from tokenfleet.domain.slo.engine import Snapshot, step
+from tokenfleet.domain.slo.objectives.spec import Policy
+from tokenfleet.domain.slo.observation.measurement import Failure, Pin, PoolFacts, RuleKey
 
 TICK = timedelta(seconds=15)
 OTHER = RuleKey("team-a", "chat", "fast")
@@ -54,7 +54,7 @@ class Loop(RuleBasedStateMachine):
         self.changed = {}
         self.episodes = []
 
-    def world(self, rules=None):
+    def snapshot(self, rules=None):
         control = "Auto" if self.controlled else "Disabled"
         rules = rules or (
             target(
@@ -73,7 +73,7 @@ class Loop(RuleBasedStateMachine):
         seen = replace(seen, rules={RULE: seen.rules[RULE], OTHER: seen.rules[RULE]})
         if not self.known:
             seen = replace(seen, rules={}, replicas={}, failure=Failure("SourceError", "dark"))
-        return World(
+        return Snapshot(
             rules=rules,
             objectives=self.objectives,
             pools={
@@ -145,30 +145,32 @@ class Loop(RuleBasedStateMachine):
         # Nothing lies in the future: where the clock went back, what changed did so just now.
         self.changed = {place: min(at, self.now) for place, at in self.changed.items()}
         self.before = self.memory
-        world = self.world()
-        given_in = repr((world, self.memory))
-        self.outcome = step(world, self.memory, self.now)
-        assert repr((world, self.memory)) == given_in, "I18: a step never changes what it is given"
-        again = step(world, decode(encode(self.memory)), self.now)
+        snapshot = self.snapshot()
+        given_in = repr((snapshot, self.memory))
+        self.outcome = step(snapshot, self.memory, self.now)
+        assert repr((snapshot, self.memory)) == given_in, (
+            "I18: a step never changes what it is given"
+        )
+        again = step(snapshot, decode(encode(self.memory)), self.now)
         assert again == self.outcome, "I11: the stored memory is the whole memory"
         ids = [taken.id for taken in self.outcome.decisions]
         assert [taken.id for taken in again.decisions] == ids, "I16: same input, same identifiers"
         assert len(set(ids)) == len(ids), "I16: one decision, one identifier"
         permuted = replace(
-            world,
-            rules=world.rules[::-1],
-            objectives=world.objectives[::-1],
-            pools=dict(reversed(world.pools.items())),
+            snapshot,
+            rules=snapshot.rules[::-1],
+            objectives=snapshot.objectives[::-1],
+            pools=dict(reversed(snapshot.pools.items())),
         )
         assert step(permuted, self.memory, self.now) == self.outcome, "I14: order never shows"
         self.memory = dict(self.outcome.memory)
-        self.look(world)
+        self.look(snapshot)
 
-    def look(self, world):
-        for target_rule in world.rules:
-            self.look_at(world, target_rule)
+    def look(self, snapshot):
+        for target_rule in snapshot.rules:
+            self.look_at(snapshot, target_rule)
 
-    def look_at(self, world, target_rule):
+    def look_at(self, snapshot, target_rule):
         key = str(target_rule.key)
         shares = self.outcome.shares[key]
         assert sum(shares.values()) == 1000, "I1"
@@ -273,7 +275,7 @@ def settled(bad: dict[str, float], rate: float, hours: float, memory=None, *, no
     memory, decisions = dict(memory or {}), []
     for _ in range(int(hours * 240)):
         now += TICK
-        world = World(
+        snapshot = Snapshot(
             rules=(target(),),
             objectives=(objective(),),
             pools={
@@ -286,7 +288,7 @@ def settled(bad: dict[str, float], rate: float, hours: float, memory=None, *, no
             ),
             acknowledged_at=now,
         )
-        outcome = step(world, memory, now)
+        outcome = step(snapshot, memory, now)
         memory = dict(outcome.memory)
         decisions += [taken.decision.transition for taken in outcome.decisions]
     return memory, decisions, now
@@ -336,7 +338,7 @@ def test_i15_a_healthy_objective_never_lowers_and_a_breaching_one_never_raises(
     del extra
 
     def w_with(objectives):
-        world = World(
+        snapshot = Snapshot(
             rules=(target(),),
             objectives=objectives,
             pools={
@@ -349,7 +351,7 @@ def test_i15_a_healthy_objective_never_lowers_and_a_breaching_one_never_raises(
             ),
             acknowledged_at=T0,
         )
-        loops = step(world, {}, T0).memory[str(RULE)].loops
+        loops = step(snapshot, {}, T0).memory[str(RULE)].loops
         return loops["large"].w if "large" in loops else 1.0
 
     strict, lenient = objective("strict"), objective("lenient", target=0.5, min_bad=10**6)
@@ -363,7 +365,7 @@ def test_i15_a_healthy_objective_never_lowers_and_a_breaching_one_never_raises(
 def test_i4_what_is_not_a_number_never_shifts(bad, broken, pool):
     cells = [cell("large", 4, bad), cell("small", 1, 0.0)]
     cells = [replace(c, broken=broken and c.pool == pool) for c in cells]
-    world = World(
+    snapshot = Snapshot(
         rules=(target(),),
         objectives=(objective(),),
         pools={
@@ -374,7 +376,7 @@ def test_i4_what_is_not_a_number_never_shifts(bad, broken, pool):
         measurement=measurement(T0, *cells),
         acknowledged_at=T0,
     )
-    outcome = step(world, {}, T0)
+    outcome = step(snapshot, {}, T0)
 
     if broken:
         assert outcome.decisions == ()

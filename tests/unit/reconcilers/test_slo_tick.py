@@ -8,8 +8,8 @@ from typing import Any
 from tests.support.fakes import T0, CountingTelemetry, FakeClock
 from tests.unit.domain.fleet.builders import router, slo
 from tokenfleet.domain.fleet.keys import ObjectKey
-from tokenfleet.domain.slo.objectives import ObjectiveSpec
-from tokenfleet.domain.slo.observation import Measurement, RouterReplica
+from tokenfleet.domain.slo.objectives.spec import ObjectiveSpec
+from tokenfleet.domain.slo.observation.measurement import Measurement, RouterReplica
 from tokenfleet.ports import PortError
 from tokenfleet.reconcilers.slo_tick import SloTick
 from tokenfleet.reconcilers.store import Store

@@ -23,7 +23,7 @@ def bad_fraction(pool: Pool, rate: float, seconds: float = 40_000) -> float:
 
 
 def test_a_queue_turns_bad_within_a_few_percent_of_its_capacity() -> None:
-    """What ceilings.py says of 64 sequences and 8 s."""
+    """What load_ceilings.py says of 64 sequences and 8 s."""
     assert bad_fraction(Pool(), 0.85 * 8) < 0.01
     assert 0.08 < bad_fraction(Pool(), 0.95 * 8) < 0.2
     assert bad_fraction(Pool(), 1.1 * 8) > 0.9

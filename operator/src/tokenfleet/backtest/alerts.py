@@ -15,10 +15,17 @@ from tokenfleet.adapters.prometheus.cells import cells_of
 from tokenfleet.adapters.prometheus.lookback import INTERVALS, part_queries
 from tokenfleet.adapters.prometheus.queries import Family, Query
 from tokenfleet.backtest.history import MAX_POINTS, Rows, Span, rows
-from tokenfleet.domain.slo.alerting import FAR, FARTHEST, LABELS, NEAR, burn_rates, factors
-from tokenfleet.domain.slo.data_state import Kind
 from tokenfleet.domain.slo.engine import Outcome
-from tokenfleet.domain.slo.objectives import ObjectiveSpec
+from tokenfleet.domain.slo.objectives.spec import ObjectiveSpec
+from tokenfleet.domain.slo.observation.data_state import Kind
+from tokenfleet.domain.slo.reporting.burn_rates import (
+    FAR,
+    FARTHEST,
+    LABELS,
+    NEAR,
+    burn_rates,
+    factors,
+)
 from tokenfleet.ports import MetricHistory, Sample
 
 PAIRS: Final = {NEAR[-1]: NEAR[0], FAR[0]: NEAR[1], FARTHEST[0]: FAR[0]}

@@ -17,10 +17,10 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from tokenfleet.backtest.replay import LoopKey, Replay, Seen
-from tokenfleet.domain.slo.data_state import DataState
-from tokenfleet.domain.slo.evidence import Counts, Evidence
-from tokenfleet.domain.slo.objectives import ObjectiveSpec
-from tokenfleet.domain.slo.observation import RuleKey
+from tokenfleet.domain.slo.objectives.spec import ObjectiveSpec
+from tokenfleet.domain.slo.observation.data_state import DataState
+from tokenfleet.domain.slo.observation.evidence import Counts, Evidence
+from tokenfleet.domain.slo.observation.measurement import RuleKey
 
 
 class Shifted(NamedTuple):

@@ -6,7 +6,7 @@ from datetime import datetime
 from itertools import pairwise
 
 from tokenfleet.backtest.replay import LoopKey, Move, Track
-from tokenfleet.domain.slo.memory import State
+from tokenfleet.domain.slo.control.memory import State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from tokenfleet.domain.slo.observation import Measurement, RouterReplica, RuleKey
+from tokenfleet.domain.slo.observation.measurement import Measurement, RouterReplica, RuleKey
 from tokenfleet.ports import MetricHistory, Sample
 
 MAX_POINTS: Final = 10_000

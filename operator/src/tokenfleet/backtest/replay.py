@@ -17,11 +17,16 @@ from typing import Final, NamedTuple
 
 from tokenfleet.backtest.subject import Subject
 from tokenfleet.domain.routing.ir import BUCKETS
-from tokenfleet.domain.slo.engine import Outcome, World, step
-from tokenfleet.domain.slo.explanations import describe
-from tokenfleet.domain.slo.memory import Decision, LoopMemory, RuleMemory, State
-from tokenfleet.domain.slo.observation import Measurement, PoolFacts, RouterReplica, RuleKey
-from tokenfleet.domain.slo.shares import baseline
+from tokenfleet.domain.slo.control.memory import Decision, LoopMemory, RuleMemory, State
+from tokenfleet.domain.slo.control.shares import baseline
+from tokenfleet.domain.slo.engine import Outcome, Snapshot, step
+from tokenfleet.domain.slo.observation.measurement import (
+    Measurement,
+    PoolFacts,
+    RouterReplica,
+    RuleKey,
+)
+from tokenfleet.domain.slo.reporting.explanations import describe
 
 ACKNOWLEDGED_AFTER: Final = timedelta(seconds=1)
 """Assumed time from a decision to the routers; it is not recorded, and measured below 1 s."""
@@ -95,7 +100,7 @@ class Replay:
     def tick(self, seen: Seen) -> Outcome:
         """Decide once."""
         now = seen.measurement.at
-        world = World(
+        snapshot = Snapshot(
             rules=self.subject.rules,
             objectives=self.subject.objectives,
             levels=self.subject.levels,
@@ -109,7 +114,7 @@ class Replay:
         )
         followed = self._followed(seen)
         last = self.outcome
-        self.outcome = step(world, self.memory, now)
+        self.outcome = step(snapshot, self.memory, now)
         self.memory = self.outcome.memory
         if last is not None and last.shares != self.outcome.shares:
             self._changed_at = now

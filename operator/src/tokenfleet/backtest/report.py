@@ -9,7 +9,7 @@ from tokenfleet.backtest.episodes import Episode, episodes, turns
 from tokenfleet.backtest.replay import LoopKey, Move, Replay
 from tokenfleet.backtest.run import Result
 from tokenfleet.backtest.variants import AS_WRITTEN
-from tokenfleet.domain.slo.memory import State
+from tokenfleet.domain.slo.control.memory import State
 
 FACTS: Final = "facts: what the loop decides on the recorded data"
 ESTIMATES: Final = (

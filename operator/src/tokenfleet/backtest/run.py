@@ -24,7 +24,7 @@ from tokenfleet.backtest.history import (
 from tokenfleet.backtest.replay import LoopKey, Replay, Seen
 from tokenfleet.backtest.subject import Subject, UnfitError
 from tokenfleet.backtest.variants import AS_WRITTEN, VARIANTS
-from tokenfleet.domain.slo.observation import Measurement, RouterReplica, RuleKey
+from tokenfleet.domain.slo.observation.measurement import Measurement, RouterReplica, RuleKey
 from tokenfleet.ports import MetricHistory
 
 Progress = Callable[[float], None]

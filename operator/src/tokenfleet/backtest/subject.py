@@ -20,8 +20,8 @@ from tokenfleet.domain.fleet.parsing import parsed
 from tokenfleet.domain.fleet.problems import Problem
 from tokenfleet.domain.fleet.steering import promise_of, targets
 from tokenfleet.domain.routing.compile import compile_router
-from tokenfleet.domain.slo.objectives import LevelObjective, ObjectiveSpec
-from tokenfleet.domain.slo.observation import PoolFacts, RuleTarget
+from tokenfleet.domain.slo.objectives.spec import LevelObjective, ObjectiveSpec
+from tokenfleet.domain.slo.observation.measurement import PoolFacts, RuleTarget
 
 M = TypeVar("M", bound=Model)
 Body = Mapping[str, Any]

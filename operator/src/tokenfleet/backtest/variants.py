@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from typing import Final
 
-from tokenfleet.domain.slo.objectives import ObjectiveSpec, Windows
+from tokenfleet.domain.slo.objectives.spec import ObjectiveSpec, Windows
 
 AS_WRITTEN: Final = "as written"
 

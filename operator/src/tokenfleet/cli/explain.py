@@ -23,7 +23,7 @@ from tokenfleet.domain.fleet.explanation import (
     explain,
 )
 from tokenfleet.domain.fleet.router_config import UnreadableConfigError, config_key, read
-from tokenfleet.domain.slo.memory import RuleMemory
+from tokenfleet.domain.slo.control.memory import RuleMemory
 from tokenfleet.ports import Body, Cluster, NotFoundError, PortError, RefusedError
 from tokenfleet.reconcilers.resources import BY_KIND, POOLS, ROUTES, SLOS
 

@@ -16,8 +16,8 @@ from tokenfleet.adapters.prometheus.lookback import Lookback
 from tokenfleet.adapters.prometheus.measure import measure
 from tokenfleet.adapters.prometheus.source import PrometheusSource
 from tokenfleet.cli.wiring import Core, Operator, Options, Outside, assemble
-from tokenfleet.domain.slo.objectives import Promise
-from tokenfleet.domain.slo.observation import Measurement, RouterReplica
+from tokenfleet.domain.slo.objectives.spec import Promise
+from tokenfleet.domain.slo.observation.measurement import Measurement, RouterReplica
 from tokenfleet.ports import Cluster, NotFoundError, PortError, Resource
 from tokenfleet.reconcilers.resources import BY_KIND, CUSTOM, MANAGED_SELECTOR, MONITORS
 from tokenfleet.reconcilers.slo_tick import Measure

@@ -23,9 +23,9 @@ from prometheus_client.registry import Collector
 from tokenfleet import __version__
 from tokenfleet.domain.fleet.keys import POOL, ROUTE, SLO
 from tokenfleet.domain.fleet.steering import objectives_of
-from tokenfleet.domain.slo.alerting import LABELS, factors
-from tokenfleet.domain.slo.data_state import Kind
-from tokenfleet.domain.slo.memory import State
+from tokenfleet.domain.slo.control.memory import State
+from tokenfleet.domain.slo.observation.data_state import Kind
+from tokenfleet.domain.slo.reporting.burn_rates import LABELS, factors
 from tokenfleet.ports import Body
 from tokenfleet.reconcilers.store import Store
 from tokenfleet.reconcilers.views import Views

@@ -13,7 +13,7 @@ from tokenfleet.domain.fleet.replicas import Replica, acknowledged, agent_addres
 from tokenfleet.domain.fleet.router_config import config_key
 from tokenfleet.domain.fleet.router_snapshot import RouterPlan, RouterSnapshot
 from tokenfleet.domain.fleet.router_visit import plan_router
-from tokenfleet.domain.slo.observation import Measurement
+from tokenfleet.domain.slo.observation.measurement import Measurement
 from tokenfleet.ports import Acknowledgement, Body, Clock, PortError, RouterFleet
 from tokenfleet.reconcilers.pool_visitor import children_of, slices_of
 from tokenfleet.reconcilers.store import Store

@@ -9,8 +9,8 @@ from typing import Protocol
 
 from tokenfleet.domain.fleet.keys import SLO
 from tokenfleet.domain.fleet.steering import objectives_of
-from tokenfleet.domain.slo.budget import Budget
-from tokenfleet.domain.slo.objectives import ObjectiveSpec
+from tokenfleet.domain.slo.objectives.error_budget import Budget
+from tokenfleet.domain.slo.objectives.spec import ObjectiveSpec
 from tokenfleet.ports import Clock, PortError
 from tokenfleet.reconcilers.store import Store
 

@@ -17,8 +17,8 @@ from tokenfleet.api.conventions import ROUTER_LABEL
 from tokenfleet.domain.fleet.keys import ROUTER, SLO, ObjectKey
 from tokenfleet.domain.fleet.replicas import replica
 from tokenfleet.domain.fleet.steering import promises_of
-from tokenfleet.domain.slo.objectives import Promise
-from tokenfleet.domain.slo.observation import Failure, Measurement, RouterReplica
+from tokenfleet.domain.slo.objectives.spec import Promise
+from tokenfleet.domain.slo.observation.measurement import Failure, Measurement, RouterReplica
 from tokenfleet.ports import Clock, PortError
 from tokenfleet.reconcilers.store import Store
 from tokenfleet.reconcilers.telemetry import Telemetry

@@ -8,7 +8,7 @@ from tokenfleet.domain.fleet.affected import references
 from tokenfleet.domain.fleet.keys import ROUTE, ROUTER, SLO, ObjectKey, key_of
 from tokenfleet.domain.fleet.plan import Plan
 from tokenfleet.domain.fleet.slo_status import SloSnapshot, plan_slo
-from tokenfleet.domain.slo.budget import Budget
+from tokenfleet.domain.slo.objectives.error_budget import Budget
 from tokenfleet.ports import Body, Clock
 from tokenfleet.reconcilers.store import Store
 from tokenfleet.reconcilers.views import Views

@@ -10,7 +10,7 @@ from random import Random
 from statistics import mean, median
 from typing import Final
 
-from tokenfleet.domain.slo.objectives import Windows
+from tokenfleet.domain.slo.objectives.spec import Windows
 from tokenfleet.simulation.draws import drawn
 from tokenfleet.simulation.fleet import TARGET, THRESHOLD, Pool, Scenario, constant, during
 from tokenfleet.simulation.policies import WINDOWS, Ours

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final, Protocol
 
-from tokenfleet.domain.slo.engine import World, step
-from tokenfleet.domain.slo.memory import RuleMemory
-from tokenfleet.domain.slo.objectives import ObjectiveSpec, Policy, Windows
-from tokenfleet.domain.slo.observation import PoolFacts, RouterReplica, RuleTarget
+from tokenfleet.domain.slo.control.memory import RuleMemory
+from tokenfleet.domain.slo.engine import Snapshot, step
+from tokenfleet.domain.slo.objectives.spec import ObjectiveSpec, Policy, Windows
+from tokenfleet.domain.slo.observation.measurement import PoolFacts, RouterReplica, RuleTarget
 from tokenfleet.simulation.fleet import TARGET, Scenario
 from tokenfleet.simulation.scrapes import EPOCH, REPLICA, RULE, Store
 
@@ -147,7 +147,7 @@ class Ours:
         now = EPOCH + timedelta(seconds=t)
         acknowledged = self.changed + self.scenario.acknowledge_after
         outcome = step(
-            World(
+            Snapshot(
                 rules=(RuleTarget(key=RULE, backends={"primary": 1}, fallbacks=("fallback",)),),
                 objectives=(spec,),
                 pools=self._pools(store.ready),

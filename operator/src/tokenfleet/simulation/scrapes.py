@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from tokenfleet.domain.slo.observation import (
+from tokenfleet.domain.slo.observation.measurement import (
     Cell,
-    EnginePressure,
+    EngineLoad,
     Measurement,
     RuleKey,
     RuleMeasurement,
@@ -85,7 +85,7 @@ class Store:
             at=EPOCH + timedelta(seconds=t),
             rules={RULE: RuleMeasurement(cells=tuple(cells), demand=self.demand(t))},
             replicas={REPLICA: self._scrapes(t, spans)},
-            pressures=self._pressures(t, min(spans.values())),
+            engine_loads=self._engine_loads(t, min(spans.values())),
             scrape_interval=timedelta(seconds=self.interval),
         )
 
@@ -94,13 +94,13 @@ class Store:
         pairs = [self.increase(pool, t, window) for pool in self.pools]
         return sum(sum(pair) for pair in pairs if pair is not None) / window
 
-    def _pressures(self, t: float, window: float) -> dict[tuple[str, str], EnginePressure]:
+    def _engine_loads(self, t: float, window: float) -> dict[tuple[str, str], EngineLoad]:
         first, last = bisect_left(self.times, t - window), bisect_right(self.times, t)
         means = {}
         for pool in self.pools:
             seen = [waiting[pool] for waiting in self.waiting[first:last] if pool in waiting]
             if seen:
-                means[RULE.namespace, pool] = EnginePressure(waiting=sum(seen) / len(seen))
+                means[RULE.namespace, pool] = EngineLoad(waiting=sum(seen) / len(seen))
         return means
 
     def _scrapes(self, t: float, spans: Mapping[timedelta, float]) -> Scrapes:

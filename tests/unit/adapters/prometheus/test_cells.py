@@ -7,7 +7,7 @@ import pytest
 from tests.unit.domain.slo.builders import RULE, T0
 from tokenfleet.adapters.prometheus.cells import cells_of
 from tokenfleet.adapters.prometheus.queries import Family
-from tokenfleet.domain.slo.observation import NO_THRESHOLD, Cell, Signal, Tally
+from tokenfleet.domain.slo.observation.measurement import NO_THRESHOLD, Cell, Signal, Tally
 from tokenfleet.ports import Sample
 
 MINUTE = timedelta(minutes=1)

@@ -10,8 +10,8 @@ import pytest
 from tests.unit.domain.slo.builders import T0, level, objective
 from tokenfleet.adapters.prometheus.history import FRESH, History
 from tokenfleet.adapters.prometheus.lookback import QUERIES
-from tokenfleet.domain.slo.budget import SLOTS
-from tokenfleet.domain.slo.observation import NO_THRESHOLD, Signal
+from tokenfleet.domain.slo.objectives.error_budget import SLOTS
+from tokenfleet.domain.slo.observation.measurement import NO_THRESHOLD, Signal
 from tokenfleet.ports import PortError, Sample
 
 SLO = objective()

@@ -8,8 +8,8 @@ import pytest
 from tests.unit.domain.slo.builders import RULE, T0, objective
 from tokenfleet.adapters.prometheus.lookback import OLDEST, QUERIES, Lookback
 from tokenfleet.adapters.prometheus.queries import BUDGET, MAX_QUERIES
-from tokenfleet.domain.slo.alerting import FAR, FARTHEST, NEAR
-from tokenfleet.domain.slo.observation import NO_THRESHOLD, Signal
+from tokenfleet.domain.slo.observation.measurement import NO_THRESHOLD, Signal
+from tokenfleet.domain.slo.reporting.burn_rates import FAR, FARTHEST, NEAR
 from tokenfleet.ports import PortError, Sample
 
 WINDOWS = (*NEAR, *FAR, *FARTHEST)

@@ -9,8 +9,8 @@ import pytest
 from tests.unit.domain.slo.builders import REPLICA, SECOND, level, objective
 from tokenfleet.adapters.prometheus.lookback import QUERIES
 from tokenfleet.adapters.prometheus.queries import BUDGET, MAX_QUERIES, Family, queries
-from tokenfleet.domain.slo.objectives import Level, Windows
-from tokenfleet.domain.slo.observation import NO_THRESHOLD, Signal
+from tokenfleet.domain.slo.objectives.spec import Level, Windows
+from tokenfleet.domain.slo.observation.measurement import NO_THRESHOLD, Signal
 
 LOOKBACK = HISTORY = QUERIES
 """Queries beside the tick: one part of the burn rates, one slot of the error budgets."""
@@ -79,7 +79,7 @@ def test_a_family_is_asked_for_only_where_an_objective_needs_it() -> None:
     errors = objective(signal=Signal.ERRORS, threshold=NO_THRESHOLD)
     asked = {query.family for query in queries([errors], [])}
 
-    assert asked == {"outcomes", "demand", "engine-pressure"}
+    assert asked == {"outcomes", "demand", "engine-load"}
 
 
 def test_labels_are_asked_for_only_where_an_objective_selects_by_them() -> None:

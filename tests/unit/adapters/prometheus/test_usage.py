@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from tests.unit.domain.slo.builders import RULE, T0
-from tokenfleet.adapters.prometheus.usage import engines_of, pressures_of, usage_of
-from tokenfleet.domain.slo.observation import EngineCache, EnginePressure, Usage
+from tokenfleet.adapters.prometheus.usage import engine_loads_of, engines_of, usage_of
+from tokenfleet.domain.slo.observation.measurement import EngineCache, EngineLoad, Usage
 from tokenfleet.ports import Sample
 
 QUARTER = timedelta(minutes=15)
@@ -52,12 +52,12 @@ def test_an_engine_that_counts_nonsense_says_nothing() -> None:
 def test_engines_say_how_full_they_are() -> None:
     rows = [row("kv_cache", 0.5), row("waiting", 2), row("waiting", 3, pool="b")]
 
-    assert pressures_of(rows) == {
-        ("team-a", "a"): EnginePressure(kv_cache=0.5, waiting=2),
-        ("team-a", "b"): EnginePressure(waiting=3),
+    assert engine_loads_of(rows) == {
+        ("team-a", "a"): EngineLoad(kv_cache=0.5, waiting=2),
+        ("team-a", "b"): EngineLoad(waiting=3),
     }
 
 
 @pytest.mark.parametrize("value", [float("nan"), -1.0])
 def test_fullness_that_is_no_number_was_not_said(value: float) -> None:
-    assert pressures_of([row("kv_cache", value)]) == {}
+    assert engine_loads_of([row("kv_cache", value)]) == {}

@@ -9,7 +9,7 @@ import pytest
 from tests.unit.domain.fleet.builders import T0, pool, route, slo
 from tokenfleet.cli.explain import text
 from tokenfleet.domain.fleet.explanation import Rule, Seen, explain
-from tokenfleet.domain.slo.memory import LoopMemory, RuleMemory, State
+from tokenfleet.domain.slo.control.memory import LoopMemory, RuleMemory, State
 
 READY = [
     {

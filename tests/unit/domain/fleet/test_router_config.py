@@ -20,7 +20,7 @@ from tokenfleet.domain.fleet.router_config import (
 )
 from tokenfleet.domain.routing.codec import Document, too_large
 from tokenfleet.domain.routing.compile import compile_router
-from tokenfleet.domain.slo.memory import RuleMemory
+from tokenfleet.domain.slo.control.memory import RuleMemory
 
 
 def thousand_rules() -> Held:

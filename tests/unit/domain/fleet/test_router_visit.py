@@ -24,7 +24,7 @@ from tokenfleet.domain.fleet.router_config import Held
 from tokenfleet.domain.fleet.router_snapshot import RouterPlan, RouterSnapshot
 from tokenfleet.domain.fleet.router_visit import plan_router
 from tokenfleet.domain.routing import codec
-from tokenfleet.domain.slo.memory import LoopMemory, RuleMemory, State
+from tokenfleet.domain.slo.control.memory import LoopMemory, RuleMemory, State
 
 SHIFTED = RuleMemory(
     loops={"large": LoopMemory(state=State.SHIFTED, w=0.4, fallback="small", settle_until=T0)}
@@ -47,7 +47,7 @@ def stored(data: Mapping[str, str], version: str = "7") -> dict[str, Any]:
 
 
 def after(plan: RouterPlan, snapshot: RouterSnapshot, **changes: Any) -> RouterSnapshot:
-    """The world once a plan has been carried out and acknowledged."""
+    """The snapshot once a plan has been carried out and acknowledged."""
     held = written(plan)
     status = {**(plan.status or {})}
     return replace(

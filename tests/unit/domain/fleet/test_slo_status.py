@@ -15,10 +15,10 @@ from tokenfleet.domain.fleet.slo_status import (
     plan_slo,
     seconds,
 )
-from tokenfleet.domain.slo.budget import Budget, Burner
-from tokenfleet.domain.slo.data_state import DataState, Kind
 from tokenfleet.domain.slo.engine import SLOView
-from tokenfleet.domain.slo.observation import Failure, Measurement
+from tokenfleet.domain.slo.objectives.error_budget import Budget, Burner
+from tokenfleet.domain.slo.observation.data_state import DataState, Kind
+from tokenfleet.domain.slo.observation.measurement import Failure, Measurement
 
 SEEN = SLOView(
     state="Normal",

@@ -3,10 +3,16 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from tokenfleet.domain.slo.engine import Outcome, World, step
-from tokenfleet.domain.slo.memory import Decision, LoopMemory, RuleMemory, State
-from tokenfleet.domain.slo.objectives import Level, LevelObjective, ObjectiveSpec, Policy, Windows
-from tokenfleet.domain.slo.observation import (
+from tokenfleet.domain.slo.control.memory import Decision, LoopMemory, RuleMemory, State
+from tokenfleet.domain.slo.engine import Outcome, Snapshot, step
+from tokenfleet.domain.slo.objectives.spec import (
+    Level,
+    LevelObjective,
+    ObjectiveSpec,
+    Policy,
+    Windows,
+)
+from tokenfleet.domain.slo.observation.measurement import (
     Cell,
     Measurement,
     PoolFacts,
@@ -164,7 +170,7 @@ class Fleet:
         self.levels = tuple(levels)
         self.usage: tuple[UsageCell, ...] = ()
         self.engines = {}
-        self.pressures = {}
+        self.engine_loads = {}
         self.pools = pools or facts()
         self.memory: dict[str, RuleMemory] = dict(memory or {})
         self.now, self.tick = T0, timedelta(seconds=tick)
@@ -192,11 +198,11 @@ class Fleet:
         }
         others = {key: RuleMeasurement(cells=tuple(held)) for key, held in self.foreign.items()}
         return replace(
-            seen, rules={**rules, **others}, engines=self.engines, pressures=self.pressures
+            seen, rules={**rules, **others}, engines=self.engines, engine_loads=self.engine_loads
         )
 
     def step(self, measured: Measurement | None) -> Outcome:
-        world = World(
+        snapshot = Snapshot(
             rules=self.rules,
             objectives=self.objectives,
             levels=self.levels,
@@ -206,7 +212,7 @@ class Fleet:
             acknowledged_at=self.now if self.acknowledges else None,
             actuation=self.actuation,
         )
-        self.outcome = step(world, self.memory, self.now)
+        self.outcome = step(snapshot, self.memory, self.now)
         self.memory = dict(self.outcome.memory)
         self.decisions += list(self.outcome.decisions)
         return self.outcome

@@ -6,9 +6,9 @@ from datetime import timedelta
 import pytest
 
 from tests.unit.domain.slo.builders import REPLICA, RULE, T0, WINDOWS, cell, measurement, objective
-from tokenfleet.domain.slo.data_state import Kind, blindness, judge
-from tokenfleet.domain.slo.evidence import Evidence
-from tokenfleet.domain.slo.observation import Failure, Scrapes
+from tokenfleet.domain.slo.observation.data_state import Kind, blindness, judge
+from tokenfleet.domain.slo.observation.evidence import Evidence
+from tokenfleet.domain.slo.observation.measurement import Failure, Scrapes
 
 LONG = WINDOWS.long
 SEEN = measurement(T0, cell("large", 4, 0.0))

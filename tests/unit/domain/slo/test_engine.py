@@ -20,9 +20,9 @@ from tests.unit.domain.slo.builders import (
     shifted,
     target,
 )
-from tokenfleet.domain.slo.memory import State, decode, encode
-from tokenfleet.domain.slo.objectives import Policy
-from tokenfleet.domain.slo.observation import Failure, PoolFacts, RuleKey
+from tokenfleet.domain.slo.control.memory import State, decode, encode
+from tokenfleet.domain.slo.objectives.spec import Policy
+from tokenfleet.domain.slo.observation.measurement import Failure, PoolFacts, RuleKey
 
 
 def test_t1_a_fast_breach_halves_the_primary_at_once() -> None:

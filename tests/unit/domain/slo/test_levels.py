@@ -18,10 +18,11 @@ from tests.unit.domain.slo.builders import (
     target,
     used,
 )
-from tokenfleet.domain.slo import explanations, levels
-from tokenfleet.domain.slo.memory import decode, encode
-from tokenfleet.domain.slo.objectives import Level, Policy
-from tokenfleet.domain.slo.observation import Failure, TokenPrices, Usage
+from tokenfleet.domain.slo.control import level_machine
+from tokenfleet.domain.slo.control.memory import decode, encode
+from tokenfleet.domain.slo.objectives.spec import Level, Policy
+from tokenfleet.domain.slo.observation.measurement import Failure, TokenPrices, Usage
+from tokenfleet.domain.slo.reporting import explanations
 
 W = int(WINDOWS.level.total_seconds())
 DEAR, CHEAP = TokenPrices(0, 0, 2e-5), TokenPrices(0, 0, 2e-6)
@@ -272,8 +273,8 @@ def test_a_clock_that_went_back_does_not_hold_for_ever() -> None:
 
 
 def test_the_drawing_the_code_and_the_explanations_name_the_same_transitions() -> None:
-    assert levels.__doc__ is not None
-    drawn = re.findall(r"^    (L\d)", levels.__doc__, re.MULTILINE)
-    coded = [function.__doc__[:2] for function in levels.TRANSITIONS]
+    assert level_machine.__doc__ is not None
+    drawn = re.findall(r"^    (L\d)", level_machine.__doc__, re.MULTILINE)
+    coded = [function.__doc__[:2] for function in level_machine.TRANSITIONS]
 
     assert drawn == coded == list(explanations._LEVEL_TEXTS)

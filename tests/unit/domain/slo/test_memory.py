@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.unit.domain.slo.builders import BUSY, FULL
-from tokenfleet.domain.slo.memory import (
+from tokenfleet.domain.slo.control.memory import (
     LoopMemory,
     RuleMemory,
     UnreadableMemoryError,

@@ -16,7 +16,7 @@ from tests.unit.domain.slo.builders import (
     objective,
     target,
 )
-from tokenfleet.domain.slo.observation import Pin, RuleKey
+from tokenfleet.domain.slo.observation.measurement import Pin, RuleKey
 
 
 def test_p0_a_pin_acts_at_once_and_ramps_back_when_it_expires() -> None:

@@ -14,7 +14,7 @@ from tests.unit.domain.slo.builders import (
     shifted,
     target,
 )
-from tokenfleet.domain.slo.observation import EnginePressure
+from tokenfleet.domain.slo.observation.measurement import EngineLoad
 
 
 def test_both_bad_is_saturated_and_moves_nothing() -> None:
@@ -37,15 +37,15 @@ def test_a_full_fallback_is_saturated() -> None:
 
 
 @pytest.mark.parametrize(
-    ("pressure", "why"),
+    ("load", "why"),
     [
-        (EnginePressure(kv_cache=0.97), "97% of the KV cache of small is in use"),
-        (EnginePressure(waiting=7.0), "7.0 requests wait for each engine of small"),
+        (EngineLoad(kv_cache=0.97), "97% of the KV cache of small is in use"),
+        (EngineLoad(waiting=7.0), "7.0 requests wait for each engine of small"),
     ],
 )
-def test_engines_that_say_they_are_full_get_no_more(pressure: EnginePressure, why: str) -> None:
+def test_engines_that_say_they_are_full_get_no_more(load: EngineLoad, why: str) -> None:
     fleet = shifted()
-    fleet.pressures = {("team-a", "small"): pressure}
+    fleet.engine_loads = {("team-a", "small"): load}
     outcome = fleet.see(BAD, SPARE, seconds=600)
 
     assert fleet.transitions == ["T1"]
@@ -53,15 +53,15 @@ def test_engines_that_say_they_are_full_get_no_more(pressure: EnginePressure, wh
     assert outcome.rules[str(RULE)].message.startswith("saturated: ")
     assert why in outcome.rules[str(RULE)].message
 
-    fleet.pressures = {}
+    fleet.engine_loads = {}
     fleet.see(BAD, SPARE)
     assert fleet.transitions == ["T1", "T2"]
 
 
-@pytest.mark.parametrize("pressure", [EnginePressure(0.94, 4.9), EnginePressure()])
-def test_engines_that_are_busy_are_not_full(pressure: EnginePressure) -> None:
+@pytest.mark.parametrize("load", [EngineLoad(0.94, 4.9), EngineLoad()])
+def test_engines_that_are_busy_are_not_full(load: EngineLoad) -> None:
     fleet = Fleet()
-    fleet.pressures = {("team-a", "small"): pressure}
+    fleet.engine_loads = {("team-a", "small"): load}
     fleet.see(BAD, SPARE, seconds=60)
 
     assert fleet.transitions == ["T1"]
@@ -70,7 +70,7 @@ def test_engines_that_are_busy_are_not_full(pressure: EnginePressure) -> None:
 def test_a_full_fallback_is_passed_over_for_the_next_in_the_chain() -> None:
     pools = facts() | {"team-a/tiny": facts()["team-a/small"]}
     fleet = Fleet(rules=(target(fallbacks=("small", "tiny")),), pools=pools)
-    fleet.pressures = {("team-a", "small"): EnginePressure(kv_cache=1.0)}
+    fleet.engine_loads = {("team-a", "small"): EngineLoad(kv_cache=1.0)}
     fleet.see(BAD, SPARE, seconds=60)
 
     assert fleet.shares()["tiny"] > 0
@@ -79,7 +79,7 @@ def test_a_full_fallback_is_passed_over_for_the_next_in_the_chain() -> None:
 
 def test_a_full_fallback_is_better_than_a_primary_without_endpoint() -> None:
     fleet = Fleet(pools=facts(large=0))
-    fleet.pressures = {("team-a", "small"): EnginePressure(kv_cache=1.0)}
+    fleet.engine_loads = {("team-a", "small"): EngineLoad(kv_cache=1.0)}
     fleet.see(SPARE, seconds=60)
 
     assert fleet.transitions == ["T1h"]
@@ -88,7 +88,7 @@ def test_a_full_fallback_is_better_than_a_primary_without_endpoint() -> None:
 def test_being_full_is_no_reason_to_take_something_back() -> None:
     fleet = shifted()
     before = fleet.shares()
-    fleet.pressures = {("team-a", "small"): EnginePressure(kv_cache=1.0)}
+    fleet.engine_loads = {("team-a", "small"): EngineLoad(kv_cache=1.0)}
     fleet.see(BAD, SPARE, seconds=300)
 
     assert fleet.shares() == before

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from tests.unit.domain.slo.builders import THRESHOLD, WINDOWS, Fleet, cell
-from tokenfleet.domain.slo.observation import Tally
+from tokenfleet.domain.slo.observation.measurement import Tally
 
 GOOD = cell("large", 4, 0.0)
 BAD = cell("large", 4, 0.6)

@@ -23,7 +23,7 @@ from typing import Final
 
 from tokenfleet.adapters.prometheus.queries import Family
 from tokenfleet.adapters.prometheus.rows import number, rule_of, seconds, sound, window_of
-from tokenfleet.domain.slo.observation import NO_THRESHOLD, Cell, RuleKey, Signal, Tally
+from tokenfleet.domain.slo.observation.measurement import NO_THRESHOLD, Cell, RuleKey, Signal, Tally
 from tokenfleet.ports import Sample
 
 FAILED: Final = frozenset({"server_error", "throttled", "connect", "timeout", "broken_stream"})

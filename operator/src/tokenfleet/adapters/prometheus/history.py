@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from tokenfleet.adapters.prometheus.cells import cells_of
 from tokenfleet.adapters.prometheus.lookback import part_queries
 from tokenfleet.adapters.prometheus.queries import Family
-from tokenfleet.domain.slo.budget import (
+from tokenfleet.domain.slo.objectives.error_budget import (
     SLOTS,
     Budget,
     Spent,
@@ -26,8 +26,8 @@ from tokenfleet.domain.slo.budget import (
     spent,
     start_of,
 )
-from tokenfleet.domain.slo.objectives import ObjectiveSpec, Policy, Windows
-from tokenfleet.domain.slo.observation import Cell, RuleKey, Signal
+from tokenfleet.domain.slo.objectives.spec import ObjectiveSpec, Policy, Windows
+from tokenfleet.domain.slo.observation.measurement import Cell, RuleKey, Signal
 from tokenfleet.ports import MetricSource, Sample
 
 FRESH: Final = timedelta(minutes=5)

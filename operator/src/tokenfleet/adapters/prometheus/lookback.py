@@ -13,9 +13,9 @@ from typing import Final, NamedTuple
 
 from tokenfleet.adapters.prometheus.cells import cells_of
 from tokenfleet.adapters.prometheus.queries import Family, Query, queries
-from tokenfleet.domain.slo.alerting import FAR, FARTHEST, NEAR, burn_rates, looking_back
-from tokenfleet.domain.slo.objectives import ObjectiveSpec
-from tokenfleet.domain.slo.observation import Signal
+from tokenfleet.domain.slo.objectives.spec import ObjectiveSpec
+from tokenfleet.domain.slo.observation.measurement import Signal
+from tokenfleet.domain.slo.reporting.burn_rates import FAR, FARTHEST, NEAR, burn_rates, looking_back
 from tokenfleet.ports import MetricSource, Sample
 
 INTERVALS: Final[Mapping[tuple[timedelta, ...], timedelta]] = {

@@ -16,10 +16,10 @@ from tokenfleet.adapters.prometheus.cells import cells_of
 from tokenfleet.adapters.prometheus.queries import Family, Query, queries
 from tokenfleet.adapters.prometheus.rows import END_OF_TIME, number, rule_of, sound, window_of
 from tokenfleet.adapters.prometheus.source import PartialError
-from tokenfleet.adapters.prometheus.usage import engines_of, pressures_of, usage_of
-from tokenfleet.domain.slo.data_state import CLOCK_TOLERANCE
-from tokenfleet.domain.slo.objectives import Promise
-from tokenfleet.domain.slo.observation import (
+from tokenfleet.adapters.prometheus.usage import engine_loads_of, engines_of, usage_of
+from tokenfleet.domain.slo.objectives.spec import Promise
+from tokenfleet.domain.slo.observation.data_state import CLOCK_TOLERANCE
+from tokenfleet.domain.slo.observation.measurement import (
     Failure,
     Ladder,
     Measurement,
@@ -44,7 +44,7 @@ async def measure(
     at: datetime,
     scrape_interval: timedelta,
 ) -> Measurement:
-    """Ask everything that one tick needs; never raises for what the outside world did."""
+    """Ask everything that one tick needs; never raises for what the outside snapshot did."""
     wanted = queries(objectives, replicas)
     try:
         # One first: where nobody answers, 29 more timeouts would only delay saying so.
@@ -92,7 +92,7 @@ def read(
         },
         replicas=_scrapes(rows[Family.SCRAPES], rows[Family.NEWEST]),
         engines=engines_of(rows[Family.ENGINE_CACHE]),
-        pressures=pressures_of(rows[Family.ENGINE_PRESSURE]),
+        engine_loads=engine_loads_of(rows[Family.ENGINE_LOAD]),
         scrape_interval=scrape_interval,
     )
 

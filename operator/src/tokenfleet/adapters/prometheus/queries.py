@@ -17,8 +17,8 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Final
 
-from tokenfleet.domain.slo.objectives import Level, LevelObjective, ObjectiveSpec, Promise
-from tokenfleet.domain.slo.observation import RouterReplica, Signal
+from tokenfleet.domain.slo.objectives.spec import Level, LevelObjective, ObjectiveSpec, Promise
+from tokenfleet.domain.slo.observation.measurement import RouterReplica, Signal
 
 FIRST_TOKENS: Final = "tokenfleet_time_to_first_token_seconds_bucket"
 """Attempts by the time to their first token; failed ones never enter it."""
@@ -43,11 +43,11 @@ ENGINE_CACHE: Final = {
     "queries": 'vllm:prefix_cache_queries_total{pool!=""}',
 }
 """Field of `EngineCache` -> its series; `pool` by the pod's label."""
-ENGINE_PRESSURE: Final = {
+ENGINE_LOAD: Final = {
     "kv_cache": 'vllm:kv_cache_usage_perc{pool!=""}',
     "waiting": 'vllm:num_requests_waiting{pool!=""}',
 }
-"""Field of `EnginePressure` -> its gauge."""
+"""Field of `EngineLoad` -> its gauge."""
 REQUESTS: Final = "tokenfleet_requests_total"
 """Requests as clients sent them, each once however often it was retried."""
 
@@ -75,7 +75,7 @@ class Family(StrEnum):
     TPOT_LADDER = "tpot-ladder"
     USAGE = "usage"
     ENGINE_CACHE = "engine-cache"
-    ENGINE_PRESSURE = "engine-pressure"
+    ENGINE_LOAD = "engine-load"
     SCRAPES = "scrapes"
     DEMAND = "demand"
     NEWEST = "newest"
@@ -92,7 +92,7 @@ BUDGET: Final = {
     Family.TPOT_LADDER: 1,
     Family.USAGE: 2,
     Family.ENGINE_CACHE: 1,
-    Family.ENGINE_PRESSURE: 1,
+    Family.ENGINE_LOAD: 1,
     Family.SCRAPES: 2,
     Family.DEMAND: 1,
     Family.NEWEST: 1,
@@ -128,7 +128,7 @@ def queries(
     found += _ended([slo for slo in judged if slo.signal is not Signal.TTFT], labels)
     found += _levels([slo for slo in wanted if isinstance(slo, LevelObjective)], labels)
     if wanted:
-        found.append(_pressure(min(slo.windows.short for slo in wanted)))
+        found.append(_engine_load(min(slo.windows.short for slo in wanted)))
     if replicas:
         up = _up(replicas)
         found.append(Query(Family.NEWEST, f"max by (namespace, pod) (timestamp({up}))"))
@@ -200,14 +200,14 @@ def _kinds(
     return [Query(family, _marked(part, expression)) for part in _parts(windows, BUDGET[family])]
 
 
-def _pressure(window: timedelta) -> Query:
+def _engine_load(window: timedelta) -> Query:
     """Return how full engines are: gauges, so one window and no rate."""
     text = " or ".join(
         f"label_replace(avg by (namespace, pool) (avg_over_time({series}[{_span(window)}])),"
         f' "kind", "{kind}", "", "")'
-        for kind, series in ENGINE_PRESSURE.items()
+        for kind, series in ENGINE_LOAD.items()
     )
-    return Query(Family.ENGINE_PRESSURE, text)
+    return Query(Family.ENGINE_LOAD, text)
 
 
 def _windows(objectives: Iterable[ObjectiveSpec]) -> list[timedelta]:

@@ -5,7 +5,7 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import Final
 
-from tokenfleet.domain.slo.observation import RuleKey
+from tokenfleet.domain.slo.observation.measurement import RuleKey
 from tokenfleet.ports import Sample
 
 END_OF_TIME: Final = 1e11

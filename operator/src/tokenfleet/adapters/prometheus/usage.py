@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from tokenfleet.adapters.prometheus.rows import rule_of, sound, window_of
-from tokenfleet.domain.slo.observation import (
+from tokenfleet.domain.slo.observation.measurement import (
     EngineCache,
-    EnginePressure,
+    EngineLoad,
     RuleKey,
     Usage,
     UsageCell,
@@ -73,11 +73,11 @@ def engines_of(rows: Iterable[Sample]) -> dict[tuple[str, str], dict[timedelta, 
     }
 
 
-def pressures_of(rows: Iterable[Sample]) -> dict[tuple[str, str], EnginePressure]:
+def engine_loads_of(rows: Iterable[Sample]) -> dict[tuple[str, str], EngineLoad]:
     """Return what engines say of how full they are; what is not believable was not said."""
     kinds: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
     for row in rows:
         kind = row.labels.get("kind", "")
-        if kind in EnginePressure._fields and sound(row.value):
+        if kind in EngineLoad._fields and sound(row.value):
             kinds[row.labels.get("namespace", ""), row.labels.get("pool", "")][kind] = row.value
-    return {place: EnginePressure(**found) for place, found in sorted(kinds.items())}
+    return {place: EngineLoad(**found) for place, found in sorted(kinds.items())}

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from tokenfleet.api.v1alpha1.servingpool import ServingPool
-from tokenfleet.domain.slo.observation import PoolFacts, TokenPrices
+from tokenfleet.domain.slo.observation.measurement import PoolFacts, TokenPrices
 
 Body = Mapping[str, Any]
 

@@ -19,11 +19,11 @@ from tokenfleet.domain.fleet.conditions import rfc3339
 from tokenfleet.domain.fleet.parsing import parsed
 from tokenfleet.domain.fleet.problems import Problem
 from tokenfleet.domain.fleet.steering import promises_of
-from tokenfleet.domain.slo.levels import LEVEL_STEP
-from tokenfleet.domain.slo.memory import REST, RuleMemory
-from tokenfleet.domain.slo.objectives import combined
-from tokenfleet.domain.slo.observation import RuleKey
-from tokenfleet.domain.slo.outlook import outlook
+from tokenfleet.domain.slo.control.level_machine import LEVEL_STEP
+from tokenfleet.domain.slo.control.memory import REST, RuleMemory
+from tokenfleet.domain.slo.objectives.spec import combined
+from tokenfleet.domain.slo.observation.measurement import RuleKey
+from tokenfleet.domain.slo.reporting.next_steps import next_steps
 
 Body = Mapping[str, Any]
 T = TypeVar("T", bound=Model)
@@ -241,7 +241,7 @@ def _next(seen: Seen, route: ModelRoute, rule: RouteRule) -> tuple[str, ...]:
     for backend in rule.backend_refs:
         loop = memory.loops.get(backend.name, REST)
         if voters or loop.shifted:
-            said += outlook(loop, backend.name, policy, seen.now)
+            said += next_steps(loop, backend.name, policy, seen.now)
         level = memory.levels.get(backend.name, REST)
         if level.shifted:
             said.append(

@@ -2,7 +2,7 @@
 
     data:
       config: what the agents render: routes, shares, revision      (domain/routing/codec)
-      memory: what the control loop must not forget                 (domain/slo/memory)
+      memory: what the control loop must not forget                 (domain/slo/control/memory)
       claims: which route serves which public model name            (domain/routing/conflicts)
 
 All of it is written by one PUT, so shares, the reasons for them and their clocks can never
@@ -21,9 +21,14 @@ from tokenfleet.api.conventions import ROUTER_LABEL
 from tokenfleet.domain.fleet.keys import ObjectKey
 from tokenfleet.domain.routing import codec
 from tokenfleet.domain.routing.codec import CodecError, Document
-from tokenfleet.domain.slo import memory as control_memory
-from tokenfleet.domain.slo.memory import LoopMemory, RuleMemory, State, UnreadableMemoryError
-from tokenfleet.domain.slo.shares import baseline
+from tokenfleet.domain.slo.control import memory as control_memory
+from tokenfleet.domain.slo.control.memory import (
+    LoopMemory,
+    RuleMemory,
+    State,
+    UnreadableMemoryError,
+)
+from tokenfleet.domain.slo.control.shares import baseline
 
 Body = Mapping[str, Any]
 

@@ -8,7 +8,7 @@ from typing import Any
 from tokenfleet.domain.fleet.plan import Plan
 from tokenfleet.domain.fleet.replicas import Replica
 from tokenfleet.domain.fleet.views import RouterView
-from tokenfleet.domain.slo.observation import Measurement
+from tokenfleet.domain.slo.observation.measurement import Measurement
 
 Body = Mapping[str, Any]
 

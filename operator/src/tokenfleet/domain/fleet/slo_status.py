@@ -26,9 +26,9 @@ from tokenfleet.domain.fleet.conditions import condition, judged, merged, rfc333
 from tokenfleet.domain.fleet.parsing import parsed
 from tokenfleet.domain.fleet.plan import Plan
 from tokenfleet.domain.fleet.problems import Problem
-from tokenfleet.domain.slo.budget import Budget
+from tokenfleet.domain.slo.control.memory import State
 from tokenfleet.domain.slo.engine import SLOView
-from tokenfleet.domain.slo.memory import State
+from tokenfleet.domain.slo.objectives.error_budget import Budget
 
 Body = Mapping[str, Any]
 

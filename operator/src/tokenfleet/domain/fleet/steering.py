@@ -18,10 +18,21 @@ from tokenfleet.domain.fleet.router_snapshot import Body, RouterSnapshot
 from tokenfleet.domain.fleet.views import RouterView, RouteView
 from tokenfleet.domain.routing.compile import Compiled
 from tokenfleet.domain.routing.ir import Rule
-from tokenfleet.domain.slo.engine import Outcome, World, step
-from tokenfleet.domain.slo.memory import RuleMemory
-from tokenfleet.domain.slo.objectives import LevelObjective, ObjectiveSpec, from_token_slo, level_of
-from tokenfleet.domain.slo.observation import Pin, PoolFacts, RouterReplica, RuleKey, RuleTarget
+from tokenfleet.domain.slo.control.memory import RuleMemory
+from tokenfleet.domain.slo.engine import Outcome, Snapshot, step
+from tokenfleet.domain.slo.objectives.spec import (
+    LevelObjective,
+    ObjectiveSpec,
+    from_token_slo,
+    level_of,
+)
+from tokenfleet.domain.slo.observation.measurement import (
+    Pin,
+    PoolFacts,
+    RouterReplica,
+    RuleKey,
+    RuleTarget,
+)
 
 ALARMING = frozenset({"T1", "T1h", "T2", "T6", "T9", "T11", "L1", "L4", "L5"})
 """Transitions that mean something is wrong; the others bring things back to order."""
@@ -52,7 +63,7 @@ def steer(
     """Run one step of the control loop over all rules of a router."""
     namespace = seen.body["metadata"]["namespace"]
     promises = tuple(promises_of(seen.slos))
-    world = World(
+    snapshot = Snapshot(
         rules=targets(namespace, routes, compiled),
         objectives=tuple(slo for slo in promises if isinstance(slo, ObjectiveSpec)),
         levels=tuple(slo for slo in promises if isinstance(slo, LevelObjective)),
@@ -66,8 +77,8 @@ def steer(
         acknowledged_at=seen.acknowledged_at,
         actuation=seen.shifting,
     )
-    outcome = step(world, memory, seen.now)
-    decided = {str(target.key): target.key for target in world.rules}
+    outcome = step(snapshot, memory, seen.now)
+    decided = {str(target.key): target.key for target in snapshot.rules}
     rules = {f"{namespace}/{r.metadata.name}/{rule.name}" for r in routes for rule in r.spec.rules}
     # A rule whose pools are all gone for a while must not come back as if nothing had happened.
     resting = {key: kept for key, kept in memory.items() if key in rules - decided.keys()}

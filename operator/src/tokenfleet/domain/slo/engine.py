@@ -12,12 +12,10 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from tokenfleet.domain.slo.capacity import Ledger
-from tokenfleet.domain.slo.ceilings import learned_capacity
-from tokenfleet.domain.slo.memory import RuleMemory
-from tokenfleet.domain.slo.objectives import Promise
-from tokenfleet.domain.slo.observation import RuleKey, RuleTarget
-from tokenfleet.domain.slo.rule_step import (
+from tokenfleet.domain.slo.control.capacity_ledger import Ledger
+from tokenfleet.domain.slo.control.load_ceilings import learned_capacity
+from tokenfleet.domain.slo.control.memory import RuleMemory
+from tokenfleet.domain.slo.control.rule_step import (
     Done,
     RuleStep,
     ballots_of,
@@ -26,10 +24,14 @@ from tokenfleet.domain.slo.rule_step import (
     pin_of,
     under_pin,
 )
-from tokenfleet.domain.slo.views import RuleView, SLOView, level_view, rule_view, slo_view
-from tokenfleet.domain.slo.world import Objectives, Taken, World
+from tokenfleet.domain.slo.objectives.by_rule import Objectives
+from tokenfleet.domain.slo.objectives.spec import Promise
+from tokenfleet.domain.slo.observation.measurement import RuleKey, RuleTarget
+from tokenfleet.domain.slo.observation.snapshot import Snapshot
+from tokenfleet.domain.slo.reporting.decisions import Taken
+from tokenfleet.domain.slo.reporting.views import RuleView, SLOView, level_view, rule_view, slo_view
 
-__all__ = ["Outcome", "RuleView", "SLOView", "Taken", "World", "step"]
+__all__ = ["Outcome", "RuleView", "SLOView", "Snapshot", "Taken", "step"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,45 +51,50 @@ class Outcome:
     """`namespace/pool` -> requests per second, as if nothing were shifted; measured rules only."""
 
 
-def step(world: World, memory: Mapping[str, RuleMemory], now: datetime) -> Outcome:
+def step(snapshot: Snapshot, memory: Mapping[str, RuleMemory], now: datetime) -> Outcome:
     """Decide the shares of every rule.
 
     Args:
-        world: what is seen.
+        snapshot: what is seen.
         memory: `namespace/route/rule` -> what the last step returned; a rule that is absent starts
             at its weights as written. Never pass an empty memory because the stored one was lost.
         now: the current time, UTC; fractions of a second are dropped.
     """
     now = now.replace(microsecond=0)
-    rules = sorted(world.rules, key=lambda rule: rule.key)
+    rules = sorted(snapshot.rules, key=lambda rule: rule.key)
     remembered = {rule.key: memory.get(str(rule.key), RuleMemory()) for rule in rules}
-    ledger = _ledger(world, rules, remembered, now)
-    objectives = Objectives.of(world.objectives, world.levels)
+    ledger = _ledger(snapshot, rules, remembered, now)
+    objectives = Objectives.of(snapshot.objectives, snapshot.levels)
     done = [
         RuleStep(
-            world=world,
+            snapshot=snapshot,
             rule=rule,
             memory=remembered[rule.key],
             ledger=ledger,
             now=now,
             objectives=objectives.on(rule.key),
             level_objectives=objectives.levels.get(rule.key, ()),
-            ballots=ballots_of(world, rule, objectives.on(rule.key), now),
+            ballots=ballots_of(snapshot, rule, objectives.on(rule.key), now),
         ).run()
         for rule in rules
     ]
     return Outcome(
         memory={str(one.rule.key): one.memory for one in done},
         shares={str(one.rule.key): one.shares for one in done},
-        decisions=tuple(taken for one in done for taken in one.taken),
+        decisions=tuple(
+            Taken.of(one.rule.key, pool, decision) for one in done for pool, decision in one.taken
+        ),
         rules={str(one.rule.key): rule_view(one) for one in done},
-        slos=_slo_views(world, done, now),
-        demand=_demand(world, rules),
+        slos=_slo_views(snapshot, done, now),
+        demand=_demand(snapshot, rules),
     )
 
 
 def _ledger(
-    world: World, rules: Iterable[RuleTarget], memory: Mapping[RuleKey, RuleMemory], now: datetime
+    snapshot: Snapshot,
+    rules: Iterable[RuleTarget],
+    memory: Mapping[RuleKey, RuleMemory],
+    now: datetime,
 ) -> Ledger:
     """Enter what every rule sends now, and what each backend's own weight asks of it.
 
@@ -96,12 +103,12 @@ def _ledger(
     """
     known = list(rules)
     ledger = Ledger(
-        pools=world.pools,
-        foreign=_foreign(world, {rule.key for rule in known}),
+        pools=snapshot.pools,
+        foreign=_foreign(snapshot, {rule.key for rule in known}),
         learned=_learned(memory, now),
     )
     for rule in known:
-        measured, pin = world.measured(rule.key), pin_of(rule, now)
+        measured, pin = snapshot.measured(rule.key), pin_of(rule, now)
         for pool in rule.backends:
             loop = memory[rule.key].kept(pool)
             if pin is not None:
@@ -123,10 +130,10 @@ def _learned(memory: Mapping[RuleKey, RuleMemory], now: datetime) -> dict[str, f
     return learned
 
 
-def _foreign(world: World, ours: AbstractSet[RuleKey]) -> dict[str, float]:
+def _foreign(snapshot: Snapshot, ours: AbstractSet[RuleKey]) -> dict[str, float]:
     """Return the attempts per second that rules of other routers make, by pool."""
     seen: dict[tuple[str, str, str], float] = {}
-    rules = world.measurement.rules if world.measurement is not None else {}
+    rules = snapshot.measurement.rules if snapshot.measurement is not None else {}
     for key, measured in rules.items():
         if key in ours:
             continue
@@ -147,7 +154,7 @@ def _foreign(world: World, ours: AbstractSet[RuleKey]) -> dict[str, float]:
     return rates
 
 
-def _slo_views(world: World, done: list[Done], now: datetime) -> dict[str, SLOView]:
+def _slo_views(snapshot: Snapshot, done: list[Done], now: datetime) -> dict[str, SLOView]:
     by_route: dict[tuple[str, str], list[Done]] = {}
     for one in done:
         by_route.setdefault(one.rule.key[:2], []).append(one)
@@ -157,18 +164,22 @@ def _slo_views(world: World, done: list[Done], now: datetime) -> dict[str, SLOVi
         return [one for one in route if slo.rule in {None, one.rule.key.rule}]
 
     views = {
-        slo.key: slo_view(world, slo, mine, now) for slo in world.objectives if (mine := about(slo))
+        slo.key: slo_view(snapshot, slo, mine, now)
+        for slo in snapshot.objectives
+        if (mine := about(slo))
     }
     levels = {
-        slo.key: level_view(world, slo, mine, now) for slo in world.levels if (mine := about(slo))
+        slo.key: level_view(snapshot, slo, mine, now)
+        for slo in snapshot.levels
+        if (mine := about(slo))
     }
     return views | levels
 
 
-def _demand(world: World, rules: Iterable[RuleTarget]) -> dict[str, float]:
+def _demand(snapshot: Snapshot, rules: Iterable[RuleTarget]) -> dict[str, float]:
     demand: dict[str, float] = {}
     for rule in rules:
-        measured = world.measured(rule.key)
+        measured = snapshot.measured(rule.key)
         if measured.demand is None:
             continue
         for pool in rule.backends:

@@ -1,0 +1,1 @@
+"""What is decided: the state machines, their memory, the capacity ledger."""

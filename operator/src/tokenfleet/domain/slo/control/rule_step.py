@@ -1,0 +1,345 @@
+"""The step of one rule: its loops, its pin, its shadows, its shares."""
+
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from tokenfleet.domain.slo.control.capacity_ledger import Ledger
+from tokenfleet.domain.slo.control.eligibility import blind_since_of, muted
+from tokenfleet.domain.slo.control.fallbacks import Fallbacks
+from tokenfleet.domain.slo.control.level_step import LevelStep, refusal
+from tokenfleet.domain.slo.control.memory import (
+    NO_OBJECTIVE,
+    REST,
+    Decision,
+    LoopMemory,
+    RuleMemory,
+    State,
+)
+from tokenfleet.domain.slo.control.shares import apportion, baseline, shifted
+from tokenfleet.domain.slo.control.state_machine import advance
+from tokenfleet.domain.slo.control.transition import LoopInput
+from tokenfleet.domain.slo.control.votes import Ballot, ballot
+from tokenfleet.domain.slo.objectives.spec import LevelObjective, ObjectiveSpec, Policy, combined
+from tokenfleet.domain.slo.observation.measurement import Failure, Pin, RuleMeasurement, RuleTarget
+from tokenfleet.domain.slo.observation.snapshot import Snapshot
+
+LEAST_ROOM: Final = 0.05
+"""Part of a primary's traffic; where a fallback has less room than that, it is full."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """What the step of one rule gave."""
+
+    rule: RuleTarget
+    memory: RuleMemory
+    shares: Mapping[str, int]
+    taken: tuple[tuple[str, Decision], ...]
+    """(primary pool, transition of its loop or level)."""
+    pinned: bool
+    held: bool
+    """Votes exist and none of them can see."""
+    muted: Mapping[str, Failure]
+    """TokenSLO name -> why it is not heard although it asks for shifts."""
+    saturated: bool
+    """A primary is bad and no fallback can take more, or there is none."""
+    full: str
+    """Why a fallback can take no more, by its engines' own word; empty where none says so."""
+    shadow_shares: Mapping[str, Mapping[str, int]]
+    """TokenSLO name -> the shares that its vote alone would have led to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleStep:
+    """All that the loops of one rule share."""
+
+    snapshot: Snapshot
+    rule: RuleTarget
+    memory: RuleMemory
+    ledger: Ledger
+    now: datetime
+    objectives: tuple[ObjectiveSpec, ...]
+    """Those about this rule, by name."""
+    level_objectives: tuple[LevelObjective, ...]
+    """Cost and cache objectives that name it, by name."""
+    ballots: Mapping[str, Ballot]
+
+    def run(self) -> Done:
+        """Advance the loop of each backend, and the shadow of each objective that only alerts."""
+        objectives = self.objectives
+        pin = pin_of(self.rule, self.now)
+        controlled = self.rule.control == "Auto" and self.snapshot.actuation and pin is None
+        voters = {slo.name for slo in objectives if slo.shifts and controlled}
+        before = shares_of(self.rule, self.memory)
+        blind_since = blind_since_of(
+            self.memory.blind_since, self.ballots.values(), voters, self.now
+        )
+        silent = muted(voters, blind_since, self.memory.loops.values(), self.now)
+        heard = voters - silent.keys()
+        inputs, loops, taken = {}, {}, []
+        for pool in self.rule.backends:
+            loop = self.memory.loops.get(pool, REST)
+            if pin is not None:
+                loop, decision = under_pin(self.rule, pin, pool, loop, self.now)
+            else:
+                inputs[pool] = self.loop_input(pool, loop, heard, asking=voters)
+                loop, decision = advance(loop, inputs[pool])
+                enter(self.ledger, self.rule, pool, loop, self.snapshot.measured(self.rule.key))
+            loops[pool] = loop
+            taken += [(pool, decision)] if decision is not None else []
+        levels = {} if pin is not None else self.levels(loops, heard, controlled=controlled)
+        taken += [(pool, step) for pool, (_, step) in levels.items() if step is not None]
+        held = {pool: level for pool, (level, _) in levels.items()}
+        kept = RuleMemory(loops=loops, levels=held)
+        shares = pinned(self.rule, pin) if pin is not None else shares_of(self.rule, kept)
+        if shares == before:
+            loops = {pool: self.unmoved(pool, loop) for pool, loop in loops.items()}
+        shadows = {
+            slo.name: self.shadow(slo.name)
+            for slo in objectives
+            if slo.rule is not None and slo.name not in voters
+        }
+        return Done(
+            rule=self.rule,
+            memory=RuleMemory(loops=loops, shadows=shadows, levels=held, blind_since=blind_since),
+            shares=shares,
+            taken=tuple(taken),
+            pinned=pin is not None,
+            muted=silent,
+            held=any(seen.voting and not seen.known for seen in inputs.values()),
+            saturated=any(helpless(loops[pool], seen) for pool, seen in inputs.items()),
+            full=next((seen.standby.full for seen in inputs.values() if seen.standby), ""),
+            shadow_shares={
+                name: shares_of(self.rule, RuleMemory(loops=loops))
+                for name, loops in shadows.items()
+            },
+        )
+
+    def levels(
+        self, loops: Mapping[str, LoopMemory], voters: AbstractSet[str], *, controlled: bool
+    ) -> dict[str, tuple[LoopMemory, Decision | None]]:
+        """Advance the levels, which yield to the loops."""
+        asking = tuple(
+            slo
+            for slo in self.level_objectives
+            if slo.shifts and controlled and not refusal(self.snapshot, self.rule, slo)
+        )
+        if not asking and not any(level.shifted for level in self.memory.levels.values()):
+            return {}
+        done = LevelStep(
+            snapshot=self.snapshot,
+            rule=self.rule,
+            levels=self.memory.levels,
+            loops=loops,
+            ledger=self.ledger,
+            now=self.now,
+            objectives=asking,
+            ballots={name: ballot.of(voters) for name, ballot in self.ballots.items()},
+            policy=combined(
+                [slo.policy for slo in asking]
+                + [slo.policy for slo in self.objectives if slo.name in voters]
+            ),
+        ).run()
+        kept = RuleMemory(loops=loops, levels={pool: level for pool, (level, _) in done.items()})
+        for pool in self.rule.backends:
+            measured = self.snapshot.measured(self.rule.key)
+            enter(self.ledger, self.rule, pool, kept.kept(pool), measured)
+        return done
+
+    def shadow(self, name: str) -> dict[str, LoopMemory]:
+        """Advance the loops as they would be, had this objective's vote counted."""
+        loops = self.memory.shadows.get(name, {})
+        return {
+            pool: advance(
+                loops.get(pool, REST),
+                self.loop_input(pool, loops.get(pool, REST), {name}),
+            )[0]
+            for pool in self.rule.backends
+        }
+
+    def loop_input(
+        self,
+        pool: str,
+        loop: LoopMemory,
+        voters: AbstractSet[str],
+        *,
+        asking: AbstractSet[str] | None = None,
+    ) -> LoopInput:
+        """Gather what the decision of one loop depends on.
+
+        Args:
+            pool: the primary.
+            loop: what its loop remembers.
+            voters: the objectives that are heard.
+            asking: those that ask for shifts, heard or not; None: the loop is a shadow's.
+        """
+        shadow = asking is None
+        asking = voters if asking is None else asking
+        votes = self.ballots[pool].of(voters)
+        policy = self.policy(asking)
+        idle = all(b.of(voters).no_traffic for b in self.ballots.values())
+        namespace = self.rule.key.namespace
+        measured = self.snapshot.measured(self.rule.key)
+        flow = flow_of(self.rule, pool, measured)
+        # A surge is seen by the short window long before the mean over the long one follows.
+        asked = max(flow, arriving(pool, measured))
+        others = {name: b.of(voters) for name, b in self.ballots.items()}
+        chosen = Fallbacks(
+            snapshot=self.snapshot,
+            rule=self.rule,
+            ledger=self.ledger,
+            primary=pool,
+            bad={name: other.probe_bad is not None for name, other in others.items()},
+            utilization=policy.utilization,
+            flow=asked,
+        ).choose(loop.fallback if loop.shifted else "")
+        return LoopInput(
+            now=self.now,
+            policy=policy,
+            asked=bool(asking),
+            voting=bool(voters),
+            known=votes.known,
+            all_known=votes.all_known,
+            acknowledged_at=self.now if shadow else self.snapshot.acknowledged_at,
+            ready=self.snapshot.facts(namespace, pool).ready,
+            flow=flow,
+            standby=chosen,
+            fast=votes.fast,
+            slow=votes.slow,
+            probe_bad=votes.probe_bad,
+            over_budget=votes.over_budget,
+            healthy=votes.healthy and not idle,  # silence is no sign of health
+            sufficient=votes.sufficient,
+            fallback_suffers_more=chosen is not None and others[chosen.pool].suffers_more(votes),
+            idle=idle,
+        )
+
+    def policy(self, voters: AbstractSet[str]) -> Policy:
+        """Return the strictest policy of the voters."""
+        return combined(slo.policy for slo in self.objectives if slo.name in voters)
+
+    def unmoved(self, pool: str, loop: LoopMemory) -> LoopMemory:
+        """Start the clocks at once where less than a bucket moved: nobody will acknowledge it."""
+        old = self.memory.loops.get(pool, REST)
+        if not loop.awaiting or loop.changed_at == old.changed_at:
+            return loop
+        settle = (loop.settle_until or self.now) - self.now
+        dwell = (loop.dwell_until or self.now) - self.now
+        return replace(
+            loop,
+            awaiting=False,
+            settle_until=self.now + settle / 2,
+            dwell_until=self.now + dwell / 2,
+        )
+
+
+def ballots_of(
+    snapshot: Snapshot, rule: RuleTarget, objectives: tuple[ObjectiveSpec, ...], now: datetime
+) -> dict[str, Ballot]:
+    """Ask every objective of a rule about every pool of it."""
+    return {
+        pool: ballot(
+            objectives,
+            pool=pool,
+            measured=snapshot.measured(rule.key),
+            measurement=snapshot.measurement,
+            replicas=snapshot.replicas,
+            now=now,
+        )
+        for pool in dict.fromkeys((*rule.backends, *rule.fallbacks))
+    }
+
+
+def flow_of(rule: RuleTarget, pool: str, measured: RuleMeasurement) -> float:
+    """Return the requests per second that a backend's weight asks it to take."""
+    return (measured.demand or 0.0) * baseline(rule.backends)[pool] / 1000
+
+
+def arriving(pool: str, measured: RuleMeasurement) -> float:
+    """Return the attempts per second on a pool in the shortest window that was measured."""
+    found = [
+        min(cell.windows.items()) for cell in measured.cells if cell.pool == pool and cell.windows
+    ]
+    return sum(tally.total / window.total_seconds() for window, tally in found)
+
+
+def enter(
+    ledger: Ledger, rule: RuleTarget, pool: str, loop: LoopMemory, measured: RuleMeasurement
+) -> None:
+    """Enter in the ledger what one loop sends to each fallback."""
+    flow = flow_of(rule, pool, measured)
+    for name in rule.fallbacks:
+        moved = flow * (1 - loop.w) if name == loop.fallback else 0.0
+        ledger.enter(f"{rule.key.namespace}/{name}", f"{rule.key}/{pool}", moved)
+
+
+def shares_of(rule: RuleTarget, memory: RuleMemory) -> dict[str, int]:
+    """Return the shares that the memory of a rule stands for."""
+    loops = {pool: memory.kept(pool) for pool in rule.backends}
+    kept = {
+        pool: (loop.w, loop.fallback)
+        for pool, loop in loops.items()
+        if loop.shifted and loop.fallback in rule.fallbacks
+    }
+    return shifted(rule.backends, kept, rule.fallbacks)
+
+
+def pin_of(rule: RuleTarget, now: datetime) -> Pin | None:
+    """Return the pin of a rule unless it has ended."""
+    return rule.pin if rule.pin is not None and now < rule.pin.until else None
+
+
+def pinned(rule: RuleTarget, pin: Pin) -> dict[str, int]:
+    """Return the shares of a pin; pools that the rule does not have are ignored."""
+    pools = dict.fromkeys((*rule.backends, *rule.fallbacks), 0)
+    weights = {pool: float(pin.weights.get(pool, 0)) for pool in pools}
+    return apportion(weights) if any(weights.values()) else pools | baseline(rule.backends)
+
+
+def under_pin(
+    rule: RuleTarget, pin: Pin, pool: str, loop: LoopMemory, now: datetime
+) -> tuple[LoopMemory, Decision | None]:
+    """P0: follow the pin at once, and remember it as the place to ramp back from."""
+    shares, written = pinned(rule, pin), baseline(rule.backends)
+    w = round(min(1.0, shares[pool] / written[pool]), 3) if written[pool] else 1.0
+    others = {name: share for name, share in shares.items() if name in rule.fallbacks and share}
+    fallback = max(others, key=lambda name: (others[name], name), default="") if w < 1 else ""
+    if not fallback:
+        w = 1.0
+    if w == loop.w and fallback == loop.fallback:
+        return loop, None
+    decision = Decision(
+        transition="P0",
+        at=now,
+        from_w=round(loop.w * 1000),
+        to_w=round(w * 1000),
+        pool=fallback,
+    )
+    state = State.RECOVERING if w < 1 else State.NORMAL
+    pace = loop.pace or round(Policy().dwell.total_seconds())
+    return LoopMemory(
+        state=state,
+        w=w,
+        fallback=fallback,
+        pace=pace if w < 1 else 0,
+        changed_at=now,
+        # A pin that ends at once is still a change that must be seen before the next one.
+        dwell_until=now + timedelta(seconds=pace) if w < 1 else None,
+        cause=NO_OBJECTIVE if w < 1 else "",
+        failures=loop.failures,
+        episodes=loop.episodes,
+        last=decision,
+    ), decision
+
+
+def helpless(loop: LoopMemory, seen: LoopInput) -> bool:
+    """Tell whether the primary is bad and no fallback can take more of its traffic."""
+    if seen.probe_bad is None:
+        return False
+    if seen.standby is None or not seen.standby.ok:
+        return True
+    least = seen.standby.least_kept
+    return least is not None and least > seen.policy.floor and loop.w - least < LEAST_ROOM

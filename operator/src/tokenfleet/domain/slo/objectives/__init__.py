@@ -1,0 +1,1 @@
+"""What is promised: TokenSLOs as numbers, and the error budget over weeks."""

@@ -1,0 +1,278 @@
+"""Objectives: what a TokenSLO promises, in the numbers that the control loop works with.
+
+Words and formulas follow the SRE workbook, chapter 5: with the target T the error budget is
+B = 1 - T, and the burn rate of a window is its bad fraction divided by B. The largest possible burn
+rate is 1/B, 20 for a p95 objective, so the workbook's page threshold of 14.4 would ask for 72 % bad
+and notice a total breach after most of an hour. The limits here are therefore capped:
+
+    ==========  =====================  =======================
+    target      fast limit (fraction)  slow limit (fraction)
+    ==========  =====================  =======================
+    99.9 %      1.44 %                 0.6 %
+    99 %        14.4 %                 6 %
+    95 %, 90 %  25 %                   12.5 %
+    80 %        40 %                   25 %
+    50 %        75 %                   62.5 %
+    ==========  =====================  =======================
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from functools import reduce
+from typing import Any, Final
+
+from tokenfleet.api.v1alpha1.objectives import Objective
+from tokenfleet.api.v1alpha1.tokenslo import ShiftTraffic, TokenSLO
+from tokenfleet.domain.slo.observation.measurement import NO_THRESHOLD, Signal
+
+FAST_BURN: Final = 14.4
+"""Burn rate that spends 2 % of a 30-day budget in an hour (SRE workbook, table 5-8)."""
+FAST_FRACTION: Final = 0.25
+"""Cap of the fast limit. 25 % reacts twice as fast as 50 % and, with the evidence asked for, gave
+no false shift in simulation; see the control-loop page before changing it."""
+SLOW_BURN: Final = 6.0
+"""Burn rate that spends 5 % of a 30-day budget in six hours (SRE workbook, table 5-8)."""
+SLOW_FRACTION: Final = 0.125
+"""Cap of the slow limit; half of the fast one."""
+
+SLOW_SHORT_FACTOR: Final = 5
+"""Slow pair, short window, in short windows: 5 min for the default of 1 min."""
+SLOW_LONG_FACTOR: Final = 20
+"""Slow pair, long window, in short windows: 20 min for the default of 1 min."""
+LEVEL_FACTOR: Final = 15
+"""Window of cost and cache, in short windows: 15 min for the default of 1 min. Tokens of a request
+vary by a factor of ten and more; a mean needs more of them than a fraction does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Windows:
+    """The four windows of one objective, two pairs of a short and a long one."""
+
+    short: timedelta
+    """Must still be bad when a breach is called; probes are judged by it."""
+    long: timedelta
+    """Holds the evidence of a fast breach, and of health."""
+
+    @property
+    def slow_short(self) -> timedelta:
+        """Return the short window of the slow pair."""
+        return self.short * SLOW_SHORT_FACTOR
+
+    @property
+    def slow_long(self) -> timedelta:
+        """Return the long window of the slow pair; never shorter than `long`."""
+        return max(self.short * SLOW_LONG_FACTOR, self.long)
+
+    @property
+    def level(self) -> timedelta:
+        """Return the window of a level objective."""
+        return self.short * LEVEL_FACTOR
+
+    @property
+    def levels(self) -> tuple[timedelta, timedelta]:
+        """Return the windows that a level objective is measured in: one, and two in a row."""
+        return self.level, 2 * self.level
+
+    @property
+    def all(self) -> tuple[timedelta, ...]:
+        """Return the distinct windows, ascending."""
+        return tuple(sorted({self.short, self.long, self.slow_short, self.slow_long}))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """Bounds and pace of shifting; see `ShiftTraffic` of the API for each field."""
+
+    floor: float = 0.05
+    """Least w that a breach leads to; 0..1. The larger of `primaryFloor` and 1 - `maxShift`."""
+    settle: timedelta = timedelta(seconds=105)
+    dwell: timedelta = timedelta(seconds=210)
+    hold: timedelta = timedelta(minutes=5)
+    max_hold: timedelta = timedelta(hours=1)
+    utilization: float = 0.85
+    """Part of a fallback's capacity that shifts may fill; 0..1."""
+    short: timedelta = timedelta(minutes=1)
+    """Short window; scales the waits for lost replicas and for judging a recovery step."""
+    idle_reset: timedelta = timedelta(minutes=15)
+
+    def strictest(self, other: "Policy") -> "Policy":
+        """Return the policy that satisfies both: the higher floor, the slower pace."""
+        return Policy(
+            floor=max(self.floor, other.floor),
+            settle=max(self.settle, other.settle),
+            dwell=max(self.dwell, other.dwell),
+            hold=max(self.hold, other.hold),
+            max_hold=max(self.max_hold, other.max_hold),
+            utilization=min(self.utilization, other.utilization),
+            short=max(self.short, other.short),
+            idle_reset=max(self.idle_reset, other.idle_reset),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promise:
+    """What the control loop reads of every TokenSLO, whatever it promises."""
+
+    namespace: str
+    name: str
+    route: str
+    rule: str | None
+    """None: all rules of the route; such an objective reports and never shifts."""
+    features: frozenset[str] = frozenset()
+    """Empty means all."""
+    request_types: frozenset[str] = frozenset()
+    """Empty means all."""
+    windows: Windows
+    min_total: int = 20
+    max_staleness: timedelta = timedelta(minutes=2)
+    min_coverage: float = 0.8
+    shifts: bool = False
+    """True for `onBreach.type: ShiftTraffic`."""
+    policy: Policy = Policy()
+
+    @property
+    def key(self) -> str:
+        """Return `namespace/name`."""
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectiveSpec(Promise):
+    """A TokenSLO about good and bad attempts; where it only alerts, its loop runs as a shadow."""
+
+    signal: Signal = Signal.TTFT
+    threshold: timedelta
+    """Longest good time, a boundary of the ladder; `NO_THRESHOLD` for errors."""
+    target: float
+    """Fraction of good attempts that is promised; 0.5..0.9999."""
+    min_bad: int = 5
+    budget_window: timedelta = timedelta(hours=672)
+    """Window of the error budget."""
+
+    @property
+    def budget(self) -> float:
+        """Return B = 1 - target."""
+        return 1.0 - self.target
+
+    @property
+    def fast_limit(self) -> float:
+        """Return the bad fraction of a fast breach.
+
+        A capped burn rate would fall below 1 for budgets of 25 % and more, and call a breach
+        while the objective is met: twice the budget, or half way to all bad, is the least.
+        """
+        least = min(2 * self.budget, (1 + self.budget) / 2)
+        return max(min(FAST_BURN * self.budget, FAST_FRACTION), least)
+
+    @property
+    def surge_limit(self) -> float:
+        """Return the bad fraction of a sudden breach: twice fast, or half way to all bad."""
+        return min(2 * self.fast_limit, (1 + self.fast_limit) / 2)
+
+    @property
+    def slow_limit(self) -> float:
+        """Return the bad fraction of a slow breach; 1.25 budgets at least."""
+        return max(min(SLOW_BURN * self.budget, SLOW_FRACTION), 1.25 * self.budget)
+
+
+class Level(StrEnum):
+    """What a level objective is about."""
+
+    COST = "CostPerRequest"
+    CACHE = "CacheHitRate"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LevelObjective(Promise):
+    """A TokenSLO about a mean: more than the limit is bad."""
+
+    level: Level
+    limit: float
+    """Largest mean cost of a request; or largest part of the prompt that is not cached, 0..1."""
+
+
+def from_token_slo(slo: TokenSLO) -> ObjectiveSpec:
+    """Read a TokenSLO about latency or errors that the API server has accepted.
+
+    Raises:
+        ValueError: it is about something else, or has no member for its type.
+    """
+    signal, threshold, target = _promise(slo.spec.objective)
+    return ObjectiveSpec(
+        signal=signal,
+        threshold=threshold,
+        target=target,
+        min_bad=slo.spec.control.minimum_events.bad,
+        budget_window=slo.spec.window,
+        **_common(slo),
+    )
+
+
+def level_of(slo: TokenSLO) -> LevelObjective:
+    """Read a TokenSLO about cost or caching that the API server has accepted.
+
+    Raises:
+        ValueError: it is about something else, or has no member for its type.
+    """
+    cost, cache = slo.spec.objective.cost_per_request, slo.spec.objective.cache_hit_rate
+    if cost is not None:
+        return LevelObjective(level=Level.COST, limit=float(cost.max), **_common(slo))
+    if cache is not None:
+        return LevelObjective(level=Level.CACHE, limit=float(1 - cache.min), **_common(slo))
+    msg = f"objective type {slo.spec.objective.type} is no level, or its member is absent"
+    raise ValueError(msg)
+
+
+def _common(slo: TokenSLO) -> dict[str, Any]:
+    control = slo.spec.control
+    windows = Windows(short=control.short_window, long=control.long_window)
+    bounds = slo.spec.on_breach.shift_traffic or ShiftTraffic()
+    return {
+        "namespace": slo.metadata.namespace,
+        "name": slo.metadata.name,
+        "route": slo.spec.target_ref.name,
+        "rule": slo.spec.target_ref.section_name,
+        "features": frozenset(slo.spec.selector.features),
+        "request_types": frozenset(slo.spec.selector.request_types),
+        "windows": windows,
+        "min_total": control.minimum_events.total,
+        "max_staleness": slo.spec.data.max_staleness,
+        "min_coverage": float(slo.spec.data.min_coverage),
+        "shifts": slo.spec.on_breach.type == "ShiftTraffic",
+        "policy": _policy(bounds, windows, slo.spec.data.idle_reset),
+    }
+
+
+def combined(policies: Iterable[Policy]) -> Policy:
+    """Return the strictest of the policies; the defaults where there is none."""
+    found = list(policies)
+    return reduce(Policy.strictest, found) if found else Policy()
+
+
+def _promise(objective: Objective) -> tuple[Signal, timedelta, float]:
+    """Return what is looked at, the longest good time, and the fraction that must be good."""
+    latency, errors = objective.latency, objective.error_rate
+    if latency is not None:
+        return Signal(latency.signal), latency.threshold, float(latency.target)
+    if errors is not None:
+        return Signal.ERRORS, NO_THRESHOLD, float(1 - errors.max)
+    msg = f"objective type {objective.type} has no good and bad, or its member is absent"
+    raise ValueError(msg)
+
+
+def _policy(bounds: ShiftTraffic, windows: Windows, idle_reset: timedelta) -> Policy:
+    least = max(bounds.primary_floor, 1 - bounds.max_shift)
+    return Policy(
+        # Up to whole thousandths, as w is: P2 would raise to a floor between two of them for ever.
+        floor=math.ceil(least * 1000) / 1000,
+        settle=bounds.settle,
+        dwell=bounds.dwell,
+        hold=bounds.hold_before_recovery,
+        max_hold=max(bounds.max_hold, bounds.hold_before_recovery),
+        utilization=float(bounds.fallback_max_utilization),
+        short=windows.short,
+        idle_reset=idle_reset,
+    )

@@ -1,0 +1,1 @@
+"""What is seen: counts, data states, evidence, engines' own gauges."""

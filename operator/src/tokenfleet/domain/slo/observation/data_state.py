@@ -1,0 +1,132 @@
+"""Data states: whether the loop can see, judged before anything else is.
+
+    ============  =====================================================  =======================
+    state         when                                                   effect
+    ============  =====================================================  =======================
+    Unknown       the source failed, or a router replica is not scraped  hold: shares and clocks
+                  well enough to speak for its traffic                    stand still
+    NoTraffic     seen, and no attempt in the long window                neither good nor bad
+    Insufficient  seen, fewer attempts than `minimumEvents`              no breach, slow recovery
+    OK            otherwise                                              judge
+    ============  =====================================================  =======================
+
+Coverage is judged for each router replica: with two replicas, one that is not scraped hides half of
+the traffic while the sums still look plausible. What a replica should have is counted from when it
+became ready, so that a rollout of the router does not blind the loop.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from tokenfleet.domain.slo.objectives.spec import Promise
+from tokenfleet.domain.slo.observation.evidence import Evidence
+from tokenfleet.domain.slo.observation.measurement import (
+    Failure,
+    Measurement,
+    RouterReplica,
+    RuleMeasurement,
+)
+
+CLOCK_TOLERANCE: Final = timedelta(seconds=30)
+"""How far samples may lie in the operator's future. NTP keeps nodes within a second; half a minute
+off already moves the short window by half."""
+
+
+class Kind(StrEnum):
+    """What is known."""
+
+    OK = "OK"
+    NO_TRAFFIC = "NoTraffic"
+    INSUFFICIENT = "Insufficient"
+    UNKNOWN = "Unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class DataState:
+    """What is known, and why not more."""
+
+    kind: Kind
+    reason: str = ""
+    """Why Unknown: SourceError, AccessDenied, Partial, Stale, Absent, LowCoverage, ClockSkew,
+    NotANumber, UsageMissing, PriceMissing or CacheNotReported."""
+    message: str = ""
+
+    @property
+    def known(self) -> bool:
+        """Tell whether the counts may be judged."""
+        return self.kind is not Kind.UNKNOWN
+
+
+def unknown(failure: Failure) -> DataState:
+    """Return the state of not seeing."""
+    return DataState(Kind.UNKNOWN, failure.reason, failure.message)
+
+
+def blindness(
+    measurement: Measurement | None,
+    replicas: Iterable[RouterReplica],
+    objective: Promise,
+    now: datetime,
+) -> Failure | None:
+    """Return why nothing can be said about an objective now, or None when it can be seen."""
+    if measurement is None:
+        return Failure("SourceError", "nothing has been measured yet")
+    if measurement.failure is not None:
+        return measurement.failure
+    if now - measurement.at > objective.max_staleness:
+        age = int((now - measurement.at).total_seconds())
+        return Failure("Stale", f"the last measurement is {age} s old")
+    expected = sorted(replicas, key=lambda replica: (replica.namespace, replica.pod))
+    if not expected:
+        return Failure("Absent", "no router replica is ready")
+    failures = (_replica_blind(measurement, replica, objective) for replica in expected)
+    return next((failure for failure in failures if failure is not None), None)
+
+
+def judge(rule: RuleMeasurement, evidence: Evidence, failure: Failure | None) -> DataState:
+    """Return what is known about the attempts that an objective counts."""
+    if failure is not None:
+        return unknown(failure)
+    signal = evidence.objective.signal
+    broken = next((cell.pool for cell in rule.cells if cell.broken and cell.signal is signal), None)
+    if broken is not None:
+        return unknown(Failure("NotANumber", f"a series of pool {broken} is not a finite number"))
+    if evidence.long.total == 0:
+        return DataState(Kind.NO_TRAFFIC)
+    if not evidence.sufficient:
+        need = evidence.objective.min_total
+        return DataState(
+            Kind.INSUFFICIENT, "", f"{evidence.long.total} attempts, {need} are needed"
+        )
+    return DataState(Kind.OK)
+
+
+def _replica_blind(
+    measurement: Measurement, replica: RouterReplica, objective: Promise
+) -> Failure | None:
+    interval = measurement.scrape_interval
+    age = measurement.at - replica.since
+    if age < 2 * interval:  # may not have been discovered and scraped yet
+        return None
+    scrapes = measurement.replicas.get((replica.namespace, replica.pod))
+    if scrapes is None or scrapes.newest is None:
+        return Failure("Absent", f"router replica {replica.pod} is not scraped")
+    lag = measurement.at - scrapes.newest
+    if lag > objective.max_staleness:
+        return Failure(
+            "Stale", f"newest sample of {replica.pod} is {int(lag.total_seconds())} s old"
+        )
+    if -lag > CLOCK_TOLERANCE:
+        ahead = int(-lag.total_seconds())
+        return Failure("ClockSkew", f"samples of {replica.pod} are {ahead} s in the future")
+    window = min(objective.windows.long, age - interval)
+    expected = max(1.0, window / interval)
+    got = scrapes.successes.get(objective.windows.long, 0.0)
+    # One scrape of grace: a window that is no multiple of the interval holds one scrape less.
+    if got + 1 < objective.min_coverage * expected:
+        need = f"{objective.min_coverage:.0%} of {expected:.0f}"
+        return Failure("LowCoverage", f"{got:.0f} scrapes of {replica.pod}, {need} are needed")
+    return None

@@ -1,0 +1,204 @@
+"""Readings: the mean that a level objective is about, over one window.
+
+Cost of a request: tokens by the router's counters times the prices of the pool that answered,
+divided by the requests whose usage is known. A request without usage counts in neither part, which
+is only fair while they are few: above `MISSING` of a pool's requests nothing can be said. For a
+pool with a price per replica and hour: its ready replicas for the window, in proportion to the
+requests that are the objective's.
+
+Part of the prompt that was not cached: by the router's counters, pool by pool. An engine that does
+not report cached tokens looks there like one that never hits; where a pool has no cached token at
+all in the window, its engine's own counters are taken (vLLM's prefix cache, for all of the pool's
+traffic), and where there are none either, nothing can be said.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from tokenfleet.domain.slo.objectives.spec import Level, LevelObjective
+from tokenfleet.domain.slo.observation.data_state import DataState, Kind, blindness, unknown
+from tokenfleet.domain.slo.observation.evidence import selects
+from tokenfleet.domain.slo.observation.measurement import (
+    EngineCache,
+    Failure,
+    RuleKey,
+    TokenPrices,
+    Usage,
+)
+from tokenfleet.domain.slo.observation.snapshot import Snapshot
+
+MISSING: Final = 0.05
+"""Largest part of a pool's answered requests whose usage may be unknown; as large as the dead band
+around a limit."""
+HOUR: Final = timedelta(hours=1)
+NOTHING: Final = Usage()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """One window of one level objective."""
+
+    data: DataState
+    requests: int = 0
+    value: float | None = None
+    """Mean cost of a request, or part of the prompt that was not cached; None: cannot be said."""
+    usage: Usage = NOTHING
+    """Of all pools together."""
+
+
+def reading(
+    snapshot: Snapshot,
+    objective: LevelObjective,
+    rules: Iterable[RuleKey],
+    now: datetime,
+    *,
+    before: bool = False,
+) -> Reading:
+    """Read one window: the last one, or the one before it."""
+    failure = blindness(snapshot.measurement, snapshot.replicas, objective, now)
+    if failure is not None:
+        return Reading(data=unknown(failure))
+    keys = tuple(rules)
+    broken = _broken(snapshot, objective, keys)
+    if broken is not None:
+        failure = Failure("NotANumber", f"a series of pool {broken} is not a finite number")
+        return Reading(data=unknown(failure))
+    pools = _usage(snapshot, keys, objective, before=before)
+    total = _sum(pools.values())
+    requests = round(total.requests)
+    if not requests:
+        return Reading(data=DataState(Kind.NO_TRAFFIC))
+    parts = _costs if objective.level is Level.COST else _uncached
+    found = parts(snapshot, objective, pools, before=before)
+    if isinstance(found, Failure):
+        return Reading(data=unknown(found), requests=requests, usage=total)
+    amount, of = found
+    state = DataState(Kind.OK)
+    if requests < objective.min_total:
+        text = f"{requests} requests, {objective.min_total} are needed"
+        state = DataState(Kind.INSUFFICIENT, "", text)
+    value = amount / of if of > 0 else None
+    return Reading(data=state, requests=requests, value=value, usage=total)
+
+
+def cost(usage: Usage, prices: TokenPrices) -> float:
+    """Return what tokens cost."""
+    plain = max(0.0, usage.prompt - usage.cached)
+    return (
+        plain * prices.prompt + usage.cached * prices.cached + usage.completion * prices.completion
+    )
+
+
+def missed(snapshot: Snapshot, objective: LevelObjective, rule: RuleKey, pool: str) -> float | None:
+    """Return the part of its prompts that one pool had not cached; None: cannot be said."""
+    usage = _usage(snapshot, (rule,), objective, before=False).get(pool, NOTHING)
+    found = _hits(snapshot, objective, pool, usage, before=False)
+    return 1 - found / usage.prompt if found is not None and usage.prompt > 0 else None
+
+
+def _costs(
+    snapshot: Snapshot, objective: LevelObjective, pools: Mapping[str, Usage], *, before: bool
+) -> tuple[float, float] | Failure:
+    """Return the cost of all requests, and how many they are."""
+    amount = requests = 0.0
+    for pool, usage in pools.items():
+        facts = snapshot.facts(objective.namespace, pool)
+        if facts.tokens is not None:
+            if usage.missing > MISSING * max(usage.requests, usage.missing):
+                text = (
+                    f"{usage.missing:.0f} of {usage.requests:.0f} requests to pool {pool} came"
+                    f" without usage, at most {MISSING:.0%} may; let its engine report usage"
+                )
+                return Failure("UsageMissing", text)
+            amount += cost(usage, facts.tokens)
+            requests += max(0.0, usage.requests - usage.missing)
+        elif facts.hourly is not None:
+            everybody = _everybody(snapshot, objective, pool, before=before)
+            part = usage.requests / everybody if everybody > 0 else 0.0
+            amount += facts.hourly * facts.ready * (objective.windows.level / HOUR) * part
+            requests += usage.requests
+        elif usage.requests > 0:
+            return Failure("PriceMissing", f"ServingPool {pool} has no spec.price; set it")
+    return amount, requests
+
+
+def _uncached(
+    snapshot: Snapshot, objective: LevelObjective, pools: Mapping[str, Usage], *, before: bool
+) -> tuple[float, float] | Failure:
+    """Return the prompt tokens that were not cached, and all of them."""
+    plain = total = 0.0
+    for pool, usage in pools.items():
+        hits = _hits(snapshot, objective, pool, usage, before=before)
+        if hits is None:
+            text = (
+                f"pool {pool} reports neither cached_tokens in usage nor"
+                " vllm:prefix_cache_hits_total; let its engine report one, or scrape the other"
+            )
+            return Failure("CacheNotReported", text)
+        plain += usage.prompt - hits
+        total += usage.prompt
+    return plain, total
+
+
+def _hits(
+    snapshot: Snapshot, objective: LevelObjective, pool: str, usage: Usage, *, before: bool
+) -> float | None:
+    """Return a pool's cached prompt tokens by the router, else by its engine's own rate."""
+    if usage.cached > 0 or usage.prompt <= 0:
+        return min(usage.cached, usage.prompt)
+    counts = snapshot.measurement.engines if snapshot.measurement is not None else {}
+    own = counts.get((objective.namespace, pool), {})
+    once, twice = objective.windows.levels
+    engine = own.get(once)
+    if before and engine is not None:
+        longer = own.get(twice, engine)
+        engine = EngineCache(longer.hits - engine.hits, longer.queries - engine.queries)
+    if engine is None or engine.queries <= 0:
+        return None
+    return usage.prompt * min(1.0, max(0.0, engine.hits / engine.queries))
+
+
+def _usage(
+    snapshot: Snapshot, rules: Iterable[RuleKey], objective: LevelObjective, *, before: bool
+) -> dict[str, Usage]:
+    """Add up what an objective selects, by pool."""
+    sums: dict[str, Usage] = {}
+    once, twice = objective.windows.levels
+    for key in rules:
+        for cell in snapshot.measured(key).usage:
+            if selects(objective, cell.feature, cell.request_type):
+                usage = cell.windows.get(once, NOTHING)
+                if before:
+                    usage = cell.windows.get(twice, NOTHING).minus(usage)
+                sums[cell.pool] = sums.get(cell.pool, NOTHING).plus(usage)
+    return sums
+
+
+def _everybody(snapshot: Snapshot, objective: LevelObjective, pool: str, *, before: bool) -> float:
+    """Return the requests that all rules together sent to a pool."""
+    rules = snapshot.measurement.rules if snapshot.measurement is not None else {}
+    once, twice = objective.windows.levels
+    total = NOTHING
+    for key, measured in rules.items():
+        for cell in measured.usage:
+            if key.namespace == objective.namespace and cell.pool == pool:
+                usage = cell.windows.get(once, NOTHING)
+                total = total.plus(
+                    cell.windows.get(twice, NOTHING).minus(usage) if before else usage
+                )
+    return total.requests
+
+
+def _sum(usages: Iterable[Usage]) -> Usage:
+    total = NOTHING
+    for usage in usages:
+        total = total.plus(usage)
+    return total
+
+
+def _broken(snapshot: Snapshot, objective: LevelObjective, rules: Iterable[RuleKey]) -> str | None:
+    cells = (cell for key in rules for cell in snapshot.measured(key).usage)
+    found = (c.pool for c in cells if c.broken and selects(objective, c.feature, c.request_type))
+    return next(found, None)

@@ -1,0 +1,1 @@
+"""What is told: views for status, decisions in words, burn rates for alerts."""

@@ -1,0 +1,68 @@
+"""Decisions in words: what happened, with the numbers and the limits."""
+
+from typing import Final
+
+from tokenfleet.domain.slo.control.memory import Decision
+
+WHOLE: Final = 1000
+"""Thousandths of a baseline that nothing is taken from."""
+
+_TEXTS: Final[dict[str, str]] = {
+    "P0": "{primary} is pinned by the user",
+    "P2": "the floor of {primary} was raised",
+    "T1": "{evidence}: shifting to {pool}",
+    "T1h": "{primary} has no ready endpoint: all to {pool}",
+    "T1r": "{primary} has endpoints again: trying it",
+    "T2": "still missed after the shift settled, {evidence}: shifting more to {pool}",
+    "T3": "{primary} has been healthy at {before}: first step back",
+    "T4": "{primary} is healthy at {before}: next step back",
+    "T5": "{primary} is healthy at {before}: back to the weights as written",
+    "T6": "the last step back was one too many, {evidence}",
+    "T7": "{pool} misses the objective more than {primary} does: giving some back",
+    "T8": "no traffic: back to the weights as written",
+    "T9": "more than 4 shifts within an hour: frozen for an hour",
+    "T10": "the freeze is over",
+    "T11": "the fallback has no ready endpoint",
+    "T12": "no objective asks for a shift any more: stepping back",
+}
+
+_LEVEL_TEXTS: Final[dict[str, str]] = {
+    "L1": "the fallback has no ready endpoint",
+    "L2": "no cost or cache objective asks for a shift any more: stepping back",
+    "L3": "no traffic: back to the weights as written",
+    "L4": "{pool} misses a latency or error objective: giving some back",
+    "L5": "{objective}: {note}, twice in a row in {window} s: one step to {pool}",
+    "L6": "{objective}: {note} in {window} s: one step back",
+}
+
+
+def describe(decision: Decision, primary: str) -> str:
+    """Return one sentence for people: object, numbers, limit, and what happened to the share."""
+    text = (_TEXTS | _LEVEL_TEXTS)[decision.transition].format(
+        primary=primary,
+        objective=decision.objective,
+        note=decision.note,
+        window=decision.window,
+        pool=decision.pool or "no fallback",
+        before=_percent(decision.from_w),
+        evidence=_evidence(decision, primary),
+    )
+    if decision.transition in {"T11", "L1"} and decision.to_w < WHOLE:
+        text = f"{text}: using {decision.pool}"
+    if decision.from_w == decision.to_w:
+        return text
+    return f"{text} ({primary}: {_percent(decision.from_w)} -> {_percent(decision.to_w)})"
+
+
+def _evidence(decision: Decision, primary: str) -> str:
+    if not decision.total:
+        return "evidence of a breach"
+    found = decision.bad / decision.total
+    return (
+        f"{decision.objective}: {decision.bad} of {decision.total} attempts on {primary} bad in"
+        f" {decision.window} s, {found:.1%} exceeds {decision.limit / 1000:.1%}"
+    )
+
+
+def _percent(thousandths: int) -> str:
+    return f"{thousandths / 10:g} %"
