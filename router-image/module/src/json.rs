@@ -1,0 +1,1 @@
+//! A strict, resumable reader of JSON (RFC 8259).

@@ -1,0 +1,1 @@
+//! Edits of a body, applied while its chunks are copied.
