@@ -20,7 +20,15 @@ _TOKENS = {"type": "PerMillionTokens", "perMillionTokens": {"prompt": "0", "comp
 def _sources(base: dict[str, Any], path: str) -> list[Rule]:
     hub = at(path, {"type": "HuggingFace", "huggingFace": _HUB, "persistentVolumeClaim": None})
     both = at(path, {"type": "HuggingFace", "huggingFace": _HUB})
+    dash = {"type": "HuggingFace", "huggingFace": {"repo": "-m"}, "persistentVolumeClaim": None}
     return [
+        rule(
+            f".{path}.huggingFace.repo",
+            "must not begin with a dash: the engine would read it as an option",
+            base,
+            refused=at(path, dash),
+            accepted=hub,
+        ),
         rule(
             f".{path}",
             "huggingFace must be set exactly when type is HuggingFace",
@@ -112,6 +120,20 @@ POOLS = [
     ),
     *_sources(POOL, f"{_MANAGED}.model.source"),
     *_sources(_DRAFTING, f"{_MANAGED}.speculative.draftModel.source"),
+    rule(
+        f".{_MANAGED}.engine.extraArgs",
+        "must begin with an option: a word alone would be read as a model",
+        POOL,
+        refused=at(f"{_MANAGED}.engine.extraArgs", ["other/model"]),
+        accepted=at(f"{_MANAGED}.engine.extraArgs", ["--max-num-seqs", "8"]),
+    ),
+    rule(
+        f".{_MANAGED}.engine.extraArgs",
+        "must not hold `--`: what follows it would be read as a model",
+        POOL,
+        refused=at(f"{_MANAGED}.engine.extraArgs", ["--enforce-eager", "--", "other/model"]),
+        accepted=at(f"{_MANAGED}.engine.extraArgs", ["--enforce-eager"]),
+    ),
     rule(
         ".spec.managed.speculative",
         "draftModel must be set exactly when type is DraftModel or Eagle3",

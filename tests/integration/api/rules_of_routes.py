@@ -26,10 +26,66 @@ def _pinned(name: str, *weights: int) -> dict[str, Any]:
     return at("spec.trafficControl", {"type": "Pinned", "pinned": pin})
 
 
+_POD = "spec.managed.pod"
+_OWN = (
+    "must not use the prefixes tokenfleet.dev/, app.kubernetes.io/ and prometheus.io/:"
+    " the operator's own have them"
+)
+_PODS = {"podSelector": {"matchLabels": {"app": "web"}}}
+_ADDRESSES = {"ipBlock": {"cidr": "10.0.0.0/8"}}
+
+
+def _peers(place: str) -> list[Rule]:
+    """Make the rules of one list of peers of a network policy."""
+    path = f"spec.managed.networkPolicy.{place}"
+    return [
+        rule(
+            f".{path}[]",
+            "podSelector, namespaceSelector or ipBlock must be set",
+            ROUTER,
+            refused=at(path, [{}]),
+            accepted=at(path, [_PODS]),
+        ),
+        rule(
+            f".{path}[]",
+            "ipBlock must stand alone",
+            ROUTER,
+            refused=at(path, [{**_PODS, **_ADDRESSES}]),
+            accepted=at(path, [_PODS, _ADDRESSES]),
+        ),
+    ]
+
+
 ROUTERS = [
     *named(ROUTER, 56, "it names the Service `<router>-router`"),
     *between(ROUTER, "spec.managed.drainTimeout", ("1s", "2h"), "0s", "3h"),
     *between(ROUTER, "spec.requestBodyLimit", ("1Ki", "64Mi"), "1k", "65Mi"),
+    rule(
+        f".{_POD}.labels",
+        _OWN,
+        ROUTER,
+        refused=at(f"{_POD}.labels", {"tokenfleet.dev/router": "other"}),
+        accepted=at(f"{_POD}.labels", {"team": "search"}),
+    ),
+    rule(
+        f".{_POD}.annotations",
+        _OWN,
+        ROUTER,
+        refused=at(f"{_POD}.annotations", {"prometheus.io/scrape": "false"}),
+        accepted=at(f"{_POD}.annotations", {"sidecar.istio.io/inject": "false"}),
+    ),
+    rule(
+        ".spec.managed.service",
+        "loadBalancerClass must be set only when type is LoadBalancer",
+        ROUTER,
+        refused=at("spec.managed.service", {"loadBalancerClass": "example.com/a"}),
+        accepted=at(
+            "spec.managed.service", {"type": "LoadBalancer", "loadBalancerClass": "example.com/a"}
+        ),
+    ),
+    *_peers("clients"),
+    *_peers("prometheus"),
+    *_peers("upstreams"),
     # A plain number is a quantity too.
     Rule(
         kind="ModelRouter",

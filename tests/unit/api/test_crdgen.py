@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 import pytest
 from pydantic import Field, create_model
 
-from tokenfleet.api.conventions import CEL, Kind, ListAtomic, ListMap, ListSet, Model
+from tokenfleet.api.conventions import CEL, Kind, ListAtomic, ListMap, ListSet, Model, Scale
 from tokenfleet.api.crdgen import UnstructuralError, definition, schema_of
 from tokenfleet.api.quantities import Duration, Fraction, PositiveDecimal, Quantity
 
@@ -178,7 +178,12 @@ def test_rules_of_a_kind_stand_at_the_root_and_metadata_stays_the_servers() -> N
 def test_scale_is_offered_where_the_kind_says_so() -> None:
     kind = Kind(kind="Sample", plural="samples", singular="sample", short_name="sm", columns=())
     scaled = Kind(
-        kind="Sample", plural="samples", singular="sample", short_name="sm", columns=(), scale=True
+        kind="Sample",
+        plural="samples",
+        singular="sample",
+        short_name="sm",
+        columns=(),
+        scale=Scale(),
     )
 
     assert definition(kind, Sample)["spec"]["versions"][0]["subresources"] == {"status": {}}

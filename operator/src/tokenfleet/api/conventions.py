@@ -101,6 +101,16 @@ class PrinterColumn:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """Where the `scale` subresource finds its numbers; the selector is `.status.selector`."""
+
+    spec: str = ".spec.replicas"
+    """Wanted replicas."""
+    status: str = ".status.replicas"
+    """Replicas that exist."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
     """The names of one custom resource, and what `kubectl get` prints of it."""
 
@@ -109,8 +119,8 @@ class Kind:
     singular: str
     short_name: str
     columns: tuple[PrinterColumn, ...]
-    scale: bool = False
-    """True adds the `scale` subresource over `.spec.replicas` and `.status.replicas`."""
+    scale: Scale | None = None
+    """Adds the `scale` subresource; None leaves it out."""
 
 
 class Model(BaseModel):

@@ -97,10 +97,10 @@ def schema_of(model: type[Model]) -> dict[str, Any]:
 def definition(kind: Kind, model: type[Model]) -> dict[str, Any]:
     """Return the CustomResourceDefinition of one kind."""
     subresources: dict[str, Any] = {"status": {}}
-    if kind.scale:
+    if kind.scale is not None:
         subresources["scale"] = {
-            "specReplicasPath": ".spec.replicas",
-            "statusReplicasPath": ".status.replicas",
+            "specReplicasPath": kind.scale.spec,
+            "statusReplicasPath": kind.scale.status,
             "labelSelectorPath": ".status.selector",
         }
     return {

@@ -54,6 +54,12 @@ def add_parser(subparsers: Any) -> None:
         default=os.environ.get("TOKENFLEET_DISABLE_SHIFTING", "").lower() in ("1", "true"),
         help="never shift traffic: objectives are judged and shown only",
     )
+    parser.add_argument(
+        "--ids-by-cluster",
+        action="store_true",
+        default=os.environ.get("TOKENFLEET_IDS_BY_CLUSTER", "").lower() in ("1", "true"),
+        help="leave users and groups of pods to the cluster, as OpenShift asks",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -77,6 +83,7 @@ def _options(args: argparse.Namespace) -> Options:
         scrape_interval=_duration("--scrape-interval", args.scrape_interval),
         disable_shifting=args.disable_shifting,
         router_image=args.router_image,
+        fixed_ids=not args.ids_by_cluster,
         lease_namespace=args.lease_namespace,
         lease_name=args.lease_name,
         identity=os.environ.get("POD_NAME") or socket.gethostname(),

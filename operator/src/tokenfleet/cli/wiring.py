@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from tokenfleet.adapters.prometheus.access import Access
 from tokenfleet.domain.fleet.keys import POOL, ROUTE, ROUTER, SLO, ObjectKey
+from tokenfleet.domain.fleet.platform import Platform
 from tokenfleet.handlers.election import Elector
 from tokenfleet.handlers.probes import Probes
 from tokenfleet.handlers.shell import Shell
@@ -40,6 +41,8 @@ class Options:
     scrape_interval: timedelta
     disable_shifting: bool
     router_image: str
+    fixed_ids: bool
+    """Whether pods name their user and group."""
     lease_namespace: str
     lease_name: str
     identity: str
@@ -160,8 +163,12 @@ def _core(options: Options, outside: Outside) -> Core:
 def _visits(core: Core, tick: SloTick) -> Visits:
     outside, options = core.outside, core.options
 
-    def pod_monitors() -> bool:
-        return MONITORS in core.watched
+    def platform() -> Platform:
+        return Platform(
+            pod_monitors=MONITORS in core.watched,
+            fixed_ids=options.fixed_ids,
+            operator_namespace=options.lease_namespace,
+        )
 
     router = RouterVisitor(
         store=core.store,
@@ -170,12 +177,12 @@ def _visits(core: Core, tick: SloTick) -> Visits:
         clock=outside.clock,
         telemetry=core.telemetry,
         measurement=lambda: tick.newest,
-        pod_monitors=pod_monitors,
+        platform=platform,
         image=options.router_image,
         shifting=not options.disable_shifting,
     )
     visitors: dict[str, Visitor] = {
-        POOL: PoolVisitor(store=core.store, clock=outside.clock, pod_monitors=pod_monitors),
+        POOL: PoolVisitor(store=core.store, clock=outside.clock, platform=platform),
         ROUTER: router,
         ROUTE: RouteVisitor(store=core.store, views=core.views, clock=outside.clock),
         SLO: SloVisitor(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from tokenfleet.domain.fleet.affected import references
 from tokenfleet.domain.fleet.keys import ObjectKey, controller_of, key_of
 from tokenfleet.domain.fleet.plan import Plan
+from tokenfleet.domain.fleet.platform import Platform
 from tokenfleet.domain.fleet.pool_visit import PoolSnapshot, plan_pool
 from tokenfleet.ports import Body, Clock
 from tokenfleet.reconcilers.store import Store
@@ -17,8 +18,8 @@ class PoolVisitor:
 
     store: Store
     clock: Clock
-    pod_monitors: Callable[[], bool]
-    """Tells whether the cluster serves PodMonitor."""
+    platform: Callable[[], Platform]
+    """Returns what the cluster is like."""
 
     async def plan(self, owner: Body) -> Plan:
         """Observe and plan."""
@@ -30,7 +31,7 @@ class PoolVisitor:
                 service=self.store.get(service),
                 slices=slices_of(self.store, owner),
                 pods=self.store.referring_bodies(key_of(owner), "Pod"),
-                pod_monitors=self.pod_monitors(),
+                platform=self.platform(),
                 now=self.clock.now(),
             )
         )

@@ -39,6 +39,7 @@ SLICES: Final = _of("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
 LEASES: Final = _of("coordination.k8s.io", "v1", "leases", "Lease")
 EVENTS: Final = _of("events.k8s.io", "v1", "events", "Event")
 
+NETWORK_POLICIES: Final = _of("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
 MONITORS: Final = _of("monitoring.coreos.com", "v1", "podmonitors", "PodMonitor")
 """Watched only where the Prometheus operator has brought the kind."""
 
@@ -48,7 +49,16 @@ WATCHED: Final[dict[Resource, str]] = {
     SERVICES: "",
     SLICES: "",
     **dict.fromkeys(
-        (DEPLOYMENTS, CONFIG_MAPS, SERVICE_ACCOUNTS, BUDGETS, ROLES, ROLE_BINDINGS, PODS),
+        (
+            DEPLOYMENTS,
+            CONFIG_MAPS,
+            SERVICE_ACCOUNTS,
+            BUDGETS,
+            ROLES,
+            ROLE_BINDINGS,
+            NETWORK_POLICIES,
+            PODS,
+        ),
         MANAGED_SELECTOR,
     ),
 }

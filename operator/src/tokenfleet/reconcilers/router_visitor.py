@@ -9,6 +9,7 @@ from typing import Final
 from tokenfleet.domain.fleet.affected import references
 from tokenfleet.domain.fleet.keys import POOL, ROUTE, SLO, ObjectKey, key_of
 from tokenfleet.domain.fleet.plan import Plan
+from tokenfleet.domain.fleet.platform import Platform
 from tokenfleet.domain.fleet.replicas import Replica, acknowledged, agent_address, replica
 from tokenfleet.domain.fleet.router_config import config_key
 from tokenfleet.domain.fleet.router_snapshot import RouterPlan, RouterSnapshot
@@ -48,7 +49,8 @@ class RouterVisitor:
     telemetry: Telemetry
     measurement: Callable[[], Measurement | None]
     """Returns the newest measurement."""
-    pod_monitors: Callable[[], bool]
+    platform: Callable[[], Platform]
+    """Returns what the cluster is like."""
     image: str
     shifting: bool
     progress: dict[ObjectKey, _Progress] = field(default_factory=dict)
@@ -88,7 +90,7 @@ class RouterVisitor:
                 acknowledged_at=progress.acknowledged_at,
                 measurement=self.measurement(),
                 image=self.image,
-                pod_monitors=self.pod_monitors(),
+                platform=self.platform(),
                 shifting=self.shifting,
                 now=self.clock.now(),
             )

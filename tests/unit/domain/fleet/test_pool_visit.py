@@ -8,7 +8,7 @@ from tokenfleet.domain.fleet.pool_visit import PoolSnapshot, plan_pool
 
 
 def look(body: dict[str, Any], **fields: Any) -> PoolSnapshot:
-    defaults = {"children": (), "service": None, "slices": (), "pod_monitors": False, "now": T0}
+    defaults = {"children": (), "service": None, "slices": (), "now": T0}
     return PoolSnapshot(body=body, **{**defaults, **fields})
 
 

@@ -61,7 +61,6 @@ def test_a_pool_without_a_serving_replica_repeats_it() -> None:
         service=None,
         slices=(),
         pods=(pod(conditions=[FULL]),),
-        pod_monitors=False,
         now=T0,
     )
 

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from tokenfleet.api.v1alpha1.servingpool import ServingPool
+from tokenfleet.domain.fleet.platform import Platform
 from tokenfleet.domain.pools.workloads import workload
 
 TESTDATA = Path(__file__).parent / "testdata"
@@ -23,7 +24,7 @@ def test_a_pool_becomes_these_objects(case: str, update_golden) -> None:
     assert body.pop("kind") == "ServingPool"
     pool = ServingPool.model_validate(body, extra="forbid")
 
-    found = workload(pool, pod_monitor="Prometheus operator" in text)
+    found = workload(pool, Platform(pod_monitors="Prometheus operator" in text))
 
     assert found.problems == ()
     dumped = yaml.safe_dump_all(found.objects, sort_keys=False, width=1000)

@@ -11,14 +11,25 @@ from tokenfleet.api.conventions import (
     Count,
     HeaderName,
     Kind,
+    ListAtomic,
     ListMap,
     ListSet,
     Model,
     PrinterColumn,
+    Scale,
+    SubdomainName,
     named,
 )
 from tokenfleet.api.quantities import Duration, Quantity, QuantityRange
 from tokenfleet.api.v1alpha1.metadata import Metadata
+from tokenfleet.api.v1alpha1.placement import (
+    Affinity,
+    Labels,
+    NetworkPeer,
+    SecretReference,
+    Toleration,
+    TopologySpreadConstraint,
+)
 from tokenfleet.api.v1alpha1.servingpool import Resources
 
 
@@ -40,11 +51,88 @@ class Attribution(Model):
     """User; keeps one user's conversations on one pool, and is never a metric label."""
 
 
+_OWN_PREFIXES: Final = CEL(
+    rule="self.all(key, !key.startsWith('tokenfleet.dev/')"
+    " && !key.startsWith('app.kubernetes.io/') && !key.startsWith('prometheus.io/'))",
+    message="must not use the prefixes tokenfleet.dev/, app.kubernetes.io/ and prometheus.io/:"
+    " the operator's own have them",
+)
+
+
+class RouterPodOptions(Model):
+    """The part of the router's pods that a user may shape."""
+
+    labels: Annotated[Labels, _OWN_PREFIXES] = {}
+    """Further labels on the pods."""
+    annotations: Annotated[
+        dict[str, Annotated[str, Field(max_length=4096)]], Field(max_length=16), _OWN_PREFIXES
+    ] = {}
+    """Further annotations on the pods."""
+    node_selector: Labels = {}
+    """Labels a node must have."""
+    tolerations: Annotated[list[Toleration], Field(max_length=16), ListAtomic()] = []
+    """Taints the pods tolerate."""
+    affinity: Affinity | None = None
+    """Which nodes, and near or away from which pods."""
+    topology_spread_constraints: Annotated[
+        list[TopologySpreadConstraint], Field(max_length=8), ListAtomic()
+    ] = []
+    """How the pods are spread; empty spreads them over nodes where that is possible."""
+    priority_class_name: SubdomainName | None = None
+    """PriorityClass."""
+    image_pull_secrets: Annotated[
+        list[SecretReference], Field(max_length=8), ListMap(("name",))
+    ] = []
+    """Secrets for pulling the router image."""
+
+
+class RouterService(Model):
+    """The Service that clients reach the router by."""
+
+    validations: ClassVar[tuple[CEL, ...]] = (
+        CEL(
+            rule="!has(self.loadBalancerClass) || self.type == 'LoadBalancer'",
+            message="loadBalancerClass must be set only when type is LoadBalancer",
+            field_path=".loadBalancerClass",
+        ),
+    )
+
+    type: Literal["ClusterIP", "NodePort", "LoadBalancer"] = "ClusterIP"
+    """How far the Service reaches."""
+    annotations: Annotated[
+        dict[str, Annotated[str, Field(max_length=4096)]], Field(max_length=32)
+    ] = {}
+    """Annotations on the Service, for load-balancer controllers."""
+    port: Annotated[int, Field(ge=1, le=65535)] = 80
+    """Port of the Service."""
+    load_balancer_class: Annotated[str, Field(min_length=1, max_length=317)] | None = None
+    """Load-balancer implementation. Kubernetes keeps the first one: to change it, set `type` to
+    ClusterIP in between."""
+
+
+class NetworkAccess(Model):
+    """NetworkPolicies for the router and its pools: the flows of docs/network.md, no others."""
+
+    clients: Annotated[list[NetworkPeer], Field(max_length=16), ListAtomic()] = []
+    """Who may send requests; empty means everybody."""
+    prometheus: Annotated[list[NetworkPeer], Field(max_length=16), ListAtomic()] = []
+    """Who may scrape the router and the pools; empty means everybody."""
+    upstreams: Annotated[list[NetworkPeer], Field(max_length=16), ListAtomic()] = []
+    """Where the router may send requests beside the namespace's managed pools: the pods of Existing
+    pools."""
+
+
 class ManagedRouter(Model):
     """A router that the operator deploys."""
 
     replicas: Annotated[int, Field(ge=1, le=100)] = 2
-    """Router pods."""
+    """Router pods. Leave it out of git when an autoscaler owns it."""
+    pod: RouterPodOptions = RouterPodOptions()
+    """Placement, labels and annotations of the pods."""
+    service: RouterService = RouterService()
+    """The Service that clients reach the router by."""
+    network_policy: NetworkAccess | None = None
+    """Makes NetworkPolicies; absent makes none."""
     drain_timeout: Annotated[timedelta, Duration("1s", "2h")] = timedelta(minutes=10)
     """How long running streams may go on after a router pod is told to stop."""
     resources: Resources = Resources()
@@ -88,6 +176,10 @@ class ModelRouterStatus(Model):
     """Newest revision of `<router>-config`."""
     replicas: Annotated[list[RouterReplica], Field(max_length=100), ListMap(("pod",))] = []
     """Router pods and the revision each has acknowledged."""
+    replica_count: Count = 0
+    """Router pods that exist, for autoscalers."""
+    selector: Annotated[str, Field(max_length=512)] = ""
+    """Label selector of the pods, for autoscalers."""
     acknowledged: Annotated[str, Field(max_length=16)] = ""
     """Replicas that run the newest revision, of all ready ones, as `2/2`."""
     conditions: Annotated[list[Condition], Field(max_length=16), ListMap(("type",))] = []
@@ -112,6 +204,7 @@ MODEL_ROUTER: Final = Kind(
     plural="modelrouters",
     singular="modelrouter",
     short_name="mrouter",
+    scale=Scale(spec=".spec.managed.replicas", status=".status.replicaCount"),
     columns=(
         PrinterColumn(name="Address", json_path=".status.addresses[0]"),
         PrinterColumn(name="Revision", json_path=".status.configRevision", type="integer"),

@@ -19,24 +19,19 @@ from tokenfleet.api.conventions import (
     Model,
     ObjectName,
     PrinterColumn,
+    Scale,
     SubdomainName,
     named,
     union,
 )
 from tokenfleet.api.quantities import Duration, PositiveDecimal, Quantity
 from tokenfleet.api.v1alpha1.metadata import Metadata
+from tokenfleet.api.v1alpha1.placement import PodOptions
 from tokenfleet.api.v1alpha1.price import PoolPrice
 
 Text = Annotated[str, Field(min_length=1, max_length=253)]
 Path = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^/[^\s]*$")]
 SubPath = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9][^\s]*$")]
-
-
-class SecretReference(Model):
-    """A Secret in the same namespace."""
-
-    name: SubdomainName
-    """Name of the Secret."""
 
 
 class SecretKeyReference(Model):
@@ -51,7 +46,14 @@ class SecretKeyReference(Model):
 class HuggingFaceSource(Model):
     """Weights from the Hugging Face hub, fetched by the engine."""
 
-    repo: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[-\w.]+(/[-\w.]+)?$")]
+    repo: Annotated[
+        str,
+        Field(min_length=1, max_length=128, pattern=r"^[-\w.]+(/[-\w.]+)?$"),
+        CEL(
+            rule="!self.startsWith('-')",
+            message="must not begin with a dash: the engine would read it as an option",
+        ),
+    ]
     """Repository, for example `meta-llama/Llama-3.3-70B-Instruct`."""
     revision: Annotated[str, Field(max_length=64, pattern=r"^[-\w./]+$")] | None = None
     """Commit, tag or branch; pin a commit in production."""
@@ -147,9 +149,18 @@ class Engine(Model):
         list[Annotated[str, Field(min_length=1, max_length=512)]],
         Field(max_length=64),
         ListAtomic(),
+        CEL(
+            rule="size(self) == 0 || self[0].startsWith('-')",
+            message="must begin with an option: a word alone would be read as a model",
+        ),
+        CEL(
+            rule="self.all(argument, argument != '--')",
+            message="must not hold `--`: what follows it would be read as a model",
+        ),
     ] = []
-    """Further engine arguments. What a typed field sets, keys, local media and remote code are
-    refused with `Accepted=False/ArgumentRefused`."""
+    """Further engine arguments, best as `--option=value`. What a typed field sets, keys, local
+    media, remote code and words that belong to no option are refused with
+    `Accepted=False/ArgumentRefused`."""
 
 
 class Resources(Model):
@@ -192,51 +203,6 @@ class Rollout(Model):
     """Replicas above the wanted count during a rollout. 0 by default: spare GPUs are rare."""
     max_unavailable: Annotated[int, Field(ge=0, le=100)] = 1
     """Replicas that may be missing during a rollout."""
-
-
-class Toleration(Model):
-    """As core/v1 Toleration."""
-
-    key: Annotated[str, Field(max_length=317)] | None = None
-    """Taint key; absent with `Exists` tolerates all."""
-    operator: Literal["Exists", "Equal"] = "Equal"
-    """Relation of key to value."""
-    value: Annotated[str, Field(max_length=63)] | None = None
-    """Taint value."""
-    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
-    """Taint effect; absent matches all."""
-    toleration_seconds: Annotated[int, Field(ge=0, le=86400)] | None = None
-    """How long a NoExecute taint is tolerated, in seconds."""
-
-
-class PodOptions(Model):
-    """The part of the pod that a user may shape; volumes and service accounts are not in it."""
-
-    labels: Annotated[
-        dict[str, Annotated[str, Field(max_length=63)]],
-        Field(max_length=16),
-        CEL(
-            rule="self.all(key, !key.startsWith('tokenfleet.dev/')"
-            " && !key.startsWith('app.kubernetes.io/'))",
-            message="must not use the prefixes tokenfleet.dev/ and app.kubernetes.io/:"
-            " the operator's own labels have them",
-        ),
-    ] = {}
-    """Further labels on the pods."""
-    node_selector: Annotated[
-        dict[str, Annotated[str, Field(max_length=63)]], Field(max_length=16)
-    ] = {}
-    """Labels a node must have."""
-    tolerations: Annotated[list[Toleration], Field(max_length=16), ListAtomic()] = []
-    """Taints the pods tolerate."""
-    runtime_class_name: SubdomainName | None = None
-    """RuntimeClass, for example `nvidia`."""
-    priority_class_name: SubdomainName | None = None
-    """PriorityClass."""
-    image_pull_secrets: Annotated[
-        list[SecretReference], Field(max_length=8), ListMap(("name",))
-    ] = []
-    """Secrets for pulling the engine image."""
 
 
 class Managed(Model):
@@ -377,7 +343,7 @@ SERVING_POOL: Final = Kind(
     plural="servingpools",
     singular="servingpool",
     short_name="spool",
-    scale=True,
+    scale=Scale(),
     columns=(
         PrinterColumn(name="Model", json_path=".spec.served.modelName"),
         PrinterColumn(name="Type", json_path=".spec.type", priority=1),

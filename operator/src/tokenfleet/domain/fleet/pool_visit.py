@@ -12,6 +12,7 @@ from tokenfleet.domain.fleet.endpoints import ready_endpoints
 from tokenfleet.domain.fleet.keys import ObjectKey, key_of
 from tokenfleet.domain.fleet.parsing import parsed
 from tokenfleet.domain.fleet.plan import Deletion, Plan
+from tokenfleet.domain.fleet.platform import PLAIN, Platform
 from tokenfleet.domain.fleet.problems import Problem
 from tokenfleet.domain.fleet.troubles import troubles, with_troubles
 from tokenfleet.domain.pools.status import PoolStatus, status
@@ -33,8 +34,8 @@ class PoolSnapshot:
     """EndpointSlices of that Service."""
     pods: tuple[Body, ...] = ()
     """Pods of a managed pool."""
-    pod_monitors: bool
-    """Whether the cluster serves PodMonitor."""
+    platform: Platform = PLAIN
+    """What the cluster is like."""
     now: datetime
 
 
@@ -45,7 +46,7 @@ def plan_pool(seen: PoolSnapshot) -> Plan:
         return Plan(status=_status(seen, PoolStatus(conditions=_refused(pool))))
     if pool.spec.existing is not None:
         return Plan(status=_status(seen, _existing(pool, seen)))
-    wanted = workload(pool, pod_monitor=seen.pod_monitors)
+    wanted = workload(pool, seen.platform)
     deployment = next((c for c in seen.children if c["kind"] == "Deployment"), None)
     return Plan(
         applies=tuple(wanted.objects),

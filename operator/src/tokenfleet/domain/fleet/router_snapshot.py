@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from tokenfleet.domain.fleet.plan import Plan
+from tokenfleet.domain.fleet.platform import PLAIN, Platform
 from tokenfleet.domain.fleet.replicas import Replica
 from tokenfleet.domain.fleet.views import RouterView
 from tokenfleet.domain.slo.observation.measurement import Measurement
@@ -42,8 +43,8 @@ class RouterSnapshot:
     """The newest one; None: there has been none since the start."""
     image: str
     """Router image to deploy."""
-    pod_monitors: bool = False
-    """Whether the cluster serves PodMonitor."""
+    platform: Platform = PLAIN
+    """What the cluster is like."""
     shifting: bool
     """False: the operator-wide switch is off."""
     now: datetime

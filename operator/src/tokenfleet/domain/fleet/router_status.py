@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from tokenfleet.api.conditions import ACCEPTED, PROGRAMMED, Condition
+from tokenfleet.api.conventions import ROUTER_LABEL
 from tokenfleet.domain.fleet.conditions import (
     PENDING,
     condition,
@@ -28,6 +29,9 @@ ACK_PATIENCE: Final = timedelta(seconds=10)
 
 ACK_REFRESH: Final = timedelta(seconds=60)
 """Pause while all is well: an agent may have restarted with older files."""
+
+LISTED: Final = 8
+"""Addresses in status; the CRD's limit."""
 
 LISTED_REPLICAS: Final = 100
 """Replicas in status; the CRD's limit."""
@@ -96,15 +100,29 @@ def router_status(
     listed = sorted(seen.replicas, key=lambda item: item.pod)[:LISTED_REPLICAS]
     return {
         "observedGeneration": generation,
-        "addresses": [f"{metadata['name']}-router.{metadata['namespace']}.svc:80"],
+        "addresses": _addresses(seen),
         "configRevision": revision,
         "replicas": [
             {"pod": item.pod, "appliedRevision": item.applied or 0, "version": item.version}
             for item in listed
         ],
+        "replicaCount": len(seen.replicas),
+        "selector": f"{ROUTER_LABEL}={metadata['name']}",
         "acknowledged": f"{acks.running}/{acks.ready}",
         "conditions": merged(previous, fresh, generation=generation, now=seen.now),
     }
+
+
+def _addresses(seen: RouterSnapshot) -> list[str]:
+    """Return the Service's name inside the cluster, then what a load balancer has been given."""
+    metadata = seen.body["metadata"]
+    service = next((child for child in seen.children if child["kind"] == "Service"), {})
+    ports = service.get("spec", {}).get("ports") or [{}]
+    port = ports[0].get("port", 80)
+    given = service.get("status", {}).get("loadBalancer", {}).get("ingress") or ()
+    outside = [entry.get("hostname") or entry.get("ip") for entry in given]
+    hosts = [f"{metadata['name']}-router.{metadata['namespace']}.svc", *filter(None, outside)]
+    return [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host in hosts[:LISTED]]
 
 
 def is_young(seen: RouterSnapshot) -> bool:

@@ -90,7 +90,7 @@ def _advance(
         replace=None
         if same or too_much
         else router_config.config_body(seen.body, data, seen.stored),
-        applies=workload(router, seen.image, pod_monitor=seen.pod_monitors),
+        applies=workload(router, seen.image, seen.platform),
         deletes=_unwanted(seen, router),
         status=router_status(seen, problems, acks, effective.revision, young=young),
         events=(*notes, *(() if too_much else steered.notes)),
@@ -187,7 +187,7 @@ def _hold(seen: RouterSnapshot, router: ModelRouter, problem: Problem) -> Router
     acks = acknowledged(seen.replicas, revision)
     programmed = judged(PROGRAMMED, [problem], reason="Programmed")
     return RouterPlan(
-        applies=workload(router, seen.image, pod_monitor=seen.pod_monitors),
+        applies=workload(router, seen.image, seen.platform),
         status=router_status(seen, [problem], acks, revision),
         view=RouterView(
             routes={
@@ -215,6 +215,6 @@ def _unwanted(seen: RouterSnapshot, router: ModelRouter) -> tuple[Deletion, ...]
     key = router_config.config_key(router.metadata.namespace, router.metadata.name)
     return unwanted(
         seen.children,
-        workload(router, seen.image, pod_monitor=seen.pod_monitors),
+        workload(router, seen.image, seen.platform),
         keep=frozenset({key}),
     )

@@ -28,6 +28,15 @@ def _refused_arguments(name: str, managed: Managed) -> tuple[Problem, ...]:
     )
 
 
+def _repositories(name: str, managed: Managed) -> tuple[Problem, ...]:
+    """Refuse what an older CRD let through: a repository that the engine reads as an option."""
+    return tuple(
+        _problem("ArgumentRefused", f"pool {name}: model {model} must not begin with a dash")
+        for model in map(models.location, models.sources(managed))
+        if model.startswith("-")
+    )
+
+
 def _devices(name: str, managed: Managed) -> tuple[Problem, ...]:
     if managed.device == "CPU":
         return ()
@@ -99,6 +108,7 @@ Check = Callable[[str, Managed], tuple[Problem, ...]]
 
 CHECKS: Final[tuple[Check, ...]] = (
     _refused_arguments,
+    _repositories,
     _devices,
     _memory,
     speculation.problems,

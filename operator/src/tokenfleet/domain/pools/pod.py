@@ -8,14 +8,15 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from tokenfleet.api.conventions import MANAGED_BY, POOL_LABEL
-from tokenfleet.api.v1alpha1.servingpool import Managed, ServingPool, Toleration
+from tokenfleet.api.v1alpha1.servingpool import Managed, ServingPool
+from tokenfleet.domain.fleet.platform import Platform
+from tokenfleet.domain.fleet.pod_security import pod_security
+from tokenfleet.domain.fleet.scheduling import toleration
 from tokenfleet.domain.pools import models, rollout
 from tokenfleet.domain.pools.engines import vllm
 
 APP_NAME: Final = "servingpool"
 ENGINE_CONTAINER: Final = "engine"
-# Of nobody's, on every base image; files that a pod writes to a claim belong to this group.
-USER: Final = 65532
 # Tensor-parallel workers exchange activations through it; a cap, and what is used counts towards
 # the memory limit.
 SHARED_MEMORY: Final = "4Gi"
@@ -40,7 +41,7 @@ def middleware_name(pool: ServingPool) -> str:
     return f"{pool.metadata.name}-engine"
 
 
-def template(pool: ServingPool, managed: Managed) -> dict[str, Any]:
+def template(pool: ServingPool, managed: Managed, platform: Platform) -> dict[str, Any]:
     """Return the Deployment's `template`."""
     return {
         "metadata": {
@@ -55,15 +56,11 @@ def template(pool: ServingPool, managed: Managed) -> dict[str, Any]:
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
             "terminationGracePeriodSeconds": rollout.grace_seconds(managed),
-            "securityContext": {
-                "runAsNonRoot": True,
-                "runAsUser": USER,
-                "runAsGroup": USER,
-                "fsGroup": USER,
+            "securityContext": pod_security(
+                fixed_ids=platform.fixed_ids,
                 # A recursive change of owner over 140 GB of weights takes minutes.
-                "fsGroupChangePolicy": "OnRootMismatch",
-                "seccompProfile": {"type": "RuntimeDefault"},
-            },
+                fsGroupChangePolicy="OnRootMismatch",
+            ),
             "containers": [_engine(pool, managed)],
             "volumes": _volumes(pool, managed),
             **_placement(managed),
@@ -152,20 +149,9 @@ def _placement(managed: Managed) -> dict[str, Any]:
     pod = managed.pod
     wanted: Mapping[str, Any] = {
         "nodeSelector": dict(pod.node_selector),
-        "tolerations": [_toleration(item) for item in pod.tolerations],
+        "tolerations": [toleration(item) for item in pod.tolerations],
         "runtimeClassName": pod.runtime_class_name,
         "priorityClassName": pod.priority_class_name,
         "imagePullSecrets": [{"name": item.name} for item in pod.image_pull_secrets],
     }
     return {key: value for key, value in wanted.items() if value}
-
-
-def _toleration(item: Toleration) -> dict[str, Any]:
-    wanted = {
-        "key": item.key,
-        "operator": item.operator,
-        "value": item.value,
-        "effect": item.effect,
-        "tolerationSeconds": item.toleration_seconds,
-    }
-    return {key: value for key, value in wanted.items() if value is not None}

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tokenfleet.api.v1alpha1.servingpool import Managed, ServingPool
+from tokenfleet.domain.fleet.platform import PLAIN, Platform
 from tokenfleet.domain.fleet.problems import Problem
 from tokenfleet.domain.pools import checks, pod, rollout
 from tokenfleet.domain.pools.engines import vllm
@@ -25,12 +26,12 @@ class Workload:
     """What the user must fix first."""
 
 
-def workload(pool: ServingPool, *, pod_monitor: bool = False) -> Workload:
+def workload(pool: ServingPool, platform: Platform = PLAIN) -> Workload:
     """Return the pool's objects; equal specs give equal bytes.
 
     Args:
         pool: `Existing` pools deploy nothing and have no problems of this kind.
-        pod_monitor: whether the cluster knows `monitoring.coreos.com/v1` PodMonitor.
+        platform: what the cluster is like.
     """
     managed = pool.spec.managed
     if managed is None:
@@ -38,12 +39,12 @@ def workload(pool: ServingPool, *, pod_monitor: bool = False) -> Workload:
     problems = checks.problems(pool.metadata.name, managed)
     if problems:
         return Workload(objects=(), problems=problems)
-    monitor = (_pod_monitor(pool),) if pod_monitor else ()
+    monitor = (_pod_monitor(pool),) if platform.pod_monitors else ()
     objects = (
         _config_map(pool),
         _service(pool),
         _budget(pool),
-        _deployment(pool, managed),
+        _deployment(pool, managed, platform),
         *monitor,
     )
     return Workload(objects=objects, problems=())
@@ -99,7 +100,7 @@ def _budget(pool: ServingPool) -> Body:
     }
 
 
-def _deployment(pool: ServingPool, managed: Managed) -> Body:
+def _deployment(pool: ServingPool, managed: Managed, platform: Platform) -> Body:
     return {
         **_object("apps/v1", "Deployment", pool),
         "spec": {
@@ -108,7 +109,7 @@ def _deployment(pool: ServingPool, managed: Managed) -> Body:
             "strategy": rollout.strategy(managed),
             "progressDeadlineSeconds": rollout.progress_deadline_seconds(managed),
             "revisionHistoryLimit": 5,
-            "template": pod.template(pool, managed),
+            "template": pod.template(pool, managed, platform),
         },
     }
 

@@ -6,59 +6,44 @@ agent sees the service account's token. The pod template depends on the spec and
 routes, pools and shares never restart a router.
 """
 
+from collections.abc import Iterator
 from datetime import timedelta
-from math import ceil
 from typing import Any, Final
 
 from tokenfleet.api.conventions import MANAGED_BY, ROUTER_LABEL
-from tokenfleet.api.quantities import parse_quantity
-from tokenfleet.api.v1alpha1.modelrouter import ModelRouter
-from tokenfleet.api.v1alpha1.servingpool import Resources
+from tokenfleet.api.v1alpha1.modelrouter import ManagedRouter, ModelRouter
+from tokenfleet.domain.fleet.platform import PLAIN, Platform
+from tokenfleet.domain.fleet.pod_security import pod_security
+from tokenfleet.domain.fleet.scheduling import toleration
+from tokenfleet.domain.routing.containers import AGENT_PORT, agent, envoy, seconds, volumes
+from tokenfleet.domain.routing.network_policy import pools_policy, router_policy
 
-TRAFFIC_PORT: Final = 8080
-AGENT_PORT: Final = 9091
-SERVICE_PORT: Final = 80
-USER_ID: Final = 65532
-CONFIG_FOLDER: Final = "/etc/tokenfleet"
-TOKEN_FOLDER: Final = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105  # a path
 SCRAPE_INTERVAL: Final = "15s"
-
-ENVOY_REQUESTS: Final = {"cpu": "500m", "memory": "256Mi"}
-"""What is reserved where the spec says nothing; Envoy at rest takes 90 MiB."""
-AGENT_RESOURCES: Final = {
-    "requests": {"cpu": "50m", "memory": "128Mi"},
-    "limits": {"memory": "512Mi"},
-}
-"""The agent takes 60 MiB; Envoy's validation, which runs in its container, 100 MiB more."""
-WORKERS: Final = 2
-"""Envoy's worker threads where no CPU limit says otherwise; one carries about 4,000 requests/s."""
-HEAP_LIMIT: Final = 1024 * 1024 * 1024
-"""Bytes of heap where no memory limit says otherwise."""
-HEAP_PART: Final = 4, 5
-"""Part of the memory limit that the heap may take; the rest is stacks, code and buffers."""
 SHUTDOWN_MARGIN: Final = timedelta(seconds=30)
 """Between the end of draining and the kubelet's SIGKILL."""
+HOSTNAME: Final = "kubernetes.io/hostname"
 
 Body = dict[str, Any]
 
 
-def workload(router: ModelRouter, image: str, *, pod_monitor: bool = False) -> tuple[Body, ...]:
+def workload(router: ModelRouter, image: str, platform: Platform = PLAIN) -> tuple[Body, ...]:
     """Return the objects of a managed router, in the order in which they are of use.
 
     Args:
         router: the router.
         image: router image, with Envoy and the agent in it.
-        pod_monitor: whether the cluster knows PodMonitors.
+        platform: what the cluster is like.
     """
-    objects = (
+    return (
         _object(router, "v1", "ServiceAccount", automountServiceAccountToken=False),
         _role(router),
         _role_binding(router),
         _service(router),
-        _deployment(router, image),
+        *_network_policies(router, platform),
+        _deployment(router, image, platform),
         _disruption_budget(router),
+        *([_pod_monitor(router)] if platform.pod_monitors else []),
     )
-    return (*objects, _pod_monitor(router)) if pod_monitor else objects
 
 
 def config_name(router: str) -> str:
@@ -127,17 +112,36 @@ def _role_binding(router: ModelRouter) -> Body:
 
 
 def _service(router: ModelRouter) -> Body:
-    return _object(
+    wanted = router.spec.managed.service
+    body = _object(
         router,
         "v1",
         "Service",
         spec={
+            "type": wanted.type,
             "selector": _selector(router),
             "ports": [
-                {"name": "http", "port": SERVICE_PORT, "protocol": "TCP", "targetPort": "http"}
+                {"name": "http", "port": wanted.port, "protocol": "TCP", "targetPort": "http"}
             ],
         },
     )
+    if wanted.annotations:
+        body["metadata"]["annotations"] = dict(wanted.annotations)
+    if wanted.load_balancer_class is not None:
+        body["spec"]["loadBalancerClass"] = wanted.load_balancer_class
+    return body
+
+
+def _network_policies(router: ModelRouter, platform: Platform) -> Iterator[Body]:
+    access = router.spec.managed.network_policy
+    if access is None:
+        return
+    api, kind, name = "networking.k8s.io/v1", "NetworkPolicy", router.metadata.name
+    spec = router_policy(name, access, platform.operator_namespace)
+    yield _object(router, api, kind, spec=spec)
+    pools = _object(router, api, kind, spec=pools_policy(name, access))
+    pools["metadata"]["name"] = f"{child_name(name)}-pools"
+    yield pools
 
 
 def _disruption_budget(router: ModelRouter) -> Body:
@@ -145,7 +149,12 @@ def _disruption_budget(router: ModelRouter) -> Body:
         router,
         "policy/v1",
         "PodDisruptionBudget",
-        spec={"maxUnavailable": 1, "selector": {"matchLabels": _selector(router)}},
+        spec={
+            "maxUnavailable": 1,
+            # A replica that does not serve protects nothing by staying.
+            "unhealthyPodEvictionPolicy": "AlwaysAllow",
+            "selector": {"matchLabels": _selector(router)},
+        },
     )
 
 
@@ -163,7 +172,7 @@ def _pod_monitor(router: ModelRouter) -> Body:
     )
 
 
-def _deployment(router: ModelRouter, image: str) -> Body:
+def _deployment(router: ModelRouter, image: str, platform: Platform) -> Body:
     managed = router.spec.managed
     return _object(
         router,
@@ -178,162 +187,58 @@ def _deployment(router: ModelRouter, image: str) -> Body:
             },
             "template": {
                 "metadata": {
-                    "labels": _labels(router),
+                    "labels": {**managed.pod.labels, **_labels(router)},
                     "annotations": {
+                        **managed.pod.annotations,
                         "prometheus.io/scrape": "true",
                         "prometheus.io/port": str(AGENT_PORT),
                         "prometheus.io/path": "/metrics",
                     },
                 },
-                "spec": _pod(router, image),
+                "spec": _pod(router, image, platform),
             },
         },
     )
 
 
-def _pod(router: ModelRouter, image: str) -> Body:
-    drain = router.spec.managed.drain_timeout
+def _pod(router: ModelRouter, image: str, platform: Platform) -> Body:
+    managed = router.spec.managed
     return {
         "serviceAccountName": child_name(router.metadata.name),
         "automountServiceAccountToken": False,
-        "terminationGracePeriodSeconds": _seconds(drain + SHUTDOWN_MARGIN),
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": USER_ID,
-            "runAsGroup": USER_ID,
-            "fsGroup": USER_ID,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
-        "topologySpreadConstraints": [
-            {
-                "maxSkew": 1,
-                "topologyKey": "kubernetes.io/hostname",
-                "whenUnsatisfiable": "ScheduleAnyway",
-                "labelSelector": {"matchLabels": _selector(router)},
-            }
-        ],
-        "initContainers": [_agent(router, image)],
-        "containers": [_envoy(router, image)],
-        "volumes": [
-            {"name": "config", "emptyDir": {"sizeLimit": "128Mi"}},
-            {"name": "token", "projected": {"sources": _token_sources()}},
-        ],
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": seconds(managed.drain_timeout + SHUTDOWN_MARGIN),
+        "securityContext": pod_security(fixed_ids=platform.fixed_ids),
+        "topologySpreadConstraints": _spread(router),
+        "initContainers": [agent(router.metadata.name, image, managed.resources)],
+        "containers": [envoy(image, managed.resources, managed.drain_timeout)],
+        "volumes": volumes(),
+        **_placement(managed),
     }
 
 
-def _envoy(router: ModelRouter, image: str) -> Body:
-    managed = router.spec.managed
-    drain = _seconds(managed.drain_timeout)
-    return {
-        "name": "envoy",
-        "image": image,
-        "command": ["envoy"],
-        "args": [
-            "--config-path",
-            f"{CONFIG_FOLDER}/bootstrap.json",
-            "--disable-hot-restart",
-            "--concurrency",
-            str(_workers(managed.resources)),
-            "--drain-time-s",
-            str(drain),
-            "--drain-strategy",
-            "immediate",
-            "--log-level",
-            "warning",
-            "--component-log-level",
-            "misc:error",  # otherwise every start warns about each work-in-progress message
-        ],
-        "ports": [{"name": "http", "containerPort": TRAFFIC_PORT, "protocol": "TCP"}],
-        # The agent answers for both: published, and accepted by a live Envoy.
-        "readinessProbe": {
-            "httpGet": {"path": "/readyz", "port": AGENT_PORT},
-            "periodSeconds": 2,
-            "timeoutSeconds": 2,
-            "failureThreshold": 3,
-        },
-        "lifecycle": {
-            "preStop": {
-                "exec": {"command": ["tokenfleet", "agent", "drain", f"--timeout={drain}s"]}
-            }
-        },
-        "resources": _resources(managed.resources),
-        "securityContext": _container_security(),
-        "volumeMounts": [{"name": "config", "mountPath": CONFIG_FOLDER, "readOnly": True}],
-    }
-
-
-def _agent(router: ModelRouter, image: str) -> Body:
-    probe = {"httpGet": {"path": "/healthz", "port": AGENT_PORT}, "timeoutSeconds": 3}
-    return {
-        "name": "agent",
-        "image": image,
-        "restartPolicy": "Always",
-        "command": ["tokenfleet", "agent"],
-        "args": [
-            f"--router={router.metadata.name}",
-            f"--folder={CONFIG_FOLDER}",
-            f"--heap-limit={_heap_limit(router.spec.managed.resources)}",
-        ],
-        "env": [
-            {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
-            {
-                "name": "POD_NAMESPACE",
-                "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}},
-            },
-            {"name": "PYTHONDONTWRITEBYTECODE", "value": "1"},
-        ],
-        "ports": [{"name": "metrics", "containerPort": AGENT_PORT, "protocol": "TCP"}],
-        # Envoy starts when this succeeds: its files are written before the agent listens.
-        "startupProbe": {**probe, "periodSeconds": 1, "failureThreshold": 60},
-        "livenessProbe": {**probe, "periodSeconds": 10, "failureThreshold": 6},
-        "resources": AGENT_RESOURCES,
-        "securityContext": _container_security(),
-        "volumeMounts": [
-            {"name": "config", "mountPath": CONFIG_FOLDER},
-            {"name": "token", "mountPath": TOKEN_FOLDER, "readOnly": True},
-        ],
-    }
-
-
-def _container_security() -> Body:
-    return {
-        "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": True,
-        "capabilities": {"drop": ["ALL"]},
-    }
-
-
-def _token_sources() -> list[Body]:
+def _spread(router: ModelRouter) -> list[Body]:
+    selector = {"labelSelector": {"matchLabels": _selector(router)}}
+    wanted = router.spec.managed.pod.topology_spread_constraints
+    if wanted:
+        return [{**constraint.wire(), **selector} for constraint in wanted]
     return [
-        {"serviceAccountToken": {"path": "token", "expirationSeconds": 3607}},
         {
-            "configMap": {
-                "name": "kube-root-ca.crt",
-                "items": [{"key": "ca.crt", "path": "ca.crt"}],
-            }
-        },
+            "maxSkew": 1,
+            "topologyKey": HOSTNAME,
+            "whenUnsatisfiable": "ScheduleAnyway",
+            **selector,
+        }
     ]
 
 
-def _resources(resources: Resources) -> Body:
-    if resources.requests or resources.limits:
-        parts = {"requests": resources.requests, "limits": resources.limits}
-        return {name: dict(part) for name, part in parts.items() if part}
-    return {"requests": ENVOY_REQUESTS}
-
-
-def _workers(resources: Resources) -> int:
-    limit = resources.limits.get("cpu")
-    return WORKERS if limit is None else max(1, ceil(parse_quantity(limit)))
-
-
-def _heap_limit(resources: Resources) -> int:
-    limit = resources.limits.get("memory")
-    if limit is None:
-        return HEAP_LIMIT
-    part, whole = HEAP_PART
-    return int(parse_quantity(limit)) * part // whole
-
-
-def _seconds(duration: timedelta) -> int:
-    return ceil(duration / timedelta(seconds=1))
+def _placement(managed: ManagedRouter) -> Body:
+    pod = managed.pod
+    wanted = {
+        "nodeSelector": dict(pod.node_selector),
+        "tolerations": [toleration(item) for item in pod.tolerations],
+        "affinity": pod.affinity.wire() if pod.affinity is not None else None,
+        "priorityClassName": pod.priority_class_name,
+        "imagePullSecrets": [{"name": item.name} for item in pod.image_pull_secrets],
+    }
+    return {key: value for key, value in wanted.items() if value}

@@ -54,6 +54,7 @@ REFUSED: Final[Mapping[str, str]] = MappingProxyType(
 SHORT: Final[Mapping[str, str]] = MappingProxyType(
     {"-tp": "tensor-parallel-size", "-sc": "speculative-config"}
 )
+STRAY: Final = "it belongs to no option before it, and would be read as a model"
 # Refused only where the typed field exists.
 REFUSED_ON_CPU: Final[Mapping[str, str]] = MappingProxyType(
     {"kv-cache-memory-bytes": "spec.managed.cpu.kvCache sets it"}
@@ -63,11 +64,19 @@ REFUSED_ON_CPU: Final[Mapping[str, str]] = MappingProxyType(
 def refusals(arguments: Iterable[str], *, cpu: bool) -> tuple[tuple[str, str], ...]:
     """Return (argument as written, why it is refused) for each refused one, in their order."""
     table = {**REFUSED, **REFUSED_ON_CPU} if cpu else REFUSED
-    return tuple(
-        (argument.split("=", 1)[0], reason)
-        for argument in arguments
-        if (reason := _reason(argument, table)) is not None
-    )
+    found = []
+    option = ""
+    for argument in arguments:
+        reason = _reason(argument, table)
+        if argument.startswith("-"):
+            option = argument
+        elif not option or "=" in option:
+            reason = STRAY
+        if argument == "--":
+            reason = "what follows it would be read as a model"
+        if reason is not None:
+            found.append((argument.split("=", 1)[0], reason))
+    return tuple(found)
 
 
 def _reason(argument: str, table: Mapping[str, str]) -> str | None:

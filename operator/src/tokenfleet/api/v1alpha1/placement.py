@@ -1,0 +1,232 @@
+"""What users may say about pods: labels, and where they run; and which pods may talk to which.
+
+Most of it is core/v1 and is passed on as it stands. It is typed all the same, so that a misspelt
+field is refused when it is applied and not when the Deployment is.
+"""
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from tokenfleet.api.conventions import CEL, ListAtomic, ListMap, Model, SubdomainName
+
+LabelKey = Annotated[str, Field(min_length=1, max_length=317)]
+LabelText = Annotated[str, Field(max_length=63)]
+Labels = Annotated[dict[str, LabelText], Field(max_length=16)]
+
+
+class Verbatim(Model):
+    """A part of another object's API that is passed on without being read."""
+
+    def wire(self) -> dict[str, Any]:
+        """Return the fields that were set, as JSON."""
+        return self.model_dump(by_alias=True, exclude_unset=True)
+
+
+class SelectorRequirement(Verbatim):
+    """As core/v1 NodeSelectorRequirement and meta/v1 LabelSelectorRequirement."""
+
+    key: LabelKey
+    """Label."""
+    operator: Literal["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"]
+    """Relation of the label to the values; `Gt` and `Lt` are for nodes only."""
+    values: Annotated[list[LabelText], Field(max_length=32), ListAtomic()] = []
+    """Values; none with `Exists` and `DoesNotExist`."""
+
+
+class LabelSelector(Verbatim):
+    """As meta/v1 LabelSelector."""
+
+    match_labels: Labels = {}
+    """Labels with these values."""
+    match_expressions: Annotated[list[SelectorRequirement], Field(max_length=16), ListAtomic()] = []
+    """Requirements, all of which hold."""
+
+
+class NodeSelectorTerm(Verbatim):
+    """As core/v1 NodeSelectorTerm."""
+
+    match_expressions: Annotated[list[SelectorRequirement], Field(max_length=16), ListAtomic()] = []
+    """Requirements on labels of the node."""
+    match_fields: Annotated[list[SelectorRequirement], Field(max_length=16), ListAtomic()] = []
+    """Requirements on fields of the node, such as `metadata.name`."""
+
+
+class NodeSelector(Verbatim):
+    """As core/v1 NodeSelector."""
+
+    node_selector_terms: Annotated[
+        list[NodeSelectorTerm], Field(min_length=1, max_length=16), ListAtomic()
+    ]
+    """Terms, any of which is enough."""
+
+
+class PreferredNodes(Verbatim):
+    """As core/v1 PreferredSchedulingTerm."""
+
+    weight: Annotated[int, Field(ge=1, le=100)]
+    """How much a node that matches is preferred."""
+    preference: NodeSelectorTerm
+    """What is preferred."""
+
+
+class NodeAffinity(Verbatim):
+    """As core/v1 NodeAffinity."""
+
+    required_during_scheduling_ignored_during_execution: NodeSelector | None = None
+    """Nodes that the pods may run on."""
+    preferred_during_scheduling_ignored_during_execution: Annotated[
+        list[PreferredNodes], Field(max_length=16), ListAtomic()
+    ] = []
+    """Nodes that are preferred."""
+
+
+class PodAffinityTerm(Verbatim):
+    """As core/v1 PodAffinityTerm."""
+
+    topology_key: LabelKey
+    """Label of nodes that makes them one place."""
+    label_selector: LabelSelector | None = None
+    """Pods that count."""
+    namespace_selector: LabelSelector | None = None
+    """Namespaces whose pods count; absent means this one."""
+    namespaces: Annotated[list[LabelText], Field(max_length=16), ListAtomic()] = []
+    """Further namespaces by name."""
+
+
+class WeightedPodAffinityTerm(Verbatim):
+    """As core/v1 WeightedPodAffinityTerm."""
+
+    weight: Annotated[int, Field(ge=1, le=100)]
+    """How much a place that matches is preferred."""
+    pod_affinity_term: PodAffinityTerm
+    """What is preferred."""
+
+
+class PodAffinity(Verbatim):
+    """As core/v1 PodAffinity and PodAntiAffinity."""
+
+    required_during_scheduling_ignored_during_execution: Annotated[
+        list[PodAffinityTerm], Field(max_length=16), ListAtomic()
+    ] = []
+    """Terms that must hold."""
+    preferred_during_scheduling_ignored_during_execution: Annotated[
+        list[WeightedPodAffinityTerm], Field(max_length=16), ListAtomic()
+    ] = []
+    """Terms that are preferred."""
+
+
+class Affinity(Verbatim):
+    """As core/v1 Affinity."""
+
+    node_affinity: NodeAffinity | None = None
+    """Which nodes."""
+    pod_affinity: PodAffinity | None = None
+    """Near which pods."""
+    pod_anti_affinity: PodAffinity | None = None
+    """Away from which pods."""
+
+
+class TopologySpreadConstraint(Verbatim):
+    """As core/v1 TopologySpreadConstraint; the selector is the router's own pods."""
+
+    max_skew: Annotated[int, Field(ge=1, le=100)] = 1
+    """Most pods by which places may differ."""
+    topology_key: LabelKey
+    """Label of nodes that makes them one place, for example `topology.kubernetes.io/zone`."""
+    when_unsatisfiable: Literal["DoNotSchedule", "ScheduleAnyway"] = "ScheduleAnyway"
+    """What happens to a pod that would break it."""
+    min_domains: Annotated[int, Field(ge=1, le=100)] | None = None
+    """Least number of places; with `DoNotSchedule` only."""
+
+    def wire(self) -> dict[str, Any]:
+        """Return the constraint with its defaults."""
+        return self.model_dump(by_alias=True, exclude_none=True)
+
+
+class IPBlock(Verbatim):
+    """As networking/v1 IPBlock."""
+
+    cidr: Annotated[str, Field(min_length=3, max_length=43)]
+    """Addresses, for example `10.0.0.0/8`."""
+    excluded: Annotated[
+        list[Annotated[str, Field(max_length=43)]],
+        Field(max_length=16, alias="except"),
+        ListAtomic(),
+    ] = []
+    """Addresses within it that are left out."""
+
+
+class NetworkPeer(Verbatim):
+    """As networking/v1 NetworkPolicyPeer."""
+
+    validations: ClassVar[tuple[CEL, ...]] = (
+        CEL(
+            rule="has(self.podSelector) || has(self.namespaceSelector) || has(self.ipBlock)",
+            message="podSelector, namespaceSelector or ipBlock must be set",
+        ),
+        CEL(
+            rule="!has(self.ipBlock) || (!has(self.podSelector) && !has(self.namespaceSelector))",
+            message="ipBlock must stand alone",
+            field_path=".ipBlock",
+        ),
+    )
+
+    pod_selector: LabelSelector | None = None
+    """Pods; without `namespaceSelector` those of this namespace."""
+    namespace_selector: LabelSelector | None = None
+    """Namespaces; without `podSelector` all pods in them."""
+    ip_block: IPBlock | None = None
+    """Addresses outside the cluster."""
+
+
+class SecretReference(Model):
+    """A Secret in the same namespace."""
+
+    name: SubdomainName
+    """Name of the Secret."""
+
+
+class Toleration(Model):
+    """As core/v1 Toleration."""
+
+    key: Annotated[str, Field(max_length=317)] | None = None
+    """Taint key; absent with `Exists` tolerates all."""
+    operator: Literal["Exists", "Equal"] = "Equal"
+    """Relation of key to value."""
+    value: Annotated[str, Field(max_length=63)] | None = None
+    """Taint value."""
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
+    """Taint effect; absent matches all."""
+    toleration_seconds: Annotated[int, Field(ge=0, le=86400)] | None = None
+    """How long a NoExecute taint is tolerated, in seconds."""
+
+
+class PodOptions(Model):
+    """The part of the pod that a user may shape; volumes and service accounts are not in it."""
+
+    labels: Annotated[
+        dict[str, Annotated[str, Field(max_length=63)]],
+        Field(max_length=16),
+        CEL(
+            rule="self.all(key, !key.startsWith('tokenfleet.dev/')"
+            " && !key.startsWith('app.kubernetes.io/'))",
+            message="must not use the prefixes tokenfleet.dev/ and app.kubernetes.io/:"
+            " the operator's own labels have them",
+        ),
+    ] = {}
+    """Further labels on the pods."""
+    node_selector: Annotated[
+        dict[str, Annotated[str, Field(max_length=63)]], Field(max_length=16)
+    ] = {}
+    """Labels a node must have."""
+    tolerations: Annotated[list[Toleration], Field(max_length=16), ListAtomic()] = []
+    """Taints the pods tolerate."""
+    runtime_class_name: SubdomainName | None = None
+    """RuntimeClass, for example `nvidia`."""
+    priority_class_name: SubdomainName | None = None
+    """PriorityClass."""
+    image_pull_secrets: Annotated[
+        list[SecretReference], Field(max_length=8), ListMap(("name",))
+    ] = []
+    """Secrets for pulling the engine image."""
