@@ -10,7 +10,8 @@ from e2e.kit import repository
 from e2e.kit.kubectl import Namespace
 from e2e.kit.yamls import load
 from tests.integration.api.server import ApiServer
-from tests.integration.api.subjects import POOL, at
+from tests.integration.api.subjects import POOL, ROUTER, at
+from tokenfleet.api.conventions import API_VERSION
 
 pytestmark = pytest.mark.cluster
 
@@ -63,6 +64,27 @@ def test_a_pool_scales_through_its_subresource(namespace: Namespace, api: ApiSer
     assert answer.status_code == httpx.codes.OK, answer.text
     assert pool["spec"]["replicas"] == 3
     assert '"selector": "tokenfleet.dev/pool=pool"' in scale
+
+
+def test_a_router_scales_through_its_subresource(namespace: Namespace, api: ApiServer) -> None:
+    """Also one whose manifest says nothing of replicas, because an autoscaler owns them."""
+    api.create(ROUTER, dry_run=False)
+    status = {"replicaCount": 2, "selector": "tokenfleet.dev/router=router"}
+    try:
+        answer = api.change(ROUTER, {"status": status}, subresource="/status", dry_run=False)
+        namespace.run("scale", "modelrouter/router", "--replicas=5")
+        scale = namespace.run("get", "modelrouter", "router", "--subresource=scale", "-o", "yaml")
+        applied = {**ROUTER, "apiVersion": API_VERSION, "spec": {"requestBodyLimit": "4Mi"}}
+        namespace.apply(applied, server_side=True)
+        router = namespace.must_get("modelrouter", "router")
+    finally:
+        api.delete(ROUTER)
+
+    assert answer.status_code == httpx.codes.OK, answer.text
+    assert "selector: tokenfleet.dev/router=router" in scale
+    assert "replicas: 2" in scale
+    assert router["spec"]["managed"]["replicas"] == 5
+    assert router["spec"]["requestBodyLimit"] == "4Mi"
 
 
 def test_a_condition_needs_a_type_a_status_and_a_reason(api: ApiServer) -> None:

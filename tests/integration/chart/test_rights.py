@@ -82,7 +82,7 @@ def test_people_get_what_their_role_says(render: Render) -> None:
     }
     assert {r for rule in roles["tokenfleet-view"] for r in rule["resources"]} >= kinds
     assert written["edit"] == kinds - {"modelrouters"} | {"servingpools/scale"}
-    assert written["admin"] == {"modelrouters"}
+    assert written["admin"] == {"modelrouters", "modelrouters/scale"}
     assert {
         group for rules in (roles["tokenfleet-edit"],) for r in rules for group in r["apiGroups"]
     } == {GROUP}
@@ -127,6 +127,7 @@ def test_the_pod_is_bounded_probed_and_read_only(render: Render) -> None:
     assert container["resources"]["limits"]["memory"]
     assert spec["topologySpreadConstraints"]
     assert spec["securityContext"]["runAsUser"] == 65532
+    assert spec["enableServiceLinks"] is False
 
 
 def _wait_for_service_account(namespace: Any) -> None:

@@ -37,6 +37,22 @@ VARIANTS = [
     pytest.param(("watch.namespaces={team-a,team-b}",), id="namespaced"),
     pytest.param(
         (
+            "podSecurity.fixedIds=false",
+            "networkPolicy.enabled=true",
+            "networkPolicy.scrapers[0].podSelector.matchLabels.app=prometheus",
+            "networkPolicy.prometheus[0].podSelector.matchLabels.app=prometheus",
+            "networkPolicy.prometheusPorts={9090,10902}",
+            "admissionPolicy.enabled=true",
+            "admissionPolicy.namespaceSelector.matchLabels.team=search",
+            "admissionPolicy.images={registry.example.com/a/,registry.example.com/b/}",
+            "admissionPolicy.secrets={hub}",
+            "admissionPolicy.claims={}",
+            "admissionPolicy.priorityClasses={low}",
+        ),
+        id="hardened",
+    ),
+    pytest.param(
+        (
             "prometheus.url=http://prometheus:9090",
             "prometheus.tokenSecretRef.name=prometheus",
             "prometheus.tokenSecretRef.key=token",
@@ -132,6 +148,8 @@ def test_the_api_server_accepts_every_object(
         ),
         ("prometheus.headers.Authorization=x", "at '/prometheus/headers/Authorization'"),
         ("replicas=0", "at '/replicas'"),
+        ("networkPolicy.prometheusPorts={0}", "at '/networkPolicy/prometheusPorts/0'"),
+        ("admissionPolicy.images={reg*}", "at '/admissionPolicy/images/0'"),
         ("trafficShifting.enabled=maybe", "at '/trafficShifting/enabled'"),
         ("image.digest=latest", "at '/image/digest'"),
         ("watch.namespaces={Team}", "at '/watch/namespaces/0'"),
@@ -182,12 +200,14 @@ def test_the_operator_understands_its_arguments(render: Render, access: tuple[st
             "prometheus.url=http://p:9090",
             "trafficShifting.enabled=false",
             "watch.namespaces={a,b}",
+            "podSecurity.fixedIds=false",
             *access,
         )
     )
     options = run._options(parser.parse_args(everything))
 
     assert options.namespaces == ("a", "b")
+    assert options.fixed_ids is False
     assert options.prometheus is not None
     assert bool(options.prometheus.bearer_token_file) == (access is TOKEN)
 
@@ -218,6 +238,27 @@ def test_credentials_reach_the_operator_as_files(render: Render) -> None:
     assert named == provided.keys()
     assert volumes["prometheus-headers"]["secret"]["secretName"] == "keys"
     assert "--prometheus-header=X-Scope-OrgID=team-a" in arguments(objects)
+
+
+def test_users_and_groups_can_be_left_to_the_cluster(
+    cluster: Cluster, chart: Path, render: Render
+) -> None:
+    """By a value, or by the API that OpenShift serves."""
+
+    def ids(objects: list[dict[str, Any]]) -> set[str]:
+        context = deployment(objects)["spec"]["template"]["spec"]["securityContext"]
+        return set(context) & {"runAsUser", "runAsGroup", "fsGroup"}
+
+    openshift = cluster.run_helm(
+        "template", "tokenfleet", str(chart), "--api-versions", "security.openshift.io/v1"
+    )
+    documents = [one for one in yaml.safe_load_all(openshift) if one]
+
+    assert ids(render()) == {"runAsUser", "runAsGroup", "fsGroup"}
+    assert "--ids-by-cluster" not in arguments(render())
+    for objects in (render("podSecurity.fixedIds=false"), documents):
+        assert ids(objects) == set()
+        assert "--ids-by-cluster" in arguments(objects)
 
 
 def test_a_digest_wins_over_a_tag(render: Render) -> None:
