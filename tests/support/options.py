@@ -11,6 +11,7 @@ OPTIONS = Options(
     scrape_interval=timedelta(seconds=15),
     disable_shifting=False,
     router_image="router:1",
+    fixed_ids=True,
     lease_namespace="system",
     lease_name="leader",
     identity="operator-0",

@@ -29,6 +29,13 @@ _SPECULATING = merged(
     ),
     at("spec.managed", {"device": "CPU", "cpu": {}, "pod": {"tolerations": [{"key": "gpu"}]}}),
 )
+_PLACED = merged(
+    ROUTER,
+    at(
+        "spec.managed.pod",
+        {"tolerations": [{"key": "edge"}], "topologySpreadConstraints": [{"topologyKey": "zone"}]},
+    ),
+)
 _PINNED = merged(
     ROUTE,
     at(
@@ -56,6 +63,20 @@ _MANAGED = {
     "startupTimeout": "30m",
     "terminationGracePeriod": "10m",
 }
+_ROUTER = {
+    "type": "Managed",
+    "managed": {
+        "replicas": 2,
+        "service": {"type": "ClusterIP", "port": 80},
+        "drainTimeout": "10m",
+    },
+    "attribution": {
+        "feature": {"header": "x-tokenfleet-feature"},
+        "requestType": {"header": "x-tokenfleet-request-type"},
+        "user": {"header": "x-tokenfleet-user"},
+    },
+    "requestBodyLimit": "8Mi",
+}
 STORED = [
     pytest.param(POOL, {"type": "Managed", "replicas": 1, "managed": _MANAGED}, id="a pool"),
     pytest.param(
@@ -75,17 +96,28 @@ STORED = [
     pytest.param(EXISTING_POOL, {"replicas": 1}, id="an existing pool"),
     pytest.param(
         ROUTER,
-        {
-            "type": "Managed",
-            "managed": {"replicas": 2, "drainTimeout": "10m"},
-            "attribution": {
-                "feature": {"header": "x-tokenfleet-feature"},
-                "requestType": {"header": "x-tokenfleet-request-type"},
-                "user": {"header": "x-tokenfleet-user"},
-            },
-            "requestBodyLimit": "8Mi",
-        },
+        _ROUTER,
         id="a router",
+    ),
+    pytest.param(
+        _PLACED,
+        merged(
+            _ROUTER,
+            at(
+                "managed.pod",
+                {
+                    "tolerations": [{"key": "edge", "operator": "Equal"}],
+                    "topologySpreadConstraints": [
+                        {
+                            "topologyKey": "zone",
+                            "maxSkew": 1,
+                            "whenUnsatisfiable": "ScheduleAnyway",
+                        }
+                    ],
+                },
+            ),
+        ),
+        id="a router that is placed",
     ),
     pytest.param(
         ROUTE,

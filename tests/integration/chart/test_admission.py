@@ -62,7 +62,7 @@ def api(cluster: Cluster, render: Render) -> Iterator[ApiServer]:
             "admissionPolicy.images={registry.example.com/}",
             "admissionPolicy.secrets={hub,registry}",
             "admissionPolicy.claims={weights}",
-            "admissionPolicy.priorityClasses={}",
+            "admissionPolicy.priorityClasses={low}",
             f"{label}={namespace.name}",
             release=namespace.name[:30].rstrip("-"),
         )
@@ -70,9 +70,9 @@ def api(cluster: Cluster, render: Render) -> Iterator[ApiServer]:
         for one in policies:
             cluster.namespace("default").run("create", "-f", "-", stdin=json.dumps(one))
         try:
-            found = ApiServer(namespace)
-            _wait_until_it_judges(found, namespace)
-            yield found
+            with ApiServer(namespace) as found:
+                _wait_until_it_judges(found, namespace)
+                yield found
         finally:
             for one in policies:
                 cluster.namespace("default").run(
@@ -116,7 +116,7 @@ def _wait_until_it_judges(api: ApiServer, namespace: Namespace) -> None:
         ),
         pytest.param(
             at("spec.managed.pod.priorityClassName", "system-node-critical"),
-            "priorityClassName must be one of: none",
+            "priorityClassName must be one of: low",
             id="a priority over everybody",
         ),
     ],

@@ -46,7 +46,7 @@ VARIANTS = [
             "admissionPolicy.namespaceSelector.matchLabels.team=search",
             "admissionPolicy.images={registry.example.com/a/,registry.example.com/b/}",
             "admissionPolicy.secrets={hub}",
-            "admissionPolicy.claims={}",
+            "admissionPolicy.claims={weights}",
             "admissionPolicy.priorityClasses={low}",
         ),
         id="hardened",

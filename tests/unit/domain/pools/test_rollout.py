@@ -3,6 +3,7 @@
 import pytest
 
 from tests.unit.domain.pools.builders import gpu_pool
+from tokenfleet.domain.fleet.platform import Platform
 from tokenfleet.domain.pools import rollout
 from tokenfleet.domain.pools.workloads import workload
 
@@ -60,3 +61,14 @@ def test_a_gap_is_announced_before_it_happens(
     assert (found.type, found.status) == ("RolloutGapless", status)
     if status == "False":
         assert f"raise replicas above {unavailable}" in found.message
+
+
+def test_users_and_groups_can_be_left_to_the_cluster() -> None:
+    found = workload(gpu_pool(), Platform(fixed_ids=False)).objects[3]["spec"]["template"]["spec"]
+
+    assert template(gpu_pool())["securityContext"]["runAsUser"] == 65532
+    assert found["securityContext"] == {
+        "runAsNonRoot": True,
+        "fsGroupChangePolicy": "OnRootMismatch",
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
