@@ -1,13 +1,15 @@
 """An API server in memory behind `ports.Cluster`, for unit and scale tests.
 
 It knows resource versions, generations, uids, the status subresource, server-side apply with
-ownership by leaf (lists are atomic), preconditions and label selectors. What it promises is held to
-the real API server by tests/integration/kubernetes/test_contract.py.
+ownership by leaf (lists are atomic), preconditions, label selectors, and Events of which only the
+series may change. What it promises is held to the real API server by
+tests/integration/kubernetes/test_contract.py. Writes can be made to fail, before or after they act.
 """
 
 import copy
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from tokenfleet.ports import (
@@ -23,6 +25,17 @@ Path = tuple[str, ...]
 Address = tuple[str, str, str]
 
 
+EVENT_KEEPS = ("regarding", "reason", "action", "note", "type", "eventTime", "reportingInstance")
+"""Fields of an Event that no update may change (core/validation/events.go)."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    error: PortError
+    acted: bool = False
+    """The server did what was asked, and its answer was lost."""
+
+
 class FakeCluster:
     def __init__(self) -> None:
         self.objects: dict[Address, dict[str, Any]] = {}
@@ -32,6 +45,8 @@ class FakeCluster:
         """Told of every change: (ADDED | MODIFIED | DELETED, object)."""
         self.refuse: Callable[[str, Body], str | None] = lambda _verb, _body: None
         """Returns why a write is refused; None accepts."""
+        self.fault: Callable[[str, Body], Fault | None] = lambda _verb, _body: None
+        """Returns how a write fails; None lets it pass."""
         self.outage = False
         self._versions = itertools.count(100)
         self._owned: dict[tuple[Address, str, bool], set[Path]] = {}
@@ -50,13 +65,15 @@ class FakeCluster:
         ]
 
     async def apply(self, body: Body, *, manager: str) -> Body:
-        return self._apply(body, manager, status=False)
+        return self._write("apply", body, lambda: self._apply(body, manager, status=False))
 
     async def apply_status(self, body: Body, *, manager: str) -> Body:
-        return self._apply(body, manager, status=True)
+        return self._write("status", body, lambda: self._apply(body, manager, status=True))
 
     async def replace(self, body: Body) -> Body:
-        self._write("replace", body)
+        return self._write("replace", body, lambda: self._replace(body))
+
+    def _replace(self, body: Body) -> Body:
         address = _address(body)
         stored = self.objects.get(address)
         version = body["metadata"].get("resourceVersion")
@@ -73,21 +90,25 @@ class FakeCluster:
         return self._store(address, copy.deepcopy(dict(body)), stored)
 
     async def delete(self, resource: Resource, namespace: str, name: str, *, uid: str) -> None:
-        self._up()
-        address = (resource.kind, namespace, name)
+        metadata = {"name": name, "namespace": namespace}
+        body = {"kind": resource.kind, "metadata": metadata}
+        self._write("delete", body, lambda: self._delete(body, uid))
+
+    def _delete(self, body: dict[str, Any], uid: str) -> Body:
+        address = _address(body)
         stored = self.objects.get(address)
         if stored is None:
-            return
+            return body
         if stored["metadata"]["uid"] != uid:
             msg = f"{address}: the uid in the precondition is {uid}"
             raise ConflictError(msg)
-        self.calls.append(("delete", resource.kind, name))
         del self.objects[address]
         gone = {
             **stored,
             "metadata": {**stored["metadata"], "resourceVersion": str(next(self._versions))},
         }
         self._tell("DELETED", gone)
+        return gone
 
     def put(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Create or change an object as a user or another controller does."""
@@ -98,7 +119,6 @@ class FakeCluster:
         return [(verb, name) for verb, k, name in self.calls if k == kind]
 
     def _apply(self, body: Body, manager: str, *, status: bool) -> Body:
-        self._write("status" if status else "apply", body)
         address = _address(body)
         stored = self.objects.get(address)
         if stored is None and status:
@@ -118,6 +138,9 @@ class FakeCluster:
             }
         new = copy.deepcopy(stored) if stored else {"metadata": {}}
         new["metadata"] |= {"name": meta["name"], "namespace": meta["namespace"]}
+        if body["kind"] == "Event" and stored and any(body[k] != stored[k] for k in EVENT_KEEPS):
+            msg = f"{address}: field is immutable"
+            raise RefusedError(msg)
         leaves = dict(_leaves(wanted))
         others = [
             paths
@@ -162,11 +185,18 @@ class FakeCluster:
         for watcher in self.watchers:
             watcher(type_, copy.deepcopy(body))
 
-    def _write(self, verb: str, body: Body) -> None:
+    def _write(self, verb: str, body: Body, act: Callable[[], Body]) -> Body:
         self._up()
         if why := self.refuse(verb, body):
             raise RefusedError(why)
+        fault = self.fault(verb, body)
+        if fault is not None and not fault.acted:
+            raise fault.error
         self.calls.append((verb, body["kind"], body["metadata"]["name"]))
+        stored = act()
+        if fault is not None:
+            raise fault.error
+        return stored
 
     def _up(self) -> None:
         if self.outage:

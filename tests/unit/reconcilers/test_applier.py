@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from tests.support.fake_cluster import FakeCluster
+from tests.support.fake_cluster import FakeCluster, Fault
 from tests.support.fakes import CountingTelemetry
-from tokenfleet.domain.fleet.keys import ObjectKey
-from tokenfleet.domain.fleet.plan import Plan
-from tokenfleet.ports import ConflictError, RefusedError
-from tokenfleet.reconcilers.applier import Applier, NotLeaderError
+from tokenfleet.domain.fleet.keys import ObjectKey, key_of
+from tokenfleet.domain.fleet.plan import Deletion, Plan
+from tokenfleet.ports import ConflictError, PortError, RefusedError
+from tokenfleet.reconcilers.applier import Applier, NotLeaderError, UnsettledError
 from tokenfleet.reconcilers.store import Store
 
 
@@ -45,6 +45,10 @@ def deployment(replicas: int = 1) -> dict[str, Any]:
     }
 
 
+def config_map() -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "ns"}}
+
+
 @pytest.fixture
 def bench() -> Bench:
     return Bench()
@@ -78,9 +82,10 @@ async def test_a_child_that_somebody_changed_is_applied_again(bench: Bench) -> N
 async def test_an_object_of_somebody_else_is_never_touched(bench: Bench) -> None:
     bench.cluster.put({**deployment(7), "metadata": {"name": "large", "namespace": "ns"}})
 
-    refusals = await bench.apply(deployment())
+    (failure,) = await bench.apply(deployment())
 
-    assert "belongs to somebody else" in refusals[0].message
+    assert failure.refused
+    assert "belongs to somebody else" in str(failure)
     assert bench.cluster.objects["Deployment", "ns", "large"]["spec"] == {"replicas": 7}
 
 
@@ -100,10 +105,54 @@ async def test_one_refused_child_does_not_stop_the_others(bench: Bench) -> None:
     )
     service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "large"}, "spec": {}}
 
-    refusals = await bench.apply(deployment(), service)
+    failures = await bench.apply(deployment(), service)
 
-    assert [(r.child.kind, r.message) for r in refusals] == [("Deployment", "quota exceeded")]
+    assert [str(failure) for failure in failures] == ["Deployment ns/large: quota exceeded"]
     assert ("Service", "ns", "large") in bench.cluster.objects
+
+
+async def test_one_child_that_fails_does_not_stop_the_others(bench: Bench) -> None:
+    """A webhook that is down fails every apply of one kind, and deletions too."""
+    old = bench.user_creates("ConfigMap", "old")
+    bench.cluster.fault = lambda verb, body: (
+        Fault(PortError("failed calling webhook"))
+        if body["kind"] == "Deployment" or verb == "delete"
+        else None
+    )
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "large"}, "spec": {}}
+    gone = Deletion(key=key_of(old), uid=old["metadata"]["uid"])
+
+    failures = await bench.applier.apply_children(
+        Plan(applies=(deployment(), service), deletes=(gone, gone)), owner=bench.owner
+    )
+
+    assert [failure.child.kind for failure in failures] == ["Deployment", "ConfigMap", "ConfigMap"]
+    assert not any(failure.refused for failure in failures)
+    assert ("Service", "ns", "large") in bench.cluster.objects
+
+
+@pytest.mark.parametrize("acted", [True, False])
+async def test_a_replace_without_an_answer_is_looked_up(bench: Bench, acted: bool) -> None:  # noqa: FBT001
+    wanted = {**config_map(), "data": {"a": "b"}}
+    bench.cluster.fault = lambda *_: Fault(PortError("no answer"), acted=acted)
+
+    if acted:
+        stored = await bench.applier.replace(wanted, owner=bench.owner)
+        assert stored["data"] == {"a": "b"}
+        return
+    with pytest.raises(PortError, match="no answer"):
+        await bench.applier.replace(wanted, owner=bench.owner)
+
+
+async def test_a_replace_that_cannot_be_looked_up_is_unsettled(bench: Bench) -> None:
+    def fail(*_: Any) -> Fault:
+        bench.cluster.outage = True
+        return Fault(PortError("no answer"), acted=True)
+
+    bench.cluster.fault = fail
+
+    with pytest.raises(UnsettledError, match="nobody can say"):
+        await bench.applier.replace(config_map(), owner=bench.owner)
 
 
 async def test_status_is_written_once_and_leaves_the_spec_alone(bench: Bench) -> None:
@@ -175,11 +224,10 @@ async def test_a_foreign_object_is_not_replaced(bench: Bench) -> None:
 async def test_nothing_is_written_without_the_lease(bench: Bench, what: str) -> None:
     """A leader that was paused past its lease wakes up in the middle of a visit."""
     bench.leads = False
-    config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "ns"}}
     writes = {
         "child": lambda: bench.apply(deployment()),
         "status": lambda: bench.applier.write_status(bench.owner, {"replicas": 1}),
-        "replace": lambda: bench.applier.replace(config, owner=bench.owner),
+        "replace": lambda: bench.applier.replace(config_map(), owner=bench.owner),
     }
 
     with pytest.raises(NotLeaderError):

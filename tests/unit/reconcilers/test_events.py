@@ -1,5 +1,6 @@
 """Events: one object per happening, a count for repetitions, and never a flood."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -85,6 +86,40 @@ async def test_failing_to_tell_fails_nothing(bench: Bench) -> None:
     await bench.recorder.tell(OWNER, note())
 
     assert bench.events() == []
+
+
+async def test_a_decision_is_one_event_whoever_tells_it_and_however_often(bench: Bench) -> None:
+    decision = replace(note("shifted"), id="d1", at=bench.clock.now())
+    for instance in ("pod-0", "pod-1"):
+        bench.recorder = Recorder(
+            bench.cluster, bench.clock, instance=instance, telemetry=CountingTelemetry()
+        )
+        bench.clock.advance(minutes=10)
+        assert await bench.recorder.tell(OWNER, decision)
+
+    (event,) = bench.events()
+    assert event["eventTime"] == "2026-01-01T12:00:00.000000Z"
+    assert "series" not in event
+
+
+async def test_decisions_are_told_however_many_there_are(bench: Bench) -> None:
+    for number in range(BUCKET_SIZE + 20):
+        await bench.recorder.tell(OWNER, replace(note("shifted"), id=f"{number}"))
+
+    assert len(bench.events()) == BUCKET_SIZE + 20
+
+
+async def test_a_decision_that_is_not_told_is_told_again_until_nobody_would_read_it(
+    bench: Bench,
+) -> None:
+    decision = replace(note("shifted"), id="d1", at=bench.clock.now())
+    bench.cluster.outage = True
+    assert not await bench.recorder.tell(OWNER, decision)
+    bench.cluster.outage = False
+    bench.cluster.refuse = lambda *_: "a policy refuses it"
+    assert not await bench.recorder.tell(OWNER, decision)
+    bench.clock.advance(minutes=61)
+    assert await bench.recorder.tell(OWNER, decision)
 
 
 async def test_a_long_note_is_cut_at_whole_characters(bench: Bench) -> None:

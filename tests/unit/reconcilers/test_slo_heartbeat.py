@@ -17,6 +17,7 @@ from tokenfleet.reconcilers.applier import Applier
 from tokenfleet.reconcilers.slo_visitor import SloVisitor
 from tokenfleet.reconcilers.store import Store
 from tokenfleet.reconcilers.views import Views
+from tokenfleet.reconcilers.visits import Done
 
 OBJECTIVES = 250
 """Rates scale with it; a thousand take four times as long to simulate."""
@@ -57,7 +58,7 @@ class Fleet:
         plan = await self.visitor.plan(owner)
         if await self.applier.write_status(owner, plan.status):
             self.writes.append((self.clock.now(), key.name))
-        await self.visitor.applied(owner, plan)
+        await self.visitor.applied(owner, plan, Done(status=True, told=frozenset()))
 
     def _measure(self) -> None:
         seen = {

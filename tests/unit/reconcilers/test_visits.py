@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.fake_cluster import FakeCluster
+from tests.support.fake_cluster import FakeCluster, Fault
 from tests.support.fakes import CountingTelemetry, FakeClock
 from tokenfleet.domain.fleet.keys import ObjectKey, key_of
 from tokenfleet.domain.fleet.plan import EventNote, Plan
@@ -15,7 +15,7 @@ from tokenfleet.reconcilers.applier import Applier
 from tokenfleet.reconcilers.events import Recorder
 from tokenfleet.reconcilers.queue import Queue
 from tokenfleet.reconcilers.store import Store
-from tokenfleet.reconcilers.visits import REFUSED_RETRY, Visits
+from tokenfleet.reconcilers.visits import REFUSED_RETRY, Done, Visits
 
 READY = {
     "type": "Ready",
@@ -40,8 +40,9 @@ class Scripted:
             raise self.next
         return self.next
 
-    async def applied(self, owner: Body, plan: Plan) -> None:
+    async def applied(self, owner: Body, plan: Plan, done: Done) -> None:
         self.seen.append("applied")
+        self.done = done
 
     async def gone(self, key: ObjectKey) -> None:
         self.seen.append(f"gone {key.name}")
@@ -105,6 +106,7 @@ async def test_a_plan_is_carried_out_in_order(bench: Bench) -> None:
     again = await bench.visit(
         Plan(
             replace=config(a="b"),
+            unstored=lambda _: Plan(),
             applies=(child,),
             status=STATUS,
             events=(NOTE,),
@@ -137,9 +139,83 @@ async def test_what_was_refused_is_not_told_as_done(bench: Bench) -> None:
     """A namespace that is being deleted refuses every new object."""
     bench.cluster.refuse = lambda _, body: "terminating" if body["kind"] == "ConfigMap" else None
 
-    await bench.visit(Plan(replace=config(a="b"), status=STATUS, events=(NOTE,)))
+    def standing(error: Exception) -> Plan:
+        word = {**READY, "status": "False", "reason": "ConfigRefused", "message": str(error)}
+        return Plan(status={"conditions": [word]})
 
-    assert bench.told() == ["ChildRefused"]
+    again = await bench.visit(
+        Plan(replace=config(a="b"), unstored=standing, status=STATUS, events=(NOTE,))
+    )
+
+    assert again == REFUSED_RETRY
+    assert bench.told() == ["ConfigRefused"]
+    assert bench.status()["conditions"][0]["message"] == "terminating"
+
+
+async def test_what_nobody_knows_to_be_stored_is_neither_told_nor_written_to_status(
+    bench: Bench,
+) -> None:
+    def fail(_: str, body: Body) -> Fault | None:
+        if body["kind"] != "ConfigMap":
+            return None
+        bench.cluster.outage = True
+        return Fault(PortError("no answer"), acted=True)
+
+    bench.cluster.fault = fail
+    plan = Plan(replace=config(a="b"), unstored=lambda _: Plan(), status=STATUS, events=(NOTE,))
+
+    with pytest.raises(PortError, match="nobody can say"):
+        await bench.visit(plan)
+
+    assert bench.status() == {}
+    assert bench.visitor.seen == ["plan large"]
+
+
+async def test_what_fails_is_raised_last_and_altogether(bench: Bench) -> None:
+    """Every write is tried: the decision is told although the children cannot be written."""
+    bench.cluster.fault = lambda verb, body: (
+        Fault(PortError(f"{body['kind']} failed", retry_after=timedelta(seconds=7)))
+        if verb == "status" or body["kind"] in {"Service", "Deployment"}
+        else None
+    )
+    children = tuple(
+        {"apiVersion": "v1", "kind": kind, "metadata": {"name": "s"}}
+        for kind in ("Service", "Deployment", "ConfigMap")
+    )
+
+    with pytest.raises(PortError, match="Service failed; Deployment failed; ServingPool failed"):
+        await bench.visit(
+            Plan(
+                replace=config(a="b"),
+                unstored=lambda _: Plan(),
+                applies=children,
+                status=STATUS,
+                events=(NOTE,),
+            )
+        )
+
+    assert ("ConfigMap", "ns", "s") in bench.cluster.objects
+    assert bench.told() == ["Shifted"]
+    assert bench.visitor.done == Done(status=False, told=frozenset({""}))
+
+
+async def test_a_summary_that_was_stored_without_an_answer_is_told_all_the_same(
+    bench: Bench,
+) -> None:
+    await bench.visit(Plan(status=STATUS))
+    down = {"conditions": [{**READY, "status": "False", "reason": "NoReadyReplica"}]}
+    bench.cluster.fault = lambda verb, _: (
+        Fault(PortError("no answer"), acted=True) if verb == "status" else None
+    )
+    with pytest.raises(PortError):
+        await bench.visit(Plan(status=down))
+    assert bench.told() == []
+
+    bench.store.put(bench.cluster.objects["ServingPool", "ns", "large"])
+    await bench.visit(Plan(status=down))
+    await bench.visit(Plan(status=down))
+
+    assert bench.told() == ["NoReadyReplica"]
 
 
 async def test_an_object_that_is_gone_or_going_is_not_planned(bench: Bench) -> None:

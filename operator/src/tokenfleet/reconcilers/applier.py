@@ -10,12 +10,13 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
 from tokenfleet.api.conventions import API_VERSION, MANAGED_BY
 from tokenfleet.domain.fleet.keys import ObjectKey, controller_of, key_of
-from tokenfleet.domain.fleet.plan import Plan
+from tokenfleet.domain.fleet.plan import Deletion, Plan
 from tokenfleet.ports import Body, Cluster, ConflictError, NotFoundError, PortError, RefusedError
 from tokenfleet.reconcilers.resources import BY_KIND
 from tokenfleet.reconcilers.store import Store
@@ -30,12 +31,25 @@ class NotLeaderError(PortError):
     """This process must not write any more."""
 
 
+class UnsettledError(PortError):
+    """Nobody can say whether the object was stored: the API server failed, and again when asked."""
+
+
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """A child that could not be applied, and what the API server said."""
+class Failure:
+    """A child that could not be written, and why."""
 
     child: ObjectKey
-    message: str
+    error: PortError
+
+    @property
+    def refused(self) -> bool:
+        """Tell whether the same body would be refused again."""
+        return isinstance(self.error, RefusedError)
+
+    def __str__(self) -> str:
+        """Say what the API server said, and about which child."""
+        return f"{self.child}: {self.error}"
 
 
 class Applier:
@@ -59,36 +73,72 @@ class Applier:
         """Write one object whole, with the resourceVersion it was read with.
 
         Raises:
-            ConflictError: somebody else wrote in between; the store holds their copy now.
+            ConflictError, NotFoundError: somebody else wrote or deleted it in between; the store
+                has been told.
             RefusedError: the name belongs to somebody else, or the server refused.
+            UnsettledError: nobody knows whether it is stored.
+            PortError: it is not stored.
         """
         key = key_of(body)
         complete = adopted(body, owner)
+        await self._check_owner(key, owner)
+        self._fence()
         try:
-            await self._check_owner(key, owner)
-            self._fence()
             stored = await self._cluster.replace(complete)
-        except ConflictError:
-            await self._refresh(key)
+        except RefusedError:
             raise
+        except (ConflictError, NotFoundError):
+            with suppress(PortError):
+                await self._refresh(key)
+            raise
+        except PortError as error:
+            return await self._settled(complete, owner, error)
         self._telemetry.wrote(key.kind, "replace")
         self._store.put(stored, writer=key_of(owner))
         return stored
 
-    async def apply_children(self, plan: Plan, *, owner: Body) -> list[Refusal]:
-        """Apply and delete children; return those that the API server refused."""
-        refusals = []
+    async def _settled(self, wanted: Body, owner: Body, error: PortError) -> Body:
+        """Find out what became of a PUT that got no answer; return what it stored."""
+        key = key_of(wanted)
+        try:
+            newest = await self._refresh(key, writer=key_of(owner))
+        except PortError as again:
+            msg = f"{error}; and nobody can say whether it was stored: {again}"
+            raise UnsettledError(msg) from error
+        if newest is None or newest.get("data") != wanted.get("data"):
+            raise error
+        self._telemetry.wrote(key.kind, "replace")
+        return newest
+
+    async def apply_children(self, plan: Plan, *, owner: Body) -> list[Failure]:
+        """Try to apply and delete every child; return those for which it failed.
+
+        Raises:
+            NotLeaderError: the lease is lost; nothing more may be tried.
+        """
+        failures = []
         for body in plan.applies:
+            complete = adopted(body, owner)
             try:
-                await self._apply_child(adopted(body, owner), owner)
-            except RefusedError as error:
-                refusals.append(Refusal(key_of(body), str(error)))
+                await self._apply_child(complete, owner)
+            except NotLeaderError:
+                raise
+            except PortError as error:
+                failures.append(Failure(key_of(complete), error))
         for deletion in plan.deletes:
-            self._fence()
-            kind, namespace, name = deletion.key
-            await self._cluster.delete(BY_KIND[kind], namespace, name, uid=deletion.uid)
-            self._telemetry.wrote(kind, "delete")
-        return refusals
+            try:
+                await self._delete_child(deletion)
+            except NotLeaderError:
+                raise
+            except PortError as error:
+                failures.append(Failure(deletion.key, error))
+        return failures
+
+    async def _delete_child(self, deletion: Deletion) -> None:
+        self._fence()
+        kind, namespace, name = deletion.key
+        await self._cluster.delete(BY_KIND[kind], namespace, name, uid=deletion.uid)
+        self._telemetry.wrote(kind, "delete")
 
     async def write_status(self, owner: Body, status: Mapping[str, Any] | None) -> bool:
         """Write the status if it differs from the stored one; return whether a call was made."""
@@ -155,12 +205,14 @@ class Applier:
             )
             raise RefusedError(msg)
 
-    async def _refresh(self, key: ObjectKey) -> None:
+    async def _refresh(self, key: ObjectKey, *, writer: ObjectKey | None = None) -> Body | None:
+        """Read one object again; return it, or None where there is none."""
         newest = await self._cluster.get(BY_KIND[key.kind], key.namespace, key.name)
         if newest is None:
             self._store.remove(key)
         else:
-            self._store.put(newest, writer=key)
+            self._store.put(newest, writer=writer or key)
+        return newest
 
     def _fence(self) -> None:
         if not self._may_write():

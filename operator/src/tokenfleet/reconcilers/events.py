@@ -2,7 +2,10 @@
 
 An Event that repeats within the series' life updates `series.count` instead of adding objects, as
 the API conventions ask. A token bucket for each object keeps a flapping one from flooding etcd.
-Failing to tell is never a reason to fail a visit.
+
+A note with an identifier stands for one decision and is told until it is told (fleet/untold.py):
+its Event has the same name and the same words whoever tells it, so telling it twice changes
+nothing, and no bucket holds it back: the control loop paces itself.
 """
 
 import hashlib
@@ -28,6 +31,9 @@ BUCKET_SIZE: Final = 25
 REFILL: Final = timedelta(seconds=30)
 """Time for one more token. client-go refills in 5 min; decisions of a control loop that steps every
 few minutes must not be swallowed."""
+
+EVENT_LIFE: Final = timedelta(hours=1)
+"""How long the API server keeps an Event by default; what was refused for so long is given up."""
 
 REMEMBERED: Final = 4096
 """Series and buckets kept in memory; the oldest are dropped."""
@@ -64,21 +70,33 @@ class Recorder:
         self._series: OrderedDict[tuple[ObjectKey, EventNote], _Series] = OrderedDict()
         self._buckets: OrderedDict[ObjectKey, _Bucket] = OrderedDict()
 
-    async def tell(self, owner: Body, note: EventNote) -> None:
-        """Write one Event, or count it in its series."""
+    async def tell(self, owner: Body, note: EventNote) -> bool:
+        """Write one Event, or count it in its series.
+
+        Returns:
+            False where telling it again may help.
+        """
         key, now = key_of(owner), self._clock.now()
-        if not self._take_token(key, now):
-            return
-        series = self._next(key, owner["metadata"].get("uid", ""), note, now)
+        uid = owner["metadata"].get("uid", "")
+        if note.id:
+            at = note.at or now
+            series = _Series(_event_name(key, f"{uid}/{note.id}"), at, at, 1)
+        elif self._take_token(key, now):
+            series = self._next(key, uid, note, now)
+        else:
+            return True
         try:
             await self._cluster.apply(self._body(owner, note, series), manager=EVENTS_MANAGER)
         except (RefusedError, NotFoundError) as error:
-            # Terminating namespaces refuse new objects; there is nobody left to tell.
+            # Terminating namespaces refuse new objects; then there is nobody left to tell.
             log.debug("event for %s refused: %s", key, error)
+            return not note.id or now - series.started > EVENT_LIFE
         except PortError as error:
             log.warning("event for %s not written: %s", key, error)
+            return False
         else:
             self._telemetry.wrote("Event", "apply")
+        return True
 
     def _take_token(self, key: ObjectKey, now: datetime) -> bool:
         bucket = self._buckets.pop(key, None) or _Bucket(BUCKET_SIZE, now)
@@ -96,8 +114,7 @@ class Recorder:
         series = self._series.pop((key, note), None)
         if series is None or now - series.last > SERIES_LIFE:
             seed = f"{uid}/{note}/{now.timestamp()}/{self._instance}"
-            suffix = hashlib.sha256(seed.encode()).hexdigest()[:16]
-            series = _Series(f"{key.name[:200]}.{suffix}", now, now, 0)
+            series = _Series(_event_name(key, seed), now, now, 0)
         series.count, series.last = series.count + 1, now
         self._series[key, note] = series
         if len(self._series) > REMEMBERED:
@@ -116,7 +133,8 @@ class Recorder:
             "action": note.action,
             "note": note.note.encode()[:NOTE_LIMIT].decode(errors="ignore"),
             "reportingController": "tokenfleet.dev/operator",
-            "reportingInstance": self._instance[:128],
+            # The API server lets nobody change it, and another process may tell the same again.
+            "reportingInstance": "tokenfleet" if note.id else self._instance[:128],
             "regarding": {
                 "apiVersion": owner["apiVersion"],
                 "kind": owner["kind"],
@@ -128,6 +146,10 @@ class Recorder:
         if series.count > 1:
             body["series"] = {"count": series.count, "lastObservedTime": _micro(series.last)}
         return body
+
+
+def _event_name(about: ObjectKey, seed: str) -> str:
+    return f"{about.name[:200]}.{hashlib.sha256(seed.encode()).hexdigest()[:16]}"
 
 
 def _micro(moment: datetime) -> str:

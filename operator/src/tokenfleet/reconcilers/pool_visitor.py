@@ -10,6 +10,7 @@ from tokenfleet.domain.fleet.platform import Platform
 from tokenfleet.domain.fleet.pool_visit import PoolSnapshot, plan_pool
 from tokenfleet.ports import Body, Clock
 from tokenfleet.reconcilers.store import Store
+from tokenfleet.reconcilers.visits import Done
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +37,7 @@ class PoolVisitor:
             )
         )
 
-    async def applied(self, owner: Body, plan: Plan) -> None:
+    async def applied(self, owner: Body, plan: Plan, done: Done) -> None:
         """Do nothing more."""
 
     async def gone(self, key: ObjectKey) -> None:

@@ -8,6 +8,7 @@ from tokenfleet.domain.fleet.route_status import RouteSnapshot, plan_route
 from tokenfleet.ports import Body, Clock
 from tokenfleet.reconcilers.store import Store
 from tokenfleet.reconcilers.views import Views
+from tokenfleet.reconcilers.visits import Done
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +36,7 @@ class RouteVisitor:
             )
         )
 
-    async def applied(self, owner: Body, plan: Plan) -> None:
+    async def applied(self, owner: Body, plan: Plan, done: Done) -> None:
         """Do nothing more."""
 
     async def gone(self, key: ObjectKey) -> None:

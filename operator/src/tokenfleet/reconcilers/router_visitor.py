@@ -4,22 +4,28 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
+from tokenfleet.api.conditions import PROGRAMMED
 from tokenfleet.domain.fleet.affected import references
+from tokenfleet.domain.fleet.conditions import PENDING
 from tokenfleet.domain.fleet.keys import POOL, ROUTE, SLO, ObjectKey, key_of
 from tokenfleet.domain.fleet.plan import Plan
 from tokenfleet.domain.fleet.platform import Platform
+from tokenfleet.domain.fleet.problems import Problem
 from tokenfleet.domain.fleet.replicas import Replica, acknowledged, agent_address, replica
 from tokenfleet.domain.fleet.router_config import config_key
 from tokenfleet.domain.fleet.router_snapshot import RouterPlan, RouterSnapshot
+from tokenfleet.domain.fleet.router_status import ACK_PATIENCE
 from tokenfleet.domain.fleet.router_visit import plan_router
 from tokenfleet.domain.slo.observation.measurement import Measurement
-from tokenfleet.ports import Acknowledgement, Body, Clock, PortError, RouterFleet
+from tokenfleet.ports import Acknowledgement, Body, Clock, PortError, RefusedError, RouterFleet
 from tokenfleet.reconcilers.pool_visitor import children_of, slices_of
 from tokenfleet.reconcilers.store import Store
 from tokenfleet.reconcilers.telemetry import Telemetry
 from tokenfleet.reconcilers.views import Views
+from tokenfleet.reconcilers.visits import Done
 
 ASK_AGAIN: Final = timedelta(seconds=30)
 """Age at which an answer that says all is well is asked for again."""
@@ -34,6 +40,12 @@ class _Progress:
     acknowledged_at: datetime | None = None
     missing_since: datetime | None = None
     """Since when there is no `<router>-config`."""
+    unstored_since: datetime | None = None
+    """Since when `<router>-config` cannot be written."""
+    counted: set[str] = field(default_factory=set)
+    """Identifiers of the stored notes whose decisions have been counted."""
+    told: set[str] = field(default_factory=set)
+    """Identifiers of the stored notes that have been told."""
     answers: dict[str, tuple[Acknowledgement, datetime]] = field(default_factory=dict)
     """Pod uid -> its agent's last answer."""
 
@@ -70,43 +82,60 @@ class RouterVisitor:
             progress.acknowledged_at = self.clock.now()
         routes = self.store.referring_bodies(key, ROUTE)
         pools = self._pools(routes)
-        return plan_router(
-            RouterSnapshot(
-                body=owner,
-                stored=stored,
-                copies=await self._copies(pods) if stored is None else (),
-                missing_since=progress.missing_since,
-                routes=routes,
-                pools=tuple(pools.values()),
-                slices={name: slices_of(self.store, pool) for name, pool in pools.items()},
-                slos=tuple(
-                    slo
-                    for route in routes
-                    for slo in self.store.referring_bodies(key_of(route), SLO)
-                ),
-                children=children_of(self.store, owner),
-                replicas=replicas,
-                changed_at=progress.changed_at,
-                acknowledged_at=progress.acknowledged_at,
-                measurement=self.measurement(),
-                image=self.image,
-                platform=self.platform(),
-                shifting=self.shifting,
-                now=self.clock.now(),
-            )
+        seen = RouterSnapshot(
+            body=owner,
+            stored=stored,
+            copies=await self._copies(pods) if stored is None else (),
+            missing_since=progress.missing_since,
+            routes=routes,
+            pools=tuple(pools.values()),
+            slices={name: slices_of(self.store, pool) for name, pool in pools.items()},
+            slos=tuple(
+                slo for route in routes for slo in self.store.referring_bodies(key_of(route), SLO)
+            ),
+            children=children_of(self.store, owner),
+            replicas=replicas,
+            changed_at=progress.changed_at,
+            acknowledged_at=progress.acknowledged_at,
+            measurement=self.measurement(),
+            image=self.image,
+            platform=self.platform(),
+            shifting=self.shifting,
+            told=frozenset(progress.told),
+            now=self.clock.now(),
         )
+        return replace(plan_router(seen), unstored=partial(self._unstored, seen, progress))
 
-    async def applied(self, owner: Body, plan: Plan) -> None:
-        """Note the revision that was written, and let routes and objectives know."""
+    def _unstored(self, seen: RouterSnapshot, progress: _Progress, error: Exception) -> RouterPlan:
+        """Plan from the same look what is true without the new configuration."""
+        since = progress.unstored_since = progress.unstored_since or seen.now
+        reason = "ConfigNotStored" if seen.now - since >= ACK_PATIENCE else PENDING
+        problem = Problem(
+            condition=PROGRAMMED,
+            reason="ConfigRefused" if isinstance(error, RefusedError) else reason,
+            message=f"the new configuration is not stored: {error}; the last one stays in force",
+        )
+        return plan_router(replace(seen, unstored=problem))
+
+    async def applied(self, owner: Body, plan: Plan, done: Done) -> None:
+        """Note the revision that is stored, and let routes and objectives know."""
         assert isinstance(plan, RouterPlan)
         key = key_of(owner)
         progress = self.progress.setdefault(key, _Progress())
         if plan.revision != progress.revision:
+            # A first look finds a revision of any age; every later one sees it change.
+            seen_to_change = plan.replace is not None or progress.revision > 0
+            progress.changed_at = self.clock.now() if seen_to_change else None
             progress.revision = plan.revision
-            progress.changed_at = self.clock.now() if plan.replace is not None else None
             progress.acknowledged_at = None
-        for transition in plan.transitions:
-            self.telemetry.decided(transition)
+        if plan.unstored is not None:
+            progress.unstored_since = None
+        waiting = {note.id: note for note in plan.untold}
+        for note in (note for id_, note in waiting.items() if id_ not in progress.counted):
+            for transition in note.transitions:
+                self.telemetry.decided(transition)
+        progress.counted = set(waiting)
+        progress.told = (progress.told | done.told) & waiting.keys()
         self.views.publish(key, plan.view)
 
     async def gone(self, key: ObjectKey) -> None:

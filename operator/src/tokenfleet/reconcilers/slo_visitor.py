@@ -12,6 +12,7 @@ from tokenfleet.domain.slo.objectives.error_budget import Budget
 from tokenfleet.ports import Body, Clock
 from tokenfleet.reconcilers.store import Store
 from tokenfleet.reconcilers.views import Views
+from tokenfleet.reconcilers.visits import Done
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,11 +46,11 @@ class SloVisitor:
             )
         )
 
-    async def applied(self, owner: Body, plan: Plan) -> None:
+    async def applied(self, owner: Body, plan: Plan, done: Done) -> None:
         """Note when the status was written; what another process wrote is as old as our start."""
         if plan.requeue_after is not None:
             self.written.setdefault(key_of(owner), self.clock.now())
-        elif plan.status != owner.get("status"):
+        elif done.status and plan.status != owner.get("status"):
             self.written[key_of(owner)] = self.clock.now()
 
     async def gone(self, key: ObjectKey) -> None:

@@ -1,20 +1,27 @@
 """Visits: take a key from the queue, observe, plan, apply; safe at any time, any number of times.
 
 One visitor per kind does the observing and planning; what all of them share is here: order of
-writes, refusals, events, requeueing and the accounting of results.
+writes, failures, events, requeueing and the accounting of results.
+
+    replace -> children -> status -> Events -> the visitor's own accounts -> what failed is raised
+
+Every write is tried, whatever happened to the others. Status, Events, views and counters follow
+what is stored: where `replace` failed, the visitor plans again without it, and where nobody can say
+what became of it, all of them wait for the next visit.
 """
 
 import asyncio
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import Final, Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final, Protocol
 
-from tokenfleet.domain.fleet.conditions import with_refusals
+from tokenfleet.api.conditions import ACCEPTED, READY
+from tokenfleet.domain.fleet.conditions import with_failures
 from tokenfleet.domain.fleet.keys import ObjectKey, key_of
-from tokenfleet.domain.fleet.notes import transition_notes
-from tokenfleet.domain.fleet.plan import Plan
+from tokenfleet.domain.fleet.notes import Word, ready_word, transition_notes
+from tokenfleet.domain.fleet.plan import EventNote, Plan
 from tokenfleet.domain.fleet.problems import Problem
 from tokenfleet.ports import (
     Body,
@@ -24,7 +31,7 @@ from tokenfleet.ports import (
     PortError,
     RefusedError,
 )
-from tokenfleet.reconcilers.applier import Applier, NotLeaderError
+from tokenfleet.reconcilers.applier import Applier, Failure, NotLeaderError, UnsettledError
 from tokenfleet.reconcilers.events import Recorder
 from tokenfleet.reconcilers.queue import Queue
 from tokenfleet.reconcilers.store import Store
@@ -38,6 +45,9 @@ REFUSED_RETRY: Final = timedelta(seconds=30)
 """A refused body is refused again until somebody changes something that no event may tell us of
 (a quota, an admission policy)."""
 
+FAILING_PATIENCE: Final = timedelta(seconds=30)
+"""How long children may fail before the object's status says so: most failures are over sooner."""
+
 log = logging.getLogger(__name__)
 
 
@@ -48,13 +58,47 @@ class Visitor(Protocol):
         """Observe the world around an object and plan."""
         ...
 
-    async def applied(self, owner: Body, plan: Plan) -> None:
-        """The plan has been carried out."""
+    async def applied(self, owner: Body, plan: Plan, done: "Done") -> None:
+        """What the plan says about the world is true; `done` is what else succeeded."""
         ...
 
     async def gone(self, key: ObjectKey) -> None:
         """The object does not exist any more."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """What became of a plan, apart from its `replace`."""
+
+    status: bool
+    """The status is stored as planned."""
+    told: frozenset[str]
+    """Identifiers of the notes that were told."""
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """What one visit has come to so far."""
+
+    errors: list[PortError] = field(default_factory=list)
+    refused: bool = False
+    """Something would be refused again."""
+    problems: list[Problem] = field(default_factory=list)
+    """Children that were refused or fail for long, for the object's conditions."""
+
+    def failed(self, error: PortError) -> None:
+        self.errors.append(error)
+
+    def children(self, failures: Sequence[Failure], *, lasting: bool) -> None:
+        for failure in failures:
+            if failure.refused:
+                self.refused = True
+                self.problems.append(_problem(ACCEPTED, "ChildRefused", failure))
+                continue
+            self.errors.append(failure.error)
+            if lasting:
+                self.problems.append(_problem(READY, "ChildFailed", failure))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +113,10 @@ class Visits:
     recorder: Recorder
     clock: Clock
     telemetry: Telemetry
+    said: dict[ObjectKey, Word] = field(default_factory=dict)
+    """What people were told last of the condition `Ready` of each object."""
+    failing: dict[ObjectKey, datetime] = field(default_factory=dict)
+    """Since when children of an object cannot be written, for other reasons than refusals."""
 
     async def work(self) -> None:
         """Visit keys until the queue is shut down."""
@@ -82,47 +130,112 @@ class Visits:
             self.telemetry.visited(key.kind.lower(), result, loop.time() - started)
 
     async def visit(self, key: ObjectKey) -> timedelta | None:
-        """Move one object a step towards its spec; return when to look again."""
+        """Move one object a step towards its spec; return when to look again.
+
+        Raises:
+            PortError: something could not be written, and everything else was tried.
+        """
         owner = self.store.get(key)
         visitor = self.visitors[key.kind]
         if owner is None:
             self.applier.forget(key)
+            self.said.pop(key, None)
+            self.failing.pop(key, None)
             await visitor.gone(key)
             return None
         if owner["metadata"].get("deletionTimestamp"):
             return None  # Owner references collect the children.
         plan = await visitor.plan(owner)
-        again = await self._carry_out(owner, plan)
-        await visitor.applied(owner, plan)
+        attempt = _Attempt()
+        settled = await self._replace(owner, plan, attempt)
+        failures = await self.applier.apply_children(plan, owner=owner)
+        attempt.children(failures, lasting=self._lasting(key, failures))
+        if settled is not None:
+            stored = await self._write_status(owner, settled, attempt)
+            told = await self._tell(owner, settled.events, attempt)
+            await visitor.applied(owner, settled, Done(status=stored, told=told))
+        again = REFUSED_RETRY if attempt.refused else (settled or plan).requeue_after
+        if attempt.errors:
+            if again is not None:
+                self.queue.add_after(key, again.total_seconds())
+            raise _together(attempt.errors)
         return again
 
-    async def _carry_out(self, owner: Body, plan: Plan) -> timedelta | None:
-        problems = []
-        notes = plan.events
-        if plan.replace is not None:
-            try:
-                await self.applier.replace(plan.replace, owner=owner)
-            except RefusedError as error:
-                problems.append(_refused(str(error)))
-                notes = ()  # What they tell of has not happened.
-        refusals = await self.applier.apply_children(plan, owner=owner)
-        problems += [_refused(f"{refusal.child}: {refusal.message}") for refusal in refusals]
+    def _lasting(self, key: ObjectKey, failures: Sequence[Failure]) -> bool:
+        """Tell whether children have been failing for long."""
+        if all(failure.refused for failure in failures):
+            self.failing.pop(key, None)
+            return False
+        now = self.clock.now()
+        return now - self.failing.setdefault(key, now) >= FAILING_PATIENCE
+
+    async def _replace(self, owner: Body, plan: Plan, attempt: _Attempt) -> Plan | None:
+        """Store what the plan replaces; return the plan that is true then, None: nobody knows."""
+        if plan.replace is None or plan.unstored is None:
+            return plan
+        try:
+            await self.applier.replace(plan.replace, owner=owner)
+        except NotLeaderError:
+            raise
+        except (ConflictError, NotFoundError, UnsettledError) as error:
+            attempt.failed(error)  # The world is another one than the plan's: look again.
+            return None
+        except RefusedError as error:
+            attempt.refused = True
+            return plan.unstored(error)
+        except PortError as error:
+            attempt.failed(error)
+            return plan.unstored(error)
+        return plan
+
+    async def _write_status(self, owner: Body, plan: Plan, attempt: _Attempt) -> bool:
+        """Write the status and tell what it says; return whether it is stored as planned."""
         status = plan.status
-        if problems and status is not None:
-            generation = owner["metadata"].get("generation", 0)
-            now = self.clock.now()
-            status = with_refusals(
-                status, problems, previous=owner.get("status", {}), generation=generation, now=now
+        if status is None:
+            return False
+        if attempt.problems:
+            status = with_failures(
+                status,
+                attempt.problems,
+                previous=owner.get("status", {}),
+                generation=owner["metadata"].get("generation", 0),
+                now=self.clock.now(),
             )
-        if await self.applier.write_status(owner, status) and status is not None:
-            for note in transition_notes(owner.get("status", {}), status):
-                await self.recorder.tell(owner, note)
+        try:
+            if not await self.applier.write_status(owner, status) and owner.get("status") != status:
+                return False  # The object is gone.
+        except NotLeaderError:
+            raise
+        except PortError as error:
+            attempt.failed(error)
+            return False
+        await self._say(owner, status)
+        return True
+
+    async def _say(self, owner: Body, status: Mapping[str, Any]) -> None:
+        """Tell what changed in the summary since people were told last."""
+        key, word = key_of(owner), ready_word(status)
+        before = self.said.get(key) or ready_word(owner.get("status", {}))
+        told = [await self.recorder.tell(owner, note) for note in transition_notes(before, status)]
+        if word is not None and word[0] != "Unknown" and all(told):
+            self.said[key] = word
+
+    async def _tell(
+        self, owner: Body, notes: Sequence[EventNote], attempt: _Attempt
+    ) -> frozenset[str]:
+        """Tell what happened; return the identifiers of what need not be told again."""
+        done = []
         for note in notes:
             about = self.store.get(note.about) if note.about is not None else owner
-            if about is not None:
+            if about is None:
+                done.append(note.id)  # There is nobody left to tell.
+                continue
+            if await self.recorder.tell(about, note):
                 log.info("%s: %s: %s", key_of(about), note.reason, note.note)
-                await self.recorder.tell(about, note)
-        return REFUSED_RETRY if problems else plan.requeue_after
+                done.append(note.id)
+            elif note.id:
+                attempt.failed(PortError(f"event {note.reason} not written"))
+        return frozenset(done)
 
     async def _guarded(self, key: ObjectKey) -> str:
         """Visit, and turn every failure into a retry of this key alone."""
@@ -153,5 +266,15 @@ class Visits:
         return "success"
 
 
-def _refused(message: str) -> Problem:
-    return Problem(condition="Accepted", reason="ChildRefused", message=message)
+def _problem(condition: str, reason: str, failure: Failure) -> Problem:
+    return Problem(condition=condition, reason=reason, message=str(failure))
+
+
+def _together(errors: Sequence[PortError]) -> PortError:
+    """Return one error for all; a conflict only where every one of them is."""
+    if len(errors) == 1:
+        return errors[0]
+    if all(isinstance(error, ConflictError | NotFoundError) for error in errors):
+        return ConflictError("; ".join(map(str, errors)))
+    waits = [error.retry_after for error in errors if error.retry_after is not None]
+    return PortError("; ".join(map(str, errors)), retry_after=max(waits, default=None))

@@ -9,9 +9,9 @@ from tokenfleet.domain.fleet.conditions import (
     judged,
     merged,
     summary,
-    with_refusals,
+    with_failures,
 )
-from tokenfleet.domain.fleet.notes import transition_notes
+from tokenfleet.domain.fleet.notes import ready_word, transition_notes
 from tokenfleet.domain.fleet.problems import Problem
 
 T0 = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
@@ -85,7 +85,7 @@ def test_a_refused_child_turns_accepted_and_ready_false_and_leaves_the_rest() ->
     }
     refusal = Problem(condition="Accepted", reason="ChildRefused", message="quota")
 
-    status = with_refusals(planned, [refusal], previous={}, generation=1, now=T0)
+    status = with_failures(planned, [refusal], previous={}, generation=1, now=T0)
 
     words = {item["type"]: (item["status"], item["reason"]) for item in status["conditions"]}
     assert words == {
@@ -102,8 +102,8 @@ def test_people_are_told_of_transitions_and_not_of_repetitions() -> None:
 
     up, down = status(ok=True, reason="Ready"), status(ok=False, reason="Broken")
 
-    assert [note.type for note in transition_notes(up, down)] == ["Warning"]
-    assert [note.type for note in transition_notes(down, up)] == ["Normal"]
-    assert transition_notes(up, up) == ()
-    assert transition_notes({}, up) == ()
-    assert [note.reason for note in transition_notes({}, down)] == ["Broken"]
+    assert [note.type for note in transition_notes(ready_word(up), down)] == ["Warning"]
+    assert [note.type for note in transition_notes(ready_word(down), up)] == ["Normal"]
+    assert transition_notes(ready_word(up), up) == ()
+    assert transition_notes(None, up) == ()
+    assert [note.reason for note in transition_notes(None, down)] == ["Broken"]

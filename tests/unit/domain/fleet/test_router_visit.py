@@ -127,7 +127,7 @@ def test_a_lost_configuration_is_read_back_from_a_replica() -> None:
 
     plan = plan_router(seen(copies=({"config": "damaged"}, data), replicas=(replica(applied=5),)))
 
-    assert written(plan) == router_config.read(data)
+    assert replace(written(plan), untold=()) == router_config.read(data)
     assert [note.reason for note in plan.events] == ["ConfigLost"]
     assert "read back from a replica" in plan.events[0].note
 
@@ -172,7 +172,7 @@ def test_replicas_that_do_not_answer_are_waited_for_before_less_is_believed() ->
     assert waiting.requeue_after == timedelta(seconds=5)
     assert written(rebuilt).revision == 42
     assert written(plan_router(replace(lost, replicas=(starting,), now=T0))).revision == 42
-    assert written(answered) == router_config.read(shifted_data())
+    assert replace(written(answered), untold=()) == router_config.read(shifted_data())
 
 
 def test_a_router_that_never_had_a_configuration_waits_for_nobody() -> None:

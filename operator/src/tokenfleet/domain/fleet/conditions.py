@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
-from tokenfleet.api.conditions import ACCEPTED, READY, Condition
+from tokenfleet.api.conditions import READY, Condition
 from tokenfleet.domain.fleet.problems import Problem
 
 MESSAGE_LIMIT: Final = 1024
@@ -112,7 +112,7 @@ def rfc3339(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def with_refusals(
+def with_failures(
     status: Mapping[str, Any],
     problems: Sequence[Problem],
     *,
@@ -120,19 +120,22 @@ def with_refusals(
     generation: int,
     now: datetime,
 ) -> dict[str, Any]:
-    """Return a planned status in which refused children show: `Accepted` and `Ready` are False.
+    """Return a planned status in which children show that could not be written.
+
+    `Ready` is False, and with it the condition of each problem.
 
     Args:
-        status: what was planned when nothing was known of the refusal.
-        problems: one for each refused child.
+        status: what was planned when nothing was known of the failure.
+        problems: one for each child.
         previous: the object's stored status, for transition times.
         generation: `metadata.generation`.
         now: time of a transition, in UTC.
     """
     text = "; ".join(problem.message for problem in problems)
+    touched = {READY, *(problem.condition for problem in problems)}
     fresh = [
         condition(item["type"], status=False, reason=problems[0].reason, message=text)
-        if item["type"] in (ACCEPTED, READY)
+        if item["type"] in touched
         else Condition.model_validate(item)
         for item in status.get("conditions", ())
     ]

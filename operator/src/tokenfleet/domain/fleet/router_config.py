@@ -4,6 +4,7 @@
       config: what the agents render: routes, shares, revision      (domain/routing/codec)
       memory: what the control loop must not forget                 (domain/slo/control/memory)
       claims: which route serves which public model name            (domain/routing/conflicts)
+      untold: what happened and has to be told yet; mostly absent   (domain/fleet/untold)
 
 All of it is written by one PUT, so shares, the reasons for them and their clocks can never
 disagree. It is lost only when somebody deletes it. Then it is read back from a router replica, else
@@ -18,7 +19,10 @@ from functools import lru_cache
 from typing import Any, Final
 
 from tokenfleet.api.conventions import ROUTER_LABEL
+from tokenfleet.domain.fleet import untold
 from tokenfleet.domain.fleet.keys import ObjectKey
+from tokenfleet.domain.fleet.plan import EventNote
+from tokenfleet.domain.fleet.problems import Problem
 from tokenfleet.domain.routing import codec
 from tokenfleet.domain.routing.codec import CodecError, Document
 from tokenfleet.domain.slo.control import memory as control_memory
@@ -35,6 +39,11 @@ Body = Mapping[str, Any]
 WHOLE: Final = 1000
 """Buckets of a rule."""
 
+UNTOLD: Final = "untold"
+"""Key of what has to be told yet."""
+
+_UNREADABLE: Final = (CodecError, UnreadableMemoryError, ValueError, AttributeError, TypeError)
+
 
 class UnreadableConfigError(ValueError):
     """The object holds something that this version cannot read: hold, never guess."""
@@ -50,6 +59,8 @@ class Held:
     """`namespace/route/rule` -> memory."""
     claims: Mapping[str, str] = field(default_factory=dict)
     """Public model name -> route."""
+    untold: tuple[EventNote, ...] = ()
+    """What happened with this and earlier writes, and may not have been told."""
 
     @property
     def revision(self) -> int:
@@ -71,11 +82,12 @@ def read(data: Mapping[str, str]) -> Held:
     if "config" not in data:
         msg = "it has no key config"
         raise UnreadableConfigError(msg)
-    return _read(data["config"], data.get("memory", ""), data.get("claims", "{}"))
+    texts = (data.get("memory", ""), data.get("claims", "{}"), data.get(UNTOLD, "[]"))
+    return _read(data["config"], *texts)
 
 
 @lru_cache(maxsize=128)
-def _read(config: str, memory: str, claims: str) -> Held:
+def _read(config: str, memory: str, claims: str, waiting: str) -> Held:
     """Decode the texts; remembered, because most visits of a router find them unchanged."""
     try:
         owners = json.loads(claims)
@@ -83,19 +95,26 @@ def _read(config: str, memory: str, claims: str) -> Held:
             document=codec.decode(config),
             memory=control_memory.decode(memory) if memory else {},
             claims={str(name): str(route) for name, route in owners.items()},
+            untold=untold.decode(waiting),
         )
-    except (CodecError, UnreadableMemoryError, ValueError, AttributeError) as error:
+    except _UNREADABLE as error:
         raise UnreadableConfigError(str(error)) from error
 
 
 def write(held: Held) -> dict[str, str]:
     """Return the data for a configuration; equal input gives equal text."""
     assert held.document is not None
-    return {
+    data = {
         "config": codec.encode(held.document),
         "memory": control_memory.encode(held.memory),
         "claims": json.dumps(dict(sorted(held.claims.items())), separators=(",", ":")),
     }
+    return data | ({UNTOLD: untold.encode(held.untold)} if held.untold else {})
+
+
+def too_large(data: Mapping[str, str]) -> Problem | None:
+    """Return the problem of data that do not fit; what is to be told has a limit of its own."""
+    return codec.too_large({key: text for key, text in data.items() if key != UNTOLD})
 
 
 def same(data: Mapping[str, str], held: Held, wanted: Held) -> bool:
@@ -105,6 +124,8 @@ def same(data: Mapping[str, str], held: Held, wanted: Held) -> bool:
     than deciding them. Memory is compared as text, where loops at rest leave no trace.
     """
     if wanted.document != held.document or dict(wanted.claims) != dict(held.claims):
+        return False
+    if wanted.untold != held.untold:
         return False
     return control_memory.encode(wanted.memory) == data.get("memory")
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from tokenfleet.domain.fleet.plan import Plan
+from tokenfleet.domain.fleet.plan import EventNote, Plan
 from tokenfleet.domain.fleet.platform import PLAIN, Platform
+from tokenfleet.domain.fleet.problems import Problem
 from tokenfleet.domain.fleet.replicas import Replica
 from tokenfleet.domain.fleet.views import RouterView
 from tokenfleet.domain.slo.observation.measurement import Measurement
@@ -47,6 +48,10 @@ class RouterSnapshot:
     """What the cluster is like."""
     shifting: bool
     """False: the operator-wide switch is off."""
+    told: frozenset[str] = frozenset()
+    """Identifiers of the notes in `stored` that this process has told."""
+    unstored: Problem | None = None
+    """Why `<router>-config` could not be stored in this visit: look, and decide nothing."""
     now: datetime
 
 
@@ -57,5 +62,5 @@ class RouterPlan(Plan):
     view: RouterView = field(default_factory=RouterView)
     revision: int = 0
     """Revision that the plan wants everywhere; 0: none."""
-    transitions: tuple[str, ...] = ()
-    """Names of the transitions that the control loop took."""
+    untold: tuple[EventNote, ...] = ()
+    """What `<router>-config` says, once `replace` is stored, that has to be told."""

@@ -54,6 +54,8 @@ def programmed_now(
         revision: the one that is wanted.
         young: whether it has had no time to arrive yet.
     """
+    if problems and problems[0].reason == PENDING:
+        return condition(PROGRAMMED, "Unknown", reason=PENDING, message=problems[0].message)
     if problems:
         return judged(PROGRAMMED, problems, reason="Programmed")
     if not acks.ready:

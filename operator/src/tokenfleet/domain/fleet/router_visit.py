@@ -18,7 +18,7 @@ from tokenfleet.api.conventions import Model
 from tokenfleet.api.v1alpha1.modelroute import ModelRoute
 from tokenfleet.api.v1alpha1.modelrouter import ModelRouter
 from tokenfleet.api.v1alpha1.servingpool import ServingPool
-from tokenfleet.domain.fleet import router_config
+from tokenfleet.domain.fleet import router_config, untold
 from tokenfleet.domain.fleet.conditions import judged
 from tokenfleet.domain.fleet.endpoints import ready_endpoints
 from tokenfleet.domain.fleet.last_good import with_last_good
@@ -32,6 +32,7 @@ from tokenfleet.domain.fleet.router_snapshot import Body, RouterPlan, RouterSnap
 from tokenfleet.domain.fleet.router_status import (
     ACK_LATER,
     ACK_REFRESH,
+    ACK_SOON,
     is_young,
     look_again,
     programmed_now,
@@ -39,7 +40,7 @@ from tokenfleet.domain.fleet.router_status import (
 )
 from tokenfleet.domain.fleet.steering import Steered, steer, view_of
 from tokenfleet.domain.fleet.views import RouterView, RouteView
-from tokenfleet.domain.routing.codec import Document, too_large
+from tokenfleet.domain.routing.codec import Document
 from tokenfleet.domain.routing.compile import Compiled, compile_router
 from tokenfleet.domain.routing.shares import with_shares
 from tokenfleet.domain.routing.workload import workload
@@ -55,7 +56,8 @@ def plan_router(seen: RouterSnapshot) -> RouterPlan:
     router = parsed(ModelRouter, seen.body)
     if isinstance(router, Problem):
         # What runs goes on running; a router whose spec cannot be read is not torn down.
-        return RouterPlan(status=router_status(seen, [router], acknowledged(seen.replicas, 0), 0))
+        status = router_status(seen, [router], acknowledged(seen.replicas, 0), 0)
+        return RouterPlan(status=status)
     if _awaits_copy(seen):
         return _hold(seen, router, _lost_and_silent(seen))
     try:
@@ -75,26 +77,31 @@ def _advance(
     compiled = replace(
         compiled, config=with_last_good(compiled.config, running, unread=unread.keys())
     )
-    steered = steer(seen, routes, pools, compiled, held.memory)
-    wanted = _wanted(seen, held, compiled, steered)
+    problems = [seen.unstored] if seen.unstored is not None else []
+    steered = steer(seen, routes, pools, compiled, held.memory, standing=bool(problems))
+    wanted = _wanted(seen, held, compiled, steered, notes)
     same = seen.stored is not None and router_config.same(seen.stored["data"], held, wanted)
-    data = {} if same else router_config.write(wanted)
-    too_much = too_large(data)
-    effective = held if too_much else wanted
+    data = {} if same or problems else router_config.write(wanted)
+    too_much = router_config.too_large(data)
+    if too_much is not None:
+        return _advance(replace(seen, unstored=too_much), router, held, notes)
+    effective = held if problems else wanted
     acks = acknowledged(seen.replicas, effective.revision)
-    problems = [too_much] if too_much else []
     changed = effective.revision != held.revision
     young = changed or is_young(seen)
     programmed = programmed_now(seen, problems, acks, effective.revision, young=young)
     return RouterPlan(
         replace=None
-        if same or too_much
+        if same or problems
         else router_config.config_body(seen.body, data, seen.stored),
         applies=workload(router, seen.image, seen.platform),
         deletes=_unwanted(seen, router),
         status=router_status(seen, problems, acks, effective.revision, young=young),
-        events=(*notes, *(() if too_much else steered.notes)),
-        requeue_after=look_again(acks, young=young, changed=changed),
+        events=tuple(note for note in effective.untold if note.id not in seen.told),
+        # What is told in this visit is taken out by the next one.
+        requeue_after=ACK_SOON
+        if effective.untold and not (same or problems)
+        else look_again(acks, young=young, changed=changed),
         view=view_of(
             steered,
             {**compiled.problems, **unread},
@@ -103,7 +110,7 @@ def _advance(
             ready={pool: ready_endpoints(slices) for pool, slices in seen.slices.items()},
         ),
         revision=effective.revision,
-        transitions=() if too_much else steered.transitions,
+        untold=effective.untold,
     )
 
 
@@ -141,10 +148,18 @@ def _lost(seen: RouterSnapshot, how: str) -> EventNote:
         reason="ConfigLost",
         action="Rebuild",
         note=f"ConfigMap {name}-config was gone; its shares were {how}",
+        id=f"lost-{int(seen.now.timestamp())}",
+        at=seen.now,
     )
 
 
-def _wanted(seen: RouterSnapshot, held: Held, compiled: Compiled, steered: Steered) -> Held:
+def _wanted(
+    seen: RouterSnapshot,
+    held: Held,
+    compiled: Compiled,
+    steered: Steered,
+    notes: tuple[EventNote, ...],
+) -> Held:
     """Return what the router should run; the revision grows only by a change of configuration."""
     before = held.document.config if held.document is not None else None
     config = with_shares(compiled.config, steered.shares, before=before)
@@ -156,7 +171,12 @@ def _wanted(seen: RouterSnapshot, held: Held, compiled: Compiled, steered: Steer
     if config != before:
         revision += 1
     document = Document(revision=revision, config=config)
-    return Held(document=document, memory=steered.memory, claims=compiled.claims)
+    return Held(
+        document=document,
+        memory=steered.memory,
+        claims=compiled.claims,
+        untold=untold.still_untold(held.untold, seen.told, (*notes, *steered.notes)),
+    )
 
 
 def _unreadable(seen: RouterSnapshot, why: UnreadableConfigError) -> Problem:

@@ -8,8 +8,8 @@ from tokenfleet.api.conditions import READY, Condition
 from tokenfleet.api.v1alpha1.modelroute import ModelRoute, RouteRule
 from tokenfleet.api.v1alpha1.servingpool import ServingPool
 from tokenfleet.api.v1alpha1.tokenslo import TokenSLO
+from tokenfleet.domain.fleet.decision_notes import decision_note
 from tokenfleet.domain.fleet.endpoints import pool_facts
-from tokenfleet.domain.fleet.keys import ROUTE, ObjectKey
 from tokenfleet.domain.fleet.parsing import parsed
 from tokenfleet.domain.fleet.plan import EventNote
 from tokenfleet.domain.fleet.problems import Problem
@@ -34,9 +34,6 @@ from tokenfleet.domain.slo.observation.measurement import (
     RuleTarget,
 )
 
-ALARMING = frozenset({"T1", "T1h", "T2", "T6", "T9", "T11", "L1", "L4", "L5"})
-"""Transitions that mean something is wrong; the others bring things back to order."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Steered:
@@ -50,7 +47,7 @@ class Steered:
     measured: bool
     """Whether there has been a measurement since the start."""
     notes: tuple[EventNote, ...]
-    transitions: tuple[str, ...]
+    """What to tell of it."""
 
 
 def steer(
@@ -59,8 +56,19 @@ def steer(
     pools: Mapping[str, ServingPool],
     compiled: Compiled,
     memory: Mapping[str, RuleMemory],
+    *,
+    standing: bool,
 ) -> Steered:
-    """Run one step of the control loop over all rules of a router."""
+    """Run one step of the control loop over all rules of a router.
+
+    Args:
+        seen: the router.
+        routes: its routes that can be read.
+        pools: name -> pools that can be read.
+        compiled: what the routes compile to.
+        memory: `namespace/route/rule` -> control memory.
+        standing: nothing can be stored: look, and decide nothing.
+    """
     namespace = seen.body["metadata"]["namespace"]
     promises = tuple(promises_of(seen.slos))
     snapshot = Snapshot(
@@ -77,7 +85,7 @@ def steer(
         acknowledged_at=seen.acknowledged_at,
         actuation=seen.shifting,
     )
-    outcome = step(snapshot, memory, seen.now)
+    outcome = step(snapshot, memory, seen.now, standing=standing)
     decided = {str(target.key): target.key for target in snapshot.rules}
     rules = {f"{namespace}/{r.metadata.name}/{rule.name}" for r in routes for rule in r.spec.rules}
     # A rule whose pools are all gone for a while must not come back as if nothing had happened.
@@ -90,17 +98,7 @@ def steer(
             for key, shares in outcome.shares.items()
         },
         measured=seen.measurement is not None,
-        notes=tuple(
-            EventNote(
-                type="Warning" if taken.decision.transition in ALARMING else "Normal",
-                reason=f"Transition{taken.decision.transition}",
-                action="SetShares",
-                note=f"rule {taken.rule.rule}: {taken.message} (decision {taken.id})",
-                about=ObjectKey(ROUTE, taken.rule.namespace, taken.rule.route),
-            )
-            for taken in outcome.decisions
-        ),
-        transitions=tuple(taken.decision.transition for taken in outcome.decisions),
+        notes=tuple(decision_note(taken) for taken in outcome.decisions),
     )
 
 

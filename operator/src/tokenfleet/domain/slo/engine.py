@@ -9,7 +9,7 @@ measurement changes nothing unless a timer has run out.
 
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from tokenfleet.domain.slo.control.capacity_ledger import Ledger
@@ -22,6 +22,7 @@ from tokenfleet.domain.slo.control.rule_step import (
     enter,
     flow_of,
     pin_of,
+    shares_of,
     under_pin,
 )
 from tokenfleet.domain.slo.objectives.by_rule import Objectives
@@ -51,7 +52,13 @@ class Outcome:
     """`namespace/pool` -> requests per second, as if nothing were shifted; measured rules only."""
 
 
-def step(snapshot: Snapshot, memory: Mapping[str, RuleMemory], now: datetime) -> Outcome:
+def step(
+    snapshot: Snapshot,
+    memory: Mapping[str, RuleMemory],
+    now: datetime,
+    *,
+    standing: bool = False,
+) -> Outcome:
     """Decide the shares of every rule.
 
     Args:
@@ -59,6 +66,8 @@ def step(snapshot: Snapshot, memory: Mapping[str, RuleMemory], now: datetime) ->
         memory: `namespace/route/rule` -> what the last step returned; a rule that is absent starts
             at its weights as written. Never pass an empty memory because the stored one was lost.
         now: the current time, UTC; fractions of a second are dropped.
+        standing: what is decided cannot be stored. Nothing is decided, and the views tell of what
+            the memory holds.
     """
     now = now.replace(microsecond=0)
     rules = sorted(snapshot.rules, key=lambda rule: rule.key)
@@ -78,6 +87,8 @@ def step(snapshot: Snapshot, memory: Mapping[str, RuleMemory], now: datetime) ->
         ).run()
         for rule in rules
     ]
+    if standing:
+        done = [_undone(one, remembered[one.rule.key]) for one in done]
     return Outcome(
         memory={str(one.rule.key): one.memory for one in done},
         shares={str(one.rule.key): one.shares for one in done},
@@ -88,6 +99,13 @@ def step(snapshot: Snapshot, memory: Mapping[str, RuleMemory], now: datetime) ->
         slos=_slo_views(snapshot, done, now),
         demand=_demand(snapshot, rules),
     )
+
+
+def _undone(one: Done, memory: RuleMemory) -> Done:
+    """Take back the decisions of one rule; what was seen stays."""
+    if not one.taken:
+        return replace(one, memory=memory)
+    return replace(one, memory=memory, shares=shares_of(one.rule, memory), taken=(), pinned=False)
 
 
 def _ledger(

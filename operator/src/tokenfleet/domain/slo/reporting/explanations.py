@@ -36,9 +36,13 @@ _LEVEL_TEXTS: Final[dict[str, str]] = {
 }
 
 
+TEXTS: Final = _TEXTS | _LEVEL_TEXTS
+"""Transition -> what is said of it."""
+
+
 def describe(decision: Decision, primary: str) -> str:
     """Return one sentence for people: object, numbers, limit, and what happened to the share."""
-    text = (_TEXTS | _LEVEL_TEXTS)[decision.transition].format(
+    text = TEXTS[decision.transition].format(
         primary=primary,
         objective=decision.objective,
         note=decision.note,
