@@ -1,1 +1,348 @@
-//! What the events of a streamed answer say, for every API.
+//! What the events of a streamed answer say, for every API: chat, completions and transcriptions
+//! (`choices`, or typed `transcript.` events), responses (`response.` events), messages.
+//!
+//! | event | says |
+//! | --- | --- |
+//! | comment, `ping`, role, `response.created`, `message_start`, empty delta | nothing |
+//! | text, reasoning, refusal, tool call, audio in a delta | output |
+//! | `{"error": ...}`, `event: error`, `response.failed` | an error |
+//! | `finish_reason` of every choice, `response.completed` or `.incomplete`, `message_stop` | a complete answer |
+//! | `[DONE]` | the end, complete or not |
+//! | `finish_reason` `abort` or `error`, `response.cancelled` | the engine gave up |
+//!
+//! Events are read as they arrive, none is held; after the first output [`crate::glance`] passes
+//! over plain ones. Where the client did not ask for usage, the event that has only that is cut
+//! out; for this the beginning of an event that a chunk was cut in waits for its end, up to
+//! [`LONGEST_HELD`] bytes.
+
+use crate::answer::{Reading, Said, TABLE};
+use crate::fault::{Class, Fault};
+use crate::glance;
+use crate::lines::{Lines, Part};
+use crate::usage::{Counts, Usage};
+use crate::walk::Walker;
+
+/// Bytes of an unfinished event that wait where the event may have to be cut out; such events have
+/// 200 to 600.
+pub const LONGEST_HELD: usize = 4096;
+
+/// Bytes of an event's name that are kept.
+const LONGEST_NAME: usize = 64;
+
+/// What the stream has come to, in the order in which it can change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Seen {
+    /// No output.
+    Nothing,
+    /// Output.
+    Token,
+    /// The event that ends the stream.
+    End,
+    /// An error; output may have come before it.
+    Error,
+}
+
+/// How a stream stands that gets no more events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Every choice has its finish reason.
+    Complete,
+    /// It was cut: something is missing.
+    Cut,
+    /// It says that the engine gave up.
+    Aborted,
+    /// It says what went wrong.
+    Failed,
+}
+
+/// What of the last chunk is to be passed on: `before`, then the chunk without `cuts`.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Pass<'a> {
+    /// Bytes of earlier chunks.
+    pub before: &'a [u8],
+    /// First and past-the-end byte of what is left out, in order, apart from each other.
+    pub cuts: &'a [(usize, usize)],
+}
+
+impl Pass<'_> {
+    /// Whether the chunk passes as it is.
+    #[must_use]
+    pub fn unchanged(&self) -> bool {
+        self.before.is_empty() && self.cuts.is_empty()
+    }
+}
+
+/// Reads one streamed answer.
+#[allow(clippy::struct_excessive_bools)] // each is a fact of its own about the stream
+pub struct Events {
+    lines: Lines,
+    walker: Walker<Said>,
+    reading: Reading,
+    /// Of the event being read: its name, the first bytes of its data, whether it has data, whether
+    /// those are JSON so far.
+    name: Vec<u8>,
+    head: Vec<u8>,
+    data: bool,
+    broken: bool,
+    seen: Seen,
+    fault: Option<Fault>,
+    outputs: u64,
+    malformed: u64,
+    present: u128,
+    finished: u128,
+    complete: bool,
+    aborted: bool,
+    usage: Usage,
+    hide_usage: bool,
+    /// Whether an event has begun, and whether a part of it was passed on.
+    open: bool,
+    released: bool,
+    held: Vec<u8>,
+    before: Vec<u8>,
+    cuts: Vec<(usize, usize)>,
+}
+
+impl Events {
+    /// A reader at the start of a stream. `hide_usage`: cut out the event that has only usage.
+    #[must_use]
+    pub fn new(hide_usage: bool) -> Self {
+        Events {
+            lines: Lines::default(),
+            walker: Walker::new(&TABLE),
+            reading: Reading::default(),
+            name: Vec::new(),
+            head: Vec::new(),
+            data: false,
+            broken: false,
+            seen: Seen::Nothing,
+            fault: None,
+            outputs: 0,
+            malformed: 0,
+            present: 0,
+            finished: 0,
+            complete: false,
+            aborted: false,
+            usage: Usage::default(),
+            hide_usage,
+            open: false,
+            released: false,
+            held: Vec::new(),
+            before: Vec::new(),
+            cuts: Vec::new(),
+        }
+    }
+
+    /// Read the next chunk; returns what the stream has come to.
+    pub fn feed(&mut self, chunk: &[u8]) -> Seen {
+        self.before.clear();
+        self.cuts.clear();
+        // Where the event that is being read begins in this chunk.
+        let (mut begin, mut i) = (0, 0);
+        while i < chunk.len() {
+            if self.seen == Seen::Token && !self.open && self.lines.between() {
+                if let Some(plain) = glance::plain_output(&chunk[i..]) {
+                    self.outputs += 1;
+                    self.present |= plain.choices;
+                    i += plain.length;
+                    begin = i;
+                    continue;
+                }
+            }
+            self.open = true;
+            let (part, after) = self.lines.next(chunk, i);
+            i = after;
+            match part {
+                Part::DataLine if self.data => self.data(b"\n"),
+                Part::DataLine => self.data = true,
+                Part::Data(piece) => self.data(piece),
+                Part::NameLine => self.name.clear(),
+                Part::Name(piece) => {
+                    let room = LONGEST_NAME.saturating_sub(self.name.len());
+                    self.name.extend_from_slice(&piece[..piece.len().min(room)]);
+                }
+                Part::End => {
+                    self.event_ends(begin, i);
+                    begin = i;
+                }
+                Part::More => break,
+            }
+        }
+        if self.open && self.hide_usage && !self.released {
+            self.hold(begin, chunk);
+        }
+        self.seen
+    }
+
+    /// What to pass on of the chunk that was fed last.
+    #[must_use]
+    pub fn pass(&self) -> Pass<'_> {
+        Pass { before: &self.before, cuts: &self.cuts }
+    }
+
+    /// What is still held when the stream has ended: to be passed on.
+    #[must_use]
+    pub fn rest(&self) -> &[u8] {
+        &self.held
+    }
+
+    /// Events with output so far.
+    #[must_use]
+    pub fn output_events(&self) -> u64 {
+        self.outputs
+    }
+
+    /// Events so far whose data no client can read.
+    #[must_use]
+    pub fn malformed_events(&self) -> u64 {
+        self.malformed
+    }
+
+    /// The first error.
+    #[must_use]
+    pub fn error(&self) -> Option<&Fault> {
+        self.fault.as_ref()
+    }
+
+    /// The counts told so far, the last ones where they were told several times.
+    #[must_use]
+    pub fn counts(&self) -> Option<Counts> {
+        self.usage.counts()
+    }
+
+    /// How the stream stands, should it end here.
+    #[must_use]
+    pub fn ending(&self) -> Ending {
+        let choices = self.present != 0 && self.present == self.finished;
+        if self.fault.is_some() {
+            Ending::Failed
+        } else if self.aborted {
+            Ending::Aborted
+        } else if self.complete || choices {
+            Ending::Complete
+        } else {
+            Ending::Cut
+        }
+    }
+
+    fn data(&mut self, piece: &[u8]) {
+        let room = (b"[DONE]".len() + 1).saturating_sub(self.head.len());
+        self.head.extend_from_slice(&piece[..piece.len().min(room)]);
+        self.broken = self.broken || self.walker.feed(piece, &mut self.reading).is_err();
+    }
+
+    fn event_ends(&mut self, begin: usize, end: usize) {
+        let mut drop = false;
+        if self.data && !self.head.is_empty() {
+            drop = self.judge();
+        }
+        if drop && self.hide_usage && !self.released {
+            self.held.clear();
+            self.cuts.push((begin, end));
+        } else if !self.held.is_empty() {
+            self.before.append(&mut self.held);
+        }
+        self.name.clear();
+        self.head.clear();
+        self.reading.clear();
+        self.walker.reset();
+        (self.data, self.broken, self.open, self.released) = (false, false, false, false);
+    }
+
+    /// Note what a complete event says; true where it is nothing but usage.
+    fn judge(&mut self) -> bool {
+        if self.head == b"[DONE]" {
+            self.come_to(Seen::End);
+            return false;
+        }
+        if self.broken || self.walker.end().is_err() {
+            self.malformed += 1;
+            if self.name == b"error" {
+                self.fails(Fault { class: Class::Server, context: false, message: String::new() });
+            }
+            return false;
+        }
+        let usage = self.reading.usage();
+        self.usage.update(&usage);
+        let kind = self.kind().to_vec();
+        if let Some(fault) = self.reading.fault(&kind) {
+            self.fails(fault);
+        } else if let Some(empty) = self.reading.choices {
+            self.choices();
+            return empty && usage.told;
+        } else {
+            self.typed(&kind);
+        }
+        false
+    }
+
+    fn choices(&mut self) {
+        self.present |= self.reading.present;
+        self.finished |= self.reading.finished;
+        self.aborted |= self.reading.aborted;
+        if self.reading.output {
+            self.output();
+        }
+    }
+
+    /// What the event is: its name goes before its type, as in the clients.
+    fn kind(&self) -> &[u8] {
+        if self.name.is_empty() || self.name == b"message" {
+            &self.reading.kind
+        } else {
+            &self.name
+        }
+    }
+
+    fn typed(&mut self, kind: &[u8]) {
+        let Reading { block, output, .. } = &self.reading;
+        match kind {
+            b"response.completed"
+            | b"response.incomplete"
+            | b"message_stop"
+            | b"transcript.text.done" => {
+                self.complete = true;
+                self.come_to(Seen::End);
+            }
+            b"response.cancelled" => self.aborted = true,
+            b"message_delta" => {}
+            b"content_block_start" if !matches!(block.as_slice(), b"text" | b"thinking") => {
+                self.come_to(Seen::Token);
+            }
+            _ if *output => self.output(),
+            // Output that came without deltas.
+            kind if kind.ends_with(b".done") || kind.ends_with(b".partial_image") => {
+                self.come_to(Seen::Token);
+            }
+            _ => {}
+        }
+    }
+
+    fn output(&mut self) {
+        self.outputs += 1;
+        self.come_to(Seen::Token);
+    }
+
+    fn fails(&mut self, fault: Fault) {
+        self.fault.get_or_insert(fault);
+        self.come_to(Seen::Error);
+    }
+
+    fn come_to(&mut self, seen: Seen) {
+        self.seen = self.seen.max(seen);
+    }
+
+    /// Keep back the part of an unfinished event that this chunk has, from `begin` on.
+    fn hold(&mut self, begin: usize, chunk: &[u8]) {
+        if self.held.len() + chunk.len() - begin > LONGEST_HELD {
+            self.released = true;
+            self.before.append(&mut self.held);
+            return;
+        }
+        self.held.extend_from_slice(&chunk[begin..]);
+        self.cuts.push((begin, chunk.len()));
+    }
+}
+
+#[cfg(test)]
+#[path = "events_tests.rs"]
+mod tests;

@@ -3,8 +3,19 @@
 //! Pure readers (no Envoy in them): [`json`], [`scan`], [`usage`], [`events`], [`rewrite`].
 #![deny(unsafe_code)]
 
+pub mod answer;
+pub mod distinct;
 pub mod events;
+pub mod fault;
+pub mod find;
+pub mod glance;
 pub mod json;
+pub mod lines;
+pub mod multipart;
+pub mod number;
 pub mod rewrite;
 pub mod scan;
+pub mod text;
 pub mod usage;
+pub mod utf8;
+pub mod walk;

@@ -1,0 +1,290 @@
+//! Claims about [`super::Events`]. Each stream is read whole, where [`crate::glance`] sees every
+//! event, and in chunks of every size, where it sees few or none: the results are the same.
+
+use super::*;
+
+#[derive(Debug, PartialEq)]
+struct Read {
+    seen: Seen,
+    ending: Ending,
+    outputs: u64,
+    counts: Option<Counts>,
+    fault: Option<Fault>,
+    passed: String,
+}
+
+fn read_in(stream: &str, size: usize, hide_usage: bool) -> Read {
+    let mut events = Events::new(hide_usage);
+    let mut passed = Vec::new();
+    let mut seen = Seen::Nothing;
+    for chunk in stream.as_bytes().chunks(size) {
+        let now = events.feed(chunk);
+        assert!(now >= seen);
+        seen = now;
+        let pass = events.pass();
+        passed.extend_from_slice(pass.before);
+        let mut from = 0;
+        for (start, end) in pass.cuts {
+            passed.extend_from_slice(&chunk[from..*start]);
+            from = *end;
+        }
+        passed.extend_from_slice(&chunk[from..]);
+    }
+    passed.extend_from_slice(events.rest());
+    Read {
+        seen,
+        ending: events.ending(),
+        outputs: events.output_events(),
+        counts: events.counts(),
+        fault: events.error().cloned(),
+        passed: String::from_utf8(passed).unwrap(),
+    }
+}
+
+fn read_hiding(stream: &str, hide_usage: bool) -> Read {
+    let whole = read_in(stream, stream.len().max(1), hide_usage);
+    for size in 1..stream.len() {
+        assert_eq!(read_in(stream, size, hide_usage), whole, "{stream} in chunks of {size}");
+    }
+    whole
+}
+
+fn read(stream: &str) -> Read {
+    let read = read_hiding(stream, false);
+    assert_eq!(read.passed, stream);
+    read
+}
+
+/// A stream of data events.
+fn data(events: &[&str]) -> String {
+    events.iter().fold(String::new(), |stream, event| stream + "data: " + event + "\n\n")
+}
+
+/// A stream of events whose name is their type.
+fn named(events: &[&str]) -> String {
+    events.iter().fold(String::new(), |stream, event| {
+        let name = event.split('"').nth(3).unwrap();
+        stream + "event: " + name + "\ndata: " + event + "\n\n"
+    })
+}
+
+const ROLE: &str =
+    r#"{"choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}"#;
+const WORD: &str = r#"{"id":"c-1","object":"chat.completion.chunk","model":"m","choices":[{"index":0,"delta":{"content":" \"finish_reason\":1"},"logprobs":null,"finish_reason":null}]}"#;
+const STOP: &str = r#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#;
+const USAGE: &str =
+    r#"{"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":2,"total_tokens":9}}"#;
+
+#[test]
+fn what_comes_before_the_first_token_is_nothing() {
+    for stream in [
+        String::new(),
+        ": ping\n\n".into(),
+        "event: ping\ndata: {\"type\": \"ping\"}\n\n".into(),
+        "event: x\n\n".into(),
+        "data:\n\n".into(),
+        "data: [DONE".into(),
+        data(&[ROLE]),
+        data(&[r#"{"choices":[{"index":0,"delta":{}}]}"#]),
+        data(&[r#"{"choices":[{"delta":{"content":null,"tool_calls":[],"refusal":""}}]}"#]),
+        data(&[r#"{"choices":[],"prompt_filter_results":[{"a":"text"}]}"#]),
+        data(&[r#"{"choices":[{"text":"","index":0}]}"#]),
+        data(&[STOP]),
+        named(&[r#"{"type":"response.created","response":{"error":null,"usage":null}}"#]),
+        named(&[
+            r#"{"type":"response.in_progress"}"#,
+            r#"{"type":"response.output_item.added","item":{"type":"message"}}"#,
+        ]),
+        named(&[r#"{"type":"response.content_part.added","part":{"text":""}}"#]),
+        named(&[
+            r#"{"type":"message_start","message":{"content":[],"usage":{"input_tokens":1,"output_tokens":1}}}"#,
+        ]),
+        named(&[r#"{"type":"content_block_start","content_block":{"type":"text","text":""}}"#]),
+        named(&[
+            r#"{"type":"content_block_delta","delta":{"type":"input_json_delta","partial_json":""}}"#,
+        ]),
+        data(&[WORD])[..100].to_owned(),
+        "data: no json\n\n".into(),
+    ] {
+        let read = read(&stream);
+        assert_eq!((read.seen, read.outputs), (Seen::Nothing, 0), "{stream}");
+    }
+}
+
+#[test]
+fn output_of_every_kind_is_a_token() {
+    for stream in [
+        data(&[ROLE, WORD]),
+        data(&[r#"{"choices":[{"delta":{"reasoning_content":"a"}}]}"#]),
+        data(&[r#"{"choices":[{"delta":{"role":"assistant","reasoning":"a"}}]}"#]),
+        data(&[r#"{"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"name":"f"}}]}}]}"#]),
+        data(&[r#"{"choices":[{"delta":{"refusal":"no"}}]}"#]),
+        data(&[r#"{"choices":[{"delta":{"audio":{"data":"UklG"}}}]}"#]),
+        data(&[r#"{"choices":[{"index":0,"text":"a"}]}"#]),
+        named(&[r#"{"type":"response.output_text.delta","delta":"a"}"#]),
+        data(&[r#"{"type":"response.function_call_arguments.delta","delta":"{"}"#]),
+        named(&[r#"{"type":"content_block_delta","delta":{"type":"text_delta","text":"a"}}"#]),
+        named(&[
+            r#"{"type":"content_block_delta","delta":{"type":"thinking_delta","thinking":"a"}}"#,
+        ]),
+        named(&[r#"{"type":"transcript.text.delta","delta":"a"}"#]),
+        "\u{feff}event:response.output_text.delta\r\ndata:{\"delta\":\r\ndata:\"a\"}\r\n\r\n"
+            .into(),
+    ] {
+        let read = read(&stream);
+        assert_eq!(
+            (read.seen, read.outputs, read.ending),
+            (Seen::Token, 1, Ending::Cut),
+            "{stream}"
+        );
+    }
+    let tool = named(&[
+        r#"{"type":"content_block_start","content_block":{"type":"tool_use","name":"f"}}"#,
+    ]);
+    assert_eq!(read(&tool).seen, Seen::Token);
+}
+
+#[test]
+fn a_whole_answer_of_every_api_is_complete_and_counted() {
+    let chat = data(&[ROLE, WORD, WORD, STOP, USAGE, "[DONE]"]);
+    let responses = named(&[
+        r#"{"type":"response.created","response":{"usage":null}}"#,
+        r#"{"type":"response.output_text.delta","delta":"a"}"#,
+        r#"{"type":"response.output_text.delta","delta":"\""}"#,
+        r#"{"type":"response.output_text.done","text":"ab"}"#,
+        r#"{"type":"response.completed","response":{"error":null,"usage":{"input_tokens":7,"input_tokens_details":{"cached_tokens":0},"output_tokens":2}}}"#,
+    ]);
+    let messages = named(&[
+        r#"{"type":"message_start","message":{"usage":{"input_tokens":3,"cache_read_input_tokens":4,"output_tokens":1}}}"#,
+        r#"{"type":"content_block_start","content_block":{"type":"text","text":""}}"#,
+        r#"{"type":"content_block_delta","delta":{"type":"text_delta","text":"a"}}"#,
+        r#"{"type":"content_block_delta","delta":{"type":"text_delta","text":"b"}}"#,
+        r#"{"type":"content_block_stop"}"#,
+        r#"{"type":"message_delta","delta":{"stop_reason":"end_turn","stop_sequence":"x"},"usage":{"output_tokens":2}}"#,
+        r#"{"type":"message_stop"}"#,
+    ]);
+    for (stream, cached) in [(chat, 0), (responses, 0), (messages, 4)] {
+        let read = read(&stream);
+        assert_eq!(
+            (read.seen, read.ending, read.outputs),
+            (Seen::End, Ending::Complete, 2),
+            "{stream}"
+        );
+        assert_eq!(
+            read.counts,
+            Some(Counts { prompt: 7, cached, cache_creation: 0, completion: 2 })
+        );
+    }
+}
+
+#[test]
+fn an_end_without_its_reason_is_a_cut() {
+    assert_eq!(read(&data(&[WORD, "[DONE]"])).ending, Ending::Cut);
+    assert_eq!(read(&data(&[WORD, STOP])).ending, Ending::Complete);
+    let second = r#"{"choices":[{"index":1,"delta":{"content":"b"},"finish_reason":null}]}"#;
+    assert_eq!(read(&data(&[WORD, second, STOP, "[DONE]"])).ending, Ending::Cut);
+    let both =
+        r#"{"choices":[{"index":0,"finish_reason":"length"},{"index":1,"finish_reason":"stop"}]}"#;
+    assert_eq!(read(&data(&[WORD, second, both, "[DONE]"])).ending, Ending::Complete);
+    for reason in ["abort", "error"] {
+        let abort = STOP.replace("stop", reason);
+        assert_eq!(read(&data(&[WORD, &abort, "[DONE]"])).ending, Ending::Aborted);
+    }
+    assert_eq!(read(&named(&[r#"{"type":"response.cancelled"}"#])).ending, Ending::Aborted);
+    let incomplete = named(&[r#"{"type":"response.incomplete","response":{"usage":null}}"#]);
+    assert_eq!(read(&incomplete).ending, Ending::Complete);
+}
+
+#[test]
+fn errors_are_found_in_every_shape_before_and_after_output() {
+    for (error, class) in [
+        (data(&[r#"{"error":{"message":"m","type":"rate_limit_error"}}"#]), Class::Throttled),
+        (data(&[r#"{"error":{"message":"m","code":503}}"#]), Class::Server),
+        (
+            data(&[r#"{"object":"error","message":"m","type":"BadRequestError","code":400}"#]),
+            Class::Invalid,
+        ),
+        (
+            "event: error\ndata: {\"message\":\"m\",\"code\":\"rate_limit_exceeded\"}\n\n".into(),
+            Class::Throttled,
+        ),
+        (
+            named(&[r#"{"type":"error","error":{"type":"overloaded_error","message":"m"}}"#]),
+            Class::Server,
+        ),
+        (
+            named(&[
+                r#"{"type":"response.failed","response":{"error":{"code":"server_error","message":"m"}}}"#,
+            ]),
+            Class::Server,
+        ),
+        (
+            data(&[
+                r#"{"type":"response.failed","response":{"error":{"code":"invalid_prompt","message":"m"}}}"#,
+            ]),
+            Class::Invalid,
+        ),
+    ] {
+        for before in [0, 2] {
+            let stream = data(&[WORD].repeat(before)) + &error + &data(&["[DONE]"]);
+            let read = read(&stream);
+            assert_eq!((read.seen, read.ending), (Seen::Error, Ending::Failed), "{stream}");
+            assert_eq!(read.outputs, before as u64);
+            let fault = read.fault.unwrap();
+            assert_eq!((fault.class, fault.message.as_str()), (class, "m"), "{stream}");
+        }
+    }
+    assert_eq!(read("event: error\ndata: boom\n\n").seen, Seen::Error);
+}
+
+#[test]
+fn usage_that_was_not_asked_for_is_cut_out_and_counted() {
+    let with = data(&[ROLE, WORD, STOP, USAGE, "[DONE]"]);
+    let without = data(&[ROLE, WORD, STOP, "[DONE]"]);
+
+    let hidden = read_hiding(&with, true);
+
+    assert_eq!(hidden.passed, without);
+    assert_eq!(hidden.counts.unwrap().prompt, 7);
+    let windows = with.replace('\n', "\r\n");
+    // The line feed of a blank line that a chunk ends in can stay behind: an empty line.
+    assert_eq!(read_in(&windows, windows.len(), true).passed, without.replace('\n', "\r\n"));
+}
+
+#[test]
+fn nothing_but_usage_alone_is_cut_out() {
+    let word = WORD.replace("]}", r#"],"usage":{"prompt_tokens":7,"completion_tokens":1}}"#);
+    let stream = data(&[&word, r#"{"choices":[],"usage":null}"#, STOP]) + "data: {\"choices\":[";
+
+    assert_eq!(read_hiding(&stream, true).passed, stream);
+}
+
+#[test]
+fn a_long_event_is_not_held() {
+    let long = data(&[&WORD.replace("c-1", &"x".repeat(3 * LONGEST_HELD))]);
+    let mut events = Events::new(true);
+    let mut waiting = 0;
+    for chunk in long.as_bytes().chunks(1000) {
+        events.feed(chunk);
+        waiting = waiting.max(events.rest().len());
+    }
+    assert!(waiting <= LONGEST_HELD);
+    assert_eq!(read_in(&long, 1000, true).passed, long);
+}
+
+#[test]
+fn an_event_of_any_size_is_read_to_its_end() {
+    let text = "漢".repeat(100_000);
+    let stream = named(&[&format!(
+        r#"{{"type":"response.completed","response":{{"output":["{text}"],"usage":{{"input_tokens":1,"output_tokens":2}}}}}}"#
+    )]);
+    let read = read_in(&stream, 4096, false);
+    assert_eq!((read.seen, read.counts.unwrap().completion), (Seen::End, 2));
+}
+
+#[test]
+fn what_no_client_can_read_is_told() {
+    let mut events = Events::new(false);
+    events.feed(data(&[WORD, r#"{"choices":[{"#, WORD]).as_bytes());
+    assert_eq!((events.malformed_events(), events.output_events()), (1, 2));
+}

@@ -1,0 +1,121 @@
+//! A look at one whole event of a stream that has begun: is it plain output, with nothing to note?
+//!
+//! Most events are, and reading all of each would cost more than the rest of their way through the
+//! router. The keys that could say something else (`error`, `finish_reason`, `usage`) are searched
+//! for with their quotes: inside of text a quote is written with a backslash, so what is found is a
+//! key or a whole string. Whatever is not surely plain is left to [`crate::events`], which reads it
+//! in full and comes to the same result.
+
+use crate::find;
+
+/// Names of events that carry output in `delta`.
+const DELTAS: [&[u8]; 6] = [
+    b"response.output_text.delta",
+    b"response.reasoning_text.delta",
+    b"response.reasoning_summary_text.delta",
+    b"response.function_call_arguments.delta",
+    b"response.refusal.delta",
+    b"content_block_delta",
+];
+
+/// A plain event.
+pub struct Plain {
+    /// Its bytes, its blank line included.
+    pub length: usize,
+    /// One bit for each choice in it.
+    pub choices: u128,
+}
+
+/// The event that `s` begins with, where it is complete and plain output.
+#[must_use]
+pub fn plain_output(s: &[u8]) -> Option<Plain> {
+    if let Some(rest) = s.strip_prefix(b"data:") {
+        let (payload, length) = last_line(rest)?;
+        let choices = choice_output(payload)?;
+        return Some(Plain { length: 5 + length, choices });
+    }
+    let rest = s.strip_prefix(b"event: ")?;
+    let end = find::line_end(rest)?;
+    let name = &rest[..end];
+    let after = rest[end..].strip_prefix(b"\n").or(rest[end..].strip_prefix(b"\r\n"))?;
+    let (payload, length) = last_line(after.strip_prefix(b"data:")?)?;
+    let plain = DELTAS.contains(&name) && braced(payload) && full_delta(payload);
+    plain.then(|| Plain { length: s.len() - after.len() + 5 + length, choices: 0 })
+}
+
+/// The rest of a line that a blank line follows, and the length of both.
+fn last_line(s: &[u8]) -> Option<(&[u8], usize)> {
+    let end = find::line_end(s)?;
+    let blank: &[u8] = if s[end] == b'\n' { b"\n\n" } else { b"\r\n\r\n" };
+    s[end..].starts_with(blank).then(|| (&s[..end], end + blank.len()))
+}
+
+fn braced(payload: &[u8]) -> bool {
+    let payload = payload.strip_prefix(b" ").unwrap_or(payload);
+    payload.starts_with(b"{") && payload.ends_with(b"}")
+}
+
+/// The choices of an event of a chat or of completions that holds text and no news.
+fn choice_output(payload: &[u8]) -> Option<u128> {
+    let (mut output, mut choices) = (false, 0);
+    let mut at = 0;
+    while let Some(found) = find::telling_key(&payload[at..]) {
+        let (before, key) = payload.split_at(at + found);
+        if key.starts_with(b"\"delta\"") {
+            choices |= 1 << index(before)?;
+            output |= delta_output(after(&key[7..]));
+        } else if key.starts_with(b"\"text\"") {
+            choices |= 1 << index(before)?;
+            output |= text(after(&key[6..]));
+        } else if key.starts_with(b"\"finish_reason\"") {
+            after(&key[15..]).strip_prefix(b"null")?;
+        } else if key.starts_with(b"\"usage\"") {
+            after(&key[7..]).strip_prefix(b"null")?;
+        } else if key.starts_with(b"\"error\"") || key.starts_with(b"\"type\"") {
+            return None;
+        }
+        at += found + 1;
+    }
+    (output && braced(payload)).then_some(choices)
+}
+
+/// The index of the choice whose next key follows `before`; `None` where it does not stand there.
+fn index(before: &[u8]) -> Option<u32> {
+    let before = before.trim_ascii_end().strip_suffix(b",")?;
+    let digits = before.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    let (before, digits) = before.split_at(before.len() - digits);
+    before.trim_ascii_end().strip_suffix(b"\"index\":")?;
+    std::str::from_utf8(digits).ok()?.parse().ok().filter(|index| *index < 127)
+}
+
+/// The value after a key's colon.
+fn after(s: &[u8]) -> &[u8] {
+    let s = s.trim_ascii_start();
+    s.strip_prefix(b":").unwrap_or(s).trim_ascii_start()
+}
+
+/// Whether a value is text that is not empty.
+fn text(value: &[u8]) -> bool {
+    value.starts_with(b"\"") && !value.starts_with(b"\"\"")
+}
+
+/// Whether the first member of a delta is text that is not empty, and no role.
+fn delta_output(delta: &[u8]) -> bool {
+    let Some(inside) = delta.strip_prefix(b"{") else { return false };
+    let Some(key) = inside.trim_ascii_start().strip_prefix(b"\"") else { return false };
+    let Some(end) = key.iter().position(|byte| *byte == b'"') else { return false };
+    !key.starts_with(b"role\"") && !key[..end].contains(&b'\\') && text(after(&key[end + 1..]))
+}
+
+/// Whether an event named as a delta surely has one that is not empty, and no error.
+fn full_delta(payload: &[u8]) -> bool {
+    let mut at = 0;
+    while let Some(found) = find::telling_key(&payload[at..]) {
+        let key = &payload[at + found..];
+        if key.starts_with(b"\"error\"") || key.starts_with(b"\"usage\"") {
+            return false;
+        }
+        at += found + 1;
+    }
+    find::pair(payload, b'"', b'"').is_none()
+}
