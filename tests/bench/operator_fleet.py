@@ -121,15 +121,15 @@ def objects(
     """A router per namespace, a large and a small pool per route."""
     for number in range(namespaces):
         namespace = f"team-{number}"
-        yield placed(builders.router(), namespace)
-        for pod in range(replicas):
-            yield placed(router_pod(pod), namespace)
+        router = placed(builders.router(), namespace)
+        yield router
+        yield from builders.router_pods(router, replicas)
         for route in range(routes):
             large, small = f"large-{route}", f"small-{route}"
             for pool in (large, small):
                 capacity = {"requestsPerSecond": "50"}
                 yield placed(builders.pool(pool, capacity=capacity), namespace)
-                yield placed(service(pool), namespace)
+                yield placed(builders.service(pool), namespace)
                 (slices,) = builders.slices(pool, 2)
                 yield placed(slices, namespace)
             rule = {
@@ -155,22 +155,6 @@ def objective(route: int, number: int) -> dict[str, Any]:
 def placed(body: dict[str, Any], namespace: str) -> dict[str, Any]:
     uid = f"uid-{next(_uids)}"
     return {**body, "metadata": {**body["metadata"], "namespace": namespace, "uid": uid}}
-
-
-def service(name: str) -> dict[str, Any]:
-    spec = {"ports": [{"port": 8000}]}
-    return {"apiVersion": "v1", "kind": "Service", "metadata": builders.meta(name), "spec": spec}
-
-
-def router_pod(number: int) -> dict[str, Any]:
-    labels = {"app.kubernetes.io/managed-by": "tokenfleet", "tokenfleet.dev/router": "default"}
-    ready = {"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": builders.meta(f"default-router-{number}", labels=labels),
-        "status": {"podIP": f"10.0.0.{number + 1}", "conditions": [ready]},
-    }
 
 
 def resident() -> float:

@@ -53,11 +53,19 @@ def configuration(
                 name="large",
                 model_name="llama-70b",
                 service="large",
-                port=8000,
+                service_uid=None,
+                port_name="http",
+                family="IPv4",
                 holds_headers=holds,
             ),
             Pool(
-                name="small", model_name="llama-3b", service="small", port=8000, holds_headers=holds
+                name="small",
+                model_name="llama-3b",
+                service="small",
+                service_uid=None,
+                port_name="http",
+                family="IPv4",
+                holds_headers=holds,
             ),
         ),
         routes=(

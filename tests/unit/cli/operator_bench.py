@@ -7,7 +7,16 @@ from typing import Any
 from tests.support.fake_cluster import FakeCluster
 from tests.support.fakes import FakeAgents, FakeClock
 from tests.support.options import OPTIONS
-from tests.unit.domain.fleet.builders import managed_pool, pool, route, router, slo
+from tests.unit.domain.fleet.builders import (
+    managed_pool,
+    pool,
+    route,
+    router,
+    router_pods,
+    service,
+    slices,
+    slo,
+)
 from tokenfleet.cli.wiring import Operator, Outside, assemble
 from tokenfleet.domain.fleet import router_config
 from tokenfleet.domain.fleet.keys import VISITED, key_of
@@ -23,41 +32,21 @@ def bare(body: dict[str, Any]) -> dict[str, Any]:
     return {**body, "metadata": {**names, **({"labels": labels} if labels else {})}}
 
 
-def service(name: str) -> dict[str, Any]:
-    metadata = {"name": name, "namespace": "ns"}
-    spec = {"ports": [{"port": 8000}]}
-    return {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}
-
-
-def endpoints(name: str) -> dict[str, Any]:
-    labels = {"kubernetes.io/service-name": name}
-    metadata = {"name": f"{name}-1", "namespace": "ns", "labels": labels}
-    return {
-        "apiVersion": "discovery.k8s.io/v1",
-        "kind": "EndpointSlice",
-        "metadata": metadata,
-        "endpoints": [{"addresses": ["10.0.0.9"], "conditions": {"ready": True}}],
-    }
-
-
-def router_pod() -> dict[str, Any]:
-    labels = {"app.kubernetes.io/managed-by": "tokenfleet", "tokenfleet.dev/router": "default"}
-    ready = {"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T11:00:00Z"}
-    metadata = {"name": "router-0", "namespace": "ns", "labels": labels}
-    status = {"podIP": "10.0.0.1", "conditions": [ready]}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "status": status}
+def labelled(slices: dict[str, Any]) -> dict[str, Any]:
+    """Return slices that are nobody's yet."""
+    found = bare(slices)
+    return {**found, "metadata": {**found["metadata"], "name": f"{found['metadata']['name']}-1"}}
 
 
 FLEET = (
     bare(managed_pool("large")),
     bare(pool("small")),
-    service("small"),
-    endpoints("large"),
-    endpoints("small"),
+    bare(service("small")),
+    *map(labelled, slices("large", 1, port="http")),
+    *map(labelled, slices("small", 1)),
     bare(router()),
     bare(route()),
     bare(slo()),
-    router_pod(),
 )
 
 
@@ -99,6 +88,7 @@ class Bench:
         for _ in range(rounds):
             while len(core.queue) or core.queue.busy:
                 await asyncio.sleep(0)
+            self._control()
             self._acknowledge()
             self.clock.advance(seconds=31)
             for kind in VISITED:
@@ -109,10 +99,28 @@ class Bench:
         for worker in workers:
             worker.cancel()
 
+    def _control(self) -> None:
+        """Do what the cluster's own controllers do: slices get their owner, Deployments pods."""
+        for (kind, namespace, _), body in list(self.cluster.objects.items()):
+            name = body["metadata"].get("labels", {}).get("kubernetes.io/service-name")
+            owner = self.cluster.objects.get(("Service", namespace, name or ""))
+            if kind == "EndpointSlice" and owner is not None:
+                owners = [{"kind": "Service", "uid": owner["metadata"]["uid"]}]
+                self.cluster.put(
+                    {**body, "metadata": {**body["metadata"], "ownerReferences": owners}}
+                )
+        if ("Deployment", "ns", "default-router") in self.cluster.objects:
+            deployment = self.cluster.objects["Deployment", "ns", "default-router"]
+            _, replica_set, pod = router_pods(self.cluster.objects["ModelRouter", "ns", "default"])
+            owner = replica_set["metadata"]["ownerReferences"][0]
+            owner["uid"] = deployment["metadata"]["uid"]
+            self.cluster.put(replica_set)
+            self.cluster.put(pod)
+
     def _acknowledge(self) -> None:
         revision = self.held().revision
         self.agents.acknowledgements["10.0.0.1:9091"] = Acknowledgement(
-            pod="router-0", applied_revision=revision, version="0.1.0"
+            pod="default-router-0", applied_revision=revision, version="0.1.0"
         )
 
     def held(self) -> Held:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tests.support.fakes import T0, CountingTelemetry, FakeClock
-from tests.unit.domain.fleet.builders import router, slo
+from tests.unit.domain.fleet.builders import router, router_pods, slo
 from tokenfleet.domain.fleet.keys import ObjectKey
 from tokenfleet.domain.slo.objectives.spec import ObjectiveSpec
 from tokenfleet.domain.slo.observation.measurement import Measurement, RouterReplica
@@ -43,25 +43,21 @@ class Bench:
         return Measurement(at=at)
 
 
-def pod(name: str, label: str, *, ready: bool) -> dict[str, Any]:
-    state = {"type": "Ready", "status": str(ready), "lastTransitionTime": "2026-01-01T11:00:00Z"}
-    metadata = {"name": name, "namespace": "ns", "labels": {label: "x"}, "resourceVersion": "1"}
-    return {"kind": "Pod", "metadata": metadata, "status": {"conditions": [state]}}
-
-
 async def test_one_batch_for_all_objectives_and_the_ready_router_replicas() -> None:
     bench = Bench(answer=True)
     for name in ("a", "b"):
         bench.store.put(slo(name))
-    bench.store.put(pod("up", "tokenfleet.dev/router", ready=True))
-    bench.store.put(pod("down", "tokenfleet.dev/router", ready=False))
-    bench.store.put(pod("engine", "tokenfleet.dev/pool", ready=True))
+    deployment, replica_set, up, down = router_pods(router(), 2)
+    down["status"]["conditions"][0]["status"] = "False"
+    stranger = {**up, "metadata": {**up["metadata"], "name": "stranger", "ownerReferences": []}}
+    for body in (router(), deployment, replica_set, up, down, stranger):
+        bench.store.put(body)
 
     await bench.tick.tick()
 
     ((objectives, replicas),) = bench.asked
     assert sorted(objective.name for objective in objectives) == ["a", "b"]
-    assert [replica.pod for replica in replicas] == ["up"]
+    assert [replica.pod for replica in replicas] == ["default-router-0"]
     assert bench.tick.newest is not None
     assert bench.tick.newest.at == T0
     assert bench.woken == [ROUTER]

@@ -175,15 +175,17 @@ async def test_what_fails_is_raised_last_and_altogether(bench: Bench) -> None:
     """Every write is tried: the decision is told although the children cannot be written."""
     bench.cluster.fault = lambda verb, body: (
         Fault(PortError(f"{body['kind']} failed", retry_after=timedelta(seconds=7)))
-        if verb == "status" or body["kind"] in {"Service", "Deployment"}
+        if verb == "status" or body["kind"] in {"Service", "PodDisruptionBudget"}
         else None
     )
     children = tuple(
         {"apiVersion": "v1", "kind": kind, "metadata": {"name": "s"}}
-        for kind in ("Service", "Deployment", "ConfigMap")
+        for kind in ("Service", "PodDisruptionBudget", "ConfigMap")
     )
 
-    with pytest.raises(PortError, match="Service failed; Deployment failed; ServingPool failed"):
+    with pytest.raises(
+        PortError, match="Service failed; PodDisruptionBudget failed; ServingPool failed"
+    ):
         await bench.visit(
             Plan(
                 replace=config(a="b"),

@@ -15,7 +15,7 @@ from tokenfleet.api.v1alpha1.modelroute import ModelRoute
 from tokenfleet.api.v1alpha1.modelrouter import ModelRouter
 from tokenfleet.api.v1alpha1.servingpool import ServingPool
 from tokenfleet.api.v1alpha1.tokenslo import TokenSLO
-from tokenfleet.domain.fleet.endpoints import pool_facts
+from tokenfleet.domain.fleet.facts import pool_facts
 from tokenfleet.domain.fleet.parsing import parsed
 from tokenfleet.domain.fleet.problems import Problem
 from tokenfleet.domain.fleet.steering import promise_of, targets
@@ -211,7 +211,7 @@ def _promise(slo: TokenSLO) -> ObjectiveSpec | LevelObjective:
 def _facts(pool: ServingPool) -> PoolFacts:
     # What an autoscaler owns is not in git, and servers of others have no replicas at all: one.
     replicas = (pool.spec.replicas or 1) if pool.spec.type == "Managed" else 1
-    return replace(pool_facts(pool, ()), ready=replicas, desired=replicas)
+    return replace(pool_facts(pool, replicas), desired=replicas)
 
 
 def _plain(namespace: str, name: str) -> ModelRouter:

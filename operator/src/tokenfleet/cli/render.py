@@ -19,6 +19,8 @@ from tokenfleet.agent.endpoints import endpoints
 from tokenfleet.api.v1alpha1.modelroute import ModelRoute
 from tokenfleet.api.v1alpha1.modelrouter import ModelRouter
 from tokenfleet.api.v1alpha1.servingpool import ServingPool
+from tokenfleet.domain.fleet.pool_service import pool_backing
+from tokenfleet.domain.routing.backing import Backing, service_name
 from tokenfleet.domain.routing.compile import Compiled, compile_router
 
 PARTS: Final = ("problems", "config", "routes", "clusters", "listeners", "bootstrap")
@@ -71,19 +73,44 @@ def run(args: argparse.Namespace) -> int:
 
 
 def rendered(text: str) -> dict[str, Rendered]:
-    """Render every ModelRouter among YAML documents; EndpointSlices give the pools' replicas."""
+    """Render every ModelRouter among YAML documents.
+
+    EndpointSlices give the pools' replicas, and Services the ports of Existing pools; one that is
+    not there is taken to have a port called `http`.
+    """
     bodies = [body for body in yaml.safe_load_all(text) if body]
     routers = [ModelRouter.model_validate(body) for body in _of(bodies, "ModelRouter")]
     routes = [ModelRoute.model_validate(body) for body in _of(bodies, "ModelRoute")]
     pools = [ServingPool.model_validate(body) for body in _of(bodies, "ServingPool")]
+    known = {(_place(body), body["metadata"]["name"]): body for body in _of(bodies, "Service")}
+    backings = {
+        (pool.metadata.namespace, pool.metadata.name): pool_backing(pool, {}, service)
+        for pool in pools
+        if pool.spec.type == "Existing"
+        and (service := known.get((pool.metadata.namespace, service_name(pool)))) is not None
+    }
     slices = _of(bodies, "EndpointSlice")
-    return {router.metadata.name: _rendered(router, routes, pools, slices) for router in routers}
+    return {
+        router.metadata.name: _rendered(
+            router,
+            routes,
+            pools,
+            {
+                name: backing
+                for (namespace, name), backing in backings.items()
+                if namespace == router.metadata.namespace
+            },
+            [s for s in slices if _place(s) == router.metadata.namespace],
+        )
+        for router in routers
+    }
 
 
 def _rendered(
     router: ModelRouter,
     routes: Sequence[ModelRoute],
     pools: Sequence[ServingPool],
+    backings: Mapping[str, Backing],
     slices: Sequence[Json],
 ) -> Rendered:
     namespace = router.metadata.namespace
@@ -91,12 +118,10 @@ def _rendered(
         router,
         [route for route in routes if route.metadata.namespace == namespace],
         {pool.metadata.name: pool for pool in pools if pool.metadata.namespace == namespace},
-        incumbents={},
+        {},
+        backings,
     )
-    replicas = endpoints(
-        compiled.config.pools,
-        [s for s in slices if s["metadata"].get("namespace", "default") == namespace],
-    )
+    replicas = endpoints(compiled.config.pools, slices)
     resources = render(compiled.config, replicas, rds_path=RDS_PATH, ports=Ports())
     config = asdict(compiled.config)
     return Rendered(
@@ -113,6 +138,10 @@ def _rendered(
             "bootstrap": standalone(compiled.config, replicas, ports=Ports(), limits=Limits()),
         },
     )
+
+
+def _place(body: Json) -> str:
+    return str(body["metadata"].get("namespace", "default"))
 
 
 def _of(bodies: Sequence[Json], kind: str) -> list[Json]:

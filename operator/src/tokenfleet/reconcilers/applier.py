@@ -9,13 +9,14 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
 from tokenfleet.api.conventions import API_VERSION, MANAGED_BY
-from tokenfleet.domain.fleet.keys import ObjectKey, controller_of, key_of
+from tokenfleet.domain.fleet.keys import ObjectKey, key_of
+from tokenfleet.domain.fleet.ownership import MANAGED_BY_LABEL, is_ours
 from tokenfleet.domain.fleet.plan import Deletion, Plan
 from tokenfleet.ports import Body, Cluster, ConflictError, NotFoundError, PortError, RefusedError
 from tokenfleet.reconcilers.resources import BY_KIND
@@ -24,7 +25,9 @@ from tokenfleet.reconcilers.telemetry import Telemetry
 
 CHILDREN_MANAGER: Final = "tokenfleet/children"
 STATUS_MANAGER: Final = "tokenfleet/status"
-MANAGED_BY_LABEL: Final = "app.kubernetes.io/managed-by"
+
+NEEDED: Final = frozenset({"Service", "ConfigMap", "ServiceAccount", "Role", "RoleBinding"})
+"""Kinds that a Deployment waits for, where its plan names them before it."""
 
 
 class NotLeaderError(PortError):
@@ -117,7 +120,11 @@ class Applier:
             NotLeaderError: the lease is lost; nothing more may be tried.
         """
         failures = []
+        needed: list[Body] = [plan.replace] if plan.replace is not None else []
         for body in plan.applies:
+            if body["kind"] == "Deployment" and self._lacks(needed, owner):
+                continue
+            needed.append(body)
             complete = adopted(body, owner)
             try:
                 await self._apply_child(complete, owner)
@@ -205,6 +212,20 @@ class Applier:
             )
             raise RefusedError(msg)
 
+    def _lacks(self, needed: Sequence[Body], owner: Body) -> bool:
+        """Tell whether something is missing without which replicas only cost.
+
+        What is missing has been refused, or has failed, and was told of.
+        """
+        namespace = owner["metadata"]["namespace"]
+        for body in needed:
+            if body["kind"] in NEEDED:
+                key = ObjectKey(body["kind"], namespace, body["metadata"]["name"])
+                seen = self._store.get(key)
+                if seen is None or not is_ours(seen, owner):
+                    return True
+        return False
+
     async def _refresh(self, key: ObjectKey, *, writer: ObjectKey | None = None) -> Body | None:
         """Read one object again; return it, or None where there is none."""
         newest = await self._cluster.get(BY_KIND[key.kind], key.namespace, key.name)
@@ -243,22 +264,6 @@ def adopted(body: Body, owner: Body) -> dict[str, Any]:
         }
     ]
     return {**body, "metadata": metadata}
-
-
-def is_ours(child: Body, owner: Body) -> bool:
-    """Tell whether this owner may write a child.
-
-    An owner that was deleted and created again under its name takes over what the old one left.
-    """
-    labels = child["metadata"].get("labels", {})
-    controller = controller_of(child)
-    if controller is None:
-        return bool(labels.get(MANAGED_BY_LABEL) == MANAGED_BY)
-    return bool(
-        controller.get("apiVersion", "").partition("/")[0] == API_VERSION.partition("/")[0]
-        and controller["kind"] == owner["kind"]
-        and controller["name"] == owner["metadata"]["name"]
-    )
 
 
 def digest(body: Body) -> str:

@@ -4,7 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tokenfleet.domain.fleet.affected import references
-from tokenfleet.domain.fleet.keys import ObjectKey, controller_of, key_of
+from tokenfleet.domain.fleet.keys import ObjectKey, key_of
+from tokenfleet.domain.fleet.loops import way_back
+from tokenfleet.domain.fleet.ownership import controls
 from tokenfleet.domain.fleet.plan import Plan
 from tokenfleet.domain.fleet.platform import Platform
 from tokenfleet.domain.fleet.pool_visit import PoolSnapshot, plan_pool
@@ -30,7 +32,8 @@ class PoolVisitor:
                 body=owner,
                 children=children_of(self.store, owner),
                 service=self.store.get(service),
-                slices=slices_of(self.store, owner),
+                slices=self.store.referring_bodies(service, "EndpointSlice"),
+                loop=way_back(owner, self.store),
                 pods=self.store.referring_bodies(key_of(owner), "Pod"),
                 platform=self.platform(),
                 now=self.clock.now(),
@@ -47,19 +50,4 @@ class PoolVisitor:
 def children_of(store: Store, owner: Body) -> tuple[Body, ...]:
     """Return the objects that this very owner controls."""
     bodies = [store.get(key) for key in sorted(store.referring(key_of(owner)))]
-    return tuple(
-        body
-        for body in bodies
-        if body is not None
-        and (controller := controller_of(body)) is not None
-        and controller["uid"] == owner["metadata"]["uid"]
-    )
-
-
-def slices_of(store: Store, pool: Body) -> tuple[Body, ...]:
-    """Return the EndpointSlices of a pool's Service."""
-    return tuple(
-        body
-        for service in references(pool)
-        for body in store.referring_bodies(service, "EndpointSlice")
-    )
+    return tuple(body for body in bodies if body is not None and controls(owner, body))

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from tokenfleet.api.conventions import GROUP, MANAGED_BY, VERSION, Kind
+from tokenfleet.api.conventions import GROUP, MANAGED_BY, ROUTER_LABEL, VERSION, Kind
 from tokenfleet.api.v1alpha1.modelroute import MODEL_ROUTE
 from tokenfleet.api.v1alpha1.modelrouter import MODEL_ROUTER
 from tokenfleet.api.v1alpha1.servingpool import SERVING_POOL
@@ -31,6 +31,7 @@ DEPLOYMENTS: Final = _of("apps", "v1", "deployments", "Deployment")
 SERVICES: Final = _of("", "v1", "services", "Service")
 CONFIG_MAPS: Final = _of("", "v1", "configmaps", "ConfigMap")
 SERVICE_ACCOUNTS: Final = _of("", "v1", "serviceaccounts", "ServiceAccount")
+REPLICA_SETS: Final = _of("apps", "v1", "replicasets", "ReplicaSet")
 PODS: Final = _of("", "v1", "pods", "Pod")
 BUDGETS: Final = _of("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
 ROLES: Final = _of("rbac.authorization.k8s.io", "v1", "roles", "Role")
@@ -48,6 +49,8 @@ WATCHED: Final[dict[Resource, str]] = {
     # Services and slices of existing pools carry no label of ours.
     SERVICES: "",
     SLICES: "",
+    # Pool's replicas are found by endpoints; only those of routers by who made them.
+    REPLICA_SETS: f"{MANAGED_SELECTOR},{ROUTER_LABEL}",
     **dict.fromkeys(
         (
             DEPLOYMENTS,

@@ -27,11 +27,14 @@ class RouteVisitor:
             for parent in owner["spec"]["parentRefs"]
         ]
         known = [router for router in routers if self.store.get(router) is not None]
+        missing = tuple(router.name for router in routers if router not in known)
+        views = {router.name: self.views.route(router, key.name) for router in known}
         return plan_route(
             RouteSnapshot(
                 body=owner,
-                views={router.name: self.views.route(router, key.name) for router in known},
-                missing=tuple(router.name for router in routers if router not in known),
+                views=views,
+                kept=self.views.carriers(key.namespace, key.name) if missing else {},
+                missing=missing,
                 now=self.clock.now(),
             )
         )

@@ -8,9 +8,8 @@ from functools import partial
 from typing import Final
 
 from tokenfleet.api.conditions import PROGRAMMED
-from tokenfleet.domain.fleet.affected import references
 from tokenfleet.domain.fleet.conditions import PENDING
-from tokenfleet.domain.fleet.keys import POOL, ROUTE, SLO, ObjectKey, key_of
+from tokenfleet.domain.fleet.keys import ObjectKey, key_of
 from tokenfleet.domain.fleet.plan import Plan
 from tokenfleet.domain.fleet.platform import Platform
 from tokenfleet.domain.fleet.problems import Problem
@@ -21,7 +20,8 @@ from tokenfleet.domain.fleet.router_status import ACK_PATIENCE
 from tokenfleet.domain.fleet.router_visit import plan_router
 from tokenfleet.domain.slo.observation.measurement import Measurement
 from tokenfleet.ports import Acknowledgement, Body, Clock, PortError, RefusedError, RouterFleet
-from tokenfleet.reconcilers.pool_visitor import children_of, slices_of
+from tokenfleet.reconcilers.pool_visitor import children_of
+from tokenfleet.reconcilers.references import referred, replicas_of
 from tokenfleet.reconcilers.store import Store
 from tokenfleet.reconcilers.telemetry import Telemetry
 from tokenfleet.reconcilers.views import Views
@@ -71,7 +71,7 @@ class RouterVisitor:
         """Observe and plan."""
         key = key_of(owner)
         stored = self.store.get(config_key(key.namespace, key.name))
-        pods = self.store.referring_bodies(key, "Pod")
+        pods = replicas_of(self.store, owner)
         progress = self.progress.setdefault(key, _Progress())
         revision = owner.get("status", {}).get("configRevision", 0)
         revision = max(revision, progress.revision)
@@ -80,19 +80,18 @@ class RouterVisitor:
         replicas = await self._replicas(pods, revision, progress)
         if progress.acknowledged_at is None and acknowledged(replicas, revision).everywhere:
             progress.acknowledged_at = self.clock.now()
-        routes = self.store.referring_bodies(key, ROUTE)
-        pools = self._pools(routes)
+        found = referred(self.store, key, stored)
         seen = RouterSnapshot(
             body=owner,
             stored=stored,
             copies=await self._copies(pods) if stored is None else (),
             missing_since=progress.missing_since,
-            routes=routes,
-            pools=tuple(pools.values()),
-            slices={name: slices_of(self.store, pool) for name, pool in pools.items()},
-            slos=tuple(
-                slo for route in routes for slo in self.store.referring_bodies(key_of(route), SLO)
-            ),
+            routes=found.routes,
+            pools=found.pools,
+            services=found.services,
+            loops=found.loops,
+            slices=found.slices,
+            slos=found.slos,
             children=children_of(self.store, owner),
             replicas=replicas,
             changed_at=progress.changed_at,
@@ -142,10 +141,6 @@ class RouterVisitor:
         """Let its routes know."""
         self.progress.pop(key, None)
         self.views.publish(key, None)
-
-    def _pools(self, routes: tuple[Body, ...]) -> Mapping[str, Body]:
-        keys = sorted({key for route in routes for key in references(route) if key.kind == POOL})
-        return {key.name: body for key in keys if (body := self.store.get(key)) is not None}
 
     async def _replicas(
         self, pods: tuple[Body, ...], revision: int, progress: _Progress

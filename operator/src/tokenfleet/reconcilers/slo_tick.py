@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from tokenfleet.api.conventions import ROUTER_LABEL
 from tokenfleet.domain.fleet.keys import ROUTER, SLO, ObjectKey
 from tokenfleet.domain.fleet.replicas import replica
 from tokenfleet.domain.fleet.steering import promises_of
 from tokenfleet.domain.slo.objectives.spec import Promise
 from tokenfleet.domain.slo.observation.measurement import Failure, Measurement, RouterReplica
 from tokenfleet.ports import Clock, PortError
+from tokenfleet.reconcilers.references import replicas_of
 from tokenfleet.reconcilers.store import Store
 from tokenfleet.reconcilers.telemetry import Telemetry
 
@@ -76,11 +76,12 @@ class SloTick:
 
     def _replicas(self) -> list[RouterReplica]:
         """Return every ready router pod."""
-        pods = ((body, replica(body)) for body in self.store.all("Pod"))
+        routers = (self.store.get(key) for key in sorted(self.store.keys(ROUTER)))
+        pods = (pod for router in routers if router for pod in replicas_of(self.store, router))
         return [
-            RouterReplica(namespace=body["metadata"]["namespace"], pod=seen.pod, since=seen.since)
-            for body, seen in pods
-            if seen.since is not None and ROUTER_LABEL in body["metadata"].get("labels", {})
+            RouterReplica(namespace=pod["metadata"]["namespace"], pod=seen.pod, since=seen.since)
+            for pod in pods
+            if (seen := replica(pod)).since is not None
         ]
 
     async def _measured(self, objectives: Sequence[Promise]) -> Measurement:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from tokenfleet.domain.fleet.affected import references
+from tokenfleet.domain.fleet.aims import resolves
 from tokenfleet.domain.fleet.keys import ROUTE, ROUTER, SLO, ObjectKey, key_of
 from tokenfleet.domain.fleet.plan import Plan
 from tokenfleet.domain.fleet.slo_status import SloSnapshot, plan_slo
@@ -33,7 +34,10 @@ class SloVisitor:
         route = self.store.get(next(iter(references(owner)), ObjectKey(ROUTE, "", "")))
         parents = route["spec"]["parentRefs"] if route is not None else ()
         routers = [ObjectKey(ROUTER, key.namespace, parent["name"]) for parent in parents]
-        views = (self.views.slo(router, key.name) for router in routers)
+        views = [self.views.slo(router, key.name) for router in routers]
+        if not resolves(owner, route):
+            # Its router goes on judging it by what it was about before.
+            views.append(self.views.judged(key.namespace, key.name))
         return plan_slo(
             SloSnapshot(
                 body=owner,

@@ -33,6 +33,20 @@ class Views:
         """Return a route's view on a router, or None."""
         return self._views.get(router, EMPTY).routes.get(name)
 
+    def carriers(self, namespace: str, name: str) -> dict[str, RouteView]:
+        """Return router -> its view of a route, for every router of the namespace that has one."""
+        return {
+            router.name: self._views[router].routes[name]
+            for router in sorted(self._views)
+            if router.namespace == namespace and name in self._views[router].routes
+        }
+
+    def judged(self, namespace: str, name: str) -> SLOView | None:
+        """Return the view of an objective on the first router that judges it, or None."""
+        routers = (router for router in sorted(self._views) if router.namespace == namespace)
+        found = (self._views[router].slos.get(name) for router in routers)
+        return next(filter(None, found), None)
+
     def demand(self) -> dict[str, float]:
         """Return `namespace/pool` -> requests per second, over all routers."""
         total: dict[str, float] = {}

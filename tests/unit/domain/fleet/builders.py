@@ -41,13 +41,71 @@ def managed_pool(name: str = "large", **managed: Any) -> dict[str, Any]:
     )
 
 
-def slices(name: str, ready: int) -> tuple[dict[str, Any], ...]:
+def service(
+    name: str, *ports: int | tuple[str, int], owner: Mapping[str, Any] | None = None, **spec: Any
+) -> dict[str, Any]:
+    named = [port if isinstance(port, tuple) else ("", port) for port in ports or (8000,)]
+    metadata = meta(name)
+    if owner is not None:
+        metadata["ownerReferences"] = [owned_by(owner)]
+    listed = [{"name": text, "port": port, "protocol": "TCP"} for text, port in named]
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": metadata,
+        "spec": {"ports": listed, "ipFamilies": ["IPv4"], **spec},
+    }
+
+
+def owned_by(owner: Mapping[str, Any]) -> dict[str, Any]:
+    names = {key: owner["metadata"][key] for key in ("name", "uid")}
+    api = {key: owner[key] for key in ("apiVersion", "kind")}
+    return {**api, **names, "controller": True}
+
+
+def router_pods(
+    router: Mapping[str, Any], count: int = 1, name: str = "default-router"
+) -> tuple[dict[str, Any], ...]:
+    """A router's Deployment, its ReplicaSet and ready pods at 10.0.0.1 and up."""
+    labels = {
+        "app.kubernetes.io/managed-by": "tokenfleet",
+        "tokenfleet.dev/router": router["metadata"]["name"],
+    }
+
+    def made(api: str, kind: str, name: str, owner: Mapping[str, Any]) -> dict[str, Any]:
+        metadata = meta(name, labels=labels, ownerReferences=[owned_by(owner)])
+        metadata["namespace"] = owner["metadata"]["namespace"]
+        metadata["uid"] = f"{owner['metadata']['uid']}-{kind}-{name}"
+        return {"apiVersion": api, "kind": kind, "metadata": metadata}
+
+    deployment = made("apps/v1", "Deployment", name, router)
+    replica_set = made("apps/v1", "ReplicaSet", f"{name}-5f4", deployment)
+    ready = {"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T11:00:00Z"}
+    pods = tuple(
+        {
+            **made("v1", "Pod", f"{name}-{number}", replica_set),
+            "status": {"podIP": f"10.0.0.{number + 1}", "conditions": [dict(ready)]},
+        }
+        for number in range(count)
+    )
+    return deployment, replica_set, *pods
+
+
+def slices(name: str, ready: int, *, port: str = "", owner: str = "") -> tuple[dict[str, Any], ...]:
     endpoints = [
         {"addresses": [f"10.0.0.{n}"], "conditions": {"ready": n < ready}} for n in range(ready + 1)
     ]
     labels = {"kubernetes.io/service-name": name}
+    metadata = meta(name, labels=labels, ownerReferences=[{"uid": owner or f"uid-{name}"}])
     return (
-        {"kind": "EndpointSlice", "metadata": meta(name, labels=labels), "endpoints": endpoints},
+        {
+            "apiVersion": "discovery.k8s.io/v1",
+            "kind": "EndpointSlice",
+            "metadata": metadata,
+            "addressType": "IPv4",
+            "ports": [{"name": port, "port": 8000, "protocol": "TCP"}],
+            "endpoints": endpoints,
+        },
     )
 
 
@@ -103,6 +161,7 @@ def seen(**fields: Any) -> RouterSnapshot:
         "stored": None,
         "routes": (route(),),
         "pools": (pool("large"), pool("small")),
+        "services": {"large": service("large"), "small": service("small")},
         "slices": {"large": slices("large", 2), "small": slices("small", 2)},
         "replicas": (replica(),),
         "image": "router:1",

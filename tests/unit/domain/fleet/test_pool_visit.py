@@ -2,18 +2,21 @@
 
 from typing import Any
 
-from tests.unit.domain.fleet.builders import T0, conditions, managed_pool, message, pool, slices
-from tokenfleet.domain.fleet.endpoints import ready_endpoints
+from tests.unit.domain.fleet.builders import (
+    T0,
+    conditions,
+    managed_pool,
+    message,
+    pool,
+    service,
+    slices,
+)
 from tokenfleet.domain.fleet.pool_visit import PoolSnapshot, plan_pool
 
 
 def look(body: dict[str, Any], **fields: Any) -> PoolSnapshot:
     defaults = {"children": (), "service": None, "slices": (), "now": T0}
     return PoolSnapshot(body=body, **{**defaults, **fields})
-
-
-def service(*ports: int) -> dict[str, Any]:
-    return {"kind": "Service", "spec": {"ports": [{"port": port} for port in ports]}}
 
 
 def test_a_managed_pool_asks_for_its_workload() -> None:
@@ -57,7 +60,7 @@ def test_a_child_that_is_not_wanted_any_more_is_deleted() -> None:
 
 
 def test_an_existing_pool_counts_the_endpoints_of_its_service() -> None:
-    plan = plan_pool(look(pool(), service=service(8000), slices=slices("large", 3)))
+    plan = plan_pool(look(pool(), service=service("large", 8000), slices=slices("large", 3)))
 
     assert plan.applies == ()
     assert plan.status is not None
@@ -73,16 +76,31 @@ def test_an_existing_pool_without_its_service_names_the_remedy() -> None:
 
 
 def test_an_existing_pool_with_a_wrong_port_lists_the_right_ones() -> None:
-    status = plan_pool(look(pool(), service=service(80, 9000))).status
+    status = plan_pool(look(pool(), service=service("large", 80, 9000))).status
 
     assert conditions(status)["Accepted"] == ("False", "PortNotFound")
     assert "only 80, 9000" in message(status, "Accepted")
 
 
-def test_an_endpoint_counts_once_over_address_families_and_unready_ones_do_not() -> None:
-    target = {"uid": "pod-1"}
-    v4 = {"endpoints": [{"addresses": ["10.0.0.1"], "targetRef": target}]}
-    v6 = {"endpoints": [{"addresses": ["fd00::1"], "targetRef": target}]}
-    down = {"endpoints": [{"addresses": ["10.0.0.2"], "conditions": {"ready": False}}]}
+def test_each_pod_of_a_dual_stack_service_counts_once_in_its_first_family() -> None:
+    """A pod that a family does not reach is no replica for the router either."""
+    (v4,), (v6,) = slices("large", 2), slices("large", 2)
+    addresses = [{"addresses": [f"fd00::{n}"]} for n in range(3)]
+    v6 = {**v6, "addressType": "IPv6", "endpoints": addresses}
+    both = service("large", ipFamilies=["IPv6", "IPv4"])
 
-    assert ready_endpoints([v4, v6, down, {"endpoints": None}]) == 1
+    status = plan_pool(look(pool(), service=both, slices=(v4, v6))).status
+
+    assert status is not None
+    assert status["readyReplicas"] == 3
+
+
+def test_a_pod_without_the_port_that_routers_use_is_no_replica() -> None:
+    """Slices are cut by ports: pods that lack a named port are in a slice of their own."""
+    (with_port,), (without,) = slices("large", 2, port="api"), slices("large", 3, port="metrics")
+    named = service("large", ("api", 8000), ("metrics", 9100))
+
+    status = plan_pool(look(pool(), service=named, slices=(with_port, without))).status
+
+    assert status is not None
+    assert status["readyReplicas"] == 2

@@ -1,5 +1,6 @@
 """`<router>-config`: size, round trip, and what is rebuilt from status."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,9 @@ from tests.unit.domain.slo.builders import BUSY
 from tokenfleet.api.v1alpha1.modelroute import ModelRoute
 from tokenfleet.api.v1alpha1.modelrouter import ModelRouter
 from tokenfleet.api.v1alpha1.servingpool import ServingPool
+from tokenfleet.domain.fleet.last_good import resolved_now
 from tokenfleet.domain.fleet.router_config import (
+    LEAP,
     Held,
     UnreadableConfigError,
     from_status,
@@ -18,7 +21,7 @@ from tokenfleet.domain.fleet.router_config import (
     same,
     write,
 )
-from tokenfleet.domain.routing.codec import Document, too_large
+from tokenfleet.domain.routing.codec import REVISION_MAX, Document, too_large
 from tokenfleet.domain.routing.compile import compile_router
 from tokenfleet.domain.slo.control.memory import RuleMemory
 
@@ -51,7 +54,14 @@ def thousand_rules() -> Held:
         for rule in body["spec"]["rules"]
     }
     document = Document(revision=12345, config=compiled.config)
-    return Held(document=document, memory=memory, claims=compiled.claims)
+    held = Held(document=document, memory=memory, claims=compiled.claims)
+    targets = {
+        f"ttft-{n}": f"{route.name}/{rule.name}"
+        for n, (route, rule) in enumerate(
+            (route, rule) for route in compiled.config.routes for rule in route.rules
+        )
+    }
+    return replace(held, resolved=resolved_now(compiled, held), targets=targets)
 
 
 def test_a_thousand_rules_with_all_of_their_memory_fit() -> None:
@@ -77,8 +87,22 @@ def test_the_newest_readable_copy_wins() -> None:
     assert held.document is not None
     older = Held(document=Document(revision=1, config=held.document.config), claims=held.claims)
 
-    assert newest([write(older), {"config": "damaged"}, write(held), {}]) == held
-    assert newest([{}]) is None
+    copies = [write(older), {"config": "damaged"}, write(held), {}]
+
+    assert newest(copies, known=12345) == held
+    assert newest([{}], known=12345) is None
+
+
+def test_a_copy_with_a_revision_out_of_the_air_leaves_room_for_the_next_ones() -> None:
+    held = thousand_rules()
+    assert held.document is not None
+    endless = Document(revision=REVISION_MAX, config=held.document.config)
+
+    found = newest([write(replace(held, document=endless))], known=7)
+
+    assert found is not None
+    assert found.revision == 7 + LEAP
+    assert found.memory == held.memory
 
 
 @pytest.mark.parametrize("data", [{}, {"config": "x"}, {"config": "{}", "claims": "[]"}])

@@ -1,12 +1,14 @@
 """The document in `<router>-config`: equal values, equal bytes; strict reading."""
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tokenfleet.domain.routing.codec import (
+    REVISION_MAX,
     SIZE_MAX,
     CodecError,
     Document,
@@ -80,13 +82,21 @@ configs = st.builds(
     body_limit=st.integers(1024, 67_108_864),
     pools=st.just(
         tuple(
-            Pool(name=pool, model_name=pool, service=pool, port=8000, holds_headers=True)
-            for pool in POOLS
+            Pool(
+                name=pool,
+                model_name=pool,
+                service=pool,
+                service_uid=uid,
+                port_name="http",
+                family="IPv4",
+                holds_headers=True,
+            )
+            for pool, uid in zip(POOLS, ("uid-a", "", None), strict=True)
         )
     ),
     routes=st.lists(routes, max_size=3).map(tuple),
 )
-documents = st.builds(Document, revision=st.integers(1, 2**53), config=configs)
+documents = st.builds(Document, revision=st.integers(1, REVISION_MAX), config=configs)
 
 
 @patient
@@ -102,7 +112,15 @@ def test_equal_documents_have_equal_bytes(document: Document) -> None:
 
 
 def example() -> dict[str, object]:
-    pool = Pool(name="a", model_name="m", service="a", port=8000, holds_headers=True)
+    pool = Pool(
+        name="a",
+        model_name="m",
+        service="a",
+        service_uid=None,
+        port_name="http",
+        family="IPv4",
+        holds_headers=True,
+    )
     rule = Rule(name="r", matches=(), ranges=contiguous({"a": 1000}), chain=("a",))
     failover = Failover(
         connect_failure=True,
@@ -134,9 +152,11 @@ def example() -> dict[str, object]:
 @pytest.mark.parametrize(
     ("path", "value", "said"),
     [
-        pytest.param(["schemaVersion"], 2, "schemaVersion is 2", id="a newer schema"),
+        pytest.param(["schemaVersion"], 3, "schemaVersion is 3", id="a newer schema"),
+        pytest.param(["schemaVersion"], 0, "reads 1 and 2", id="a schema that is too old"),
         pytest.param(["revision"], "1", "revision is not int", id="text for a number"),
         pytest.param(["revision"], 0, "revision is 0", id="a revision before the first"),
+        pytest.param(["revision"], 2**53, "revision is 9007199254740992", id="above all numbers"),
         pytest.param(["revision"], True, "revision is not int", id="a boolean for a number"),
         pytest.param(["extra"], 1, "not an object of", id="an unknown key at the top"),
         pytest.param(["config", "extra"], 1, "extra", id="an unknown key inside"),
@@ -159,6 +179,17 @@ def test_anything_else_is_refused(path: list[str | int], value: object, said: st
 
     with pytest.raises(CodecError, match=said):
         decode(json.dumps(document))
+
+
+def test_the_version_before_is_read() -> None:
+    """An operator that was upgraded finds what the older one wrote."""
+    older: dict[str, Any] = example()
+    older["schemaVersion"] = 1
+    older["config"]["pools"] = [
+        {"name": "a", "model_name": "m", "service": "a", "port": 8000, "holds_headers": True}
+    ]
+
+    assert decode(json.dumps(older)) == decode(json.dumps(example()))
 
 
 @patient

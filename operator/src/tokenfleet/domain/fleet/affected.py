@@ -1,8 +1,9 @@
 """Which objects must be visited when one object changes.
 
     EndpointSlice -> Service -> ServingPool -> ModelRoute -> ModelRouter
-                                                 ^               ^
-                                TokenSLO --------'  child, Pod --'
+                        |                        ^               ^ ^
+                        |       TokenSLO --------'  child, Pod --' |
+                        `-- of a router, by which it is a pool ----'
 
 `references` names what an object points at; the store keeps the reverse of it. `affected` follows
 the arrows to the visits that read the changed object. Status of routes and objectives is a view of
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Protocol
 
 from tokenfleet.api.conventions import POOL_LABEL, ROUTER_LABEL
+from tokenfleet.domain.fleet.fronts import fronted
 from tokenfleet.domain.fleet.keys import (
     POOL,
     ROUTE,
@@ -23,11 +25,10 @@ from tokenfleet.domain.fleet.keys import (
     controller_of,
     key_of,
 )
+from tokenfleet.domain.fleet.router_config import services_in
+from tokenfleet.domain.routing.slices import SERVICE_LABEL
 
 Body = Mapping[str, Any]
-
-SLICE_SERVICE_LABEL: Final = "kubernetes.io/service-name"
-"""Label by which an EndpointSlice names its Service."""
 
 
 class World(Protocol):
@@ -76,19 +77,23 @@ def _readers_of_pod(body: Body, _: World) -> set[ObjectKey]:
 
 
 def _readers_of_service(body: Body, world: World) -> set[ObjectKey]:
-    pools = {key for key in world.referring(key_of(body)) if key.kind == POOL}
-    return _owner(body) | pools
+    pools = _pools_of({key_of(body)}, world)
+    return _owner(body) | pools | _routers_of_pools(pools, world) | _upstream(fronted(body), world)
 
 
 def _readers_of_slice(body: Body, world: World) -> set[ObjectKey]:
-    pools = {
-        key for service in references(body) for key in world.referring(service) if key.kind == POOL
-    }
-    return pools | _routers_of_pools(pools, world)
+    services = references(body)
+    pools = _pools_of(services, world)
+    # A router that keeps what it last resolved may use a Service that no pool names any more.
+    running = {key for service in services for key in world.referring(service)} - pools
+    configs = (world.get(key) for key in running)
+    routers = {key for config in configs if config is not None for key in _owner(config)}
+    return pools | _routers_of_pools(pools, world) | routers
 
 
 def _readers_of_pool(body: Body, world: World) -> set[ObjectKey]:
-    return {key_of(body)} | _routers_of_pools({key_of(body)}, world)
+    routers = _routers_of_pools({key_of(body)}, world)
+    return {key_of(body)} | routers | _upstream(routers, world)
 
 
 def _readers_of_router(body: Body, world: World) -> set[ObjectKey]:
@@ -97,7 +102,9 @@ def _readers_of_router(body: Body, world: World) -> set[ObjectKey]:
 
 
 def _readers_of_route(body: Body, world: World) -> set[ObjectKey]:
-    return {key_of(body)} | _routers(body) | set(world.referring(key_of(body)))
+    routers = _routers(body)
+    slos = set(world.referring(key_of(body)))
+    return {key_of(body)} | routers | slos | _upstream(routers, world)
 
 
 def _readers_of_slo(body: Body, world: World) -> set[ObjectKey]:
@@ -124,6 +131,24 @@ def _routers_of_pools(pools: Iterable[ObjectKey], world: World) -> set[ObjectKey
     return {router for pool in pools for router in _routers_of_routes(world.referring(pool), world)}
 
 
+def _pools_of(services: Iterable[ObjectKey], world: World) -> set[ObjectKey]:
+    return {key for service in services for key in world.referring(service) if key.kind == POOL}
+
+
+def _upstream(routers: Iterable[ObjectKey], world: World) -> set[ObjectKey]:
+    """Return the pools that lead to routers, and the routers that use those, however far away."""
+    found: set[ObjectKey] = set()
+    waiting = set(routers)
+    while waiting:
+        router = waiting.pop()
+        services = [key for key in world.referring(router) if key.kind == "Service"]
+        pools = _pools_of(services, world) - found
+        users = _routers_of_pools(pools, world) - found
+        found |= pools | users
+        waiting |= users
+    return found
+
+
 _READERS: Final[Mapping[str, Callable[[Body, World], set[ObjectKey]]]] = {
     POOL: _readers_of_pool,
     ROUTER: _readers_of_router,
@@ -132,6 +157,7 @@ _READERS: Final[Mapping[str, Callable[[Body, World], set[ObjectKey]]]] = {
     "EndpointSlice": _readers_of_slice,
     "Service": _readers_of_service,
     "Pod": _readers_of_pod,
+    "ReplicaSet": _readers_of_pod,
 }
 
 
@@ -157,9 +183,19 @@ def _of_slo(body: Body) -> Iterable[ObjectKey]:
 
 
 def _of_slice(body: Body) -> Iterable[ObjectKey]:
-    service = body["metadata"].get("labels", {}).get(SLICE_SERVICE_LABEL)
+    service = body["metadata"].get("labels", {}).get(SERVICE_LABEL)
     if service:
         yield ObjectKey("Service", body["metadata"].get("namespace", ""), service)
+
+
+def _of_service(body: Body) -> Iterable[ObjectKey]:
+    return _owner(body) | fronted(body)
+
+
+def _of_config_map(body: Body) -> Iterable[ObjectKey]:
+    namespace = body["metadata"].get("namespace", "")
+    services = services_in(body.get("data", {})) if _owner(body) else ()
+    return _owner(body) | {ObjectKey("Service", namespace, name) for name in services}
 
 
 def _of_pod(body: Body) -> Iterable[ObjectKey]:
@@ -175,4 +211,7 @@ _REFERENCES: Final[Mapping[str, Callable[[Body], Iterable[ObjectKey]]]] = {
     SLO: _of_slo,
     "EndpointSlice": _of_slice,
     "Pod": _of_pod,
+    "ReplicaSet": _of_pod,
+    "Service": _of_service,
+    "ConfigMap": _of_config_map,
 }

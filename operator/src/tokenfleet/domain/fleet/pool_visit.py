@@ -8,15 +8,17 @@ from typing import Any
 from tokenfleet.api.conditions import ACCEPTED, AVAILABLE, PROGRESSING, READY, Condition
 from tokenfleet.api.v1alpha1.servingpool import ServingPool
 from tokenfleet.domain.fleet.conditions import condition, judged, merged, summary
-from tokenfleet.domain.fleet.endpoints import ready_endpoints
 from tokenfleet.domain.fleet.keys import ObjectKey, key_of
 from tokenfleet.domain.fleet.parsing import parsed
 from tokenfleet.domain.fleet.plan import Deletion, Plan
 from tokenfleet.domain.fleet.platform import PLAIN, Platform
+from tokenfleet.domain.fleet.pool_service import pool_backing
 from tokenfleet.domain.fleet.problems import Problem
 from tokenfleet.domain.fleet.troubles import troubles, with_troubles
 from tokenfleet.domain.pools.status import PoolStatus, status
-from tokenfleet.domain.pools.workloads import workload
+from tokenfleet.domain.pools.workloads import Workload, workload
+from tokenfleet.domain.routing.backing import Backing, Use, destination
+from tokenfleet.domain.routing.slices import ready_replicas
 
 Body = Mapping[str, Any]
 
@@ -32,6 +34,8 @@ class PoolSnapshot:
     """The Service whose endpoints are the replicas."""
     slices: tuple[Body, ...]
     """EndpointSlices of that Service."""
+    loop: tuple[str, ...] = ()
+    """Routers from the one behind an Existing pool's Service back to one that uses the pool."""
     pods: tuple[Body, ...] = ()
     """Pods of a managed pool."""
     platform: Platform = PLAIN
@@ -44,9 +48,13 @@ def plan_pool(seen: PoolSnapshot) -> Plan:
     pool = parsed(ServingPool, seen.body)
     if isinstance(pool, Problem):
         return Plan(status=_status(seen, PoolStatus(conditions=_refused(pool))))
+    backing = pool_backing(pool, seen.body, seen.service, seen.loop)
     if pool.spec.existing is not None:
-        return Plan(status=_status(seen, _existing(pool, seen)))
+        return Plan(status=_status(seen, _existing(pool, backing, seen)))
     wanted = workload(pool, seen.platform)
+    if backing.use is not Use.ALLOWED and backing.problem is not None:
+        # Replicas that nobody can reach cost as much as others.
+        wanted = Workload(objects=(), problems=(backing.problem,))
     deployment = next((c for c in seen.children if c["kind"] == "Deployment"), None)
     return Plan(
         applies=tuple(wanted.objects),
@@ -86,37 +94,17 @@ def _refused(problem: Problem) -> tuple[Condition, ...]:
     )
 
 
-def _existing(pool: ServingPool, seen: PoolSnapshot) -> PoolStatus:
+def _existing(pool: ServingPool, backing: Backing, seen: PoolSnapshot) -> PoolStatus:
     """Judge a pool that somebody else deploys, by its Service and EndpointSlices."""
-    assert pool.spec.existing is not None
-    reference = pool.spec.existing.service_ref
-    problems = []
-    ports = [p["port"] for p in seen.service["spec"].get("ports", ())] if seen.service else []
-    if seen.service is None:
-        problems.append(
-            Problem(
-                condition=ACCEPTED,
-                reason="ServiceNotFound",
-                message=f"Service {reference.name} does not exist in namespace"
-                f" {pool.metadata.namespace}; create it or correct existing.serviceRef.name",
-            )
-        )
-    elif reference.port not in ports:
-        known = ", ".join(str(port) for port in ports) or "none"
-        problems.append(
-            Problem(
-                condition=ACCEPTED,
-                reason="PortNotFound",
-                message=f"Service {reference.name} has no port {reference.port}, only {known};"
-                " correct existing.serviceRef.port",
-            )
-        )
-    ready = ready_endpoints(seen.slices)
+    problems = [backing.problem] if backing.problem is not None else []
+    ready = 0
+    if backing.use is not Use.UNRESOLVED:
+        ready = len(ready_replicas(destination(pool, backing), seen.slices))
     available = condition(
         AVAILABLE,
         status=ready > 0,
         reason="ReplicasReady" if ready else "NoReadyReplica",
-        message=f"{ready} endpoints of Service {reference.name} are ready",
+        message=f"{ready} endpoints of Service {backing.service} are ready",
     )
     progressing = condition(
         PROGRESSING, status=False, reason="NotManaged", message="somebody else deploys this pool"

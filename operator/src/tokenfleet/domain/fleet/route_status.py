@@ -1,7 +1,7 @@
 """Status of a ModelRoute: a view of what its routers found out."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -41,12 +41,15 @@ class RouteSnapshot:
     been visited since this process started, or since the route was created."""
     missing: tuple[str, ...]
     """Routers that parentRefs name and that do not exist."""
+    kept: Mapping[str, RouteView] = field(default_factory=dict)
+    """While some do not exist: every router that carries the route, named or not."""
     now: datetime
 
 
 def plan_route(seen: RouteSnapshot) -> Plan:
     """Plan the status of one route; nothing else belongs to it."""
-    views = [view for view in seen.views.values() if view is not None]
+    carrying = _carrying(seen)
+    views = list(carrying.values())
     if not views and not seen.missing:
         return Plan()  # The router's visit is under way and wakes this route.
     problems = [*(_no_router(seen, name) for name in seen.missing)]
@@ -75,13 +78,21 @@ def plan_route(seen: RouteSnapshot) -> Plan:
     )
 
 
+def _carrying(seen: RouteSnapshot) -> dict[str, RouteView]:
+    """Return router -> view: those that parentRefs name first, then those that keep the route."""
+    named = {name: view for name, view in seen.views.items() if view is not None}
+    return {**named, **{name: view for name, view in seen.kept.items() if name not in named}}
+
+
 def _no_router(seen: RouteSnapshot, name: str) -> Problem:
     namespace = seen.body["metadata"]["namespace"]
+    keeping = ", ".join(sorted(seen.kept.keys() - seen.views.keys()))
+    meanwhile = f"; until then {ROUTER} {keeping} goes on carrying it" if keeping else ""
     return Problem(
         condition=RESOLVED_REFS,
         reason="RouterNotFound",
         message=f"{ROUTER} {name} does not exist in namespace {namespace};"
-        " create it or correct spec.parentRefs",
+        f" create it or correct spec.parentRefs{meanwhile}",
     )
 
 
@@ -96,7 +107,7 @@ def _programmed(views: Sequence[RouteView]) -> Condition:
 
 def _rules(seen: RouteSnapshot) -> list[dict[str, Any]]:
     """Return the rules of the first router; what was known before where it does not know."""
-    told = [(name, view) for name, view in seen.views.items() if view is not None]
+    told = list(_carrying(seen).items())
     shares = told[0][1].shares if told else None
     if shares is None:
         return list(seen.body.get("status", {}).get("rules", ()))

@@ -5,6 +5,7 @@
       memory: what the control loop must not forget                 (domain/slo/control/memory)
       claims: which route serves which public model name            (domain/routing/conflicts)
       untold: what happened and has to be told yet; mostly absent   (domain/fleet/untold)
+      references: what names last resolved to                       (domain/fleet/last_good)
 
 All of it is written by one PUT, so shares, the reasons for them and their clocks can never
 disagree. It is lost only when somebody deletes it. Then it is read back from a router replica, else
@@ -14,7 +15,7 @@ record at all.
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Final
 
@@ -43,6 +44,9 @@ UNTOLD: Final = "untold"
 """Key of what has to be told yet."""
 
 _UNREADABLE: Final = (CodecError, UnreadableMemoryError, ValueError, AttributeError, TypeError)
+LEAP: Final = 100_000
+"""Revisions that a replica may be ahead of what status says, after a restore of an old backup: at
+ten steps an hour, a year."""
 
 
 class UnreadableConfigError(ValueError):
@@ -61,6 +65,11 @@ class Held:
     """Public model name -> route."""
     untold: tuple[EventNote, ...] = ()
     """What happened with this and earlier writes, and may not have been told."""
+    resolved: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """`route/rule` -> weights of its backends, the first pools of its chain, when all of its pools
+    last resolved. A rule that never did is absent."""
+    targets: Mapping[str, str] = field(default_factory=dict)
+    """TokenSLO -> `route` or `route/rule` that its targetRef last resolved to."""
 
     @property
     def revision(self) -> int:
@@ -82,20 +91,40 @@ def read(data: Mapping[str, str]) -> Held:
     if "config" not in data:
         msg = "it has no key config"
         raise UnreadableConfigError(msg)
-    texts = (data.get("memory", ""), data.get("claims", "{}"), data.get(UNTOLD, "[]"))
+    texts = (
+        data.get("memory", ""),
+        data.get("claims", "{}"),
+        data.get(UNTOLD, "[]"),
+        data.get("references", "{}"),
+    )
     return _read(data["config"], *texts)
 
 
+def services_in(data: Mapping[str, str]) -> frozenset[str]:
+    """Return the names of the Services that a router uses; none where that cannot be read."""
+    try:
+        document = read(data).document
+    except UnreadableConfigError:
+        return frozenset()
+    return frozenset(pool.service for pool in document.config.pools) if document else frozenset()
+
+
 @lru_cache(maxsize=128)
-def _read(config: str, memory: str, claims: str, waiting: str) -> Held:
+def _read(config: str, memory: str, claims: str, waiting: str, references: str) -> Held:
     """Decode the texts; remembered, because most visits of a router find them unchanged."""
     try:
         owners = json.loads(claims)
+        names = json.loads(references)
         return Held(
             document=codec.decode(config),
             memory=control_memory.decode(memory) if memory else {},
             claims={str(name): str(route) for name, route in owners.items()},
             untold=untold.decode(waiting),
+            resolved={
+                str(rule): tuple(int(weight) for weight in weights)
+                for rule, weights in names.get("rules", {}).items()
+            },
+            targets={str(slo): str(to) for slo, to in names.get("objectives", {}).items()},
         )
     except _UNREADABLE as error:
         raise UnreadableConfigError(str(error)) from error
@@ -107,7 +136,13 @@ def write(held: Held) -> dict[str, str]:
     data = {
         "config": codec.encode(held.document),
         "memory": control_memory.encode(held.memory),
-        "claims": json.dumps(dict(sorted(held.claims.items())), separators=(",", ":")),
+        "claims": _text(dict(sorted(held.claims.items()))),
+        "references": _text(
+            {
+                "objectives": dict(sorted(held.targets.items())),
+                "rules": {rule: list(held.resolved[rule]) for rule in sorted(held.resolved)},
+            }
+        ),
     }
     return data | ({UNTOLD: untold.encode(held.untold)} if held.untold else {})
 
@@ -115,6 +150,10 @@ def write(held: Held) -> dict[str, str]:
 def too_large(data: Mapping[str, str]) -> Problem | None:
     """Return the problem of data that do not fit; what is to be told has a limit of its own."""
     return codec.too_large({key: text for key, text in data.items() if key != UNTOLD})
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
 
 
 def same(data: Mapping[str, str], held: Held, wanted: Held) -> bool:
@@ -126,6 +165,8 @@ def same(data: Mapping[str, str], held: Held, wanted: Held) -> bool:
     if wanted.document != held.document or dict(wanted.claims) != dict(held.claims):
         return False
     if wanted.untold != held.untold:
+        return False
+    if (dict(wanted.resolved), dict(wanted.targets)) != (dict(held.resolved), dict(held.targets)):
         return False
     return control_memory.encode(wanted.memory) == data.get("memory")
 
@@ -146,8 +187,13 @@ def config_body(router: Body, data: Mapping[str, str], stored: Body | None) -> d
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": dict(data)}
 
 
-def newest(copies: Iterable[Mapping[str, str]]) -> Held | None:
-    """Return the readable copy with the highest revision, or None."""
+def newest(copies: Iterable[Mapping[str, str]], *, known: int) -> Held | None:
+    """Return the readable copy with the highest revision, or None.
+
+    Args:
+        copies: data of `<router>-config`, as replicas hold it.
+        known: revision that the router's status mentions.
+    """
     best: Held | None = None
     for data in copies:
         try:
@@ -156,7 +202,23 @@ def newest(copies: Iterable[Mapping[str, str]]) -> Held | None:
             continue
         if best is None or held.revision > best.revision:
             best = held
-    return best
+    if best is None or best.document is None:
+        return best
+    revision = believable(best.revision, known)
+    return replace(best, document=replace(best.document, revision=revision))
+
+
+def believable(revision: int, known: int) -> int:
+    """Return a revision that a replica mentions, as far as it is possible.
+
+    Each revision is a write of the operator, and the next one must have room: a number out of the
+    air would use up all that there are.
+
+    Args:
+        revision: as a replica says.
+        known: revision that the router's status mentions.
+    """
+    return max(0, min(revision, known + LEAP))
 
 
 def from_status(routes: Iterable[Body]) -> Held | None:

@@ -27,13 +27,18 @@ class RouterSnapshot:
     missing_since: datetime | None = None
     """Since when this process sees that it does not exist; None: it does."""
     routes: tuple[Body, ...] = ()
-    """Routes that name this router."""
+    """Routes that name this router, and those that it keeps because they name one that does not
+    exist."""
     pools: tuple[Body, ...] = ()
     """Pools that those routes name, as far as they exist."""
+    services: Mapping[str, Body] = field(default_factory=dict)
+    """Service name -> Service, of those pools and as far as they exist."""
+    loops: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Pool name -> routers on the way back to where its requests come from."""
     slices: Mapping[str, tuple[Body, ...]] = field(default_factory=dict)
-    """Pool name -> EndpointSlices."""
+    """Service name -> EndpointSlices, of those pools and of what the router runs."""
     slos: tuple[Body, ...] = ()
-    """Objectives of those routes."""
+    """Objectives of those routes, and those that last were about one of them."""
     children: tuple[Body, ...] = ()
     replicas: tuple[Replica, ...] = ()
     changed_at: datetime | None = None

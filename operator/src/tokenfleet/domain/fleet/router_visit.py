@@ -8,7 +8,7 @@ Nothing here moves traffic without a record of why: where the record cannot be r
 stays as it is.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Final, TypeVar
@@ -19,11 +19,12 @@ from tokenfleet.api.v1alpha1.modelroute import ModelRoute
 from tokenfleet.api.v1alpha1.modelrouter import ModelRouter
 from tokenfleet.api.v1alpha1.servingpool import ServingPool
 from tokenfleet.domain.fleet import router_config, untold
+from tokenfleet.domain.fleet.aims import aimed
 from tokenfleet.domain.fleet.conditions import judged
-from tokenfleet.domain.fleet.endpoints import ready_endpoints
-from tokenfleet.domain.fleet.last_good import with_last_good
+from tokenfleet.domain.fleet.last_good import resolved_now, with_last_good
 from tokenfleet.domain.fleet.parsing import parsed
 from tokenfleet.domain.fleet.plan import Deletion, EventNote
+from tokenfleet.domain.fleet.pool_service import pool_backing
 from tokenfleet.domain.fleet.pool_visit import unwanted
 from tokenfleet.domain.fleet.problems import Problem
 from tokenfleet.domain.fleet.replicas import acknowledged
@@ -38,8 +39,9 @@ from tokenfleet.domain.fleet.router_status import (
     programmed_now,
     router_status,
 )
-from tokenfleet.domain.fleet.steering import Steered, steer, view_of
+from tokenfleet.domain.fleet.steering import Steered, ready_pools, steer, view_of
 from tokenfleet.domain.fleet.views import RouterView, RouteView
+from tokenfleet.domain.routing.backing import Backing, Use, service_name
 from tokenfleet.domain.routing.codec import Document
 from tokenfleet.domain.routing.compile import Compiled, compile_router
 from tokenfleet.domain.routing.shares import with_shares
@@ -71,15 +73,15 @@ def _advance(
     seen: RouterSnapshot, router: ModelRouter, held: Held, notes: tuple[EventNote, ...]
 ) -> RouterPlan:
     routes, unread = _read(ModelRoute, seen.routes)
-    pools = {pool.metadata.name: pool for pool in _read(ServingPool, seen.pools)[0]}
-    compiled = compile_router(router, routes, pools, held.claims)
-    running = held.document.config if held.document is not None else None
-    compiled = replace(
-        compiled, config=with_last_good(compiled.config, running, unread=unread.keys())
-    )
+    read, broken = _read(ServingPool, seen.pools)
+    pools = {pool.metadata.name: pool for pool in read}
+    compiled = compile_router(router, routes, pools, held.claims, _backings(seen, pools, broken))
+    compiled = with_last_good(compiled, held, unread=unread.keys())
+    about = aimed(seen.slos, seen.routes, held.targets)
     problems = [seen.unstored] if seen.unstored is not None else []
-    steered = steer(seen, routes, pools, compiled, held.memory, standing=bool(problems))
-    wanted = _wanted(seen, held, compiled, steered, notes)
+    aiming = replace(seen, slos=about.slos)
+    steered = steer(aiming, routes, pools, compiled, held, standing=bool(problems))
+    wanted = replace(_wanted(seen, held, compiled, steered, notes), targets=about.targets)
     same = seen.stored is not None and router_config.same(seen.stored["data"], held, wanted)
     data = {} if same or problems else router_config.write(wanted)
     too_much = router_config.too_large(data)
@@ -107,7 +109,7 @@ def _advance(
             {**compiled.problems, **unread},
             effective,
             programmed,
-            ready={pool: ready_endpoints(slices) for pool, slices in seen.slices.items()},
+            ready=ready_pools(seen, compiled),
         ),
         revision=effective.revision,
         untold=effective.untold,
@@ -117,9 +119,13 @@ def _advance(
 def _awaits_copy(seen: RouterSnapshot) -> bool:
     """Tell whether the record is gone and a replica that runs it may yet answer."""
     since = seen.missing_since
-    if seen.stored is not None or since is None or router_config.newest(seen.copies) is not None:
+    if (
+        seen.stored is not None
+        or since is None
+        or router_config.newest(seen.copies, known=0) is not None
+    ):
         return False
-    written = seen.body.get("status", {}).get("configRevision", 0) > 0
+    written = _recorded(seen) > 0
     serving = any(replica.ready for replica in seen.replicas)
     return written and serving and seen.now - since < SILENT_REPLICAS
 
@@ -132,7 +138,7 @@ def _held(seen: RouterSnapshot) -> tuple[Held, tuple[EventNote, ...]]:
     """
     if seen.stored is not None:
         return router_config.read(seen.stored.get("data", {})), ()
-    copy = router_config.newest(seen.copies)
+    copy = router_config.newest(seen.copies, known=_recorded(seen))
     if copy is not None:
         return copy, (_lost(seen, f"read back from a replica at revision {copy.revision}"),)
     rebuilt = router_config.from_status(seen.routes)
@@ -165,9 +171,10 @@ def _wanted(
     config = with_shares(compiled.config, steered.shares, before=before)
     revision = held.revision
     if held.document is None:
-        # Agents ignore revisions older than what they run.
-        recorded = seen.body.get("status", {}).get("configRevision", 0)
-        revision = max([recorded, *(item.applied or 0 for item in seen.replicas)])
+        # What people compare must not go back.
+        recorded = _recorded(seen)
+        told = (router_config.believable(one.applied or 0, recorded) for one in seen.replicas)
+        revision = max([recorded, *told])
     if config != before:
         revision += 1
     document = Document(revision=revision, config=config)
@@ -176,7 +183,30 @@ def _wanted(
         memory=steered.memory,
         claims=compiled.claims,
         untold=untold.still_untold(held.untold, seen.told, (*notes, *steered.notes)),
+        resolved=resolved_now(compiled, held),
     )
+
+
+def _recorded(seen: RouterSnapshot) -> int:
+    """Return the revision that status mentions; 0 where none was ever written."""
+    return int(seen.body.get("status", {}).get("configRevision", 0))
+
+
+def _backings(
+    seen: RouterSnapshot,
+    pools: Mapping[str, ServingPool],
+    broken: Mapping[str, tuple[Problem, ...]],
+) -> dict[str, Backing]:
+    """Return pool name -> what stands behind it."""
+    bodies = {body["metadata"]["name"]: body for body in seen.pools}
+    found = {
+        name: Backing(service="", use=Use.UNRESOLVED, problem=problems[0])
+        for name, problems in broken.items()
+    }
+    for name, pool in pools.items():
+        service = seen.services.get(service_name(pool))
+        found[name] = pool_backing(pool, bodies[name], service, seen.loops.get(name, ()))
+    return found
 
 
 def _unreadable(seen: RouterSnapshot, why: UnreadableConfigError) -> Problem:

@@ -75,12 +75,12 @@ class SloSnapshot:
 def plan_slo(seen: SloSnapshot) -> Plan:
     """Plan the status of one objective; nothing else belongs to it."""
     slo = parsed(TokenSLO, seen.body)
-    problems = [slo] if isinstance(slo, Problem) else _unresolved(slo, seen.route)
+    problems = [slo] if isinstance(slo, Problem) else _unresolved(slo, seen)
     generation = seen.body["metadata"].get("generation", 0)
     old = seen.body.get("status", {})
     if not problems and seen.view is None and seen.routed and seen.written_at is None and old:
         return Plan()  # A restarted operator waits for the router's visit; the old words stand.
-    view = seen.view if not problems else None
+    view = seen.view if not isinstance(slo, Problem) else None
     fresh = _conditions(problems, view)
     if view is not None and not isinstance(slo, Problem):
         fresh.append(_voting(slo, view))
@@ -115,19 +115,20 @@ def _lively(view: SLOView, old: Mapping[str, Any]) -> bool:
     return view.state != State.NORMAL or view.met is False or moved
 
 
-def _unresolved(slo: TokenSLO, route: Body | None) -> list[Problem]:
-    target = slo.spec.target_ref
+def _unresolved(slo: TokenSLO, seen: SloSnapshot) -> list[Problem]:
+    target, route = slo.spec.target_ref, seen.route
+    meanwhile = "; until then it stays with what it was about" if seen.view is not None else ""
     if route is None:
         text = (
             f"ModelRoute {target.name} does not exist in namespace {slo.metadata.namespace};"
-            " create it or correct spec.targetRef.name"
+            f" create it or correct spec.targetRef.name{meanwhile}"
         )
         return [Problem(condition=RESOLVED_REFS, reason="RouteNotFound", message=text)]
     rules = [rule["name"] for rule in route["spec"]["rules"]]
     if target.section_name is not None and target.section_name not in rules:
         text = (
             f"ModelRoute {target.name} has no rule {target.section_name}, only"
-            f" {', '.join(rules)}; correct spec.targetRef.sectionName"
+            f" {', '.join(rules)}; correct spec.targetRef.sectionName{meanwhile}"
         )
         return [Problem(condition=RESOLVED_REFS, reason="RuleNotFound", message=text)]
     return []

@@ -5,11 +5,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from tokenfleet.api.conditions import READY, Condition
-from tokenfleet.api.v1alpha1.modelroute import ModelRoute, RouteRule
+from tokenfleet.api.v1alpha1.modelroute import ModelRoute
 from tokenfleet.api.v1alpha1.servingpool import ServingPool
 from tokenfleet.api.v1alpha1.tokenslo import TokenSLO
 from tokenfleet.domain.fleet.decision_notes import decision_note
-from tokenfleet.domain.fleet.endpoints import pool_facts
+from tokenfleet.domain.fleet.facts import pool_facts
 from tokenfleet.domain.fleet.parsing import parsed
 from tokenfleet.domain.fleet.plan import EventNote
 from tokenfleet.domain.fleet.problems import Problem
@@ -18,6 +18,8 @@ from tokenfleet.domain.fleet.router_snapshot import Body, RouterSnapshot
 from tokenfleet.domain.fleet.views import RouterView, RouteView
 from tokenfleet.domain.routing.compile import Compiled
 from tokenfleet.domain.routing.ir import Rule
+from tokenfleet.domain.routing.rules import References
+from tokenfleet.domain.routing.slices import ready_replicas
 from tokenfleet.domain.slo.control.memory import RuleMemory
 from tokenfleet.domain.slo.engine import Outcome, Snapshot, step
 from tokenfleet.domain.slo.objectives.spec import (
@@ -28,7 +30,6 @@ from tokenfleet.domain.slo.objectives.spec import (
 )
 from tokenfleet.domain.slo.observation.measurement import (
     Pin,
-    PoolFacts,
     RouterReplica,
     RuleKey,
     RuleTarget,
@@ -55,27 +56,30 @@ def steer(
     routes: Sequence[ModelRoute],
     pools: Mapping[str, ServingPool],
     compiled: Compiled,
-    memory: Mapping[str, RuleMemory],
+    held: Held,
     *,
     standing: bool,
 ) -> Steered:
     """Run one step of the control loop over all rules of a router.
 
     Args:
-        seen: the router.
-        routes: its routes that can be read.
-        pools: name -> pools that can be read.
-        compiled: what the routes compile to.
-        memory: `namespace/route/rule` -> control memory.
+        seen: the router; its objectives are about rules that exist.
+        routes: its routes.
+        pools: pools by name.
+        compiled: what it should run, with the last good of what does not resolve.
+        held: what it runs.
         standing: nothing can be stored: look, and decide nothing.
     """
-    namespace = seen.body["metadata"]["namespace"]
+    namespace, memory = seen.body["metadata"]["namespace"], held.memory
     promises = tuple(promises_of(seen.slos))
     snapshot = Snapshot(
-        rules=targets(namespace, routes, compiled),
+        rules=targets(namespace, routes, compiled, running=held),
         objectives=tuple(slo for slo in promises if isinstance(slo, ObjectiveSpec)),
         levels=tuple(slo for slo in promises if isinstance(slo, LevelObjective)),
-        pools={f"{namespace}/{name}": facts for name, facts in _facts(seen, pools).items()},
+        pools={
+            f"{namespace}/{name}": pool_facts(pools.get(name), ready)
+            for name, ready in ready_pools(seen, compiled).items()
+        },
         replicas=tuple(
             RouterReplica(namespace=namespace, pod=replica.pod, since=replica.since)
             for replica in seen.replicas
@@ -102,15 +106,34 @@ def steer(
     )
 
 
+def ready_pools(seen: RouterSnapshot, compiled: Compiled) -> dict[str, int]:
+    """Return pool name -> replicas that the router can use, for every pool of its configuration."""
+    return {
+        pool.name: len(ready_replicas(pool, seen.slices.get(pool.service, ())))
+        for pool in compiled.config.pools
+    }
+
+
 def targets(
-    namespace: str, routes: Sequence[ModelRoute], compiled: Compiled
+    namespace: str,
+    routes: Sequence[ModelRoute],
+    compiled: Compiled,
+    *,
+    running: Held | None = None,
 ) -> tuple[RuleTarget, ...]:
     """Return the compiled rules as the loop sees them, in spec order; those with a usable pool."""
+    now = _shares(running)
     chains = {
         (route.name, rule.name): rule for route in compiled.config.routes for rule in route.rules
     }
     found = [
-        _target(namespace, route, rule, chains[route.metadata.name, rule.name])
+        _target(
+            RuleKey(namespace, route.metadata.name, rule.name),
+            route,
+            chains[route.metadata.name, rule.name],
+            compiled.references[route.metadata.name, rule.name],
+            now.get((route.metadata.name, rule.name), {}),
+        )
         for route in routes
         for rule in route.spec.rules
         if (route.metadata.name, rule.name) in chains
@@ -162,22 +185,44 @@ def view_of(
     return RouterView(routes=views, slos=slos, demand=steered.outcome.demand)
 
 
-def _target(namespace: str, route: ModelRoute, rule: RouteRule, compiled: Rule) -> RuleTarget:
+def _shares(held: Held | None) -> dict[tuple[str, str], dict[str, int]]:
+    routes = held.document.config.routes if held is not None and held.document is not None else ()
+    return {
+        (route.name, rule.name): {share.pool: share.share for share in rule.shares}
+        for route in routes
+        for rule in route.rules
+    }
+
+
+def _target(
+    key: RuleKey,
+    route: ModelRoute,
+    compiled: Rule,
+    references: References,
+    now: Mapping[str, int],
+) -> RuleTarget:
     """Return a rule as the loop sees it: only the pools that the router can use for it."""
-    usable = set(compiled.chain)
-    control = route.spec.traffic_control
-    pinned = control.pinned.rules if control.pinned is not None else ()
-    pin = next((item for item in pinned if item.name == rule.name), None)
-    weights = {ref.name: ref.weight for ref in pin.pools if ref.name in usable} if pin else {}
+    weights = references.weights
+    backends = dict(zip(compiled.chain, weights, strict=False))
     return RuleTarget(
-        key=RuleKey(namespace, route.metadata.name, rule.name),
-        backends={ref.name: ref.weight for ref in rule.backend_refs if ref.name in usable},
-        fallbacks=tuple(ref.name for ref in rule.fallback_refs if ref.name in usable),
-        control="Disabled" if control.type == "Disabled" else "Auto",
-        pin=Pin(weights=weights, until=control.pinned.until)
-        if control.pinned is not None and any(weights.values())
-        else None,
+        key=key,
+        backends=backends,
+        fallbacks=compiled.chain[len(backends) :] if backends else (),
+        control="Disabled" if route.spec.traffic_control.type == "Disabled" else "Auto",
+        pin=_pin(key.rule, route, compiled, now),
     )
+
+
+def _pin(rule: str, route: ModelRoute, compiled: Rule, now: Mapping[str, int]) -> Pin | None:
+    """Return what a user fixed; where it names a pool that the rule has not, what runs now."""
+    pinned = route.spec.traffic_control.pinned
+    wanted = next((one for one in pinned.rules if one.name == rule), None) if pinned else None
+    if pinned is None or wanted is None:
+        return None
+    weights = {ref.name: ref.weight for ref in wanted.pools}
+    if not weights.keys() <= set(compiled.chain):
+        weights = {pool: now[pool] for pool in compiled.chain if pool in now}
+    return Pin(weights=weights, until=pinned.until) if any(weights.values()) else None
 
 
 def promises_of(bodies: Iterable[Body]) -> Iterable[ObjectiveSpec | LevelObjective]:
@@ -207,10 +252,6 @@ def promise_of(slo: TokenSLO) -> ObjectiveSpec | LevelObjective:
         return from_token_slo(slo)
     except ValueError:
         return level_of(slo)
-
-
-def _facts(seen: RouterSnapshot, pools: Mapping[str, ServingPool]) -> Mapping[str, PoolFacts]:
-    return {name: pool_facts(pool, seen.slices.get(name, ())) for name, pool in pools.items()}
 
 
 def _unserved(rule: Rule, ready: Mapping[str, int]) -> tuple[Problem, ...]:

@@ -2,8 +2,10 @@
 
 Equal configurations have equal bytes: keys are sorted, nothing is optional, absence is `null`.
 Reading is strict: an unknown key, a missing key, a wrong type or a schema version that this program
-does not know is a `CodecError`, never a guess. A reader knows `SCHEMA_VERSION` and, from version 2
-on, the one before it.
+does not know is a `CodecError`, never a guess. A reader knows `SCHEMA_VERSION` and the one before.
+
+    version 2: pools name their Service's uid, port name and address family
+    version 1: pools name their Service's port by its number
 """
 
 import json
@@ -18,6 +20,10 @@ from tokenfleet.domain.routing.ir import BUCKETS, SCHEMA_VERSION, RouterConfig, 
 SIZE_MAX: Final = 700 * 1024
 """Bytes of all data of `<router>-config`. The API server takes 1 MiB (etcd 1.5 MiB); the rest is
 left to metadata, managed fields and the JSON escaping of one more version."""
+
+
+REVISION_MAX: Final = 2**53 - 1
+"""Largest revision; above it JSON readers differ (RFC 8259, section 6)."""
 
 
 class CodecError(ValueError):
@@ -61,12 +67,14 @@ def decode(text: str) -> Document:
     if not isinstance(raw, dict) or raw.keys() != {"schemaVersion", "revision", "config"}:
         msg = "not an object of schemaVersion, revision and config"
         raise CodecError(msg)
-    if raw["schemaVersion"] != SCHEMA_VERSION:
-        msg = f"schemaVersion is {raw['schemaVersion']!r}; this version reads {SCHEMA_VERSION}"
+    if raw["schemaVersion"] not in (SCHEMA_VERSION, SCHEMA_VERSION - 1):
+        known = f"{SCHEMA_VERSION - 1} and {SCHEMA_VERSION}"
+        msg = f"schemaVersion is {raw['schemaVersion']!r}; this version reads {known}"
         raise CodecError(msg)
+    config = raw["config"] if raw["schemaVersion"] == SCHEMA_VERSION else _upgraded(raw["config"])
     document = Document(
         revision=_value(int, raw["revision"], "revision"),
-        config=_value(RouterConfig, raw["config"], "config"),
+        config=_value(RouterConfig, config, "config"),
     )
     _check(document)
     return document
@@ -85,9 +93,27 @@ def too_large(data: dict[str, str]) -> Problem | None:
     )
 
 
+def _upgraded(config: Any) -> Any:
+    """Return a configuration of version 1 as version 2 has it.
+
+    A port's name was not recorded; that of managed pools is `http`, which most others have too. The
+    operator writes the right one as soon as it sees the Service.
+    """
+    if not isinstance(config, dict) or not isinstance(config.get("pools"), list):
+        return config
+    named = {"service_uid": None, "port_name": "http", "family": "IPv4"}
+    pools = [
+        {**{key: value for key, value in pool.items() if key != "port"}, **named}
+        if isinstance(pool, dict) and "port" in pool
+        else pool
+        for pool in config["pools"]
+    ]
+    return {**config, "pools": pools}
+
+
 def _check(document: Document) -> None:
-    if document.revision < 1:
-        msg = f"revision is {document.revision}, less than 1"
+    if not 1 <= document.revision <= REVISION_MAX:
+        msg = f"revision is {document.revision}, not between 1 and {REVISION_MAX}"
         raise CodecError(msg)
     known = {pool.name for pool in document.config.pools}
     for route in document.config.routes:

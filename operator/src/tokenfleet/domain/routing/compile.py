@@ -10,32 +10,21 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Generic, TypeVar
 
-from tokenfleet.api.conditions import ACCEPTED, RESOLVED_REFS
+from tokenfleet.api.conditions import ACCEPTED
 from tokenfleet.api.quantities import parse_quantity
-from tokenfleet.api.v1alpha1.modelroute import ModelRoute, RouteRule, RuleMatch
+from tokenfleet.api.v1alpha1.modelroute import ModelRoute
 from tokenfleet.api.v1alpha1.modelrouter import ModelRouter
 from tokenfleet.api.v1alpha1.servingpool import ServingPool
 from tokenfleet.domain.fleet.problems import Problem
 from tokenfleet.domain.routing import conflicts
-from tokenfleet.domain.routing.compatibility import objection
-from tokenfleet.domain.routing.ir import (
-    Attribution,
-    Failover,
-    Match,
-    Pool,
-    Route,
-    RouterConfig,
-    Rule,
-)
-from tokenfleet.domain.routing.shares import contiguous, largest_remainder
+from tokenfleet.domain.routing.backing import Backing, backing_of, destination
+from tokenfleet.domain.routing.ir import Attribution, Failover, Route, RouterConfig, Rule
+from tokenfleet.domain.routing.rules import CompiledRule, References, compile_rule, pin_problems
 
 BODY_LIMIT_MIN: Final = 1024
 BODY_LIMIT_MAX: Final = 64 * 1024 * 1024
 """Bytes. A body is held in memory while it is read: 64 MiB a request is what a router of 1 GiB can
 promise to a dozen of them."""
-
-ENGINE_PORT: Final = 8000
-"""Port of the Service of every managed pool."""
 
 LABEL_SETS_MAX: Final = 10_000
 """Most combinations of rule, pool, feature and request type on one router. Each costs up to 150
@@ -51,6 +40,8 @@ class Compiled:
 
     config: RouterConfig
     """With the shares as written in spec; `shares.with_shares` applies the shares of now."""
+    references: Mapping[tuple[str, str], References]
+    """(route, rule) -> what became of the pools that it names; for every rule of `config`."""
     problems: Mapping[str, tuple[Problem, ...]]
     """Route name -> problems; routes without any are left out."""
     claims: Mapping[str, str]
@@ -70,6 +61,7 @@ def compile_router(
     routes: Sequence[ModelRoute],
     pools: Mapping[str, ServingPool],
     incumbents: Mapping[str, str],
+    backings: Mapping[str, Backing] | None = None,
 ) -> Compiled:
     """Compile everything that one router carries.
 
@@ -78,7 +70,9 @@ def compile_router(
         routes: routes of its namespace; those of other routers are ignored.
         pools: pools of its namespace by name.
         incumbents: public model name -> route that serves it now.
+        backings: pool name -> what stands behind it; an absent one is taken as written.
     """
+    stand = backings or {}
     own = sorted(
         (
             route
@@ -90,10 +84,12 @@ def compile_router(
     claims = conflicts.settle(own, incumbents)
     problems = {name: list(lost) for name, lost in claims.problems.items()}
     compiled: list[Route] = []
+    references: dict[tuple[str, str], References] = {}
     label_sets = 0
     for route in own:
         names = tuple(n for n in route.spec.model_names if claims.owners[n] == route.metadata.name)
-        noted = _route(route, names, pools)
+        rules = [compile_rule(rule, pools, stand) for rule in route.spec.rules]
+        noted = _route(route, names, rules, pools)
         found = problems.setdefault(route.metadata.name, [])
         found.extend(noted.problems)
         part, wanted = noted.part, _label_sets(noted.part)
@@ -104,6 +100,7 @@ def compile_router(
         label_sets += wanted
         if names:
             compiled.append(part)
+            references |= {(part.name, one.rule.name): one.references for one in rules}
     used = sorted({pool for route in compiled for rule in route.rules for pool in rule.chain})
     limit = int(parse_quantity(router.spec.request_body_limit))
     attribution = router.spec.attribution
@@ -116,22 +113,25 @@ def compile_router(
             user=attribution.user.header,
         ),
         body_limit=min(max(limit, BODY_LIMIT_MIN), BODY_LIMIT_MAX),
-        pools=tuple(_pool(pools[name]) for name in used),
+        pools=tuple(destination(pools[n], backing_of(pools[n], stand)) for n in used),
         routes=tuple(compiled),
     )
     return Compiled(
         config=config,
+        references=references,
         problems={name: tuple(found) for name, found in problems.items() if found},
         claims=claims.owners,
     )
 
 
 def _route(
-    route: ModelRoute, names: tuple[str, ...], pools: Mapping[str, ServingPool]
+    route: ModelRoute,
+    names: tuple[str, ...],
+    compiled: Sequence[CompiledRule],
+    pools: Mapping[str, ServingPool],
 ) -> _Noted[Route]:
-    noted = [_rule(rule, pools) for rule in route.spec.rules]
     matches = [match for rule in route.spec.rules for match in rule.matches]
-    rules = tuple(part.part for part in noted)
+    rules = tuple(one.rule for one in compiled)
     failover = _failover(route, rules, pools)
     return _Noted(
         Route(
@@ -142,47 +142,13 @@ def _route(
             rules=rules,
             failover=failover.part,
         ),
-        _once([*(p for part in noted for p in part.problems), *failover.problems]),
-    )
-
-
-def _rule(rule: RouteRule, pools: Mapping[str, ServingPool]) -> _Noted[Rule]:
-    problems = [
-        _unknown_pool(rule.name, name)
-        for name in (*(b.name for b in rule.backend_refs), *(f.name for f in rule.fallback_refs))
-        if name not in pools
-    ]
-    weights = {ref.name: ref.weight for ref in rule.backend_refs if ref.name in pools}
-    backends = [pools[name] for name in weights]
-    for ref in rule.fallback_refs:
-        if ref.name not in pools:
-            continue
-        problem = objection(rule, backends, pools[ref.name])
-        if problem is None:
-            weights.setdefault(ref.name, 0)
-        else:
-            problems.append(problem)
-    if weights and not any(weights.values()):
-        weights[next(iter(weights))] = 1
-    return _Noted(
-        Rule(
-            name=rule.name,
-            matches=tuple(_match(match) for match in rule.matches),
-            ranges=contiguous(largest_remainder(weights)) if weights else (),
-            chain=tuple(weights),
+        _once(
+            [
+                *(p for one in compiled for p in one.problems),
+                *pin_problems(route),
+                *failover.problems,
+            ]
         ),
-        tuple(problems),
-    )
-
-
-def _match(match: RuleMatch) -> Match:
-    return Match(
-        features=tuple(match.features),
-        request_types=tuple(match.request_types),
-        bytes_min=match.request_bytes.min if match.request_bytes else None,
-        bytes_max=match.request_bytes.max if match.request_bytes else None,
-        tools=None if match.tools is None else match.tools == "Present",
-        stream=None if match.stream is None else match.stream == "Present",
     )
 
 
@@ -191,7 +157,8 @@ def _failover(
 ) -> _Noted[Failover]:
     spec = route.spec.failover
     timeout = spec.first_token_timeout if "FirstTokenTimeout" in spec.retry_on else None
-    sending = sorted({p for rule in rules for p in rule.chain if not _pool(pools[p]).holds_headers})
+    used = {pool for rule in rules for pool in rule.chain}
+    sending = sorted(pool for pool in used if pools[pool].spec.type == "Existing")
     problems: tuple[Problem, ...] = ()
     if timeout is not None and sending:
         timeout = None
@@ -210,17 +177,6 @@ def _failover(
     )
 
 
-def _pool(pool: ServingPool) -> Pool:
-    existing = pool.spec.existing if pool.spec.type == "Existing" else None
-    return Pool(
-        name=pool.metadata.name,
-        model_name=pool.spec.served.model_name,
-        service=existing.service_ref.name if existing else pool.metadata.name,
-        port=existing.service_ref.port if existing else ENGINE_PORT,
-        holds_headers=existing is None,
-    )
-
-
 def _label_sets(route: Route) -> int:
     pools = sum(len(rule.chain) for rule in route.rules)
     return pools * (len(route.features) + 1) * (len(route.request_types) + 1)
@@ -235,15 +191,6 @@ def _without_labels(route: Route) -> Route:
         request_types=(),
         rules=route.rules,
         failover=route.failover,
-    )
-
-
-def _unknown_pool(rule: str, pool: str) -> Problem:
-    return Problem(
-        condition=RESOLVED_REFS,
-        reason="PoolNotFound",
-        message=f"rule {rule} names ServingPool {pool}, which does not exist in this namespace;"
-        " create it or remove the reference (the other pools keep serving)",
     )
 
 

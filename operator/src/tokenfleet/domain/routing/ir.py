@@ -12,8 +12,11 @@ from typing import Final
 BUCKETS: Final = 1000
 """Conversation buckets of a rule. A share of n means n of these buckets."""
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 """Version of the document in `<router>-config`; a router image reads this and the one before."""
+
+Family = str
+"""`IPv4` or `IPv6`, as `addressType` of an EndpointSlice."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,8 +29,13 @@ class Pool:
     """What the engine expects in `model`; requests are rewritten to it per attempt."""
     service: str
     """Service whose EndpointSlices list the replicas."""
-    port: int
-    """Number of the Service's port, 1..65535."""
+    service_uid: str | None
+    """Only slices of the Service with this uid count; empty: of none yet. None: of any Service with
+    the name, because its owner may replace it."""
+    port_name: str
+    """Name of the Service's port, by which slices list the ports of pods; may be empty."""
+    family: Family
+    """Addresses that are used: the Service's first family."""
     holds_headers: bool
     """True: response headers leave with the first token, so a slow first token can fail over."""
 

@@ -1,33 +1,23 @@
-"""Replicas that serve, as EndpointSlices tell."""
+"""What the control loop is told about a pool."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Final
 
 from tokenfleet.api.v1alpha1.servingpool import ServingPool
 from tokenfleet.domain.slo.observation.measurement import PoolFacts, TokenPrices
-
-Body = Mapping[str, Any]
 
 MILLION: Final = 1_000_000
 """Tokens that a token price is for."""
 
 
-def ready_endpoints(slices: Iterable[Body]) -> int:
-    """Count the endpoints that are ready; an endpoint in several slices counts once."""
-    return len(
-        {
-            _identity(endpoint)
-            for body in slices
-            for endpoint in body.get("endpoints") or ()
-            # Absent means ready (discovery.k8s.io/v1, EndpointConditions).
-            if (endpoint.get("conditions") or {}).get("ready", True) is not False
-        }
-    )
+def pool_facts(pool: ServingPool | None, ready: int) -> PoolFacts:
+    """Return what Kubernetes says about a pool now.
 
-
-def pool_facts(pool: ServingPool, slices: Iterable[Body]) -> PoolFacts:
-    """Return what Kubernetes says about a pool now."""
-    ready = ready_endpoints(slices)
+    Args:
+        pool: the pool; None where it is gone, and a rule still has it from before.
+        ready: replicas that routers can use.
+    """
+    if pool is None:
+        return PoolFacts(ready=ready, desired=ready)
     capacity = pool.spec.capacity
     return PoolFacts(
         ready=ready,
@@ -50,9 +40,3 @@ def _token_prices(pool: ServingPool) -> TokenPrices | None:
 def _hourly(pool: ServingPool) -> float | None:
     price = pool.spec.price.per_replica_hour if pool.spec.price is not None else None
     return float(price) if price is not None else None
-
-
-def _identity(endpoint: Body) -> str:
-    target = endpoint.get("targetRef") or {}
-    # Dual-stack Services list each pod once per address family.
-    return str(target.get("uid") or target.get("name") or (endpoint.get("addresses") or [""])[0])
