@@ -3,9 +3,10 @@
 //! Keys are told apart by 64-bit hashes under a secret of this process, so nobody can choose keys
 //! that collide: two different keys among a million are taken for one with a chance of 3 in 10^8,
 //! and the request is then refused. A usual body has fewer keys than [`FEW`] and takes no memory.
-//! Beyond that they are spread over [`SHARDS`] tables, each of which grows by itself: with the
-//! 800,000 keys that 8 MiB can hold the longest single growth moves 3,600 of them (about 30 us),
-//! where one table would stand still for 10 ms. Memory stays below 2.5 times the body.
+//! Beyond that they are spread over [`SHARDS`] tables, each of which doubles by itself, and unevenly,
+//! so that the tables do so one after the other: with the 900,000 keys that 8 MiB can hold a chunk of
+//! 16 KiB pays for one or two doublings of 7,000 keys, where one table would stand still for 10 ms.
+//! Memory stays below 2.5 times the body.
 
 use std::collections::hash_map::RandomState;
 use std::collections::HashSet;
@@ -51,10 +52,17 @@ impl Distinct {
     }
 
     fn insert_among_many(&mut self, hash: u64) -> bool {
-        // The tables themselves use the topmost and the lowest bits.
-        let shard = usize::from(hash.to_le_bytes()[4]);
-        self.many[shard].insert(hash)
+        self.many[shard(hash)].insert(hash)
     }
+}
+
+/// The table of a hash; the first one gets half as many as the last one, those between gradually
+/// more, as log2(1 + x) grows, of which this is the usual approximation for x from 0 to 1.
+fn shard(hash: u64) -> usize {
+    // Bits from the middle: the tables themselves use the lowest and the topmost ones.
+    let x = hash >> 24 & 0xffff;
+    let bent = x + ((x * (0x1_0000 - x)) >> 16) * 11 / 32;
+    usize::from(bent.to_le_bytes()[1])
 }
 
 /// Hashes a hash to itself.

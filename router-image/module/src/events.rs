@@ -13,26 +13,25 @@
 //! Events are read as they arrive, none is held; after the first output [`crate::glance`] passes
 //! over plain ones. Where the client did not ask for usage, the event that has only that is cut
 //! out; for this the beginning of an event that a chunk was cut in waits for its end, up to
-//! [`LONGEST_HELD`] bytes.
+//! [`crate::pass::LONGEST_HELD`] bytes.
 
-use crate::answer::{Reading, Said, TABLE};
+use crate::answer::Reading;
 use crate::fault::{Class, Fault};
 use crate::glance;
 use crate::lines::{Lines, Part};
+use crate::pass::{Pass, Passing};
+use crate::said::Said;
 use crate::usage::{Counts, Usage};
 use crate::walk::Walker;
-
-/// Bytes of an unfinished event that wait where the event may have to be cut out; such events have
-/// 200 to 600.
-pub const LONGEST_HELD: usize = 4096;
 
 /// Bytes of an event's name that are kept.
 const LONGEST_NAME: usize = 64;
 
 /// What the stream has come to, in the order in which it can change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Seen {
     /// No output.
+    #[default]
     Nothing,
     /// Output.
     Token,
@@ -55,24 +54,8 @@ pub enum Ending {
     Failed,
 }
 
-/// What of the last chunk is to be passed on: `before`, then the chunk without `cuts`.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Pass<'a> {
-    /// Bytes of earlier chunks.
-    pub before: &'a [u8],
-    /// First and past-the-end byte of what is left out, in order, apart from each other.
-    pub cuts: &'a [(usize, usize)],
-}
-
-impl Pass<'_> {
-    /// Whether the chunk passes as it is.
-    #[must_use]
-    pub fn unchanged(&self) -> bool {
-        self.before.is_empty() && self.cuts.is_empty()
-    }
-}
-
 /// Reads one streamed answer.
+#[derive(Default)]
 #[allow(clippy::struct_excessive_bools)] // each is a fact of its own about the stream
 pub struct Events {
     lines: Lines,
@@ -94,48 +77,21 @@ pub struct Events {
     aborted: bool,
     usage: Usage,
     hide_usage: bool,
-    /// Whether an event has begun, and whether a part of it was passed on.
+    /// Whether an event has begun.
     open: bool,
-    released: bool,
-    held: Vec<u8>,
-    before: Vec<u8>,
-    cuts: Vec<(usize, usize)>,
+    passing: Passing,
 }
 
 impl Events {
     /// A reader at the start of a stream. `hide_usage`: cut out the event that has only usage.
     #[must_use]
     pub fn new(hide_usage: bool) -> Self {
-        Events {
-            lines: Lines::default(),
-            walker: Walker::new(&TABLE),
-            reading: Reading::default(),
-            name: Vec::new(),
-            head: Vec::new(),
-            data: false,
-            broken: false,
-            seen: Seen::Nothing,
-            fault: None,
-            outputs: 0,
-            malformed: 0,
-            present: 0,
-            finished: 0,
-            complete: false,
-            aborted: false,
-            usage: Usage::default(),
-            hide_usage,
-            open: false,
-            released: false,
-            held: Vec::new(),
-            before: Vec::new(),
-            cuts: Vec::new(),
-        }
+        Events { hide_usage, ..Self::default() }
     }
 
     /// Read the next chunk; returns what the stream has come to.
     pub fn feed(&mut self, chunk: &[u8]) -> Seen {
-        self.before.clear();
-        self.cuts.clear();
+        self.passing.chunk_begins();
         // Where the event that is being read begins in this chunk.
         let (mut begin, mut i) = (0, 0);
         while i < chunk.len() {
@@ -167,8 +123,8 @@ impl Events {
                 Part::More => break,
             }
         }
-        if self.open && self.hide_usage && !self.released {
-            self.hold(begin, chunk);
+        if self.open && self.hide_usage {
+            self.passing.hold(begin, chunk);
         }
         self.seen
     }
@@ -176,13 +132,13 @@ impl Events {
     /// What to pass on of the chunk that was fed last.
     #[must_use]
     pub fn pass(&self) -> Pass<'_> {
-        Pass { before: &self.before, cuts: &self.cuts }
+        self.passing.pass()
     }
 
     /// What is still held when the stream has ended: to be passed on.
     #[must_use]
     pub fn rest(&self) -> &[u8] {
-        &self.held
+        self.passing.held()
     }
 
     /// Events with output so far.
@@ -231,21 +187,13 @@ impl Events {
     }
 
     fn event_ends(&mut self, begin: usize, end: usize) {
-        let mut drop = false;
-        if self.data && !self.head.is_empty() {
-            drop = self.judge();
-        }
-        if drop && self.hide_usage && !self.released {
-            self.held.clear();
-            self.cuts.push((begin, end));
-        } else if !self.held.is_empty() {
-            self.before.append(&mut self.held);
-        }
+        let only_usage = self.data && !self.head.is_empty() && self.judge();
+        self.passing.event_ends(only_usage && self.hide_usage, (begin, end));
         self.name.clear();
         self.head.clear();
         self.reading.clear();
         self.walker.reset();
-        (self.data, self.broken, self.open, self.released) = (false, false, false, false);
+        (self.data, self.broken, self.open) = (false, false, false);
     }
 
     /// Note what a complete event says; true where it is nothing but usage.
@@ -329,17 +277,6 @@ impl Events {
 
     fn come_to(&mut self, seen: Seen) {
         self.seen = self.seen.max(seen);
-    }
-
-    /// Keep back the part of an unfinished event that this chunk has, from `begin` on.
-    fn hold(&mut self, begin: usize, chunk: &[u8]) {
-        if self.held.len() + chunk.len() - begin > LONGEST_HELD {
-            self.released = true;
-            self.before.append(&mut self.held);
-            return;
-        }
-        self.held.extend_from_slice(&chunk[begin..]);
-        self.cuts.push((begin, chunk.len()));
     }
 }
 

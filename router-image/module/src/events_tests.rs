@@ -2,6 +2,7 @@
 //! event, and in chunks of every size, where it sees few or none: the results are the same.
 
 use super::*;
+use crate::pass::LONGEST_HELD;
 
 #[derive(Debug, PartialEq)]
 struct Read {

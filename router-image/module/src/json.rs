@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::number::Number;
 use crate::text::{Step, Text};
-use crate::walk::DEPTH;
+use crate::wanted::DEPTH;
 
 /// A JSON value.
 #[derive(Clone, Debug, PartialEq)]

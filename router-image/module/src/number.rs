@@ -38,6 +38,10 @@ impl Number {
     pub fn read(&mut self, s: &[u8], from: usize) -> usize {
         let mut i = from;
         while let Some(byte) = s.get(i) {
+            if byte.is_ascii_digit() && self.digits() {
+                i += 1;
+                continue;
+            }
             match self.next(*byte) {
                 Some(next) => *self = next,
                 None => break,
@@ -45,6 +49,12 @@ impl Number {
             i += 1;
         }
         i
+    }
+
+    /// Whether another digit changes nothing.
+    #[inline]
+    fn digits(self) -> bool {
+        matches!(self, Number::Whole | Number::Fraction | Number::Exponent)
     }
 
     #[inline]

@@ -8,7 +8,8 @@
 use std::fmt;
 
 use crate::distinct::Distinct;
-use crate::walk::{self, Node, Span, Value, Visit, Walker};
+use crate::walk::Walker;
+use crate::wanted::{self, Node, Span, Value, Visit};
 
 /// What a body says about itself. Offsets count bytes from its start.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -69,7 +70,7 @@ pub enum IncludeUsage {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Wrong {
     /// The body is no strict JSON object.
-    Body(walk::Wrong),
+    Body(wanted::Wrong),
     /// This key is there twice at the top level; cut to 64 characters.
     Twice(String),
     /// There is no `model`, or it is empty.
@@ -80,8 +81,8 @@ pub enum Wrong {
     Form(&'static str),
 }
 
-impl From<walk::Wrong> for Wrong {
-    fn from(wrong: walk::Wrong) -> Self {
+impl From<wanted::Wrong> for Wrong {
+    fn from(wrong: wanted::Wrong) -> Self {
         Wrong::Body(wrong)
     }
 }

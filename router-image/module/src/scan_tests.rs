@@ -161,15 +161,15 @@ fn nesting_is_limited() {
         format!(r#"{{"model":"m","x":{}{}}}"#, "[".repeat(levels), "]".repeat(levels))
     };
 
-    assert!(scan(nested(walk::DEPTH - 1).as_bytes(), 100).is_ok());
-    assert_eq!(scan(nested(walk::DEPTH).as_bytes(), 100), Err(Wrong::Body(walk::Wrong::Deep)));
+    assert!(scan(nested(wanted::DEPTH - 1).as_bytes(), 100).is_ok());
+    assert_eq!(scan(nested(wanted::DEPTH).as_bytes(), 100), Err(Wrong::Body(wanted::Wrong::Deep)));
 }
 
 #[test]
 fn a_refusal_stays() {
     let mut scanner = Scanner::new();
 
-    assert_eq!(scanner.feed(b"["), Err(Wrong::Body(walk::Wrong::NotAnObject)));
-    assert_eq!(scanner.feed(b"{\"model\":\"m\"}"), Err(Wrong::Body(walk::Wrong::NotAnObject)));
-    assert_eq!(scanner.end(), Err(Wrong::Body(walk::Wrong::NotAnObject)));
+    assert_eq!(scanner.feed(b"["), Err(Wrong::Body(wanted::Wrong::NotAnObject)));
+    assert_eq!(scanner.feed(b"{\"model\":\"m\"}"), Err(Wrong::Body(wanted::Wrong::NotAnObject)));
+    assert_eq!(scanner.end(), Err(Wrong::Body(wanted::Wrong::NotAnObject)));
 }

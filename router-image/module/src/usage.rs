@@ -10,8 +10,9 @@
 //! completion is `total_tokens` less the prompt; a missing prompt is `total_tokens`, or counts
 //! nothing. All counts of an answer are told or none: none where a count is no whole number.
 
-use crate::answer::{Reading, TABLE};
+use crate::answer::Reading;
 use crate::fault::Fault;
+use crate::said::Said;
 use crate::walk::Walker;
 
 /// Tokens of one answer.
@@ -130,16 +131,11 @@ impl Usage {
 }
 
 /// Reads a whole answer in chunks: its counts, and the error it may be.
+#[derive(Default)]
 pub struct Answer {
-    walker: Walker<crate::answer::Said>,
+    walker: Walker<Said>,
     reading: Reading,
     broken: bool,
-}
-
-impl Default for Answer {
-    fn default() -> Self {
-        Answer { walker: Walker::new(&TABLE), reading: Reading::default(), broken: false }
-    }
 }
 
 impl Answer {

@@ -5,146 +5,16 @@
 //! size of the body, and each byte costs the same small time wherever the body is cut.
 //!
 //! Accepted is what Python's `json` accepts of UTF-8 without a byte order mark, except: the top is
-//! an object, no `NaN` and `Infinity` (RFC 8259 section 6), at most [`DEPTH`] levels.
+//! an object, no `NaN` and `Infinity` (RFC 8259 section 6), at most [`crate::wanted::DEPTH`] levels.
 
-use std::fmt;
-
+use crate::nest::Nest;
 use crate::number::Number;
 use crate::text::{Step, Text};
 use crate::utf8::Utf8;
-
-/// Most levels of objects and arrays, the outermost counted (section 9 allows a limit). Python's
-/// default recursion limit is twice this.
-pub const DEPTH: usize = 512;
-
-/// Most levels of wanted nodes.
-const KNOWN: usize = 8;
+use crate::wanted::{Node, Place, Value, Visit, Wrong};
 
 /// Most bytes of a key that are compared with names; names are shorter.
 const LONGEST_NAME: usize = 40;
-
-/// First and past-the-end byte of a value in the body.
-pub type Span = (usize, usize);
-
-/// How a value is reached from the one around it.
-enum Place {
-    Key(&'static str),
-    AnyKey,
-    Item,
-}
-
-/// A wanted value and what is wanted inside it.
-pub struct Node<P: 'static> {
-    place: Place,
-    path: P,
-    keep: usize,
-    children: &'static [Node<P>],
-}
-
-impl<P> Node<P> {
-    /// A value by its key; of its text or digits `keep` bytes are kept.
-    pub const fn key(name: &'static str, path: P, keep: usize, inside: &'static [Self]) -> Self {
-        Node { place: Place::Key(name), path, keep, children: inside }
-    }
-
-    /// Whatever has a key that no node before this one names.
-    pub const fn any_key(path: P) -> Self {
-        Node { place: Place::AnyKey, path, keep: 0, children: &[] }
-    }
-
-    /// Each item of an array.
-    pub const fn item(path: P, inside: &'static [Self]) -> Self {
-        Node { place: Place::Item, path, keep: 0, children: inside }
-    }
-}
-
-/// A value that has ended.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Value<'a> {
-    /// `null`
-    Null,
-    /// `true` or `false`
-    Bool(bool),
-    /// The digits as written, cut to what is kept.
-    Number(&'a [u8]),
-    /// The decoded text, cut to what is kept.
-    Text {
-        /// See [`Text::text`].
-        text: &'a [u8],
-        /// See [`Text::lone`].
-        lone: bool,
-        /// Whether it is `""`.
-        empty: bool,
-    },
-    /// An array.
-    Array {
-        /// Whether it is `[]`.
-        empty: bool,
-    },
-    /// An object.
-    Object {
-        /// Whether it is `{}`.
-        empty: bool,
-    },
-}
-
-/// Why a body is not taken.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Wrong {
-    /// Nothing but white space.
-    Empty,
-    /// JSON of another kind, or no JSON.
-    NotAnObject,
-    /// The byte at this offset cannot be there.
-    Syntax(usize),
-    /// No UTF-8 at this offset.
-    Utf8(usize),
-    /// More than [`DEPTH`] levels.
-    Deep,
-    /// The end comes before the object's.
-    Cut,
-}
-
-impl fmt::Display for Wrong {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Wrong::Empty => write!(f, "the request has no body"),
-            Wrong::NotAnObject => write!(f, "the body is not a JSON object"),
-            Wrong::Syntax(at) => write!(f, "the body is not valid JSON at byte {at}"),
-            Wrong::Utf8(at) => write!(f, "the body is not UTF-8 at byte {at}"),
-            Wrong::Deep => write!(f, "the body has more than {DEPTH} levels of nesting"),
-            Wrong::Cut => write!(f, "the body ends inside its JSON"),
-        }
-    }
-}
-
-/// Takes what a [`Walker`] finds.
-pub trait Visit {
-    /// Names the wanted values.
-    type Path: Copy + 'static;
-    /// What ends the walk.
-    type Error: From<Wrong>;
-    /// Whether [`Visit::top_key`] is called.
-    const TOP_KEYS: bool = false;
-
-    /// A key of the outermost object, decoded.
-    ///
-    /// # Errors
-    /// Ends the walk.
-    fn top_key(&mut self, _key: &[u8]) -> Result<(), Self::Error> {
-        Ok(())
-    }
-
-    /// A wanted value begins: what was told of an earlier one in its place is void (as in a parser,
-    /// where the last of equal keys counts).
-    fn begins(&mut self, _path: Self::Path) {}
-
-    /// A wanted value has ended.
-    ///
-    /// # Errors
-    /// Ends the walk.
-    fn value(&mut self, path: Self::Path, value: Value<'_>, at: Span) -> Result<(), Self::Error>;
-}
 
 #[derive(Clone, Copy)]
 enum At {
@@ -162,23 +32,11 @@ enum At {
     Done,
 }
 
-struct Open<P: 'static> {
-    wanted: Option<&'static Node<P>>,
-    start: usize,
-    inside: &'static [Node<P>],
-}
-
 /// Reads one object; see the module.
 pub struct Walker<P: 'static> {
     at: At,
     size: usize,
-    depth: usize,
-    /// One bit a level: set for an object, clear for an array.
-    objects: [u64; DEPTH / 64],
-    /// The open values on a wanted way, from the outermost; the others are deeper.
-    open: [Open<P>; KNOWN],
-    known: usize,
-    table: &'static [Node<P>],
+    nest: Nest<P>,
     /// The node of the value that follows or is being read, and where that begins.
     wanted: Option<&'static Node<P>>,
     start: usize,
@@ -193,11 +51,7 @@ impl<P: Copy + 'static> Walker<P> {
         Walker {
             at: At::Start,
             size: 0,
-            depth: 0,
-            objects: [0; DEPTH / 64],
-            open: [const { Open { wanted: None, start: 0, inside: &[] } }; KNOWN],
-            known: 0,
-            table,
+            nest: Nest::new(table),
             wanted: None,
             start: 0,
             text: Text::default(),
@@ -207,8 +61,9 @@ impl<P: Copy + 'static> Walker<P> {
 
     /// Begin again with another body.
     pub fn reset(&mut self) {
-        (self.at, self.size, self.depth, self.known) = (At::Start, 0, 0, 0);
-        (self.wanted, self.utf8) = (None, Utf8::default());
+        (self.at, self.size, self.wanted) = (At::Start, 0, None);
+        self.nest.reset();
+        self.utf8 = Utf8::default();
     }
 
     /// Bytes fed so far.
@@ -278,12 +133,12 @@ impl<P: Copy + 'static> Walker<P> {
     {
         match (self.at, byte) {
             (At::KeyOrEnd | At::Key, b'"') => {
-                let names = if self.inside().is_empty() { 0 } else { LONGEST_NAME };
-                let all = V::TOP_KEYS && self.depth == 1;
+                let names = if self.nest.inside().is_empty() { 0 } else { LONGEST_NAME };
+                let all = V::TOP_KEYS && self.nest.depth() == 1;
                 self.text.open(if all { usize::MAX } else { names });
                 self.at = At::KeyText;
             }
-            (At::After, b',') if self.in_object() => self.at = At::Key,
+            (At::After, b',') if self.nest.in_object() => self.at = At::Key,
             (At::Colon, b':') | (At::After, b',') => self.at = At::Value,
             (
                 At::Value | At::ItemOrEnd,
@@ -291,8 +146,10 @@ impl<P: Copy + 'static> Walker<P> {
             ) => {
                 return self.begin(byte, at, to);
             }
-            (At::After | At::KeyOrEnd, b'}') if self.in_object() => return self.close(at, to),
-            (At::After | At::ItemOrEnd, b']') if !self.in_object() => return self.close(at, to),
+            (At::After | At::KeyOrEnd, b'}') if self.nest.in_object() => return self.close(at, to),
+            (At::After | At::ItemOrEnd, b']') if !self.nest.in_object() => {
+                return self.close(at, to)
+            }
             (At::Start, b'{') => self.push(true, None, at)?,
             (At::Start, _) => return Err(Wrong::NotAnObject.into()),
             _ => return Err(Wrong::Syntax(at).into()),
@@ -307,8 +164,9 @@ impl<P: Copy + 'static> Walker<P> {
         at: usize,
         to: &mut V,
     ) -> Result<(), V::Error> {
-        if !self.in_object() {
-            self.wanted = self.inside().first().filter(|node| matches!(node.place, Place::Item));
+        if !self.nest.in_object() {
+            self.wanted =
+                self.nest.inside().first().filter(|node| matches!(node.place, Place::Item));
         }
         self.start = at;
         let keep = self.wanted.map_or(0, |node| node.keep);
@@ -339,49 +197,32 @@ impl<P: Copy + 'static> Walker<P> {
         wanted: Option<&'static Node<P>>,
         at: usize,
     ) -> Result<(), Wrong> {
-        if self.depth == DEPTH {
+        if !self.nest.push(object, wanted, at) {
             return Err(Wrong::Deep);
         }
-        let (word, bit) = (self.depth / 64, 1 << (self.depth % 64));
-        if object {
-            self.objects[word] |= bit;
-        } else {
-            self.objects[word] &= !bit;
-        }
-        let inside =
-            if self.depth == 0 { Some(self.table) } else { wanted.map(|node| node.children) };
-        if let (Some(inside), true) = (inside, self.known == self.depth && self.known < KNOWN) {
-            self.open[self.known] = Open { wanted, start: at, inside };
-            self.known += 1;
-        }
-        self.depth += 1;
         self.at = if object { At::KeyOrEnd } else { At::ItemOrEnd };
         Ok(())
     }
 
     fn close<V: Visit<Path = P>>(&mut self, at: usize, to: &mut V) -> Result<(), V::Error> {
         let empty = !matches!(self.at, At::After);
-        let value = if self.in_object() { Value::Object { empty } } else { Value::Array { empty } };
-        if self.known == self.depth {
-            self.known -= 1;
-            let open = &self.open[self.known];
-            if let Some(node) = open.wanted {
-                to.value(node.path, value, (open.start, at + 1))?;
-            }
+        let object = self.nest.in_object();
+        let value = if object { Value::Object { empty } } else { Value::Array { empty } };
+        if let Some((node, start)) = self.nest.pop() {
+            to.value(node.path, value, (start, at + 1))?;
         }
-        self.depth -= 1;
-        self.at = if self.depth == 0 { At::Done } else { At::After };
+        self.at = if self.nest.depth() == 0 { At::Done } else { At::After };
         Ok(())
     }
 
     #[inline]
     fn text_ends<V: Visit<Path = P>>(&mut self, after: usize, to: &mut V) -> Result<(), V::Error> {
         if matches!(self.at, At::KeyText) {
-            if V::TOP_KEYS && self.depth == 1 {
+            if V::TOP_KEYS && self.nest.depth() == 1 {
                 to.top_key(self.text.text())?;
             }
             let key = self.text.text();
-            self.wanted = self.inside().iter().find(|node| match node.place {
+            self.wanted = self.nest.inside().iter().find(|node| match node.place {
                 Place::Key(name) => name.as_bytes() == key,
                 Place::AnyKey => true,
                 Place::Item => false,
@@ -406,7 +247,14 @@ impl<P: Copy + 'static> Walker<P> {
     where
         V: Visit<Path = P>,
     {
-        let end = number.read(s, i);
+        let mut end = number.read(s, i);
+        // Long rows of numbers are common (token ids, embeddings) and wanted by nobody.
+        while self.wanted.is_none() && number.complete() && !self.nest.in_object() {
+            let Some(&[b',', byte]) = s.get(end..end + 2) else { break };
+            let Some(first) = Number::first(byte) else { break };
+            number = first;
+            end = number.read(s, end + 2);
+        }
         if self.wanted.is_some() {
             self.text.push_raw(&s[i..end]);
         }
@@ -446,21 +294,5 @@ impl<P: Copy + 'static> Walker<P> {
         let Some(node) = self.wanted else { return Ok(()) };
         let value = if word == "null" { Value::Null } else { Value::Bool(word == "true") };
         to.value(node.path, value, (self.start, at + 1))
-    }
-
-    #[inline]
-    fn in_object(&self) -> bool {
-        let level = self.depth - 1;
-        self.objects[level / 64] >> (level % 64) & 1 == 1
-    }
-
-    /// What is wanted in the innermost open value.
-    #[inline]
-    fn inside(&self) -> &'static [Node<P>] {
-        if self.known == self.depth {
-            self.open[self.known - 1].inside
-        } else {
-            &[]
-        }
     }
 }
