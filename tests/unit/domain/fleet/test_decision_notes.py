@@ -25,6 +25,7 @@ def test_every_transition_has_a_reason_and_a_place_on_the_page() -> None:
         (name, row.split("`")[1])
         for row in rows
         for name in row.rsplit("|", 2)[1].replace(" ", "").split(",")
+        if name
     }
     made = {(name, note(name, to_w=to_w).reason) for name in REASONS for to_w in (500, 1000)}
 

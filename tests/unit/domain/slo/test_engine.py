@@ -192,13 +192,15 @@ def test_one_unknown_vote_stops_raising_and_not_lowering() -> None:
     assert fleet.transitions == ["T1"]
 
 
-def test_p2_a_raised_floor_is_followed() -> None:
+def test_p2_a_raised_floor_is_followed_step_by_step() -> None:
     fleet = shifted()
     fleet.see(BAD, SPARE, seconds=900)
-    fleet.objectives = (objective(policy=Policy(floor=0.2)),)
-    fleet.see(BAD, SPARE)
+    fleet.objectives = (objective(policy=Policy(floor=0.4)),)
+    shares = [fleet.see(BAD, SPARE) and fleet.shares()["large"] for _ in range(60)]
 
-    assert fleet.shares()["large"] == 200
+    assert shares[0] == 150
+    assert sorted(set(shares)) == [150, 300, 400]
+    assert shares.count(300) * fleet.tick >= Policy().dwell
 
 
 def test_t8_without_traffic_shares_go_back() -> None:

@@ -19,6 +19,8 @@ RETURNED: Final = "TrafficReturned"
 REASONS: Final = {
     "P0": "TrafficPinned",
     "P2": RETURNING,
+    "P3": "ShiftKept",
+    "P4": "ShiftInherited",
     "T1": SHIFTED,
     "T1h": SHIFTED,
     "T1r": RETURNING,

@@ -4,6 +4,7 @@
       config: what the agents render: routes, shares, revision      (domain/routing/codec)
       memory: what the control loop must not forget                 (domain/slo/control/memory)
       claims: which route serves which public model name            (domain/routing/conflicts)
+      departed: memory of rules that are gone; mostly absent        (domain/fleet/departed)
       untold: what happened and has to be told yet; mostly absent   (domain/fleet/untold)
       references: what names last resolved to                       (domain/fleet/last_good)
 
@@ -20,7 +21,8 @@ from functools import lru_cache
 from typing import Any, Final
 
 from tokenfleet.api.conventions import ROUTER_LABEL
-from tokenfleet.domain.fleet import untold
+from tokenfleet.domain.fleet import departed, untold
+from tokenfleet.domain.fleet.departed import Departed
 from tokenfleet.domain.fleet.keys import ObjectKey
 from tokenfleet.domain.fleet.plan import EventNote
 from tokenfleet.domain.fleet.problems import Problem
@@ -39,6 +41,9 @@ Body = Mapping[str, Any]
 
 WHOLE: Final = 1000
 """Buckets of a rule."""
+
+DEPARTED: Final = "departed"
+"""Key of the memory of rules that are gone."""
 
 UNTOLD: Final = "untold"
 """Key of what has to be told yet."""
@@ -63,6 +68,8 @@ class Held:
     """`namespace/route/rule` -> memory."""
     claims: Mapping[str, str] = field(default_factory=dict)
     """Public model name -> route."""
+    departed: Mapping[str, Departed] = field(default_factory=dict)
+    """`namespace/route/rule` -> a rule that is gone."""
     untold: tuple[EventNote, ...] = ()
     """What happened with this and earlier writes, and may not have been told."""
     resolved: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
@@ -91,13 +98,8 @@ def read(data: Mapping[str, str]) -> Held:
     if "config" not in data:
         msg = "it has no key config"
         raise UnreadableConfigError(msg)
-    texts = (
-        data.get("memory", ""),
-        data.get("claims", "{}"),
-        data.get(UNTOLD, "[]"),
-        data.get("references", "{}"),
-    )
-    return _read(data["config"], *texts)
+    texts = (data.get("memory", ""), data.get("claims", "{}"), data.get("references", "{}"))
+    return _read(data["config"], *texts, data.get(DEPARTED, "{}"), data.get(UNTOLD, "[]"))
 
 
 def services_in(data: Mapping[str, str]) -> frozenset[str]:
@@ -110,7 +112,9 @@ def services_in(data: Mapping[str, str]) -> frozenset[str]:
 
 
 @lru_cache(maxsize=128)
-def _read(config: str, memory: str, claims: str, waiting: str, references: str) -> Held:
+def _read(  # noqa: PLR0913, PLR0917 - one for each key of the object
+    config: str, memory: str, claims: str, references: str, gone: str, waiting: str
+) -> Held:
     """Decode the texts; remembered, because most visits of a router find them unchanged."""
     try:
         owners = json.loads(claims)
@@ -119,6 +123,7 @@ def _read(config: str, memory: str, claims: str, waiting: str, references: str) 
             document=codec.decode(config),
             memory=control_memory.decode(memory) if memory else {},
             claims={str(name): str(route) for name, route in owners.items()},
+            departed=departed.decode(gone),
             untold=untold.decode(waiting),
             resolved={
                 str(rule): tuple(int(weight) for weight in weights)
@@ -144,6 +149,7 @@ def write(held: Held) -> dict[str, str]:
             }
         ),
     }
+    data |= {DEPARTED: departed.encode(held.departed)} if held.departed else {}
     return data | ({UNTOLD: untold.encode(held.untold)} if held.untold else {})
 
 
@@ -164,7 +170,7 @@ def same(data: Mapping[str, str], held: Held, wanted: Held) -> bool:
     """
     if wanted.document != held.document or dict(wanted.claims) != dict(held.claims):
         return False
-    if wanted.untold != held.untold:
+    if (wanted.untold, wanted.departed) != (held.untold, held.departed):
         return False
     if (dict(wanted.resolved), dict(wanted.targets)) != (dict(held.resolved), dict(held.targets)):
         return False

@@ -168,7 +168,7 @@ def _wanted(
 ) -> Held:
     """Return what the router should run; the revision grows only by a change of configuration."""
     before = held.document.config if held.document is not None else None
-    config = with_shares(compiled.config, steered.shares, before=before)
+    config = with_shares(compiled.config, steered.shares, before=before, heirs=steered.heirs)
     revision = held.revision
     if held.document is None:
         # What people compare must not go back.
@@ -182,6 +182,7 @@ def _wanted(
         document=document,
         memory=steered.memory,
         claims=compiled.claims,
+        departed=steered.departed,
         untold=untold.still_untold(held.untold, seen.told, (*notes, *steered.notes)),
         resolved=resolved_now(compiled, held),
     )

@@ -9,6 +9,8 @@ from tokenfleet.api.v1alpha1.modelroute import ModelRoute
 from tokenfleet.api.v1alpha1.servingpool import ServingPool
 from tokenfleet.api.v1alpha1.tokenslo import TokenSLO
 from tokenfleet.domain.fleet.decision_notes import decision_note
+from tokenfleet.domain.fleet.departed import Departed
+from tokenfleet.domain.fleet.edits import Place, Rules, edited, unedited
 from tokenfleet.domain.fleet.facts import pool_facts
 from tokenfleet.domain.fleet.parsing import parsed
 from tokenfleet.domain.fleet.plan import EventNote
@@ -49,6 +51,10 @@ class Steered:
     """Whether there has been a measurement since the start."""
     notes: tuple[EventNote, ...]
     """What to tell of it."""
+    departed: Mapping[str, Departed]
+    """Rules that are gone, and what they remembered."""
+    heirs: Mapping[Place, Place]
+    """Rule -> rule that was running, and whose place it takes."""
 
 
 def steer(
@@ -70,15 +76,16 @@ def steer(
         held: what it runs.
         standing: nothing can be stored: look, and decide nothing.
     """
-    namespace, memory = seen.body["metadata"]["namespace"], held.memory
+    namespace = seen.body["metadata"]["namespace"]
     promises = tuple(promises_of(seen.slos))
+    ready = ready_pools(seen, compiled)
     snapshot = Snapshot(
         rules=targets(namespace, routes, compiled, running=held),
         objectives=tuple(slo for slo in promises if isinstance(slo, ObjectiveSpec)),
         levels=tuple(slo for slo in promises if isinstance(slo, LevelObjective)),
         pools={
-            f"{namespace}/{name}": pool_facts(pools.get(name), ready)
-            for name, ready in ready_pools(seen, compiled).items()
+            f"{namespace}/{name}": pool_facts(pools.get(name), count)
+            for name, count in ready.items()
         },
         replicas=tuple(
             RouterReplica(namespace=namespace, pod=replica.pod, since=replica.since)
@@ -89,11 +96,14 @@ def steer(
         acknowledged_at=seen.acknowledged_at,
         actuation=seen.shifting,
     )
-    outcome = step(snapshot, memory, seen.now, standing=standing)
+    before = unedited(held)
+    if not standing:
+        before = edited(_rules(seen, routes, compiled, snapshot), held, ready, seen.now)
+    outcome = step(snapshot, before.memory, seen.now, standing=standing)
     decided = {str(target.key): target.key for target in snapshot.rules}
-    rules = {f"{namespace}/{r.metadata.name}/{rule.name}" for r in routes for rule in r.spec.rules}
     # A rule whose pools are all gone for a while must not come back as if nothing had happened.
-    resting = {key: kept for key, kept in memory.items() if key in rules - decided.keys()}
+    resting = {key: kept for key, kept in before.memory.items() if key not in decided}
+    decisions = (*before.decisions, *outcome.decisions)
     return Steered(
         outcome=outcome,
         memory={**resting, **outcome.memory},
@@ -102,7 +112,25 @@ def steer(
             for key, shares in outcome.shares.items()
         },
         measured=seen.measurement is not None,
-        notes=tuple(decision_note(taken) for taken in outcome.decisions),
+        notes=(*(decision_note(taken) for taken in decisions), *before.notes),
+        departed=before.departed,
+        heirs=before.heirs,
+    )
+
+
+def _rules(
+    seen: RouterSnapshot, routes: Sequence[ModelRoute], compiled: Compiled, snapshot: Snapshot
+) -> Rules:
+    namespace = seen.body["metadata"]["namespace"]
+    names = {body["metadata"]["name"] for body in seen.routes}
+    return Rules(
+        targets=snapshot.rules,
+        alive={
+            f"{namespace}/{r.metadata.name}/{rule.name}" for r in routes for rule in r.spec.rules
+        },
+        unread={f"{namespace}/{name}" for name in names - {r.metadata.name for r in routes}},
+        models={route.name: route.model_names for route in compiled.config.routes},
+        routes=names,
     )
 
 

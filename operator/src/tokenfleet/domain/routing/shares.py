@@ -14,6 +14,7 @@ ranges are computed from the ranges before.
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
+from types import MappingProxyType
 
 from tokenfleet.domain.routing.ir import BUCKETS, BucketRange, RouterConfig, Rule
 
@@ -82,6 +83,7 @@ def with_shares(
     shares: Mapping[RuleKey, Mapping[str, int]],
     *,
     before: RouterConfig | None,
+    heirs: Mapping[RuleKey, RuleKey] = MappingProxyType({}),
 ) -> RouterConfig:
     """Give rules their shares of now, moving no conversation without need.
 
@@ -90,6 +92,7 @@ def with_shares(
         shares: wanted buckets by pool, for the rules that differ from what is written. Pools that
             the rule does not have are ignored; where nothing is left, the written shares stay.
         before: what the router runs now; None where there is nothing to keep.
+        heirs: rule -> the rule of `before` whose conversations are its own.
     """
     old = {
         (route.name, rule.name): rule
@@ -101,7 +104,9 @@ def with_shares(
             route,
             rules=tuple(
                 _rule_with_shares(
-                    rule, shares.get((route.name, rule.name)), old.get((route.name, rule.name))
+                    rule,
+                    shares.get((route.name, rule.name)),
+                    old.get(heirs.get((route.name, rule.name), (route.name, rule.name))),
                 )
                 for rule in route.rules
             ),

@@ -31,7 +31,9 @@ One transition per tick; the first whose guard holds:
     T12   any but Normal       no objective that asks is heard        step up every dwell
     T9    Shifted, Recovering  more than 4 episodes within an hour    freeze for an hour
     T10   Frozen               the hour has passed                    go on
-    P2    w below floor        the user raised the floor              w = floor
+    P2    w below floor        the user raised the floor              step up every dwell
+    P3    any with w < 1       the user edited the rule               traffic stays (carry_over.py)
+    P4    -                    the rule takes the place of another    w as that one had it
     T1r   w = 0                endpoints are back for short/2         first step up
     T1    Normal               fast or slow breach (on probation:     w down
                                bad), fallback ok, under 4 episodes
@@ -185,10 +187,13 @@ def thawed(memory: LoopMemory, seen: LoopInput) -> Move | None:
 
 
 def floor_raised(memory: LoopMemory, seen: LoopInput) -> Move | None:
-    """P2: the user changed the bounds; w follows."""
+    """P2: the user changed the bounds; w follows, step by step."""
     if not 0 < memory.w < seen.policy.floor or not may_rise(memory, seen):
         return None
-    return Move(name="P2", w=seen.policy.floor, state=memory.state)
+    if not passed(memory.dwell_until, seen):
+        return None
+    w = min(seen.policy.floor, raised(memory, seen, ceiling=False))
+    return Move(name="P2", w=w, state=memory.state)
 
 
 def primary_returned(memory: LoopMemory, seen: LoopInput) -> Move | None:

@@ -9,7 +9,10 @@ WHOLE: Final = 1000
 
 _TEXTS: Final[dict[str, str]] = {
     "P0": "{primary} is pinned by the user",
-    "P2": "the floor of {primary} was raised",
+    "P2": "the floor of {primary} was raised: stepping up to it",
+    "P3": "the rule was edited in the middle of a shift: traffic stays, and {primary} steps to its"
+    " weight from there",
+    "P4": "the rule goes on from the shift of {source}",
     "T1": "{evidence}: shifting to {pool}",
     "T1h": "{primary} has no ready endpoint: all to {pool}",
     "T1r": "{primary} has endpoints again: trying it",
@@ -49,6 +52,7 @@ def describe(decision: Decision, primary: str) -> str:
         window=decision.window,
         pool=decision.pool or "no fallback",
         before=_percent(decision.from_w),
+        source=f"rule {decision.note}, which is gone" if decision.note else "another rule",
         evidence=_evidence(decision, primary),
     )
     if decision.transition in {"T11", "L1"} and decision.to_w < WHOLE:

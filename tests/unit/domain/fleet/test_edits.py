@@ -1,0 +1,429 @@
+"""Edits in the middle of a shift: traffic never jumps, one test for each row of the table.
+
+The fleet is one whose primary `large` has been shifted to 40 %. An edit is followed by the plan of
+the next visit, and then by an hour in which all pools are well.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.unit.domain.fleet.builders import T0, pool, replica, route, seen, slices, slo
+from tokenfleet.domain.fleet import router_config
+from tokenfleet.domain.fleet.departed import KEPT
+from tokenfleet.domain.fleet.plan import EventNote
+from tokenfleet.domain.fleet.router_config import Held
+from tokenfleet.domain.fleet.router_visit import plan_router
+from tokenfleet.domain.fleet.steering import promises_of
+from tokenfleet.domain.slo.control.memory import LoopMemory, RuleMemory, State
+from tokenfleet.domain.slo.objectives.spec import ObjectiveSpec
+from tokenfleet.domain.slo.observation.measurement import (
+    Cell,
+    Measurement,
+    RuleKey,
+    RuleMeasurement,
+    Scrapes,
+    Tally,
+)
+
+TICK = timedelta(seconds=15)
+LARGEST_STEP = 250
+"""Buckets of a primary with all the weight; what a step of a recovery moves at most."""
+
+SHIFTED = LoopMemory(
+    state=State.SHIFTED, w=0.4, fallback="small", cause="ttft", pace=210, changed_at=T0
+)
+
+
+def rule(name: str = "slow", *, fallbacks: tuple[str, ...] = ("small",), **weights: int) -> Any:
+    backends = [{"name": p.replace("_", "-"), "weight": w} for p, w in weights.items()]
+    return {
+        "name": name,
+        "backendRefs": backends,
+        "fallbackRefs": [{"name": pool} for pool in fallbacks],
+    }
+
+
+def objective(**changes: Any) -> dict[str, Any]:
+    """About the route as a whole, so that it goes on judging when rules are renamed."""
+    return slo(**{"targetRef": {"name": "chat", "sectionName": "slow"}, **changes})
+
+
+class Fleet:
+    """Visits one router tick by tick; its replicas acknowledge at once."""
+
+    def __init__(self, *rules: dict[str, Any], loops: dict[str, LoopMemory] | None = None) -> None:
+        self.now = T0 + timedelta(hours=1)
+        self.routes = [route(rules=list(rules) or [rule(large=1)])]
+        self.slos = [objective()]
+        self.data: dict[str, str] = {}
+        self.told: set[str] = set()
+        self.notes: list[EventNote] = []
+        self.gone: set[str] = set()
+        """Pools without endpoints."""
+        self.visit()
+        held = router_config.read(self.data)
+        loops = loops if loops is not None else {"large": SHIFTED}
+        self.data = router_config.write(
+            replace(held, memory={"ns/chat/slow": RuleMemory(loops=loops)})
+        )
+        self.visit()
+        self.notes.clear()
+
+    def edit(self, *rules: dict[str, Any], **spec: Any) -> dict[str, int]:
+        """Apply the route with these rules; return the shares of its first rule after one visit."""
+        self.routes = [route(rules=list(rules), **spec)]
+        self.visit()
+        return self.shares(rules[0]["name"])
+
+    def visit(self) -> None:
+        stored = None
+        if self.data:
+            metadata = {"name": "default-config", "namespace": "ns", "resourceVersion": "7"}
+            stored = {"kind": "ConfigMap", "metadata": metadata, "data": self.data}
+        names = {
+            ref["name"]
+            for found in self.routes
+            for one in found["spec"]["rules"]
+            for ref in (*one["backendRefs"], *one.get("fallbackRefs", ()))
+        }
+        plan = plan_router(
+            seen(
+                stored=stored,
+                routes=tuple(self.routes),
+                pools=tuple(pool(name) for name in sorted(names)),
+                slices={name: slices(name, 0 if name in self.gone else 2) for name in names},
+                slos=tuple(self.slos),
+                replicas=(replica(applied=10**6),),
+                acknowledged_at=self.now,
+                measurement=self.measured(),
+                told=frozenset(self.told),
+                now=self.now,
+            )
+        )
+        if plan.replace is not None:
+            self.data = dict(plan.replace["data"])
+        self.notes += plan.events
+        self.told |= {note.id for note in plan.events}
+
+    def measured(self) -> Measurement:
+        """Everything is well: each pool of each rule answers four good requests a second."""
+        spec = next(p for p in promises_of([slo()]) if isinstance(p, ObjectiveSpec))
+        thresholds = (spec.threshold, timedelta(seconds=1))
+        windows = {
+            w: Tally(dict.fromkeys(thresholds, 4 * w.total_seconds()), {}) for w in spec.windows.all
+        }
+        rules = {}
+        for found in self.routes:
+            for one in found["spec"]["rules"]:
+                refs = (*one["backendRefs"], *one.get("fallbackRefs", ()))
+                cells = tuple(Cell(pool=ref["name"], windows=windows) for ref in refs)
+                key = RuleKey("ns", found["metadata"]["name"], one["name"])
+                rules[key] = RuleMeasurement(cells=cells, demand=8.0)
+        scraped = Scrapes(
+            successes={w: w.total_seconds() / 15 for w in spec.windows.all}, newest=self.now
+        )
+        return Measurement(at=self.now, rules=rules, replicas={("ns", "pod-0"): scraped})
+
+    def held(self) -> Held:
+        return router_config.read(self.data)
+
+    def shares(self, name: str = "slow", of: str = "chat") -> dict[str, int]:
+        document = self.held().document
+        assert document is not None
+        routes = {found.name: found for found in document.config.routes}
+        rules = {found.name: found for found in routes[of].rules}
+        return {share.pool: share.share for share in rules[name].shares}
+
+    def reasons(self) -> list[str]:
+        return [note.reason for note in self.notes]
+
+    def ramps(self, name: str, to: dict[str, int], *, of: str = "chat") -> None:
+        """Let time pass until shares are `to`; no backend may gain more than a step at once."""
+        last, until = self.shares(name, of), self.now + timedelta(hours=2)
+        while (shares := self.shares(name, of)) != to:
+            self.now += TICK
+            assert self.now < until, shares
+            self.visit()
+            shares = self.shares(name, of)
+            for backend in to.keys() - {"small", "tiny"}:
+                assert shares[backend] - last[backend] <= LARGEST_STEP, (self.now, last, shares)
+            last = shares
+
+
+def test_nothing_is_edited_and_nothing_is_told() -> None:
+    fleet = Fleet()
+    fleet.visit()
+
+    assert fleet.shares() == {"large": 400, "small": 600}
+    assert fleet.reasons() == []
+    assert "departed" not in fleet.data
+
+
+def test_a_renamed_rule_goes_on_from_its_shift() -> None:
+    fleet = Fleet()
+    before = fleet.held().document
+
+    assert fleet.edit(rule("slower", large=1)) == {"large": 400, "small": 600}
+    assert fleet.reasons() == ["ShiftInherited"]
+    assert "rule slower: the rule goes on from the shift of rule slow" in fleet.notes[0].note
+    after = fleet.held().document
+    assert before is not None
+    assert after is not None
+    ranges = [doc.config.routes[0].rules[0].ranges for doc in (before, after)]
+    assert ranges[0] == ranges[1], "conversations keep their pools"
+    fleet.slos = [objective(targetRef={"name": "chat", "sectionName": "slower"})]
+    fleet.ramps("slower", {"large": 1000, "small": 0})
+
+
+def test_a_rule_that_is_renamed_and_edited_at_once_keeps_its_traffic() -> None:
+    fleet = Fleet(rule(large=1, medium=1), loops={"large": SHIFTED})
+    assert fleet.shares() == {"large": 200, "medium": 500, "small": 300}
+
+    shares = fleet.edit(rule("slower", large=3, medium=1))
+
+    assert shares == {"large": 200, "medium": 250, "small": 550}
+    assert fleet.reasons() == ["ShiftInherited", "ShiftKept"]
+
+
+@pytest.mark.parametrize("minutes", [1, 59])
+def test_a_route_that_is_applied_again_within_the_hour_goes_on_from_its_shift(
+    minutes: float,
+) -> None:
+    fleet = Fleet()
+    was, fleet.routes = fleet.routes, []
+    fleet.visit()
+    assert fleet.reasons() == ["ShiftRemembered"]
+    assert fleet.notes[0].about is None, "the route is gone: its router is told"
+    assert "large 40 %, small 60 %" in fleet.notes[0].note
+
+    fleet.now += timedelta(minutes=minutes)
+    fleet.routes = was
+    fleet.visit()
+
+    assert fleet.shares() == {"large": 400, "small": 600}
+    assert fleet.reasons() == ["ShiftRemembered", "ShiftInherited"]
+    assert "departed" not in fleet.data
+
+
+def test_after_an_hour_nobody_remembers() -> None:
+    fleet = Fleet()
+    was, fleet.routes = fleet.routes, []
+    fleet.visit()
+    fleet.now += KEPT
+    fleet.visit()
+    assert "departed" not in fleet.data
+
+    fleet.routes = was
+    fleet.visit()
+
+    assert fleet.shares() == {"large": 1000, "small": 0}
+
+
+def test_a_route_that_is_renamed_goes_on_from_the_shift_of_the_one_with_its_models() -> None:
+    fleet = Fleet()
+    fleet.routes = [route("chat-v2", rules=[rule("main", large=1)], modelNames=["chat"])]
+    fleet.visit()
+
+    assert fleet.shares("main", "chat-v2") == {"large": 400, "small": 600}
+    assert fleet.reasons() == ["ShiftInherited"]
+
+
+def test_a_route_for_other_models_inherits_nothing() -> None:
+    fleet = Fleet()
+    fleet.routes = [route("other", rules=[rule("main", large=1)], modelNames=["other"])]
+    fleet.visit()
+
+    assert fleet.shares("main", "other") == {"large": 1000, "small": 0}
+
+
+def test_a_rule_that_is_split_off_starts_where_its_sibling_is() -> None:
+    fleet = Fleet()
+
+    matched = {**rule("batch", large=1), "matches": [{"features": ["batch"]}]}
+    assert fleet.edit(matched, rule(large=1)) == {"large": 400, "small": 600}
+    assert fleet.shares("slow") == {"large": 400, "small": 600}
+    assert fleet.reasons() == ["ShiftInherited"]
+    assert "goes on from the shift of another rule" in fleet.notes[0].note
+    fleet.ramps("batch", {"large": 1000, "small": 0})
+
+
+def test_a_pool_that_is_renamed_gets_what_it_had_and_no_more() -> None:
+    fleet = Fleet()
+
+    assert fleet.edit(rule(large_v2=1)) == {"large-v2": 400, "small": 600}
+    assert fleet.reasons() == ["ShiftKept"]
+    fleet.ramps("slow", {"large-v2": 1000, "small": 0})
+
+
+def test_a_pool_that_is_renamed_and_not_ready_gets_nothing_yet() -> None:
+    fleet = Fleet()
+    fleet.gone = {"large-v2"}
+
+    assert fleet.edit(rule(large_v2=1)) == {"large-v2": 0, "small": 1000}
+    fleet.gone = set()
+    fleet.ramps("slow", {"large-v2": 1000, "small": 0})
+
+
+@pytest.mark.parametrize(
+    ("written", "at_once"),
+    [
+        pytest.param(
+            {"large": 4, "medium": 1},
+            {"large": 200, "medium": 200, "small": 600},
+            id="more for the pool that is shifted: no more now",
+        ),
+        pytest.param(
+            {"large": 1, "medium": 4},
+            {"large": 80, "medium": 620, "small": 300},
+            id="less for it: less at once, to the pool that is well",
+        ),
+        pytest.param(
+            {"large": 10, "medium": 10},
+            {"large": 200, "medium": 500, "small": 300},
+            id="the same proportions: nothing",
+        ),
+    ],
+)
+def test_edited_weights_are_stepped_to(written: dict[str, int], at_once: dict[str, int]) -> None:
+    fleet = Fleet(rule(large=1, medium=1), loops={"large": SHIFTED})
+    assert fleet.shares() == {"large": 200, "medium": 500, "small": 300}
+
+    assert fleet.edit(rule(**written)) == at_once
+    total = sum(written.values())
+    home = {name: 1000 * weight // total for name, weight in written.items()}
+    fleet.ramps("slow", {**home, "small": 0})
+
+
+def test_a_backend_that_is_added_gets_what_the_others_give_up_and_steps_up_from_there() -> None:
+    fleet = Fleet()
+
+    shares = fleet.edit(rule(large=1, medium=1))
+
+    assert shares == {"large": 200, "medium": 200, "small": 600}
+    fleet.ramps("slow", {"large": 500, "medium": 500, "small": 0})
+
+
+def test_a_backend_that_is_added_begins_with_a_tenth_at_least() -> None:
+    lost = replace(SHIFTED, w=0.0)
+    fleet = Fleet(loops={"large": lost})
+    fleet.gone = {"large"}
+
+    assert fleet.edit(rule(large=1, medium=1)) == {"large": 0, "medium": 50, "small": 950}
+    fleet.gone = set()
+    fleet.ramps("slow", {"large": 500, "medium": 500, "small": 0})
+
+
+def test_what_a_removed_backend_had_goes_to_those_that_are_well() -> None:
+    fleet = Fleet(rule(large=1, medium=1, other=2), loops={"large": SHIFTED})
+    assert fleet.shares() == {"large": 100, "medium": 250, "other": 500, "small": 150}
+
+    assert fleet.edit(rule(large=1, other=2)) == {"large": 100, "other": 667, "small": 233}
+    fleet.ramps("slow", {"large": 333, "other": 667, "small": 0})
+
+
+def test_a_failing_backend_that_is_removed_and_comes_back_is_tried_with_a_tenth() -> None:
+    fleet = Fleet(rule(large=1, medium=1), loops={"large": SHIFTED})
+    assert fleet.edit(rule(medium=1)) == {"medium": 700, "small": 300}
+    fleet.now += timedelta(minutes=30)
+
+    shares = fleet.edit(rule(large=1, medium=1))
+
+    assert shares["large"] == 50
+    assert shares["medium"] <= 700
+    fleet.ramps("slow", {"large": 500, "medium": 500, "small": 0})
+
+
+def test_a_fallback_that_is_replaced_hands_over_what_it_had() -> None:
+    fleet = Fleet(rule(large=1, fallbacks=("small", "tiny")))
+
+    assert fleet.edit(rule(large=1, fallbacks=("tiny",))) == {"large": 400, "tiny": 600}
+
+
+def test_without_any_fallback_left_there_is_nowhere_else_to_go() -> None:
+    fleet = Fleet()
+
+    assert fleet.edit(rule(large=1, fallbacks=())) == {"large": 1000}
+    assert fleet.reasons() == ["FallbackLost"]
+
+
+def test_the_order_of_rules_and_of_backends_does_not_matter() -> None:
+    first = {**rule("first", large=1), "matches": [{"features": ["x"]}]}
+    fleet = Fleet(first, rule(large=1, medium=1), loops={"large": SHIFTED})
+    shares = fleet.shares()
+
+    fleet.edit(rule(medium=1, large=1), {**first, "matches": []})
+
+    assert fleet.shares() == shares
+    assert fleet.reasons() == []
+
+
+@pytest.mark.parametrize(
+    "edited",
+    [
+        pytest.param(lambda: [objective(onBreach={"type": "Alert"})], id="only alerts now"),
+        pytest.param(list, id="deleted"),
+        pytest.param(
+            lambda: [
+                objective(
+                    objective={"type": "Latency", "latency": {"threshold": "1s", "target": "0.5"}}
+                )
+            ],
+            id="another threshold and target",
+        ),
+        pytest.param(
+            lambda: [
+                objective(
+                    onBreach={"type": "ShiftTraffic", "shiftTraffic": {"primaryFloor": "0.9"}}
+                )
+            ],
+            id="a floor above the share",
+        ),
+        pytest.param(lambda: [{**objective(), "metadata": slo("other")["metadata"]}], id="renamed"),
+    ],
+)
+def test_an_edited_objective_is_stepped_to(
+    edited: Callable[[], list[dict[str, Any]]],
+) -> None:
+    fleet = Fleet()
+    fleet.slos = edited()
+    fleet.visit()
+
+    assert fleet.shares()["large"] - 400 <= LARGEST_STEP
+    fleet.ramps("slow", {"large": 1000, "small": 0})
+
+
+def test_a_pin_acts_at_once() -> None:
+    fleet = Fleet()
+    until = (fleet.now + timedelta(hours=1)).isoformat()
+    pools = [{"name": "large", "weight": 9}, {"name": "small", "weight": 1}]
+    pinned = {"until": until, "rules": [{"name": "slow", "pools": pools}]}
+
+    shares = fleet.edit(rule(large=1), trafficControl={"type": "Pinned", "pinned": pinned})
+
+    assert shares == {"large": 900, "small": 100}
+    assert fleet.reasons() == ["TrafficPinned"]
+
+
+def test_without_a_shift_an_edit_acts_at_once() -> None:
+    fleet = Fleet(loops={})
+
+    assert fleet.edit(rule(large=1, medium=3)) == {"large": 250, "medium": 750, "small": 0}
+    assert fleet.edit(rule("other", large=1)) == {"large": 1000, "small": 0}
+    assert fleet.reasons() == []
+
+
+def test_a_route_that_cannot_be_read_for_a_while_does_not_forget_its_shift() -> None:
+    fleet = Fleet()
+    was = fleet.routes
+    fleet.routes = [route(rules=[rule(large=1)], trafficControl={"type": "Unheard"})]
+    fleet.visit()
+    assert fleet.shares() == {"large": 400, "small": 600}
+
+    fleet.routes = was
+    fleet.visit()
+
+    assert fleet.shares() == {"large": 400, "small": 600}
