@@ -112,9 +112,7 @@ def services_in(data: Mapping[str, str]) -> frozenset[str]:
 
 
 @lru_cache(maxsize=128)
-def _read(  # noqa: PLR0913, PLR0917 - one for each key of the object
-    config: str, memory: str, claims: str, references: str, gone: str, waiting: str
-) -> Held:
+def _read(config: str, memory: str, claims: str, references: str, gone: str, waiting: str) -> Held:
     """Decode the texts; remembered, because most visits of a router find them unchanged."""
     try:
         owners = json.loads(claims)
