@@ -9,7 +9,7 @@ STORIES := e2e/stories
 # Stories at a time: each has a fleet of its own and mostly waits.
 AT_ONCE ?= 3
 
-.PHONY: help demo test check property integration stories bench simulate golden cluster cluster-down images gpu-check requirements clean
+.PHONY: help demo test check property integration stories bench simulate fuzz golden cluster cluster-down images gpu-check requirements clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ simulate: .venv/ready ## the table of control loops, and every promise of ours o
 
 bench: .venv/ready ## figures against a peer in the same run
 	@$(PYTHON) -m pytest -q -s tests/bench
+
+fuzz: .venv/ready ## the router's readers against Python's parser, CASES=1000000 bodies of each kind
+	@$(PYTHON) -m tests.property.router.compare --cases $(or $(CASES),1000000)
 
 golden: .venv/ready ## rewrite golden files and generated files, then show what changed
 	@.venv/bin/tokenfleet crds --repository .

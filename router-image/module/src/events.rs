@@ -91,9 +91,13 @@ impl Events {
 
     /// Read the next chunk; returns what the stream has come to.
     pub fn feed(&mut self, chunk: &[u8]) -> Seen {
-        self.passing.chunk_begins();
         // Where the event that is being read begins in this chunk.
-        let (mut begin, mut i) = (0, 0);
+        let mut begin = 0;
+        if !self.open {
+            begin = self.lines.line_feed(chunk);
+        }
+        self.passing.chunk_begins(begin);
+        let mut i = begin;
         while i < chunk.len() {
             if self.seen == Seen::Token && !self.open && self.lines.between() {
                 if let Some(plain) = glance::plain_output(&chunk[i..]) {

@@ -63,6 +63,12 @@ impl Lines {
         matches!(self.at, At::Start) && self.length == 0 && !self.carriage && !self.first
     }
 
+    /// Take the second byte of a line end whose first one ended the last chunk; how many that is.
+    pub fn line_feed(&mut self, chunk: &[u8]) -> usize {
+        let owed = std::mem::take(&mut self.carriage) && chunk.first() == Some(&b'\n');
+        usize::from(owed)
+    }
+
     /// Read on at `i`; returns what was found and where to go on.
     pub fn next<'a>(&mut self, s: &'a [u8], mut i: usize) -> (Part<'a>, usize) {
         while let Some(byte) = s.get(i) {

@@ -29,18 +29,24 @@ pub struct Passing {
     cuts: Vec<(usize, usize)>,
     /// Whether a part of the event that is being read was passed on.
     released: bool,
+    /// Whether the last event was cut out.
+    cut: bool,
 }
 
 impl Passing {
-    /// Forget about the chunk before.
-    pub fn chunk_begins(&mut self) {
+    /// A chunk begins; its first `owed` bytes belong to the last event of the chunk before.
+    pub fn chunk_begins(&mut self, owed: usize) {
         self.before.clear();
         self.cuts.clear();
+        if owed > 0 && self.cut {
+            self.cuts.push((0, owed));
+        }
     }
 
     /// An event has ended, whose part in this chunk is told; cut it out or let it pass.
     pub fn event_ends(&mut self, cut: bool, part: (usize, usize)) {
-        if cut && !self.released {
+        self.cut = cut && !self.released;
+        if self.cut {
             self.held.clear();
             self.cuts.push(part);
         } else if !self.held.is_empty() {

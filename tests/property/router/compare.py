@@ -1,0 +1,105 @@
+"""Compares the readers with the reference: `python -m tests.property.router.compare --help`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from random import Random
+
+from tests.property.router import readers, reference
+from tests.property.router.bodies import Bodies
+from tests.property.router.readers import Case
+from tests.property.router.streams import Streams, read_stream
+
+BATCH = 5_000
+
+
+def compare(program: Path, kind: str, *, cases: int, seed: int) -> int:
+    """Compare that many bodies; returns how many a strict parser takes."""
+    taken = 0
+    for first in range(0, cases, BATCH):
+        batch = _batch(kind, min(BATCH, cases - first), Random(f"{kind} {seed} {first}"))
+        lines = readers.read(program, batch)
+        assert len(lines) == len(batch)
+        for case, line in zip(batch, lines, strict=True):
+            taken += CHECKS[kind](case, line.split(" "))
+    return taken
+
+
+def _batch(kind: str, size: int, random: Random) -> Sequence[Case]:
+    body = Streams(random).body if kind == "s" else Bodies(random, answers=kind == "a").body
+    return [Case(kind, body(), random.getrandbits(64)) for _ in range(size)]
+
+
+def _request(case: Case, said: Sequence[str]) -> bool:
+    expected = reference.request(case.body)
+    if expected is None:
+        assert said[0] == "refused", f"taken: {case}"
+        return False
+    assert said[0] != "refused", f"refused ({' '.join(said)}): {case}"
+    model, stream, tools, key, previous, rewritten = said
+    actual = reference.Request(
+        model=_bytes(model) or b"",
+        stream=stream == "true",
+        tools=tools == "true",
+        prompt_cache_key=_bytes(key),
+        previous_response_id=_bytes(previous),
+        rewritten=reference.parse(_bytes(rewritten) or b""),
+    )
+    assert actual == expected, case
+    return True
+
+
+def _answer(case: Case, said: Sequence[str]) -> bool:
+    tree = reference.parse(case.body)
+    whole = tree is not None
+    counts = reference.counts(reference.usage_in(tree)) if tree is not None else None
+    error = tree is not None and reference.is_error(tree)
+    actual = (said[0] == "true", _counts(said[1]))
+    assert actual == (whole, counts), case
+    assert (said[2] == "true") == error, case
+    return counts is not None
+
+
+def _stream(case: Case, said: Sequence[str]) -> bool:
+    ending, outputs, counts, passed = said
+    expected = read_stream(case.body)
+    actual = (ending, int(outputs), _counts(counts), _bytes(passed))
+    assert actual == expected, case
+    return counts != "-"
+
+
+def _bytes(told: str) -> bytes | None:
+    return None if told == "-" else bytes.fromhex(told.removeprefix("x"))
+
+
+def _counts(told: str) -> reference.Counts | None:
+    if told == "-":
+        return None
+    prompt, cached, creation, completion = (int(count) for count in told.split(","))
+    return (prompt, cached, creation, completion)
+
+
+CHECKS: dict[str, Callable[[Case, Sequence[str]], bool]] = {
+    "r": _request,
+    "a": _answer,
+    "s": _stream,
+}
+
+
+def main() -> None:
+    """Compare as many bodies of each kind as the command line says."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--cases", type=int, default=1_000_000)
+    parser.add_argument("--seed", type=int, default=2)
+    told = parser.parse_args()
+    program = readers.build()
+    for kind, name in (("r", "requests"), ("a", "answers"), ("s", "streams")):
+        taken = compare(program, kind, cases=told.cases, seed=told.seed)
+        print(json.dumps({"bodies": name, "compared": told.cases, "taken": taken}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
