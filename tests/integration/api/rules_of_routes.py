@@ -31,6 +31,8 @@ _OWN = (
     "must not use the prefixes tokenfleet.dev/, app.kubernetes.io/ and prometheus.io/:"
     " the operator's own have them"
 )
+_SIDECAR = {"type": "Sidecar", "sidecar": {"serviceAccounts": ["web"]}}
+_BESIDE = merged(ROUTER, at("spec", _SIDECAR))
 _PODS = {"podSelector": {"matchLabels": {"app": "web"}}}
 _ADDRESSES = {"ipBlock": {"cidr": "10.0.0.0/8"}}
 
@@ -83,6 +85,15 @@ ROUTERS = [
             "spec.managed.service", {"type": "LoadBalancer", "loadBalancerClass": "example.com/a"}
         ),
     ),
+    rule(
+        ".spec",
+        "sidecar must be set when type is Sidecar",
+        ROUTER,
+        refused=at("spec", {"type": "Sidecar"}),
+        accepted=at("spec", _SIDECAR),
+    ),
+    *between(_BESIDE, "spec.sidecar.startLimit", ("1s", "5m"), "0s", "6m"),
+    *between(_BESIDE, "spec.sidecar.memory", ("192Mi", "16Gi"), "191Mi", "17Gi"),
     *_peers("clients"),
     *_peers("prometheus"),
     *_peers("upstreams"),

@@ -29,6 +29,7 @@ _SPECULATING = merged(
     ),
     at("spec.managed", {"device": "CPU", "cpu": {}, "pod": {"tolerations": [{"key": "gpu"}]}}),
 )
+_BESIDE = merged(ROUTER, at("spec", {"type": "Sidecar", "sidecar": {"serviceAccounts": ["web"]}}))
 _PLACED = merged(
     ROUTER,
     at(
@@ -98,6 +99,23 @@ STORED = [
         ROUTER,
         _ROUTER,
         id="a router",
+    ),
+    pytest.param(
+        _BESIDE,
+        merged(
+            _ROUTER,
+            {
+                "type": "Sidecar",
+                "sidecar": {
+                    "serviceAccounts": ["web"],
+                    "port": 8787,
+                    "startLimit": "30s",
+                    "cpu": "100m",
+                    "memory": "256Mi",
+                },
+            },
+        ),
+        id="a router beside applications",
     ),
     pytest.param(
         _PLACED,

@@ -18,13 +18,18 @@ RULES = [*POOLS, *ROUTERS, *ROUTES, *SLOS]
 
 pytestmark = pytest.mark.cluster
 
-# Compares with the stored object, so a dry-run creation cannot show it: it has its own test below.
+# Compare with the stored object, so a dry-run creation cannot show it: each has its own test below.
 TRANSITIONS = {
     (
         "ServingPool",
         ".spec",
         "type must not change: create a new pool and move the routes to it",
-    )
+    ),
+    (
+        "ModelRouter",
+        ".spec",
+        "type must not change: create a new router and move the routes to it",
+    ),
 }
 
 
@@ -68,6 +73,20 @@ def test_a_pool_keeps_its_type(api: ApiServer) -> None:
 
     assert refused.status_code == httpx.codes.UNPROCESSABLE_ENTITY
     assert "type must not change: create a new pool" in refused.json()["message"]
+    assert accepted.status_code == httpx.codes.OK
+
+
+def test_a_router_keeps_its_type(api: ApiServer) -> None:
+    api.create(ROUTER, dry_run=False)
+    sidecar = {"type": "Sidecar", "sidecar": {"serviceAccounts": ["web"]}}
+    try:
+        refused = api.change(ROUTER, {"spec": sidecar})
+        accepted = api.change(ROUTER, at("spec.requestBodyLimit", "1Mi"))
+    finally:
+        api.delete(ROUTER)
+
+    assert refused.status_code == httpx.codes.UNPROCESSABLE_ENTITY
+    assert "type must not change: create a new router" in refused.json()["message"]
     assert accepted.status_code == httpx.codes.OK
 
 

@@ -38,6 +38,8 @@ VARIANTS = [
     pytest.param(
         (
             "podSecurity.fixedIds=false",
+            "sidecarInjection.enabled=true",
+            "sidecarInjection.namespaceSelector.matchLabels.team=search",
             "networkPolicy.enabled=true",
             "networkPolicy.scrapers[0].podSelector.matchLabels.app=prometheus",
             "networkPolicy.prometheus[0].podSelector.matchLabels.app=prometheus",

@@ -37,6 +37,7 @@ async def serve(agent: Answers, stack: AsyncExitStack) -> None:
         [
             web.get("/healthz", handlers.healthz),
             web.get("/readyz", handlers.readyz),
+            web.get("/startz", handlers.startz),
             web.get("/acknowledgement", handlers.acknowledgement),
             web.get("/configuration", handlers.configuration),
             web.get("/metrics", handlers.metrics),
@@ -52,6 +53,7 @@ async def serve(agent: Answers, stack: AsyncExitStack) -> None:
 class _Handlers:
     def __init__(self, agent: Answers) -> None:
         self._agent = agent
+        self._started = asyncio.get_running_loop().time()
 
     async def healthz(self, _: web.Request) -> web.Response:
         return web.Response(text="ok\n")
@@ -62,6 +64,17 @@ class _Handlers:
         if not await self._agent.admin.live():
             return web.Response(status=503, text="envoy does not serve\n")
         return web.Response(text="ok\n")
+
+    async def startz(self, request: web.Request) -> web.Response:
+        """Say whether those who wait for this router may start: it is ready, or they waited enough.
+
+        An application must not stand still because its router does: it starts, and its requests
+        fail until the router is there.
+        """
+        limit = self._agent.settings.start_limit.total_seconds()
+        if asyncio.get_running_loop().time() - self._started >= limit:
+            return web.Response(text="not ready in time\n")
+        return await self.readyz(request)
 
     async def acknowledgement(self, _: web.Request) -> web.Response:
         return web.json_response(

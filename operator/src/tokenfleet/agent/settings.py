@@ -1,6 +1,7 @@
 """What an agent is told when it starts."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -35,6 +36,8 @@ class Settings:
     """The Envoy binary, for validation."""
     ports: Ports
     limits: Limits
+    start_limit: timedelta = timedelta(seconds=30)
+    """How long those who start after this router wait for it."""
     listen_host: str | None
     listen_port: int
     api: ApiServer

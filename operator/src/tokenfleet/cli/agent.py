@@ -16,6 +16,7 @@ from tokenfleet.agent.envoy import Admin
 from tokenfleet.agent.service import Agent
 from tokenfleet.agent.settings import AGENT_PORT, TOKEN_FOLDER, ApiServer, Settings
 from tokenfleet.api.quantities import parse_duration
+from tokenfleet.domain.routing.containers import heap_of
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -31,6 +32,8 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument("--folder", type=Path, default=Path("/etc/tokenfleet"))
     parser.add_argument("--envoy", default="envoy", help="Envoy binary, for validation")
     parser.add_argument("--heap-limit", type=int, default=Limits().heap, help="bytes")
+    parser.add_argument("--memory-limit", default="", help="of Envoy's container; instead of above")
+    parser.add_argument("--start-limit", default="30s", help="after which /startz says yes anyway")
     parser.add_argument("--traffic-host", default=Ports().host)
     parser.add_argument("--traffic-port", type=int, default=TRAFFIC_PORT)
     parser.add_argument("--admin-port", type=int, default=ADMIN_PORT)
@@ -65,7 +68,8 @@ def settings(args: argparse.Namespace) -> Settings:
         folder=args.folder,
         envoy=args.envoy,
         ports=Ports(host=args.traffic_host, traffic=args.traffic_port, admin=args.admin_port),
-        limits=Limits(heap=args.heap_limit),
+        limits=Limits(heap=_heap(args)),
+        start_limit=parse_duration(args.start_limit),
         listen_host=args.listen_host,
         listen_port=args.listen_port,
         api=ApiServer(
@@ -74,6 +78,10 @@ def settings(args: argparse.Namespace) -> Settings:
             token_file=args.token_file if args.token_file.exists() else None,
         ),
     )
+
+
+def _heap(args: argparse.Namespace) -> int:
+    return heap_of(args.memory_limit) if args.memory_limit else int(args.heap_limit)
 
 
 async def _run(told: Settings) -> None:

@@ -10,6 +10,7 @@ COMMANDS: Final = {
     "run": "run the operator",
     "agent": "run the router's agent",
     "explain": "say why a route's traffic is where it is",
+    "sidecar": "print the sidecar of a router for a pod template",
     "render": "render objects offline",
     "crds": "print the custom resource definitions",
     "simulate": "simulate the control loop",

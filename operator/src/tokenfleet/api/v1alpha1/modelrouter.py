@@ -139,13 +139,44 @@ class ManagedRouter(Model):
     """Compute of the Envoy container."""
 
 
+class SidecarRouter(Model):
+    """A router in the pods of applications, which reach it on the loopback."""
+
+    service_accounts: Annotated[list[SubdomainName], Field(min_length=1, max_length=32), ListSet()]
+    """Service accounts of the applications. Each may read this router's configuration and the
+    namespace's EndpointSlices, and nothing else by us."""
+    port: Annotated[int, Field(ge=1024, le=65535)] = 8787
+    """Port on 127.0.0.1 where applications find the router."""
+    start_limit: Annotated[timedelta, Duration("1s", "5m")] = timedelta(seconds=30)
+    """How long an application's start may wait for a router that is not ready."""
+    cpu: Quantity = "100m"
+    """CPU that is reserved for the router in each pod."""
+    memory: Annotated[Quantity, QuantityRange("192Mi", "16Gi")] = "256Mi"
+    """Memory of the router in each pod: reserved, and its limit. Envoy at rest takes 90 MiB."""
+
+
 class ModelRouterSpec(Model):
     """What the user wants of a router."""
 
-    type: Literal["Managed"] = "Managed"
-    """Who runs the router: the operator."""
+    validations: ClassVar[tuple[CEL, ...]] = (
+        CEL(
+            rule="self.type != 'Sidecar' || has(self.sidecar)",
+            message="sidecar must be set when type is Sidecar",
+            field_path=".sidecar",
+        ),
+        CEL(
+            rule="self.type == oldSelf.type",
+            message="type must not change: create a new router and move the routes to it",
+            field_path=".type",
+        ),
+    )
+
+    type: Literal["Managed", "Sidecar"] = "Managed"
+    """Where the router runs: in pods of its own, or beside applications."""
     managed: ManagedRouter = ManagedRouter()
     """The deployment, for `type: Managed`."""
+    sidecar: SidecarRouter | None = None
+    """What applications carry, for `type: Sidecar`."""
     attribution: Attribution = Attribution()
     """How requests are attributed."""
     request_body_limit: Annotated[Quantity, QuantityRange("1Ki", "64Mi")] = "8Mi"

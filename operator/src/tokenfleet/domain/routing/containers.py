@@ -121,7 +121,7 @@ def volumes() -> list[Body]:
     """Return the volumes that both containers mount."""
     return [
         {"name": "config", "emptyDir": {"sizeLimit": "128Mi"}},
-        {"name": "token", "projected": {"sources": _token_sources()}},
+        {"name": "token", "projected": {"sources": token_sources()}},
     ]
 
 
@@ -134,12 +134,19 @@ def container_security() -> Body:
     }
 
 
+def heap_of(memory: str) -> int:
+    """Return the bytes of heap that fit into a memory limit."""
+    part, whole = HEAP_PART
+    return int(parse_quantity(memory)) * part // whole
+
+
 def seconds(duration: timedelta) -> int:
     """Return a duration in whole seconds, rounded up."""
     return ceil(duration / timedelta(seconds=1))
 
 
-def _token_sources() -> list[Body]:
+def token_sources() -> list[Body]:
+    """Return where the agent finds its token, and whose certificate to trust."""
     return [
         {"serviceAccountToken": {"path": "token", "expirationSeconds": 3607}},
         {
@@ -165,7 +172,4 @@ def _workers(resources: Resources) -> int:
 
 def _heap_limit(resources: Resources) -> int:
     limit = resources.limits.get("memory")
-    if limit is None:
-        return HEAP_LIMIT
-    part, whole = HEAP_PART
-    return int(parse_quantity(limit)) * part // whole
+    return HEAP_LIMIT if limit is None else heap_of(limit)

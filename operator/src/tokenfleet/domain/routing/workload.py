@@ -15,6 +15,7 @@ from tokenfleet.api.v1alpha1.modelrouter import ManagedRouter, ModelRouter
 from tokenfleet.domain.fleet.platform import PLAIN, Platform
 from tokenfleet.domain.fleet.pod_security import pod_security
 from tokenfleet.domain.fleet.scheduling import toleration
+from tokenfleet.domain.routing import sidecar
 from tokenfleet.domain.routing.containers import AGENT_PORT, agent, envoy, seconds, volumes
 from tokenfleet.domain.routing.network_policy import pools_policy, router_policy
 
@@ -27,13 +28,19 @@ Body = dict[str, Any]
 
 
 def workload(router: ModelRouter, image: str, platform: Platform = PLAIN) -> tuple[Body, ...]:
-    """Return the objects of a managed router, in the order in which they are of use.
+    """Return the objects of a router, in the order in which they are of use.
+
+    A router beside applications deploys nothing: it gives their service accounts the right to read
+    its configuration, and counts the pods that carry it by a Service that nobody sends requests to.
 
     Args:
         router: the router.
         image: router image, with Envoy and the agent in it.
         platform: what the cluster is like.
     """
+    monitor = [_pod_monitor(router)] if platform.pod_monitors else []
+    if router.spec.type == "Sidecar":
+        return (_role(router), _role_binding(router), _discovery(router), *monitor)
     return (
         _object(router, "v1", "ServiceAccount", automountServiceAccountToken=False),
         _role(router),
@@ -42,7 +49,7 @@ def workload(router: ModelRouter, image: str, platform: Platform = PLAIN) -> tup
         *_network_policies(router, platform),
         _deployment(router, image, platform),
         _disruption_budget(router),
-        *([_pod_monitor(router)] if platform.pod_monitors else []),
+        *monitor,
     )
 
 
@@ -102,12 +109,16 @@ def _role(router: ModelRouter) -> Body:
 
 def _role_binding(router: ModelRouter) -> Body:
     name = child_name(router.metadata.name)
+    beside = router.spec.sidecar if router.spec.type == "Sidecar" else None
     return _object(
         router,
         "rbac.authorization.k8s.io/v1",
         "RoleBinding",
         roleRef={"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
-        subjects=[{"kind": "ServiceAccount", "name": name, "namespace": router.metadata.namespace}],
+        subjects=[
+            {"kind": "ServiceAccount", "name": account, "namespace": router.metadata.namespace}
+            for account in (beside.service_accounts if beside is not None else (name,))
+        ],
     )
 
 
@@ -130,6 +141,28 @@ def _service(router: ModelRouter) -> Body:
     if wanted.load_balancer_class is not None:
         body["spec"]["loadBalancerClass"] = wanted.load_balancer_class
     return body
+
+
+def _discovery(router: ModelRouter) -> Body:
+    """Return a Service without an address: its EndpointSlices list the pods with a sidecar."""
+    return _object(
+        router,
+        "v1",
+        "Service",
+        spec={
+            "type": "ClusterIP",
+            "clusterIP": "None",
+            "selector": _selector(router),
+            "ports": [
+                {
+                    "name": sidecar.METRICS,
+                    "port": AGENT_PORT,
+                    "protocol": "TCP",
+                    "targetPort": AGENT_PORT,
+                }
+            ],
+        },
+    )
 
 
 def _network_policies(router: ModelRouter, platform: Platform) -> Iterator[Body]:
@@ -159,6 +192,7 @@ def _disruption_budget(router: ModelRouter) -> Body:
 
 
 def _pod_monitor(router: ModelRouter) -> Body:
+    port = sidecar.METRICS if router.spec.type == "Sidecar" else "metrics"
     return _object(
         router,
         "monitoring.coreos.com/v1",
@@ -166,7 +200,7 @@ def _pod_monitor(router: ModelRouter) -> Body:
         spec={
             "selector": {"matchLabels": _selector(router)},
             "podMetricsEndpoints": [
-                {"port": "metrics", "path": "/metrics", "interval": SCRAPE_INTERVAL}
+                {"port": port, "path": "/metrics", "interval": SCRAPE_INTERVAL}
             ],
         },
     )

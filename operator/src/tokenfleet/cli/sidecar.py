@@ -1,0 +1,119 @@
+"""`tokenfleet sidecar ROUTER`: print what a pod template needs to carry a router.
+
+For manifests in git, and for clusters without MutatingAdmissionPolicies. The router is read from
+the cluster, or from a manifest.
+"""
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tokenfleet.adapters.kubernetes import KubernetesCluster, connect
+from tokenfleet.adapters.kubernetes.kubeconfig import UnconfiguredError, namespace_of
+from tokenfleet.api.v1alpha1.modelrouter import ModelRouter
+from tokenfleet.cli.plain_yaml import plain_yaml
+from tokenfleet.cli.run import DEFAULT_ROUTER_IMAGE
+from tokenfleet.domain.fleet.keys import ROUTER
+from tokenfleet.domain.fleet.parsing import parsed
+from tokenfleet.domain.fleet.problems import Problem
+from tokenfleet.domain.routing.sidecar import pod_template
+from tokenfleet.ports import Body, PortError
+from tokenfleet.reconcilers.resources import BY_KIND, ROUTERS
+
+
+class NoSidecarError(Exception):
+    """There is nothing to print; the message says why."""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the sub-command."""
+    parser = subparsers.add_parser(
+        "sidecar", help="print the sidecar of a router for a pod template", description=__doc__
+    )
+    parser.set_defaults(run=run)
+    parser.add_argument("router", help="name of a ModelRouter of type Sidecar")
+    parser.add_argument("-n", "--namespace", default="", help="default: of the current context")
+    parser.add_argument(
+        "--kubeconfig", default=None, help="default: KUBECONFIG, else the pod's own"
+    )
+    parser.add_argument(
+        "-f", "--filename", type=Path, help="manifest with the router; no cluster is asked"
+    )
+    parser.add_argument("--image", default=DEFAULT_ROUTER_IMAGE, help="router image")
+    parser.add_argument(
+        "--ids-by-cluster",
+        action="store_true",
+        help="leave users and groups to the cluster, as OpenShift asks",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the snippet; 1 where there is none."""
+    try:
+        body = _read(args) if args.filename else asyncio.run(_fetched(args))
+        text = snippet(body, args.image, fixed_ids=not args.ids_by_cluster)
+    except (NoSidecarError, UnconfiguredError, OSError, yaml.YAMLError) as error:
+        return _failed(str(error))
+    except PortError as error:
+        return _failed(f"the cluster does not answer, or refuses: {error}")
+    print(text, end="")
+    return 0
+
+
+def snippet(body: Body, image: str, *, fixed_ids: bool) -> str:
+    """Return the addition to a pod template as YAML.
+
+    Raises:
+        NoSidecarError: the router is not one that applications carry.
+    """
+    router = parsed(ModelRouter, body)
+    if isinstance(router, Problem):
+        raise NoSidecarError(router.message)
+    name, wanted = router.metadata.name, router.spec.sidecar
+    if router.spec.type != "Sidecar" or wanted is None:
+        msg = f"ModelRouter {name} is of type {router.spec.type}: only Sidecar is carried by pods"
+        raise NoSidecarError(msg)
+    accounts = ", ".join(wanted.service_accounts)
+    head = (
+        f"# Sidecar of ModelRouter {name}: merge it into the pod template (spec.template), before\n"
+        f"# init containers of yours. The pod runs as one of: {accounts}.\n"
+        f"# The application asks http://127.0.0.1:{wanted.port}/v1.\n"
+    )
+    template = pod_template(name, wanted, image, fixed_ids=fixed_ids)
+    return head + plain_yaml(template)
+
+
+def _read(args: argparse.Namespace) -> Body:
+    documents = yaml.safe_load_all(args.filename.read_text(encoding="utf-8"))
+    return _named(args.router, [one for one in documents if one], str(args.filename))
+
+
+async def _fetched(args: argparse.Namespace) -> Body:
+    namespace = args.namespace or namespace_of(args.kubeconfig)
+    api = await connect(args.kubeconfig)
+    cluster = KubernetesCluster(api, BY_KIND.values(), namespaces=(namespace,))
+    try:
+        found = await cluster.get(ROUTERS, namespace, args.router)
+    finally:
+        await cluster.close()
+    if found is None:
+        msg = f"there is no ModelRouter {args.router} in namespace {namespace}"
+        raise NoSidecarError(msg)
+    return {"kind": ROUTER, **found}
+
+
+def _named(name: str, documents: list[Body], where: str) -> Body:
+    for body in documents:
+        if body.get("kind") == ROUTER and body["metadata"]["name"] == name:
+            return body
+    msg = f"there is no ModelRouter {name} in {where}"
+    raise NoSidecarError(msg)
+
+
+def _failed(message: str) -> int:
+    print(f"tokenfleet sidecar: {message}", file=sys.stderr)
+    return 1
