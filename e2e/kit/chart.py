@@ -21,6 +21,7 @@ def values(*, scrape: str, tick: str) -> dict[str, Any]:
     """
     return {
         "prometheus": {"url": prometheus.URL, "scrapeInterval": scrape, "tick": tick},
+        "sidecarInjection": {"enabled": True},
         "podAnnotations": {"tokenfleet.dev/source": _source()},
     }
 

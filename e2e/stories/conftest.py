@@ -19,6 +19,7 @@ HERE = Path(__file__).parent
 
 CHAPTERS = (
     "serving",
+    "sidecar",
     "bad_objects",
     "control",
     "objectives",
@@ -27,12 +28,13 @@ CHAPTERS = (
     "defaults",
     "people",
     "outages",
+    "sidecar_outage",
     "lifecycle",
     "images",
     "real_engine",
 )
 """The files of stories: what everything else rests on comes first, what runs alone last."""
-ALONE = {"outages", "lifecycle", "images", "real_engine"}
+ALONE = {"outages", "sidecar_outage", "lifecycle", "images", "real_engine"}
 """Stories that take away or change what all others rest on, or need the whole machine."""
 
 

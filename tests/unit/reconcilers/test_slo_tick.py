@@ -11,6 +11,7 @@ from tokenfleet.domain.fleet.keys import ObjectKey
 from tokenfleet.domain.slo.objectives.spec import ObjectiveSpec
 from tokenfleet.domain.slo.observation.measurement import Measurement, RouterReplica
 from tokenfleet.ports import PortError
+from tokenfleet.reconcilers.replicas import Replicas
 from tokenfleet.reconcilers.slo_tick import SloTick
 from tokenfleet.reconcilers.store import Store
 
@@ -25,6 +26,7 @@ class Bench:
         self.store.put(router())
         self.tick = SloTick(
             store=self.store,
+            replicas=Replicas(store=self.store, clock=FakeClock()),
             measure=self.measure if answer is not None else None,
             clock=FakeClock(),
             every=timedelta(seconds=15),

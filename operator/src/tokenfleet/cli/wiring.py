@@ -17,6 +17,7 @@ from tokenfleet.reconcilers.applier import Applier
 from tokenfleet.reconcilers.events import Recorder
 from tokenfleet.reconcilers.pool_visitor import PoolVisitor
 from tokenfleet.reconcilers.queue import Queue
+from tokenfleet.reconcilers.replicas import Replicas
 from tokenfleet.reconcilers.resources import LEASES, MONITORS, WATCHED
 from tokenfleet.reconcilers.resync import Resync
 from tokenfleet.reconcilers.route_visitor import RouteVisitor
@@ -91,8 +92,10 @@ class Operator:
 def assemble(options: Options, outside: Outside) -> Operator:
     """Put the parts together."""
     core = _core(options, outside)
+    replicas = Replicas(store=core.store, clock=outside.clock)
     tick = SloTick(
         store=core.store,
+        replicas=replicas,
         measure=outside.measure,
         clock=outside.clock,
         every=options.tick,
@@ -113,7 +116,7 @@ def assemble(options: Options, outside: Outside) -> Operator:
     shell = Shell(
         store=core.store,
         queue=core.queue,
-        visits=_visits(core, tick),
+        visits=_visits(core, tick, replicas),
         resync=resync,
         elector=core.elector,
         loops={"slo tick": tick.run, "slo lookback": lookback.run},
@@ -160,7 +163,7 @@ def _core(options: Options, outside: Outside) -> Core:
     )
 
 
-def _visits(core: Core, tick: SloTick) -> Visits:
+def _visits(core: Core, tick: SloTick, replicas: Replicas) -> Visits:
     outside, options = core.outside, core.options
 
     def platform() -> Platform:
@@ -172,6 +175,7 @@ def _visits(core: Core, tick: SloTick) -> Visits:
 
     router = RouterVisitor(
         store=core.store,
+        replicas=replicas,
         agents=outside.agents,
         views=core.views,
         clock=outside.clock,

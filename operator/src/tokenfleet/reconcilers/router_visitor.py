@@ -18,10 +18,12 @@ from tokenfleet.domain.fleet.router_config import config_key
 from tokenfleet.domain.fleet.router_snapshot import RouterPlan, RouterSnapshot
 from tokenfleet.domain.fleet.router_status import ACK_PATIENCE
 from tokenfleet.domain.fleet.router_visit import plan_router
+from tokenfleet.domain.fleet.sidecars import is_carried
 from tokenfleet.domain.slo.observation.measurement import Measurement
 from tokenfleet.ports import Acknowledgement, Body, Clock, PortError, RefusedError, RouterFleet
 from tokenfleet.reconcilers.pool_visitor import children_of
-from tokenfleet.reconcilers.references import referred, replicas_of
+from tokenfleet.reconcilers.references import referred
+from tokenfleet.reconcilers.replicas import Replicas
 from tokenfleet.reconcilers.store import Store
 from tokenfleet.reconcilers.telemetry import Telemetry
 from tokenfleet.reconcilers.views import Views
@@ -55,6 +57,7 @@ class RouterVisitor:
     """Gathers what a router's plan depends on."""
 
     store: Store
+    replicas: Replicas
     agents: RouterFleet
     views: Views
     clock: Clock
@@ -71,7 +74,7 @@ class RouterVisitor:
         """Observe and plan."""
         key = key_of(owner)
         stored = self.store.get(config_key(key.namespace, key.name))
-        pods = replicas_of(self.store, owner)
+        pods = self.replicas.of(owner)
         progress = self.progress.setdefault(key, _Progress())
         revision = owner.get("status", {}).get("configRevision", 0)
         revision = max(revision, progress.revision)
@@ -80,12 +83,13 @@ class RouterVisitor:
         replicas = await self._replicas(pods, revision, progress)
         if progress.acknowledged_at is None and acknowledged(replicas, revision).everywhere:
             progress.acknowledged_at = self.clock.now()
-        found = referred(self.store, key, stored)
+        found, carried = referred(self.store, key, stored), is_carried(owner)
         seen = RouterSnapshot(
             body=owner,
             stored=stored,
-            copies=await self._copies(pods) if stored is None else (),
-            missing_since=progress.missing_since,
+            # Any pod may carry a label: what such a pod holds is no record of anything.
+            copies=await self._copies(pods) if stored is None and not carried else (),
+            missing_since=None if carried else progress.missing_since,
             routes=found.routes,
             pools=found.pools,
             services=found.services,
@@ -94,6 +98,7 @@ class RouterVisitor:
             slos=found.slos,
             children=children_of(self.store, owner),
             replicas=replicas,
+            pods=() if carried else pods,
             changed_at=progress.changed_at,
             acknowledged_at=progress.acknowledged_at,
             measurement=self.measurement(),
@@ -140,6 +145,7 @@ class RouterVisitor:
     async def gone(self, key: ObjectKey) -> None:
         """Let its routes know."""
         self.progress.pop(key, None)
+        self.replicas.forget(key)
         self.views.publish(key, None)
 
     async def _replicas(

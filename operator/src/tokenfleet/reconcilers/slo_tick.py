@@ -19,7 +19,7 @@ from tokenfleet.domain.fleet.steering import promises_of
 from tokenfleet.domain.slo.objectives.spec import Promise
 from tokenfleet.domain.slo.observation.measurement import Failure, Measurement, RouterReplica
 from tokenfleet.ports import Clock, PortError
-from tokenfleet.reconcilers.references import replicas_of
+from tokenfleet.reconcilers.replicas import Replicas
 from tokenfleet.reconcilers.store import Store
 from tokenfleet.reconcilers.telemetry import Telemetry
 
@@ -38,6 +38,7 @@ class SloTick:
     """Measures for ever."""
 
     store: Store
+    replicas: Replicas
     measure: Measure | None
     """None: there is no Prometheus to ask."""
     clock: Clock
@@ -77,7 +78,7 @@ class SloTick:
     def _replicas(self) -> list[RouterReplica]:
         """Return every ready router pod."""
         routers = (self.store.get(key) for key in sorted(self.store.keys(ROUTER)))
-        pods = (pod for router in routers if router for pod in replicas_of(self.store, router))
+        pods = (pod for router in routers if router for pod in self.replicas.of(router))
         return [
             RouterReplica(namespace=pod["metadata"]["namespace"], pod=seen.pod, since=seen.since)
             for pod in pods

@@ -51,7 +51,15 @@ FULL = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "m
     ],
 )
 def test_a_pod_that_cannot_serve_says_why(status: dict[str, Any], text: str) -> None:
-    assert troubles([pod(**status)]) == ((f"pod p: {text}",) if text else ())
+    found = [trouble.message for trouble in troubles([pod(**status)])]
+
+    assert found == ([f"pod p: {text}"] if text else [])
+
+
+def test_a_pod_on_its_way_out_is_no_trouble() -> None:
+    leaving = {**pod(conditions=[FULL]), "metadata": {"name": "p", "deletionTimestamp": "now"}}
+
+    assert troubles([leaving]) == ()
 
 
 def test_a_pool_without_a_serving_replica_repeats_it() -> None:

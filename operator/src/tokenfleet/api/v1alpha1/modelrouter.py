@@ -214,7 +214,7 @@ class ModelRouterStatus(Model):
     acknowledged: Annotated[str, Field(max_length=16)] = ""
     """Replicas that run the newest revision, of all ready ones, as `2/2`."""
     conditions: Annotated[list[Condition], Field(max_length=16), ListMap(("type",))] = []
-    """Accepted, Programmed, Ready."""
+    """Accepted, Programmed, Progressing, Ready."""
 
 
 class ModelRouter(Model):

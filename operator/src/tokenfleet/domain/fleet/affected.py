@@ -26,6 +26,7 @@ from tokenfleet.domain.fleet.keys import (
     key_of,
 )
 from tokenfleet.domain.fleet.router_config import services_in
+from tokenfleet.domain.fleet.sidecars import is_carried
 from tokenfleet.domain.routing.slices import SERVICE_LABEL
 
 Body = Mapping[str, Any]
@@ -88,7 +89,14 @@ def _readers_of_slice(body: Body, world: World) -> set[ObjectKey]:
     running = {key for service in services for key in world.referring(service)} - pools
     configs = (world.get(key) for key in running)
     routers = {key for config in configs if config is not None for key in _owner(config)}
-    return pools | _routers_of_pools(pools, world) | routers
+    return pools | _routers_of_pools(pools, world) | routers | _carried(services, world)
+
+
+def _carried(services: Iterable[ObjectKey], world: World) -> set[ObjectKey]:
+    """Return the routers beside applications that count their pods by these Services."""
+    bodies = (world.get(key) for key in services)
+    owners = {key for body in bodies if body is not None for key in _owner(body)}
+    return {key for key in owners if (body := world.get(key)) is not None and is_carried(body)}
 
 
 def _readers_of_pool(body: Body, world: World) -> set[ObjectKey]:

@@ -42,20 +42,23 @@ def judged(type_: str, problems: Iterable[Problem], *, reason: str, message: str
     return condition(type_, status=False, reason=mine[0].reason, message=text)
 
 
-def summary(conditions: Sequence[Condition], needed: Sequence[str], *, message: str) -> Condition:
+def summary(
+    conditions: Sequence[Condition], needed: Sequence[str], *, message: str, reason: str = READY
+) -> Condition:
     """Fold conditions into `Ready`: the first needed one that is not True decides.
 
     Args:
         conditions: what holds now.
         needed: condition types in the order in which they explain a failure.
         message: what a ready object says.
+        reason: and the word for it.
     """
     by_type = {item.type: item for item in conditions}
     for type_ in needed:
         found = by_type.get(type_)
         if found is not None and found.status != "True":
             return condition(READY, found.status, reason=found.reason, message=found.message)
-    return condition(READY, status=True, reason="Ready", message=message)
+    return condition(READY, status=True, reason=reason, message=message)
 
 
 def held_over(

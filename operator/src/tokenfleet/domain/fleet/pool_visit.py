@@ -1,7 +1,7 @@
 """The visit of a ServingPool: its workload, and what is seen of it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +14,6 @@ from tokenfleet.domain.fleet.plan import Deletion, Plan
 from tokenfleet.domain.fleet.platform import PLAIN, Platform
 from tokenfleet.domain.fleet.pool_service import pool_backing
 from tokenfleet.domain.fleet.problems import Problem
-from tokenfleet.domain.fleet.troubles import troubles, with_troubles
 from tokenfleet.domain.pools.status import PoolStatus, status
 from tokenfleet.domain.pools.workloads import Workload, workload
 from tokenfleet.domain.routing.backing import Backing, Use, destination
@@ -59,7 +58,7 @@ def plan_pool(seen: PoolSnapshot) -> Plan:
     return Plan(
         applies=tuple(wanted.objects),
         deletes=unwanted(seen.children, wanted.objects),
-        status=_status(seen, _with_troubles(status(pool, deployment, wanted.problems), seen)),
+        status=_status(seen, status(pool, deployment, seen.pods, wanted.problems)),
     )
 
 
@@ -79,12 +78,6 @@ def unwanted(
         for child in children
         if key_of(child) not in named and not child["metadata"].get("deletionTimestamp")
     )
-
-
-def _with_troubles(found: PoolStatus, seen: PoolSnapshot) -> PoolStatus:
-    if found.ready_replicas:
-        return found
-    return replace(found, conditions=with_troubles(found.conditions, troubles(seen.pods)))
 
 
 def _refused(problem: Problem) -> tuple[Condition, ...]:

@@ -41,6 +41,8 @@ class RouterSnapshot:
     """Objectives of those routes, and those that last were about one of them."""
     children: tuple[Body, ...] = ()
     replicas: tuple[Replica, ...] = ()
+    pods: tuple[Body, ...] = ()
+    """Pods of its Deployment."""
     changed_at: datetime | None = None
     """When this process last wrote a new revision; None: not since it started."""
     acknowledged_at: datetime | None = None

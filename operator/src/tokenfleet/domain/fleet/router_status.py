@@ -16,7 +16,11 @@ from tokenfleet.domain.fleet.conditions import (
 )
 from tokenfleet.domain.fleet.problems import Problem
 from tokenfleet.domain.fleet.replicas import Acknowledged
-from tokenfleet.domain.fleet.router_snapshot import RouterSnapshot
+from tokenfleet.domain.fleet.rollouts import progressing
+from tokenfleet.domain.fleet.router_snapshot import Body, RouterSnapshot
+from tokenfleet.domain.fleet.sidecars import is_carried
+from tokenfleet.domain.fleet.troubles import refused, troubles
+from tokenfleet.domain.routing.sidecar import HOST
 
 ACK_SOON: Final = timedelta(milliseconds=300)
 """Pause between looks at agents just after a change: an agent needs some 200 ms to apply it."""
@@ -59,9 +63,7 @@ def programmed_now(
     if problems:
         return judged(PROGRAMMED, problems, reason="Programmed")
     if not acks.ready:
-        name = seen.body["metadata"]["name"]
-        text = f"no pod of Deployment {name}-router is ready"
-        return condition(PROGRAMMED, status=False, reason="NoReadyReplica", message=text)
+        return _nobody_ready(seen)
     if acks.everywhere:
         text = f"{acks.running} of {acks.ready} ready replicas run revision {revision}"
         return condition(PROGRAMMED, status=True, reason="Programmed", message=text)
@@ -69,6 +71,30 @@ def programmed_now(
     if young:
         return condition(PROGRAMMED, "Unknown", reason=PENDING, message=text)
     return condition(PROGRAMMED, status=False, reason="NotAcknowledged", message=text)
+
+
+def _nobody_ready(seen: RouterSnapshot) -> Condition:
+    name = seen.body["metadata"]["name"]
+    text = f"no pod of Deployment {name}-router is ready"
+    if is_carried(seen.body):
+        text = f"no ready pod carries router {name}"
+    cause = refused(_deployment(seen)) or next(iter(troubles(seen.pods)), None)
+    if cause is None:
+        return condition(PROGRAMMED, status=False, reason="NoReadyReplica", message=text)
+    message = f"{text}; {cause.message}"
+    return condition(PROGRAMMED, status=False, reason=cause.reason, message=message)
+
+
+def _deployment(seen: RouterSnapshot) -> Body | None:
+    return next((child for child in seen.children if child["kind"] == "Deployment"), None)
+
+
+def _rollout(seen: RouterSnapshot) -> list[Condition]:
+    if is_carried(seen.body):
+        return []
+    deployment, name = _deployment(seen), seen.body["metadata"]["name"]
+    wanted = int((deployment or {}).get("spec", {}).get("replicas", 0))
+    return [progressing(f"router {name}", deployment, seen.pods, wanted=wanted)]
 
 
 def router_status(
@@ -97,6 +123,7 @@ def router_status(
             generation=generation,
         ),
     ]
+    fresh += _rollout(seen)
     text = f"{acks.running} of {acks.ready} replicas run revision {revision}"
     fresh.append(summary(fresh, (ACCEPTED, PROGRAMMED), message=text))
     listed = sorted(seen.replicas, key=lambda item: item.pod)[:LISTED_REPLICAS]
@@ -116,8 +143,13 @@ def router_status(
 
 
 def _addresses(seen: RouterSnapshot) -> list[str]:
-    """Return the Service's name inside the cluster, then what a load balancer has been given."""
+    """Return the Service's name inside the cluster, then what a load balancer has been given.
+
+    A router beside applications is reached by these alone, on the loopback.
+    """
     metadata = seen.body["metadata"]
+    if is_carried(seen.body):
+        return [f"{HOST}:{seen.body['spec'].get('sidecar', {}).get('port', '')}"]
     service = next((child for child in seen.children if child["kind"] == "Service"), {})
     ports = service.get("spec", {}).get("ports") or [{}]
     port = ports[0].get("port", 80)
