@@ -30,6 +30,8 @@ def application(cluster: Cluster, operator: Namespace, proxy: ApiProxy) -> Itera
             sidecar_router(),
             written.route(),
         )
+        for pool in (PRIMARY, FALLBACK):
+            made.wait("ServingPool", pool, "Ready")
         found = Application(fleet=made)
         found.deploy()
         found.wait()
