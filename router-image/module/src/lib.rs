@@ -1,11 +1,23 @@
 //! The router's data path, as a dynamic module of Envoy.
 //!
-//! Pure readers (no Envoy in them): [`json`], [`scan`], [`usage`], [`events`], [`rewrite`].
+//! | part | modules |
+//! |---|---|
+//! | reads bodies and answers, knows no Envoy | [`scan`], [`multipart`], [`rewrite`], [`usage`], [`events`] |
+//! | decides, knows no Envoy | [`plan`], [`choice`], [`endpoint`], [`answers`], [`outcome`] |
+//! | counts | [`counts`], [`waiting`], [`exposition`] |
+//! | acts on requests and attempts | `filter`, `request`, `attempt`, `stream`, `ticket`, `watch`, `metrics` |
+//! | the border to Envoy | `abi` |
 #![deny(unsafe_code)]
 
 pub mod answer;
+pub mod answers;
+pub mod choice;
+pub mod counts;
 pub mod distinct;
+pub mod document;
+pub mod endpoint;
 pub mod events;
+pub mod exposition;
 pub mod fault;
 pub mod find;
 pub mod glance;
@@ -14,12 +26,33 @@ pub mod lines;
 pub mod multipart;
 pub mod nest;
 pub mod number;
+pub mod outcome;
 pub mod pass;
+pub mod plan;
 pub mod rewrite;
 pub mod said;
 pub mod scan;
 pub mod text;
 pub mod usage;
 pub mod utf8;
+pub mod waiting;
 pub mod walk;
 pub mod wanted;
+
+// Envoy's functions are there in Envoy only: what calls them is left out of programs, tests among them.
+#[cfg(all(feature = "envoy", not(test)))]
+mod abi;
+#[cfg(all(feature = "envoy", not(test)))]
+mod attempt;
+#[cfg(all(feature = "envoy", not(test)))]
+mod filter;
+#[cfg(all(feature = "envoy", not(test)))]
+mod metrics;
+#[cfg(all(feature = "envoy", not(test)))]
+mod request;
+#[cfg(all(feature = "envoy", not(test)))]
+mod stream;
+#[cfg(all(feature = "envoy", not(test)))]
+mod ticket;
+#[cfg(all(feature = "envoy", not(test)))]
+mod watch;

@@ -1,0 +1,131 @@
+//! One attempt at a request, in front of a pool's connection.
+//!
+//! The answer's headers are held until it is known what the answer is: its first token, an error, or its
+//! end. Whatever fails until then fails before anything was sent, so the next place can be asked.
+
+mod answer;
+mod verdict;
+
+use crate::abi::{Envoy, Next};
+use crate::counts::Series;
+use crate::events::Events;
+use crate::request::{edit, set_length};
+use crate::rewrite::{rename, Edit};
+use crate::scan::Facts;
+use crate::stream::Stream;
+use crate::ticket::{find, HOP};
+use crate::usage::{Answer, Counts};
+use std::cell::{Cell, OnceCell, RefCell};
+use std::rc::Rc;
+
+/// What reads the answer.
+#[derive(Default)]
+enum Reading {
+    /// Nobody: it goes on as it is.
+    #[default]
+    Nobody,
+    /// Events, held or on their way.
+    Events(Box<Events>),
+    /// A whole answer, held or on its way.
+    Whole(Box<Answer>),
+    /// A refusal that could be about the context window.
+    Refused(Box<Answer>),
+    /// Nobody, and nothing of it goes on: another answer was put in its place.
+    Dropped,
+}
+
+/// The filter of an attempt.
+#[derive(Default)]
+pub struct Attempt {
+    stream: OnceCell<Rc<Stream>>,
+    series: Cell<Option<&'static Series>>,
+    edit: RefCell<Option<(Edit, usize)>>,
+    reading: RefCell<Reading>,
+    held: RefCell<Vec<u8>>,
+    holds: Cell<bool>,
+    counted: Cell<bool>,
+    /// When the first token came.
+    first: Cell<u64>,
+}
+
+impl Attempt {
+    /// The request's headers are on their way to a pool.
+    pub fn request_headers(&self, envoy: &mut Envoy) -> Next {
+        let Some(stream) = envoy.header(crate::abi::Header::Request, HOP).and_then(find) else {
+            return Next::Continue;
+        };
+        let (named, pool) = (&stream.decision.named, stream.pool());
+        let mut size = named.size;
+        if !pool.takes(&named.name) {
+            let facts = Facts {
+                model_at: named.at,
+                size,
+                inside: usize::from(named.quoted),
+                ..Facts::default()
+            };
+            let edit = rename(&facts, &pool.serves);
+            size = size - edit.delete + edit.insert.len();
+            *self.edit.borrow_mut() = Some((edit, size));
+        }
+        if stream.length.replace(size) != size {
+            set_length(envoy, crate::abi::Header::Request, size);
+        }
+        self.series.set(stream.series());
+        let _ = self.stream.set(stream);
+        Next::Continue
+    }
+
+    /// The request's body is on its way to a pool.
+    pub fn request_body(&self, envoy: &mut Envoy, end: bool) -> Next {
+        if self.edit.borrow().is_some() && !end {
+            return Next::Stop;
+        }
+        self.rename(envoy, crate::abi::Body::Request)
+    }
+
+    /// The request's body is whole.
+    pub fn request_trailers(&self, envoy: &mut Envoy) -> Next {
+        self.rename(envoy, crate::abi::Body::KeptRequest)
+    }
+
+    fn rename(&self, envoy: &mut Envoy, last: crate::abi::Body) -> Next {
+        if let Some((change, size)) = self.edit.take() {
+            edit(envoy, last, vec![change], size);
+        }
+        Next::Continue
+    }
+
+    /// Counts what an answer used, or that it does not say.
+    ///
+    /// # Arguments
+    /// * `events`: tokens at least, of an answer that has no end.
+    fn count(&self, counts: Option<Counts>, events: u64) {
+        let (Some(series), Some(stream)) = (self.series.get(), self.stream.get()) else { return };
+        if self.counted.replace(true) {
+            return;
+        }
+        let Some(counts) = counts else {
+            series.missing(events);
+            return;
+        };
+        series.used(&counts);
+        stream.used.set(Some(counts));
+    }
+
+    /// A hook has panicked: the attempt is nobody's.
+    pub fn panicked(&self) {
+        if let Some(stream) = self.stream.get() {
+            stream.judge(crate::outcome::Outcome::Cancelled);
+        }
+    }
+
+    /// The filter is about to go. An answer that has not come to its end has used what has come.
+    pub fn destroyed(&self) {
+        if let Reading::Events(events) = &*self.reading.borrow() {
+            let seen = events.output_events();
+            if seen > 0 {
+                self.count(None, seen);
+            }
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! What becomes of an answer that is not good: its outcome, its status, and whether the next place is asked.
+
+use crate::abi::{Envoy, Header};
+use crate::choice::Why;
+use crate::fault::{Class, Fault};
+use crate::outcome::Outcome;
+use crate::stream::{Stream, AGAIN};
+
+/// An answer that says what it is by its status.
+pub(super) fn refused(envoy: &mut Envoy, stream: &Stream, status: usize) {
+    let route = &stream.decision.plan.routes[stream.decision.route];
+    let (outcome, again) = match status {
+        429 => (Outcome::Throttled, route.retry_throttled),
+        500.. => (Outcome::ServerError, route.retry_server_error),
+        400.. => (Outcome::ClientError, false),
+        _ => (Outcome::Ok, false),
+    };
+    stream.judge(outcome);
+    if again && stream.more() {
+        mark(envoy, stream);
+    }
+}
+
+/// Gives an answer the status of the error that it is, and has the next place asked.
+pub(super) fn judge_fault(envoy: &mut Envoy, stream: &Stream, fault: &Fault) {
+    let route = &stream.decision.plan.routes[stream.decision.route];
+    let (outcome, again) = match fault.class {
+        Class::Throttled => (Outcome::Throttled, route.retry_throttled && stream.more()),
+        Class::Server => (Outcome::ServerError, route.retry_server_error && stream.more()),
+        Class::Invalid => (Outcome::ClientError, fault.context && stream.larger()),
+    };
+    stream.judge(outcome);
+    envoy.set_header(Header::Response, b":status", fault.status().to_string().as_bytes());
+    if fault.context {
+        stream.because(Why::Context);
+    }
+    if again {
+        mark(envoy, stream);
+    }
+}
+
+/// A 2xx answer that is none: nothing was sent, so another pool can do better.
+pub(super) fn fail(envoy: &mut Envoy, stream: &Stream, status: &str) {
+    stream.judge(Outcome::BrokenStream);
+    envoy.set_header(Header::Response, b":status", status.as_bytes());
+    if stream.more() {
+        mark(envoy, stream);
+    }
+}
+
+/// Has Envoy ask the next place.
+pub(super) fn mark(envoy: &mut Envoy, stream: &Stream) {
+    stream.marked.set(true);
+    envoy.set_header(Header::Response, AGAIN, b"1");
+}

@@ -1,0 +1,150 @@
+//! What a path asks for.
+
+/// What to do with a request, by path and method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Endpoint {
+    /// A request for a model, its body JSON.
+    Model(Service),
+    /// A request for a model, its body a form (`multipart/form-data`).
+    Form,
+    /// The list of models.
+    List,
+    /// One model: the rest of the path is its name, percent-encoded.
+    One,
+    /// A path that takes other methods only.
+    Method(&'static str),
+    /// There is nothing.
+    Nothing,
+}
+
+/// The API of an endpoint: what may be asked of it, and the shape of its errors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Service {
+    /// `OpenAI`'s chat completions and completions: usage in a stream has to be asked for.
+    Choices,
+    /// `OpenAI`'s responses.
+    Responses,
+    /// Anthropic's messages.
+    Messages,
+    /// Never streamed: embeddings, rerank, score, tokenize, ...
+    Plain,
+}
+
+/// Path without query and trailing slash.
+#[must_use]
+pub fn bare(path: &[u8]) -> &[u8] {
+    let path = path.split(|c| *c == b'?').next().unwrap_or(path);
+    match path {
+        [rest @ .., b'/'] if !rest.is_empty() => rest,
+        _ => path,
+    }
+}
+
+/// Where a path is kept upstream, where that is another one.
+///
+/// Engines serve no path with a trailing slash, and the tokenizer's without `/v1` only.
+#[must_use]
+pub fn upstream(path: &[u8]) -> Option<Vec<u8>> {
+    let (own, query) = path.split_at(path.iter().position(|c| *c == b'?').unwrap_or(path.len()));
+    let mut kept = bare(own);
+    if matches!(kept, b"/v1/tokenize" | b"/v1/detokenize") {
+        kept = &kept[b"/v1".len()..];
+    }
+    (kept != own).then(|| [kept, query].concat())
+}
+
+/// What a request asks for.
+#[must_use]
+pub fn endpoint(method: &[u8], path: &[u8]) -> Endpoint {
+    let path = bare(path);
+    let found = match path.strip_prefix(b"/v1").unwrap_or(path) {
+        b"/rerank" | b"/score" | b"/tokenize" | b"/detokenize" => Endpoint::Model(Service::Plain),
+        _ if !path.starts_with(b"/v1/") => return Endpoint::Nothing,
+        b"/chat/completions" | b"/completions" => Endpoint::Model(Service::Choices),
+        b"/responses" => Endpoint::Model(Service::Responses),
+        b"/messages" => Endpoint::Model(Service::Messages),
+        b"/embeddings" | b"/messages/count_tokens" => Endpoint::Model(Service::Plain),
+        b"/audio/transcriptions" | b"/audio/translations" => Endpoint::Form,
+        b"/models" => Endpoint::List,
+        rest if rest.starts_with(b"/models/") => Endpoint::One,
+        _ => return Endpoint::Nothing,
+    };
+    match (found, method) {
+        (Endpoint::Model(_) | Endpoint::Form, b"POST") | (_, b"GET" | b"HEAD")
+            if fits(found, method) =>
+        {
+            found
+        }
+        (Endpoint::Model(_) | Endpoint::Form, _) => Endpoint::Method("POST"),
+        _ => Endpoint::Method("GET, HEAD"),
+    }
+}
+
+fn fits(found: Endpoint, method: &[u8]) -> bool {
+    matches!(found, Endpoint::Model(_) | Endpoint::Form) == (method == b"POST")
+}
+
+/// The model's name in the path of one model, decoded.
+#[must_use]
+pub fn model_of(path: &[u8]) -> Vec<u8> {
+    let coded = bare(path).strip_prefix(b"/v1/models/").unwrap_or_default();
+    let mut name = Vec::with_capacity(coded.len());
+    let mut rest = coded;
+    while let Some((first, after)) = rest.split_first() {
+        let byte = after.get(..2).filter(|_| *first == b'%').and_then(|hex| {
+            let text = std::str::from_utf8(hex).ok().filter(|text| !text.starts_with('+'))?;
+            u8::from_str_radix(text, 16).ok()
+        });
+        name.push(byte.unwrap_or(*first));
+        rest = if byte.is_some() { &after[2..] } else { after };
+    }
+    name
+}
+
+/// Tells whether errors of this path have Anthropic's shape.
+#[must_use]
+pub fn is_anthropic(path: &[u8]) -> bool {
+    matches!(bare(path), b"/v1/messages" | b"/v1/messages/count_tokens")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_of_every_api_are_known() {
+        for (path, found) in [
+            ("/v1/chat/completions", Endpoint::Model(Service::Choices)),
+            ("/v1/completions/?a=b", Endpoint::Model(Service::Choices)),
+            ("/v1/responses", Endpoint::Model(Service::Responses)),
+            ("/v1/messages?beta=true", Endpoint::Model(Service::Messages)),
+            ("/v1/messages/count_tokens", Endpoint::Model(Service::Plain)),
+            ("/rerank", Endpoint::Model(Service::Plain)),
+            ("/v1/rerank", Endpoint::Model(Service::Plain)),
+            ("/v1/audio/translations", Endpoint::Form),
+            ("/v1/models", Endpoint::Method("GET, HEAD")),
+            ("/chat/completions", Endpoint::Nothing),
+            ("/v1", Endpoint::Nothing),
+            ("/", Endpoint::Nothing),
+        ] {
+            assert_eq!(endpoint(b"POST", path.as_bytes()), found, "{path}");
+        }
+        assert_eq!(endpoint(b"HEAD", b"/v1/models/"), Endpoint::List);
+        assert_eq!(endpoint(b"GET", b"/v1/models/org/name"), Endpoint::One);
+        assert_eq!(endpoint(b"GET", b"/v1/chat/completions"), Endpoint::Method("POST"));
+    }
+
+    #[test]
+    fn names_in_paths_are_decoded() {
+        assert_eq!(model_of(b"/v1/models/org%2Fname%20x/"), b"org/name x");
+        assert_eq!(model_of(b"/v1/models/a%zz%4"), b"a%zz%4");
+        assert_eq!(model_of(b"/v1/models/%+1"), b"%+1");
+    }
+
+    #[test]
+    fn paths_upstream_are_those_that_engines_serve() {
+        assert_eq!(upstream(b"/v1/completions"), None);
+        assert_eq!(upstream(b"/v1/completions/?x=/"), Some(b"/v1/completions?x=/".to_vec()));
+        assert_eq!(upstream(b"/v1/tokenize?a"), Some(b"/tokenize?a".to_vec()));
+    }
+}

@@ -1,0 +1,20 @@
+//! The bootstrap extension: where counts can be read, and the ladder of all histograms.
+
+use crate::counts;
+use crate::document::{document, Bad, Document, Read};
+
+/// Where Envoy's admin interface has the counts.
+const PATH: &str = "/tokenfleet/metrics";
+
+/// Reads the extension's configuration, `{"ladder_ms": [5, 10, ...]}`; returns the admin path.
+///
+/// # Errors
+/// When the ladder is missing, empty, or not ascending.
+pub fn start(text: &[u8]) -> Read<&'static str> {
+    let ladder = document(text)?.member("ladder_ms", |v| v.list(Document::number))?;
+    if ladder.is_empty() || ladder.windows(2).any(|pair| pair[0] >= pair[1]) {
+        return Err(Bad("ladder_ms is not ascending".into()));
+    }
+    counts::set_ladder(&ladder);
+    Ok(PATH)
+}

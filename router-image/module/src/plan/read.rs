@@ -1,0 +1,97 @@
+//! The parts of a plan, from their JSON.
+
+use super::{Headers, Match, Pool, Route, Rule, BUCKETS, MOST_ATTEMPTS, OTHER};
+use crate::counts::{self, Slot};
+use crate::document::{Bad, Document, Read};
+use crate::json::Json;
+
+pub(super) fn headers(json: &Json) -> Read<Headers> {
+    let name = |key| json.member(key, |v| v.text().map(str::to_ascii_lowercase));
+    Ok(Headers {
+        feature: name("feature")?,
+        request_type: name("request_type")?,
+        user: name("user")?,
+        session: name("session")?,
+    })
+}
+
+pub(super) fn pool(json: &Json) -> Read<Pool> {
+    let name = json.member("name", Document::text)?;
+    Ok(Pool {
+        inflight: counts::inflight(name),
+        name: name.to_owned(),
+        serves: json.member("serves", Document::text)?.to_owned(),
+        names: json.member("names", Document::texts)?,
+        window: json.member("window", |v| v.maybe(Document::number))?,
+        several: json.member("several", Document::flag)?,
+    })
+}
+
+pub(super) fn route(json: &Json, pools: usize) -> Read<Route> {
+    let labels = |key| {
+        json.member(key, Document::texts).map(|mut names| {
+            names.push(OTHER.into());
+            names
+        })
+    };
+    let (features, request_types) = (labels("features")?, labels("request_types")?);
+    let retry = json.need("retry")?;
+    let rules = json.member("rules", |v| v.list(|r| rule(r, pools, &features, &request_types)))?;
+    Ok(Route {
+        name: json.member("name", Document::text)?.to_owned(),
+        retry_server_error: retry.member("server_error", Document::flag)?,
+        retry_throttled: retry.member("throttled", Document::flag)?,
+        labelled: json.member("labelled", Document::flag)?,
+        features,
+        request_types,
+        rules,
+    })
+}
+
+fn rule(json: &Json, pools: usize, features: &[String], request_types: &[String]) -> Read<Rule> {
+    let index = |v: &Json| {
+        v.size().ok().filter(|at| *at < pools).ok_or_else(|| Bad(" is not a pool".into()))
+    };
+    let chain = json.member("chain", |v| v.list(index))?;
+    let range = |v: &Json| {
+        let Json::Array(parts) = v else { return Err(Bad(" is not a range".into())) };
+        let [first, end, pool] = &parts[..] else { return Err(Bad(" is not a range".into())) };
+        let bucket =
+            |v: &Json| v.number().map(|n| u32::try_from(n).unwrap_or(BUCKETS).min(BUCKETS));
+        let pool = index(pool)?;
+        if !chain.contains(&pool) {
+            return Err(Bad(" names a pool outside the chain".into()));
+        }
+        Ok((bucket(first)?, bucket(end)?, pool))
+    };
+    let actions = |key| json.member(key, Document::texts);
+    let rows = features.len() * request_types.len() * chain.len();
+    Ok(Rule {
+        name: json.member("name", Document::text)?.to_owned(),
+        attempts: json.member("attempts", Document::size)?.clamp(1, MOST_ATTEMPTS - 1),
+        stall_ms: json.member("stall_ms", Document::number)?,
+        matches: json.member("matches", |v| v.list(|m| condition(m, features, request_types)))?,
+        buckets: json.member("buckets", |v| v.list(range))?,
+        stream: actions("stream")?,
+        whole: actions("whole")?,
+        counts: std::iter::repeat_with(Slot::default).take(rows).collect(),
+        chain,
+    })
+}
+
+fn condition(json: &Json, features: &[String], request_types: &[String]) -> Read<Match> {
+    // A name that the route does not list can never be a request's: it stays, and matches nothing.
+    let indexes = |key, all: &[String]| {
+        let at = |name: &String| all.iter().position(|one| one == name).unwrap_or(usize::MAX);
+        json.member(key, Document::texts).map(|names| names.iter().map(at).collect())
+    };
+    let bytes = |key| json.member(key, |v| v.maybe(Document::size));
+    let flag = |key| json.member(key, |v| v.maybe(Document::flag));
+    Ok(Match {
+        features: indexes("features", features)?,
+        request_types: indexes("request_types", request_types)?,
+        bytes: bytes("bytes_min")?.unwrap_or(0)..=bytes("bytes_max")?.unwrap_or(usize::MAX),
+        tools: flag("tools")?,
+        stream: flag("stream")?,
+    })
+}

@@ -1,0 +1,178 @@
+//! An answer on its way back to the client.
+
+use super::{number, Request, UPLOAD};
+use crate::abi::{Body, Envoy, Header, Next};
+use crate::answers::Refusal;
+use crate::counts::{self, LABELS};
+use crate::outcome::Outcome;
+use crate::stream::{Stream, AGAIN, SERVED_BY};
+use crate::waiting::clock;
+use crate::watch::Watch;
+
+/// The scheduler's event for an answer that has gone silent.
+const STALL: u64 = 2;
+/// The scheduler's event for an answer whose end may not reach the client.
+const CUT: u64 = 3;
+
+impl Request {
+    /// The answer's headers are on their way to the client.
+    pub fn response_headers(&self, envoy: &mut Envoy) -> Next {
+        self.status.set(
+            envoy
+                .header(Header::Response, b":status")
+                .and_then(number)
+                .and_then(|n| n.try_into().ok())
+                .unwrap_or(0),
+        );
+        if let Some(origin) = &*self.origin.borrow() {
+            envoy.set_header(Header::Response, b"access-control-allow-origin", origin);
+            envoy.set_header(Header::Response, b"access-control-expose-headers", b"*");
+            envoy.set_header(Header::Response, b"vary", b"origin");
+        }
+        let Some(stream) = self.stream.get() else { return Next::Continue };
+        if stream.marked.get() {
+            envoy.remove_header(Header::Response, AGAIN);
+        }
+        let decision = &stream.decision;
+        if decision.plan.explain && stream.attempts() > 0 {
+            let route = &decision.plan.routes[decision.route].name;
+            let (rule, pool) = (&decision.rule().name, &stream.pool().name);
+            let served = format!("{route}/{rule}/{pool};attempts={}", stream.attempts());
+            envoy.set_header(Header::Response, SERVED_BY, served.as_bytes());
+        }
+        Next::Continue
+    }
+
+    /// A piece of the answer is on its way to the client.
+    pub fn response_body(&self, envoy: &mut Envoy, end: bool) -> Next {
+        let Some(stream) = self.stream.get() else { return Next::Continue };
+        if self.over.get() {
+            return Next::Continue;
+        }
+        if !end {
+            let stall = stream.decision.rule().stall_ms;
+            stream.watch.get_or_init(|| Watch::new(envoy.scheduler(), STALL, stall)).touch();
+            return Next::Continue;
+        }
+        if !stream.broken.get() {
+            return Next::Continue;
+        }
+        // The end stays here: a cut follows, outside of this hook.
+        let mut tail = self.tail.borrow_mut();
+        envoy.each(Body::Response, |piece| tail.extend_from_slice(piece));
+        let size = tail.len();
+        envoy.drain(Body::Response, size);
+        cut_soon(envoy, stream);
+        Next::Keep
+    }
+
+    /// The answer's trailers are on their way to the client.
+    pub fn response_trailers(&self, envoy: &mut Envoy) -> Next {
+        match self.stream.get() {
+            Some(stream) if stream.broken.get() && !self.over.get() => {
+                cut_soon(envoy, stream);
+                Next::Stop
+            }
+            _ => Next::Continue,
+        }
+    }
+
+    /// A deadline has passed.
+    pub fn scheduled(&self, envoy: &mut Envoy, event: u64) {
+        if event == UPLOAD {
+            if self.upload.borrow().as_ref().is_some_and(Watch::is_over) {
+                let words = "the upload has stopped";
+                *self.refusal.borrow_mut() = Some(Refusal::new(408, "timeout", words));
+                self.answer_refusal(envoy);
+            }
+            return;
+        }
+        let Some(stream) = self.stream.get() else { return };
+        let stalled = event == STALL && stream.watch.get().is_some_and(Watch::is_over);
+        if self.over.get() || !(stalled || event == CUT) {
+            return;
+        }
+        if stalled {
+            stream.judge(Outcome::Timeout);
+        }
+        let tail = self.tail.take();
+        self.over.set(true);
+        if !tail.is_empty() {
+            envoy.send(&tail);
+        }
+        send_event(envoy, stream, stalled);
+        envoy.cut();
+    }
+
+    /// Envoy answers by itself, or cuts an answer that has begun.
+    pub fn local_reply(&self, envoy: &mut Envoy) {
+        let Some(stream) = self.stream.get() else { return };
+        if self.status.get() == 0 || self.over.replace(true) {
+            return;
+        }
+        send_event(envoy, stream, false);
+    }
+
+    /// The request is over.
+    pub fn completed(&self, envoy: &mut Envoy) {
+        let (status, flags) = (self.status.get(), envoy.flags());
+        let took = clock().saturating_sub(self.start);
+        if let Some(stream) = self.stream.get() {
+            let outcome = stream.complete(status, flags, took);
+            if stream.decision.plan.observe {
+                observe(envoy, stream, outcome);
+            }
+        } else {
+            let none = LABELS.map(|_| String::new());
+            counts::series(none).end_request(Outcome::of(status, flags), took);
+        }
+    }
+}
+
+fn cut_soon(envoy: &Envoy, stream: &Stream) {
+    let stall = stream.decision.rule().stall_ms;
+    stream.watch.get_or_init(|| Watch::new(envoy.scheduler(), STALL, stall)).wake(CUT);
+}
+
+/// Says in the stream what is wrong with it. Only streams of events have a place for that.
+fn send_event(envoy: &mut Envoy, stream: &Stream, stalled: bool) {
+    if !stream.events.get() {
+        return;
+    }
+    let refusal = if stalled {
+        Refusal::new(504, "timeout", "the stream was silent for too long")
+    } else {
+        Refusal::new(502, "broken_stream", "the stream was cut off before its end")
+    };
+    let gap = if stream.at_boundary.get() { "" } else { "\n\n" };
+    envoy.send((gap.to_owned() + &refusal.event(stream.decision.shape)).as_bytes());
+}
+
+/// Tells the access log and the spans what became of a request.
+fn observe(envoy: &mut Envoy, stream: &Stream, outcome: Outcome) {
+    let decision = &stream.decision;
+    let route = &decision.plan.routes[decision.route];
+    let model = String::from_utf8_lossy(&decision.model);
+    let texts = [
+        ("route", &route.name[..]),
+        ("rule", &decision.rule().name),
+        ("pool", &stream.pool().name),
+        ("model", &model),
+        ("feature", &route.features[decision.labels.0]),
+        ("request_type", &route.request_types[decision.labels.1]),
+        ("outcome", outcome.name()),
+        ("stream", if decision.stream { "true" } else { "false" }),
+    ];
+    #[allow(clippy::cast_precision_loss)] // counts far below 2^53
+    let exact = |number: u64| number as f64;
+    let mut numbers = vec![("attempts", exact(stream.attempts()))];
+    if let Some(used) = stream.used.get() {
+        numbers.push(("prompt_tokens", exact(used.prompt)));
+        numbers.push(("cached_prompt_tokens", exact(used.cached)));
+        numbers.push(("completion_tokens", exact(used.completion)));
+    }
+    if let Some(waited) = stream.waited.get() {
+        numbers.push(("ttft_ms", exact(waited) / 1000.0));
+    }
+    envoy.observe(&texts, &numbers);
+}

@@ -1,0 +1,92 @@
+//! Which pool a request goes to, and what its body has to say there.
+
+use super::Request;
+use crate::abi::{Envoy, Header};
+use crate::answers::Refusal;
+use crate::choice::{bucket, Facts};
+use crate::endpoint::Service;
+use crate::plan::{Plan, Route, BUCKETS};
+use crate::rewrite::{ask_usage, rename, Edit};
+use crate::scan;
+use crate::stream::{Decision, Named};
+use crate::ticket::random;
+use std::sync::Arc;
+
+/// What was chosen.
+pub(super) struct Choice {
+    /// For all attempts.
+    pub decision: Decision,
+    /// Index of the pool that is asked first.
+    pub first: usize,
+    /// What to change in the body for it.
+    pub edits: Vec<Edit>,
+}
+
+impl Request {
+    /// Looks the model up, then a rule, then the pool of the request's bucket.
+    pub(super) fn choose(
+        &self,
+        envoy: &Envoy,
+        plan: &Arc<Plan>,
+        facts: scan::Facts,
+        form: bool,
+    ) -> Result<Choice, Refusal> {
+        let Some(at) = plan.route_of(&facts.model) else {
+            return Err(super::refuse::unknown_model());
+        };
+        let route = &plan.routes[at];
+        let header = |name: &str| match name {
+            "" => None,
+            name => {
+                envoy.header(Header::Request, name.as_bytes()).filter(|value| !value.is_empty())
+            }
+        };
+        let asked = Facts {
+            feature: Route::label(&route.features, header(&plan.headers.feature)),
+            request_type: Route::label(&route.request_types, header(&plan.headers.request_type)),
+            bytes: facts.size,
+            tools: facts.tools,
+            stream: facts.stream,
+        };
+        let Some(rule) = route.rules.iter().position(|rule| rule.takes(&asked)) else {
+            let words = format!("no rule of the route {} takes this request", route.name);
+            return Err(Refusal::new(404, "no_rule", words));
+        };
+        let key = facts.prompt_cache_key.as_deref().filter(|key| !key.is_empty());
+        let key =
+            key.or_else(|| header(&plan.headers.session)).or_else(|| header(&plan.headers.user));
+        #[allow(clippy::cast_possible_truncation)] // any 32 bits will do
+        let drawn = key.map_or_else(|| (random() as u32) % BUCKETS, bucket);
+        let Some(first) = route.rules[rule].pool(drawn) else {
+            let name = &route.rules[rule].name;
+            let words = format!(
+                "the rule {name} of the route {} has no pool to send requests to",
+                route.name
+            );
+            return Err(Refusal::new(503, "no_pool", words));
+        };
+        let pool = &plan.pools[first];
+        let mut edits = Vec::new();
+        let mut name = facts.model.clone();
+        if !pool.takes(&name) {
+            edits.push(rename(&facts, &pool.serves));
+            name = pool.serves.clone().into_bytes();
+        }
+        let asks = facts.stream && self.service.get() == Service::Choices;
+        let usage = if asks { ask_usage(&facts) } else { None };
+        let hide_usage = usage.is_some();
+        edits.extend(usage);
+        let decision = Decision {
+            plan: Arc::clone(plan),
+            route: at,
+            rule,
+            labels: route.counted(asked.feature, asked.request_type),
+            shape: self.shape(envoy),
+            stream: facts.stream,
+            hide_usage,
+            named: Named { name, at: facts.model_at, size: facts.size, quoted: !form },
+            model: facts.model,
+        };
+        Ok(Choice { decision, first, edits })
+    }
+}

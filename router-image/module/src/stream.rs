@@ -1,0 +1,274 @@
+//! What the filters of one request share.
+
+use crate::answers::Shape;
+use crate::choice::{Places, Why};
+use crate::counts::Series;
+use crate::outcome::Outcome;
+use crate::plan::{Plan, Pool, Rule};
+use crate::rewrite::Edit;
+use crate::usage::Counts;
+use crate::waiting::{clock, Waits};
+use crate::watch::Watch;
+use std::cell::{Cell, OnceCell, RefCell};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::Arc;
+
+/// Header of an answer after which Envoy asks the next place.
+pub const AGAIN: &[u8] = b"x-tokenfleet-again";
+
+/// Header of an answer that says where it comes from.
+pub const SERVED_BY: &[u8] = b"x-tokenfleet-served-by";
+
+/// Where in the body the model's name is, and which it is.
+#[derive(Debug)]
+pub struct Named {
+    /// The name as the pool reads it.
+    pub name: Vec<u8>,
+    /// First byte and the one after the last.
+    pub at: (usize, usize),
+    /// Bytes of the whole body.
+    pub size: usize,
+    /// The name is inside a JSON string.
+    pub quoted: bool,
+}
+
+impl Named {
+    /// Follows edits that are applied to the body, one of which may be of the name.
+    pub fn follow(&mut self, edits: &[Edit]) {
+        let (start, end) = self.at;
+        for edit in edits {
+            let grow = |at: usize| at + edit.insert.len() - edit.delete;
+            self.size = grow(self.size);
+            if edit.at < end {
+                self.at.1 = grow(self.at.1);
+            }
+            if edit.at < start {
+                self.at.0 = grow(self.at.0);
+            }
+        }
+    }
+}
+
+/// What was decided about a request.
+#[derive(Debug)]
+pub struct Decision {
+    /// In force when the request came.
+    pub plan: Arc<Plan>,
+    /// Index of the route.
+    pub route: usize,
+    /// Index of the rule.
+    pub rule: usize,
+    /// Indexes of feature and request type.
+    pub labels: (usize, usize),
+    /// The shape of its errors.
+    pub shape: Shape,
+    /// The request asks for a stream.
+    pub stream: bool,
+    /// The client did not ask for usage, we did.
+    pub hide_usage: bool,
+    /// The model as the client named it.
+    pub model: Vec<u8>,
+    /// The body as the request's filter left it.
+    pub named: Named,
+}
+
+impl Decision {
+    /// The rule.
+    #[must_use]
+    pub fn rule(&self) -> &Rule {
+        &self.plan.routes[self.route].rules[self.rule]
+    }
+}
+
+/// An attempt under way.
+#[derive(Debug)]
+struct Open {
+    series: &'static Series,
+    start: u64,
+    waits: Option<Waits>,
+    gauge: &'static AtomicU32,
+}
+
+/// The shared state of one request.
+#[derive(Debug)]
+pub struct Stream {
+    /// Never changes.
+    pub decision: Decision,
+    /// `content-length` of the request's headers, which all attempts share.
+    pub length: Cell<usize>,
+    places: Cell<Places>,
+    why: Cell<Why>,
+    attempt: Cell<u64>,
+    open: RefCell<Option<Open>>,
+    verdict: Cell<Option<Outcome>>,
+    last: Cell<Option<Outcome>>,
+    /// An attempt has put [`AGAIN`] on its answer.
+    pub marked: Cell<bool>,
+    /// The answer under way is a stream of events.
+    pub events: Cell<bool>,
+    /// What has gone on to the client ends at an event's end.
+    pub at_boundary: Cell<bool>,
+    /// The answer ends well-formed and is not whole: its end must not reach the client.
+    pub broken: Cell<bool>,
+    /// Ends an answer that stays silent.
+    pub watch: OnceCell<Watch>,
+    /// Microseconds to the first token.
+    pub waited: Cell<Option<u64>>,
+    /// Usage of the answer.
+    pub used: Cell<Option<Counts>>,
+}
+
+impl Stream {
+    /// The state of a request that goes to the pool `first`.
+    #[must_use]
+    pub fn new(decision: Decision, first: usize) -> Stream {
+        let places = Places::new(&decision.plan, decision.rule(), first);
+        Stream {
+            length: Cell::new(decision.named.size),
+            places: Cell::new(places),
+            why: Cell::new(Why::Failure),
+            attempt: Cell::new(0),
+            open: RefCell::default(),
+            verdict: Cell::default(),
+            last: Cell::default(),
+            marked: Cell::default(),
+            events: Cell::default(),
+            at_boundary: Cell::new(true),
+            broken: Cell::default(),
+            watch: OnceCell::new(),
+            waited: Cell::default(),
+            used: Cell::default(),
+            decision,
+        }
+    }
+
+    /// The pool of the attempt under way, or the last one.
+    #[must_use]
+    pub fn pool(&self) -> &Pool {
+        &self.decision.plan.pools[self.places.get().pool()]
+    }
+
+    /// Number of the attempt under way, from 1; 0 before the first.
+    #[must_use]
+    pub fn attempts(&self) -> u64 {
+        self.attempt.get()
+    }
+
+    /// How many attempts can follow the first.
+    #[must_use]
+    pub fn retries(&self) -> usize {
+        self.places.get().retries()
+    }
+
+    /// Tells whether another place can be asked.
+    #[must_use]
+    pub fn more(&self) -> bool {
+        self.places.get().more()
+    }
+
+    /// Tells whether a pool with a larger context window can be asked.
+    #[must_use]
+    pub fn larger(&self) -> bool {
+        self.places.get().larger(&self.decision.plan).is_some()
+    }
+
+    /// Says why the next place is asked.
+    pub fn because(&self, why: Why) {
+        self.why.set(why);
+    }
+
+    /// Begins the attempt with this number, or goes on with it.
+    pub fn begin(&self, attempt: u64) -> &Pool {
+        if attempt == self.attempt.get() {
+            return self.pool();
+        }
+        self.end(0, 0);
+        let mut places = self.places.get();
+        let pool = match self.attempt.replace(attempt) {
+            0 => places.start(),
+            _ => places.next(&self.decision.plan, self.why.replace(Why::Failure)),
+        };
+        self.places.set(places);
+        self.verdict.set(None);
+        let decision = &self.decision;
+        let series = decision.plan.series(decision.route, decision.rule, decision.labels, pool);
+        let start = clock();
+        let waits = decision.stream.then(|| {
+            series.streams.store(true, Relaxed);
+            Waits::enter(series.number, start)
+        });
+        let pool = &decision.plan.pools[pool];
+        pool.inflight().fetch_add(1, Relaxed);
+        *self.open.borrow_mut() = Some(Open { series, start, waits, gauge: pool.inflight() });
+        pool
+    }
+
+    /// The counts of the attempt under way.
+    #[must_use]
+    pub fn series(&self) -> Option<&'static Series> {
+        self.open.borrow().as_ref().map(|open| open.series)
+    }
+
+    /// Notes the first token of the attempt under way.
+    pub fn token(&self) {
+        if let Some(open) = &mut *self.open.borrow_mut() {
+            let waited = clock().saturating_sub(open.start);
+            self.waited.set(Some(waited));
+            if open.waits.take().is_some() {
+                open.series.token(waited);
+            }
+        }
+    }
+
+    /// Says how the attempt under way ends; the first word counts.
+    pub fn judge(&self, outcome: Outcome) {
+        if self.verdict.get().is_none() && self.open.borrow().is_some() {
+            self.verdict.set(Some(outcome));
+        }
+    }
+
+    /// Ends the attempt under way, if there is one.
+    ///
+    /// # Arguments
+    /// * `status`, `flags`: Envoy's, for an end that nobody has judged.
+    pub fn end(&self, status: u32, flags: u64) {
+        let Some(open) = self.open.borrow_mut().take() else { return };
+        let outcome = self.verdict.take().unwrap_or_else(|| match Outcome::of(status, flags) {
+            // A whole answer was judged when its end came.
+            Outcome::Ok => Outcome::Cancelled,
+            other => other,
+        });
+        if outcome == Outcome::Timeout {
+            self.why.set(Why::Timeout);
+        }
+        self.last.set(Some(outcome));
+        let answered = self.decision.stream && open.waits.is_none();
+        drop(open.waits);
+        let took = clock().saturating_sub(open.start);
+        open.series.end_attempt(outcome, took, self.decision.stream, answered);
+        open.gauge.fetch_sub(1, Relaxed);
+    }
+
+    /// Ends the request; says how.
+    pub fn complete(&self, status: u32, flags: u64, micros: u64) -> Outcome {
+        let by_envoy = Outcome::of(status, flags);
+        if by_envoy == Outcome::Cancelled || flags & crate::outcome::IDLE != 0 {
+            // The attempt's own log comes later, and knows nothing of it.
+            self.judge(by_envoy);
+        }
+        let outcome = match by_envoy {
+            Outcome::Cancelled => self.verdict.get().unwrap_or(by_envoy),
+            _ => self.verdict.get().or(self.last.get()).unwrap_or(by_envoy),
+        };
+        let (decision, pool) = (&self.decision, self.places.get().pool());
+        let series = decision.plan.series(decision.route, decision.rule, decision.labels, pool);
+        series.end_request(outcome, micros);
+        outcome
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.end(0, 0);
+    }
+}

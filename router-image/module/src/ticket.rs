@@ -1,0 +1,116 @@
+//! How the filters of one request find its state.
+//!
+//! Envoy carries a ticket from the request's filter to its attempts, in the header [`HOP`]. The state stays
+//! on the worker: a worker serves a request from its first byte to its last.
+
+use crate::stream::Stream;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+/// Header to the pools: `<routers passed>-<ticket>`.
+pub const HOP: &[u8] = b"x-tokenfleet-hop";
+
+/// Finds a request's state on its worker.
+///
+/// The number beside the index is random: whoever sends the header of another request is not believed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Ticket {
+    index: u32,
+    secret: u64,
+}
+
+#[derive(Default)]
+struct Slab {
+    streams: Vec<Option<(u64, Rc<Stream>)>>,
+    free: Vec<u32>,
+}
+
+thread_local! {
+    static SLAB: RefCell<Slab> = RefCell::default();
+    static DRAWN: Cell<u64> = Cell::new(seed());
+}
+
+fn seed() -> u64 {
+    use std::hash::{BuildHasher, Hasher, RandomState};
+    RandomState::new().build_hasher().finish()
+}
+
+/// A random number: splitmix64, seeded by the operating system.
+#[must_use]
+pub fn random() -> u64 {
+    let state = DRAWN.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
+    DRAWN.set(state);
+    let state = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let state = (state ^ (state >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    state ^ (state >> 31)
+}
+
+/// Length of the header [`HOP`].
+pub const HOP_LENGTH: usize = 2 + 8 + 16;
+
+impl Ticket {
+    /// Keeps a request's state until [`Ticket::release`].
+    pub fn keep(stream: Rc<Stream>) -> Ticket {
+        let secret = random();
+        SLAB.with_borrow_mut(|slab| {
+            let index = slab.free.pop().unwrap_or_else(|| {
+                slab.streams.push(None);
+                u32::try_from(slab.streams.len() - 1).unwrap_or(u32::MAX)
+            });
+            slab.streams[index as usize] = Some((secret, stream));
+            Ticket { index, secret }
+        })
+    }
+
+    /// Lets a request's state go.
+    pub fn release(self) {
+        let gone = SLAB.with_borrow_mut(|slab| {
+            slab.free.push(self.index);
+            slab.streams[self.index as usize].take()
+        });
+        drop(gone);
+    }
+
+    /// The header's value for a pool that is `hops` routers away from the client.
+    #[must_use]
+    pub fn header(self, hops: u8) -> [u8; HOP_LENGTH] {
+        let mut text = [b'-'; HOP_LENGTH];
+        text[0] = b'0' + hops;
+        hex(&mut text[2..10], u64::from(self.index));
+        hex(&mut text[10..], self.secret);
+        text
+    }
+}
+
+fn hex(out: &mut [u8], mut number: u64) {
+    for digit in out.iter_mut().rev() {
+        *digit = b"0123456789abcdef"[(number & 15) as usize];
+        number >>= 4;
+    }
+}
+
+fn unhex(text: &[u8]) -> Option<u64> {
+    text.iter().try_fold(0, |number, c| Some(number << 4 | u64::from((*c as char).to_digit(16)?)))
+}
+
+/// How many routers a request has passed, by its header [`HOP`].
+#[must_use]
+pub fn hops(header: &[u8]) -> u8 {
+    match header {
+        [digit @ b'0'..=b'9', b'-', ..] => digit - b'0',
+        _ => 0,
+    }
+}
+
+/// The state of the request with this header [`HOP`].
+#[must_use]
+pub fn find(header: &[u8]) -> Option<Rc<Stream>> {
+    if header.len() != HOP_LENGTH {
+        return None;
+    }
+    let (index, secret) = (unhex(&header[2..10])?, unhex(&header[10..])?);
+    SLAB.with_borrow(|slab| {
+        let (own, stream) = slab.streams.get(usize::try_from(index).ok()?)?.as_ref()?;
+        (*own == secret).then(|| Rc::clone(stream))
+    })
+}
