@@ -265,7 +265,7 @@ fn read(envoy: &Envoy, answer: &mut Answer, body: Body) {
     envoy.each(body, |piece| answer.feed(piece));
 }
 
-fn copy(out: &mut Vec<u8>, piece: &[u8], pass: &crate::events::Pass<'_>) {
+fn copy(out: &mut Vec<u8>, piece: &[u8], pass: &crate::pass::Pass<'_>) {
     out.extend_from_slice(pass.before);
     let mut from = 0;
     for (start, end) in pass.cuts {
