@@ -27,7 +27,9 @@ from dataclasses import replace
 from random import Random
 from typing import Final
 
-from tokenfleet.simulation.fleet import ONE, ZERO, Pool, Profile, Scenario, constant, during
+from tokenfleet.simulation.fleet import Scenario, chat, first_token
+from tokenfleet.simulation.pools import Pool
+from tokenfleet.simulation.profiles import Course, Episode, Fault, Kind, Profile, constant
 
 SECONDS: Final = 5400
 BEGIN: Final = 1500.0
@@ -50,40 +52,39 @@ def drawn(number: int) -> Scenario:
     capacity = like.capacity
     ordinary = capacity * (1 - random.uniform(1.8, 3.0) / math.sqrt(servers))
     end = BEGIN + 60 * random.uniform(10, 40)
-    rate, slowness, errors = _trouble(random, cause, ordinary, capacity, end)
+    rate, faults = _trouble(random, cause, ordinary, capacity, end)
     ratio, declared = random.uniform(0.4, 1.5), random.choice((0.0, 0.5, 1.0, 2.0))
     words = "unknown" if not declared else f"declared {declared:g}x"
+    fallback = replace(like, servers=max(4, round(servers * ratio)), declared=declared)
+    pools = {"primary": like, "fallback": fallback}
     return Scenario(
         name=f"draw {number}",
         says=f"{cause}; {servers} x {mean:.1f} s, fallback {ratio:.2f}x, {words}",
         seconds=SECONDS,
-        rate=rate,
-        primary=replace(like, slowness=slowness, errors=errors),
-        fallback=replace(like, servers=max(4, round(servers * ratio))),
-        threshold=threshold,
+        streams=(chat(rate, pools),),
+        pools=pools,
+        faults=faults,
+        objectives=(first_token(threshold),),
         fault_at=BEGIN,
         acknowledge_after=random.uniform(0.5, 10.0),
-        capacity_error=declared,
     )
 
 
 def _trouble(
     random: Random, cause: str, ordinary: float, capacity: float, end: float
-) -> tuple[Profile, Profile, Profile]:
-    """Return rate, slowness and errors."""
+) -> tuple[Profile, tuple[Fault, ...]]:
+    """Return the rate, and what is wrong with the primary."""
     height = random.uniform(1.1, 2.0) * capacity
-    if cause == "surge":
-        return during(BEGIN, end, height, ordinary), ONE, ZERO
-    if cause == "overload":
-        return during(BEGIN, SECONDS, height, ordinary), ONE, ZERO
+    if cause in {"surge", "overload"}:
+        lasts = end - BEGIN if cause == "surge" else math.inf
+        return Course(base=ordinary, episodes=((Episode(start=BEGIN, lasts=lasts), height),)), ()
+    when = Episode(start=BEGIN, lasts=end - BEGIN)
     if cause == "slowness":
-        return constant(ordinary), during(BEGIN, end, random.uniform(2.5, 8.0), 1.0), ZERO
+        fault = Fault(pool="primary", kind=Kind.SLOW, when=when, factor=random.uniform(2.5, 8.0))
+        return constant(ordinary), (fault,)
     if cause == "errors":
-        return constant(ordinary), ONE, during(BEGIN, end, random.uniform(0.3, 1.0), 0.0)
+        fault = Fault(pool="primary", kind=Kind.ERRORS, when=when, factor=random.uniform(0.3, 1.0))
+        return constant(ordinary), (fault,)
     crest = random.uniform(0.95, 1.1) * capacity
-    return _wave(ordinary, crest), ONE, ZERO
-
-
-def _wave(low: float, crest: float) -> Profile:
-    middle, swing = (low + crest) / 2, abs(crest - low) / 2
-    return lambda t: middle - swing * math.cos(2 * math.pi * t / 1800)
+    middle, swing = (ordinary + crest) / 2, abs(crest - ordinary) / 2
+    return lambda t: middle - swing * math.cos(2 * math.pi * t / 1800), ()

@@ -6,19 +6,18 @@ Act soon on a real fault, never without one, never make it worse, and let few re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from random import Random
 from statistics import mean, median
 from typing import Final
 
 from tokenfleet.domain.slo.objectives.spec import Windows
 from tokenfleet.simulation.draws import drawn
-from tokenfleet.simulation.fleet import TARGET, THRESHOLD, Pool, Scenario, constant, during
-from tokenfleet.simulation.policies import WINDOWS, Ours
+from tokenfleet.simulation.fleet import TARGET, WINDOWS, Scenario, chat, first_token
+from tokenfleet.simulation.pools import Pool
+from tokenfleet.simulation.profiles import Episode, Fault, Kind, constant
+from tokenfleet.simulation.quiet import DAY, false_shifts
 from tokenfleet.simulation.run import Result, simulate
 from tokenfleet.simulation.scenarios import BY_NAME, SCENARIOS
-from tokenfleet.simulation.scrapes import Store
 
-DAY: Final = 86_400
 SPARE: Final = Pool(servers=96)
 QUIET_SHARE: Final = 0.6
 """Part of the budget that a fleet spends all the time and must not be touched for."""
@@ -57,55 +56,21 @@ class Gate:
 def time_to_act(rate: float, bad: float, *, seed: int, pace: Pace = DEFAULT) -> float | None:
     """Return seconds from a step fault to the first shift; None: not within 40 minutes."""
     start = 1500.0
+    pools = {"primary": Pool(), "fallback": SPARE}
     scenario = Scenario(
         name=f"step {rate} {bad}",
         says="a step fault",
         seconds=int(start) + 2400,
-        rate=constant(rate),
-        primary=Pool(late=during(start, DAY, bad, 0.01)),
-        fallback=SPARE,
+        streams=(chat(constant(rate), pools),),
+        pools=pools,
+        faults=(
+            Fault(pool="primary", kind=Kind.LATE, when=Episode(start=start), factor=bad),
+            Fault(pool="primary", kind=Kind.LATE, when=Episode(start=0.0), factor=0.01),
+        ),
+        objectives=(first_token(windows=pace.windows),),
         fault_at=start,
     )
-    chooser = Ours(scenario, windows=pace.windows)
-    result = simulate(
-        scenario, "ours", seed=seed, scrape=pace.scrape, tick=pace.scrape, chooser=chooser
-    )
-    return result.acted_after
-
-
-def false_shifts(rate: float, *, days: float, seed: int, pace: Pace = DEFAULT) -> list[str]:
-    """Return the transitions of a fleet that is within its budget all the time; should be none.
-
-    Attempts are drawn scrape by scrape, without a queue: what is tested is luck, not load.
-    """
-    random = Random(seed)  # noqa: S311 - a model, not a secret
-    scenario = Scenario(
-        name="quiet",
-        says="within the budget",
-        seconds=int(days * DAY),
-        rate=constant(rate),
-        primary=Pool(),
-        fallback=SPARE,
-    )
-    chooser = Ours(scenario, windows=pace.windows)
-    store = Store(
-        pools=("primary", "fallback"),
-        threshold=timedelta(seconds=THRESHOLD),
-        interval=pace.scrape,
-        lag=0.0,
-    )
-    good: dict[int, int] = {}
-    bad: dict[int, int] = {}
-    t, w, arrival = 0.0, 1.0, random.expovariate(rate)
-    while t < scenario.seconds and not chooser.transitions:
-        t += pace.scrape
-        while arrival < t:
-            side = bad if random.random() < QUIET_SHARE * (1 - TARGET) else good
-            side[int(t)] = side.get(int(t), 0) + 1
-            arrival += random.expovariate(rate)
-        store.scrape(t, {"primary": (good, bad)})
-        w = chooser.decide(t + 1, store, w)
-    return [name for _, name in chooser.transitions]
+    return simulate(scenario, "ours", seed=seed, scrape=pace.scrape, tick=pace.scrape).acted_after
 
 
 def worse_than_none(scenario: Scenario, seed: int = 0) -> str | None:
@@ -171,7 +136,7 @@ def acts(
 
 def quiet(rate: float, *, days: float, seed: int = 7) -> Gate:
     """Judge that a fleet within its budget is left alone."""
-    found = false_shifts(rate, days=days, seed=seed)
+    found = [n for _, n in false_shifts(rate, QUIET_SHARE * (1 - TARGET), days=days, seed=seed)]
     return Gate(
         promise=f"no false shift in {days:g} days at {rate:g}/s and 60 % of the budget",
         measured=", ".join(found) or "none",

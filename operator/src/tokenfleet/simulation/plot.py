@@ -80,7 +80,8 @@ def svg(scenario: Scenario, results: Sequence[Result]) -> str:
         scenario: what happened.
         results: one run per policy; ours, where it is among them, with its decisions.
     """
-    rates = [(t, scenario.rate(t)) for t in range(0, scenario.seconds, 10)]
+    rate = scenario.stream.rate
+    rates = [(t, rate(t)) for t in range(0, scenario.seconds, 10)]
     highest = max(rate for _, rate in rates)
     tops = [TOP + number * (PANEL + GAP) for number in range(3)]
     asked, share, bad = (

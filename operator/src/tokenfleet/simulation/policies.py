@@ -1,40 +1,75 @@
 """Who decides: ours, what others do, nobody, and somebody who knows.
 
-All of them see the same scrapes, except the oracle, which sees the scenario itself.
+All of them see the same scrapes, except the oracle, which sees the scenario itself. The others know
+one rule with a primary and one fallback.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
+from tokenfleet.domain.routing.ir import BUCKETS
 from tokenfleet.domain.slo.control.memory import RuleMemory
 from tokenfleet.domain.slo.engine import Snapshot, step
-from tokenfleet.domain.slo.objectives.spec import ObjectiveSpec, Policy, Windows
-from tokenfleet.domain.slo.observation.measurement import PoolFacts, RouterReplica, RuleTarget
+from tokenfleet.domain.slo.observation.measurement import RouterReplica, RuleKey, Signal
+from tokenfleet.domain.slo.reporting.decisions import Taken
 from tokenfleet.simulation.fleet import TARGET, Scenario
-from tokenfleet.simulation.scrapes import EPOCH, REPLICA, RULE, Store
+from tokenfleet.simulation.profiles import ZERO, Afflictions
+from tokenfleet.simulation.scrapes import EPOCH, REPLICA, Store
 
 BUDGET: Final = 1 - TARGET
 
+Shares = Mapping[RuleKey, Mapping[str, float]]
+"""Rule -> pool -> part of its conversations; the parts of a rule sum to 1."""
+
 
 class Decider(Protocol):
-    """Chooses w, the part of traffic that the primary gets."""
+    """Chooses where conversations go."""
 
-    def decide(self, t: float, store: Store, w: float) -> float:
-        """Return w from now on.
+    def decide(self, t: float, store: Store, shares: Shares) -> Shares:
+        """Return the shares from now on.
 
         Args:
             t: seconds since the start.
             store: the scrapes so far.
-            w: what the routers run now.
+            shares: what was decided last.
         """
         ...
 
 
+class Splitter(Protocol):
+    """Chooses w, the part of traffic that a primary keeps; the rest goes to one fallback."""
+
+    def split(self, t: float, store: Store, w: float) -> float:
+        """Return w from now on."""
+        ...
+
+
+@dataclass(slots=True)
+class Split:
+    """A decider for the first rule of a scenario, by w."""
+
+    scenario: Scenario
+    splitter: Splitter
+
+    def decide(self, t: float, store: Store, shares: Shares) -> Shares:
+        """Ask for w."""
+        rule = self.scenario.stream.rule
+        primary, fallback = next(iter(rule.backends)), next(iter(rule.fallbacks), "")
+        w = self.splitter.split(t, store, shares[rule.key][primary])
+        if w == shares[rule.key][primary]:
+            return shares
+        rest = {fallback: 1 - w} if fallback else {}
+        nothing = dict.fromkeys(shares[rule.key], 0.0)
+        return {**shares, rule.key: {**nothing, primary: w, **rest}}
+
+
 def ratio(store: Store, t: float, window: float, *, least: int = 1) -> float | None:
-    """Return the bad fraction over both pools: what clients see; None with too few attempts."""
-    pairs = [store.increase(pool, t, window) for pool in store.pools]
+    """Return the bad fraction over all pools: what clients see; None with too few attempts."""
+    pairs = [
+        store.increase(line, t, window) for line in store.books if line.signal is Signal.TTFT
+    ]
     good = sum(pair[0] for pair in pairs if pair is not None)
     bad = sum(pair[1] for pair in pairs if pair is not None)
     return bad / (good + bad) if good + bad >= least else None
@@ -43,16 +78,16 @@ def ratio(store: Store, t: float, window: float, *, least: int = 1) -> float | N
 class Nobody:
     """No control."""
 
-    def decide(self, t: float, store: Store, w: float) -> float:
+    def decide(self, t: float, store: Store, shares: Shares) -> Shares:
         """Leave everything."""
         del t, store
-        return w
+        return shares
 
 
 class Naive:
     """All to the fallback while the last minute is bad, all back when it is not."""
 
-    def decide(self, t: float, store: Store, w: float) -> float:
+    def split(self, t: float, store: Store, w: float) -> float:
         """Switch."""
         found = ratio(store, t, 60.0)
         return w if found is None else 0.0 if found > BUDGET else 1.0
@@ -65,7 +100,7 @@ class Progressive:
     failed: int = 0
     due: float = 60.0
 
-    def decide(self, t: float, store: Store, w: float) -> float:
+    def split(self, t: float, store: Store, w: float) -> float:
         """Check once a minute."""
         if t < self.due:
             return w
@@ -82,7 +117,7 @@ class Progressive:
 class Pages:
     """The SRE workbook's page alerts as triggers: 14.4 over 1 h / 5 min, 6 over 6 h / 30 min."""
 
-    def decide(self, t: float, store: Store, w: float) -> float:
+    def split(self, t: float, store: Store, w: float) -> float:
         """Shift while a page would fire, go back by 10 % a tick when the short window is fine."""
         pairs = ((3600.0, 300.0, 14.4), (21600.0, 1800.0, 6.0))
         for long, short, burn in pairs:
@@ -99,25 +134,38 @@ class Oracle:
     """Knows load, capacities and faults, and splits so that nobody is overloaded."""
 
     scenario: Scenario
+    _wrong: tuple[Afflictions, ...] = ()
 
-    def decide(self, t: float, store: Store, w: float) -> float:
+    def __post_init__(self) -> None:
+        """Look at the faults."""
+        rule = self.scenario.stream.rule
+        pools = (next(iter(rule.backends)), *rule.fallbacks[:1])
+        self._wrong = tuple(self.scenario.afflictions(pool) for pool in pools)
+
+    def split(self, t: float, store: Store, w: float) -> float:
         """Give the primary what it can bear now, and the fallback no more than it can."""
         del store, w
         primary, fallback = self.scenario.primary, self.scenario.fallback
-        if not fallback.present(t):
+        if fallback is None:
             return 1.0
-        rate = max(self.scenario.rate(t), self.scenario.rate(t + 30), 1e-9)
-        if primary.errors(t) > BUDGET or primary.late(t) > BUDGET:
+        wrong, theirs = self._wrong
+        if not theirs.present(t):
+            return 1.0
+        stream = self.scenario.stream
+        rate = max(stream.rate(t), stream.rate(t + 30), 1e-9)
+        if max(wrong.errors(t), wrong.late(t)) > BUDGET or wrong.hangs is not ZERO:
             return max(0.0, 1 - 0.95 * fallback.capacity / rate)
-        bears = 0.85 * primary.capacity / primary.slowness(t)
-        room = 0.85 * fallback.capacity / fallback.slowness(t) - fallback.others(t)
+        bears = 0.85 * primary.capacity / wrong.slowness(t)
+        room = 0.85 * fallback.capacity / theirs.slowness(t) - fallback.others
         least = max(0.0, 1 - max(0.0, room) / rate)
         return min(1.0, max(bears / rate, least))
 
 
-WINDOWS: Final = Windows(short=timedelta(minutes=1), long=timedelta(minutes=3))
-"""The defaults of the API."""
-POLICY: Final = Policy()
+class Told(NamedTuple):
+    """A decision of ours, and when."""
+
+    at: float
+    taken: Taken
 
 
 @dataclass(slots=True)
@@ -125,38 +173,26 @@ class Ours:
     """The engine of the operator, unchanged: `tokenfleet.domain.slo.engine.step`."""
 
     scenario: Scenario
-    windows: Windows = WINDOWS
-    policy: Policy = POLICY
     memory: Mapping[str, RuleMemory] = field(default_factory=dict)
-    transitions: list[tuple[float, str]] = field(default_factory=list)
+    told: list[Told] = field(default_factory=list)
     changed: float = float("-inf")
 
-    def decide(self, t: float, store: Store, w: float) -> float:
+    def decide(self, t: float, store: Store, shares: Shares) -> Shares:
         """Measure and step."""
-        spec = ObjectiveSpec(
-            namespace=RULE.namespace,
-            name="first-token",
-            route=RULE.route,
-            rule=RULE.rule,
-            threshold=timedelta(seconds=self.scenario.threshold),
-            target=TARGET,
-            windows=self.windows,
-            shifts=True,
-            policy=self.policy,
-        )
+        scenario = self.scenario
         now = EPOCH + timedelta(seconds=t)
-        acknowledged = self.changed + self.scenario.acknowledge_after
+        namespace = scenario.stream.rule.key.namespace
+        windows = {w for slo in scenario.objectives for w in slo.windows.all}
+        acknowledged = self.changed + scenario.acknowledge_after
         outcome = step(
             Snapshot(
-                rules=(RuleTarget(key=RULE, backends={"primary": 1}, fallbacks=("fallback",)),),
-                objectives=(spec,),
-                pools=self._pools(store.ready),
+                rules=tuple(stream.rule for stream in scenario.streams),
+                objectives=scenario.objectives,
+                pools=scenario.facts(store.ready),
                 replicas=(
-                    RouterReplica(
-                        namespace=REPLICA[0], pod=REPLICA[1], since=EPOCH - timedelta(days=1)
-                    ),
+                    RouterReplica(namespace=namespace, pod=REPLICA, since=EPOCH - timedelta(days=1)),
                 ),
-                measurement=store.measure(t, self.windows.all),
+                measurement=store.measure(t, sorted(windows)),
                 acknowledged_at=(
                     EPOCH + timedelta(seconds=max(0.0, acknowledged)) if acknowledged <= t else None
                 ),
@@ -165,20 +201,15 @@ class Ours:
             now,
         )
         self.memory = outcome.memory
-        self.transitions += [(t, taken.decision.transition) for taken in outcome.decisions]
-        chosen = outcome.shares[str(RULE)]["primary"] / 1000
-        if chosen != w:
-            self.changed = t
-        return chosen
-
-    def _pools(self, ready: Mapping[str, int]) -> dict[str, PoolFacts]:
-        primary, fallback = self.scenario.primary, self.scenario.fallback
-        factor = self.scenario.capacity_error
-        declared = fallback.capacity * factor / fallback.replicas if factor else None
-        capacities = {"primary": primary.capacity / primary.replicas, "fallback": declared}
-        return {
-            f"{RULE.namespace}/{name}": PoolFacts(
-                ready=ready[name], desired=ready[name], capacity=capacity
-            )
-            for name, capacity in capacities.items()
+        self.told += [Told(t, taken) for taken in outcome.decisions]
+        chosen = {
+            stream.rule.key: {
+                pool: buckets / BUCKETS
+                for pool, buckets in outcome.shares[str(stream.rule.key)].items()
+            }
+            for stream in scenario.streams
         }
+        if chosen == shares:
+            return shares
+        self.changed = t
+        return chosen
