@@ -18,6 +18,8 @@ A number draws everything that the scenarios fix by hand:
     acknowledgement             0.5 to 10 s
     ==========================  =======================================================
 
+Two more draws test single assumptions: `poor_fallback` and `overstated`.
+
 Square-root staffing keeps the ordinary load one that the primary really bears: small pools queue at
 utilisations that large ones do not notice.
 """
@@ -27,9 +29,10 @@ from dataclasses import replace
 from random import Random
 from typing import Final
 
-from tokenfleet.simulation.fleet import Scenario, chat, first_token
-from tokenfleet.simulation.pools import Pool
+from tokenfleet.simulation.fleet import Scenario, chat, promise
+from tokenfleet.simulation.pools import Overload, Pool
 from tokenfleet.simulation.profiles import Course, Episode, Fault, Kind, Profile, constant
+from tokenfleet.simulation.scenarios import BY_NAME
 
 SECONDS: Final = 5400
 BEGIN: Final = 1500.0
@@ -64,7 +67,7 @@ def drawn(number: int) -> Scenario:
         streams=(chat(rate, pools),),
         pools=pools,
         faults=faults,
-        objectives=(first_token(threshold),),
+        objectives=(promise(threshold=threshold),),
         fault_at=BEGIN,
         acknowledge_after=random.uniform(0.5, 10.0),
     )
@@ -88,3 +91,62 @@ def _trouble(
     crest = random.uniform(0.95, 1.1) * capacity
     middle, swing = (ordinary + crest) / 2, abs(crest - ordinary) / 2
     return lambda t: middle - swing * math.cos(2 * math.pi * t / 1800), ()
+
+
+def poor_fallback(number: int) -> Scenario:
+    """Return a fleet whose primary is late for a while, and whose fallback is no better.
+
+    The primary: 10 to 50 % late for 2 of 4 hours. The fallback: 30 to 100 % late or failing, all
+    the time. 0.05 to 3 requests per second, evenly on a logarithmic scale.
+    """
+    random = Random(f"poor fallback {number}")  # noqa: S311 - a model, not a secret
+    rate = 0.05 * 60 ** random.random()
+    wrong, theirs = random.uniform(0.1, 0.5), random.uniform(0.3, 1.0)
+    kind = random.choice((Kind.LATE, Kind.ERRORS))
+    pools = {"primary": Pool(), "fallback": Pool()}
+    return Scenario(
+        name=f"poor fallback {number}",
+        says=f"{rate:.2f}/s, primary {wrong:.0%} late, fallback {theirs:.0%} {kind.lower()}",
+        seconds=4 * 3600,
+        streams=(chat(constant(rate), pools),),
+        pools=pools,
+        faults=(
+            Fault(
+                pool="primary",
+                kind=Kind.LATE,
+                when=Episode(start=3600.0, lasts=7200.0),
+                factor=wrong,
+            ),
+            Fault(pool="fallback", kind=kind, when=Episode(start=0.0), factor=theirs),
+        ),
+        objectives=(promise(),),
+        fault_at=3600.0,
+    )
+
+
+def overstated(number: int) -> Scenario:
+    """Return a surge whose fallback is declared twice as large as it is, under drawn assumptions.
+
+    How both pools slow down when more comes than they bear, when clients give up, whether engines
+    notice that, whether engines say how many requests wait, and how large the fallback really is:
+    0.4 to 0.8 of the primary. The rest is scenario H.
+    """
+    random = Random(f"overstated {number}")  # noqa: S311 - a model, not a secret
+    overload = random.choice(tuple(Overload))
+    patience = random.choice((20.0, 60.0, 120.0, math.inf))
+    speaks, notices = random.choice((True, False)), random.choice((True, False))
+    ratio = random.uniform(0.4, 0.8)
+    surge = BY_NAME["H"]
+    pools = {
+        name: replace(pool, overload=overload, speaks=speaks, notices=notices)
+        for name, pool in surge.pools.items()
+    }
+    servers = round(ratio * pools["primary"].servers)
+    return replace(
+        surge,
+        name=f"overstated {number}",
+        says=f"{overload}, fallback {ratio:.2f}x, patience {patience:g} s, abandoned requests"
+        f" {'dropped' if notices else 'served'}, engines {'speak' if speaks else 'silent'}",
+        pools={**pools, "fallback": replace(pools["fallback"], servers=servers)},
+        patience=patience,
+    )

@@ -5,8 +5,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from tokenfleet.domain.slo.objectives.spec import ObjectiveSpec, Policy, Windows
-from tokenfleet.domain.slo.observation.measurement import PoolFacts, RuleKey, RuleTarget
+from tokenfleet.domain.slo.objectives.spec import ObjectiveSpec, Windows
+from tokenfleet.domain.slo.observation.measurement import (
+    NO_THRESHOLD,
+    PoolFacts,
+    RuleKey,
+    RuleTarget,
+    Signal,
+)
 from tokenfleet.simulation.pools import PATIENCE, Pool
 from tokenfleet.simulation.profiles import Afflictions, Fault, Profile, afflicted
 
@@ -108,21 +114,29 @@ def chat(
     )
 
 
-def first_token(
+def promise(
+    signal: Signal = Signal.TTFT,
+    *,
     threshold: float = THRESHOLD,
     target: float = TARGET,
     windows: Windows = WINDOWS,
-    policy: Policy | None = None,
 ) -> ObjectiveSpec:
-    """Return the objective on first tokens that a scenario has where it says nothing else."""
+    """Return the objective of a scenario: on first tokens where it says nothing else.
+
+    Args:
+        signal: what is promised.
+        threshold: seconds; errors have none.
+        target: fraction of good attempts.
+        windows: those of the API where nothing is said.
+    """
     return ObjectiveSpec(
         namespace=RULE.namespace,
-        name="first-token",
+        name="errors" if signal is Signal.ERRORS else "first-token",
         route=RULE.route,
         rule=RULE.rule,
-        threshold=timedelta(seconds=threshold),
+        signal=signal,
+        threshold=NO_THRESHOLD if signal is Signal.ERRORS else timedelta(seconds=threshold),
         target=target,
         windows=windows,
         shifts=True,
-        policy=policy or Policy(),
     )

@@ -11,7 +11,7 @@ from typing import Final
 
 from tokenfleet.domain.slo.objectives.spec import Windows
 from tokenfleet.simulation.draws import drawn
-from tokenfleet.simulation.fleet import TARGET, WINDOWS, Scenario, chat, first_token
+from tokenfleet.simulation.fleet import TARGET, WINDOWS, Scenario, chat, promise
 from tokenfleet.simulation.pools import Pool
 from tokenfleet.simulation.profiles import Episode, Fault, Kind, constant
 from tokenfleet.simulation.quiet import DAY, false_shifts
@@ -67,7 +67,7 @@ def time_to_act(rate: float, bad: float, *, seed: int, pace: Pace = DEFAULT) -> 
             Fault(pool="primary", kind=Kind.LATE, when=Episode(start=start), factor=bad),
             Fault(pool="primary", kind=Kind.LATE, when=Episode(start=0.0), factor=0.01),
         ),
-        objectives=(first_token(windows=pace.windows),),
+        objectives=(promise(windows=pace.windows),),
         fault_at=start,
     )
     return simulate(scenario, "ours", seed=seed, scrape=pace.scrape, tick=pace.scrape).acted_after

@@ -15,6 +15,7 @@ from tokenfleet.simulation.autoscaler import PERIOD, Scaling
 from tokenfleet.simulation.fleet import Scenario, Stream
 from tokenfleet.simulation.policies import Decider, Shares
 from tokenfleet.simulation.pools import Attempt, Queue
+from tokenfleet.simulation.profiles import ONE
 from tokenfleet.simulation.scrapes import Book, Store
 
 SCALED_FROM: Final = 600.0
@@ -140,7 +141,8 @@ class Loop:
         return pool
 
     def _other(self, t: float, stream: Stream, pool: str) -> str | None:
-        if self.queues[pool].afflictions.present(t):
+        present = self.queues[pool].afflictions.present
+        if present is ONE or present(t):
             return None
         others = (*stream.rule.backends, *stream.rule.fallbacks)
         return next(

@@ -67,9 +67,7 @@ class Split:
 
 def ratio(store: Store, t: float, window: float, *, least: int = 1) -> float | None:
     """Return the bad fraction over all pools: what clients see; None with too few attempts."""
-    pairs = [
-        store.increase(line, t, window) for line in store.books if line.signal is Signal.TTFT
-    ]
+    pairs = [store.increase(line, t, window) for line in store.books if line.signal is Signal.TTFT]
     good = sum(pair[0] for pair in pairs if pair is not None)
     bad = sum(pair[1] for pair in pairs if pair is not None)
     return bad / (good + bad) if good + bad >= least else None
@@ -190,7 +188,9 @@ class Ours:
                 objectives=scenario.objectives,
                 pools=scenario.facts(store.ready),
                 replicas=(
-                    RouterReplica(namespace=namespace, pod=REPLICA, since=EPOCH - timedelta(days=1)),
+                    RouterReplica(
+                        namespace=namespace, pod=REPLICA, since=EPOCH - timedelta(days=1)
+                    ),
                 ),
                 measurement=store.measure(t, sorted(windows)),
                 acknowledged_at=(

@@ -10,12 +10,12 @@ it bears is not known of anybody's engines beforehand, so there are three answer
     `Queue`     the rest waits in one FIFO queue: M/G/k
     `Sharing`   all are served at once, each slower by as much as there are too many: processor
                 sharing (Kleinrock 1967), as an engine that batches without a limit
-    `Linear`    nobody waits; from 0.9 of the capacity on first tokens are late, a quarter of them
-                for each tenth of the capacity more
+    `Linear`    nobody waits; from 0.9 of the capacity on first tokens are late, the more the
+                further, a quarter of them for each tenth of the capacity
     ==========  ==================================================================================
 
 A client whose first token does not come within its patience leaves, which keeps an overloaded queue
-finite; a client without patience never does. Service times are drawn at arrival, so one heap of the
+finite, unless the engine does not notice and works on; a client without patience never leaves. Service times are drawn at arrival, so one heap of the
 moments at which servers become free is the whole state, and a request costs O(log k). An autoscaler
 adds servers, busy until they have started, and takes away idle ones.
 
@@ -77,6 +77,8 @@ class Pool:
     overload: Overload = Overload.QUEUE
     speaks: bool = True
     """Whether its engines say how many requests wait for them."""
+    notices: bool = True
+    """Whether engines drop what its client has given up; else they serve it all the same."""
     cold: float = 1.0
     """Factor on service and prefill of conversations that come to the pool for the first time."""
     others: float = 0.0
@@ -214,14 +216,20 @@ class Queue:
             return self._unqueued(t, slow)
         begin = max(t, self.free[0])
         if begin - t > self.patience / 2 and begin - t > (leaves := self._gives_up()):
+            if not self.pool.notices:
+                self._occupy(begin, slow)
             return Attempt(math.inf, math.inf, False, leaves)
         slow *= self._coldness(t)
         if begin > t:
             self.begins.append(begin)
-        service = slow * self.random.lognormvariate(self._mu, self._sigma)
-        heapq.heapreplace(self.free, begin + service)
+        service = self._occupy(begin, slow)
         waited = begin - t
         return Attempt(waited + slow * self.pool.prefill, waited + service, False, math.inf)
+
+    def _occupy(self, begin: float, slow: float) -> float:
+        service = slow * self.random.lognormvariate(self._mu, self._sigma)
+        heapq.heapreplace(self.free, begin + service)
+        return service
 
     def _shared(self, t: float, slow: float) -> Attempt:
         """Serve at once; by the present crowd, which changes little until the first token."""
@@ -229,10 +237,13 @@ class Queue:
         slow *= self._coldness(t)
         crowd = max(1.0, (len(self.free) + 1) / self.pool.servers)
         first = slow * crowd * self.pool.prefill
-        if first > self.patience / 2 and first > (leaves := self._gives_up()):
+        leaves = math.inf
+        if first > self.patience / 2 and first > (leaves := self._gives_up()) and self.pool.notices:
             return Attempt(math.inf, math.inf, False, leaves)
         service = slow * self.random.lognormvariate(self._mu, self._sigma)
         heapq.heappush(self.free, self._served + service)
+        if first > leaves:
+            return Attempt(math.inf, math.inf, False, leaves)
         return Attempt(first, crowd * service, False, math.inf)
 
     def _share_until(self, t: float) -> None:

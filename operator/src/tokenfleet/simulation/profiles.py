@@ -93,7 +93,8 @@ class Shape(StrEnum):
     WAVE = "Wave"
     """From 0 to `factor` and back in each `period`."""
     DRAWN = "Drawn"
-    """Drawn anew every `period` with `factor` as its mean: Beta(1, 1 / mean - 1)."""
+    """Drawn anew every `period` with `factor` as its mean, mostly next to nothing and seldom much:
+    Beta(0.4, 0.4 (1 / mean - 1))."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +134,7 @@ class _Drawn:
         if slot != self._slot:
             self._slot = slot
             random = Random(f"{self.seed} {slot}")  # noqa: S311 - a model, not a secret
-            self._value = random.betavariate(1.0, 1 / self.mean - 1)
+            self._value = random.betavariate(SKEW, SKEW * (1 / self.mean - 1))
         return self._value
 
 
@@ -153,6 +154,8 @@ class Afflictions:
     """0 while the pool has no replica at all."""
 
 
+SKEW: Final = 0.4
+"""First parameter of the Beta distribution of what is drawn anew."""
 SOUND: Final = Afflictions()
 
 

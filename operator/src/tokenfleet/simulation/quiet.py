@@ -9,7 +9,7 @@ import math
 from random import Random
 from typing import Final
 
-from tokenfleet.simulation.fleet import PRIMARY, RULE, Scenario, chat, first_token
+from tokenfleet.simulation.fleet import PRIMARY, RULE, Scenario, chat, promise
 from tokenfleet.simulation.policies import Ours, Shares
 from tokenfleet.simulation.pools import Pool
 from tokenfleet.simulation.profiles import constant
@@ -47,7 +47,7 @@ def false_shifts(
         seconds=int(days * DAY),
         streams=(chat(constant(rate), pools),),
         pools=pools,
-        objectives=(first_token(target=target),),
+        objectives=(promise(target=target),),
     )
     store = Store.of(scenario.objectives, {RULE: tuple(pools)}, scrape)
     store.lag, store.ready = 0.0, dict.fromkeys(pools, 1)

@@ -25,3 +25,6 @@ def scenarios(text: str, what: str) -> tuple[Scenario, ...]:
 _TEXT: Final = (files("tokenfleet.simulation") / "scenarios.yaml").read_text(encoding="utf-8")
 SCENARIOS: Final = scenarios(_TEXT, "scenarios.yaml")
 BY_NAME: Final[Mapping[str, Scenario]] = {scenario.name: scenario for scenario in SCENARIOS}
+_WORLDS: Final = (files("tokenfleet.simulation") / "worlds.yaml").read_text(encoding="utf-8")
+WORLDS: Final = {world.name: world for world in scenarios(_WORLDS, "worlds.yaml")}
+"""By name; see `worlds.py`."""

@@ -13,8 +13,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic.alias_generators import to_camel
 
 from tokenfleet.api.quantities import parse_duration
+from tokenfleet.domain.slo.observation.measurement import Signal
 from tokenfleet.simulation.autoscaler import Autoscaler
-from tokenfleet.simulation.fleet import THRESHOLD, Scenario, Stream, chat, first_token
+from tokenfleet.simulation.fleet import THRESHOLD, Scenario, Stream, chat, promise
 from tokenfleet.simulation.pools import MEAN_SERVICE, PATIENCE, PREFILL, SPREAD, Overload, Pool
 from tokenfleet.simulation.profiles import Course, Episode, Fault, Kind, Shape
 
@@ -114,6 +115,7 @@ class WrittenPool(Written):
     prefill: Seconds = PREFILL
     overload: Overload = Overload.QUEUE
     speaks: bool = True
+    notices: bool = True
     cold: Annotated[float, Field(ge=1)] = 1.0
     others: Annotated[float, Field(ge=0)] = 0.0
     declared: Annotated[float, Field(ge=0)] = 1.0
@@ -129,6 +131,7 @@ class WrittenPool(Written):
             prefill=self.prefill,
             overload=self.overload,
             speaks=self.speaks,
+            notices=self.notices,
             cold=self.cold,
             others=self.others,
             declared=self.declared,
@@ -180,6 +183,7 @@ class WrittenScenario(Written):
     load: WrittenLoad
     pools: Annotated[dict[str, WrittenPool], Field(min_length=1)]
     faults: tuple[WrittenFault, ...] = ()
+    signal: Signal = Signal.TTFT
     threshold: Annotated[Seconds, Field(gt=0)] = THRESHOLD
     target: Annotated[float, Field(gt=0, lt=1)] = 0.95
     patience: Seconds = PATIENCE
@@ -203,7 +207,7 @@ class WrittenScenario(Written):
             streams=(self.load.on(chat(self.load.course(), pools)),),
             pools=pools,
             faults=tuple(fault.fault() for fault in self.faults),
-            objectives=(first_token(self.threshold, self.target),),
+            objectives=(promise(self.signal, threshold=self.threshold, target=self.target),),
             patience=self.patience,
             fault_at=cause(self.load, self.faults),
             blind=tuple((one.start, one.start + one.lasts) for one in self.blind),
