@@ -15,9 +15,10 @@ it bears is not known of anybody's engines beforehand, so there are three answer
     ==========  ==================================================================================
 
 A client whose first token does not come within its patience leaves, which keeps an overloaded queue
-finite, unless the engine does not notice and works on; a client without patience never leaves. Service times are drawn at arrival, so one heap of the
-moments at which servers become free is the whole state, and a request costs O(log k). An autoscaler
-adds servers, busy until they have started, and takes away idle ones.
+finite, unless the engine does not notice and works on; a client without patience never leaves.
+Service times are drawn at arrival, so one heap of the moments at which servers become free is the
+whole state, and a request costs O(log k). An autoscaler adds servers, busy until they have started,
+and takes away idle ones.
 
 A conversation that comes to a pool for the first time finds no prefix in its caches. The model
 keeps one number for that: the part of all traffic that a pool is used to. What it gets beyond that

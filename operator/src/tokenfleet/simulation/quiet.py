@@ -1,8 +1,8 @@
 """Fleets in which nothing happens, for weeks: attempts drawn by the scrape, without a queue.
 
 What is tested is luck, not load. Good and bad attempts of independent clients are two Poisson
-processes, so one draw of each per scrape is exact, whatever the rate: 30 days at 8/s are two million
-draws and not twenty million requests.
+processes, so one draw of each per scrape is exact, whatever the rate: 30 days at 8/s are a few
+hundred thousand draws and not twenty million requests.
 """
 
 import math
@@ -16,6 +16,9 @@ from tokenfleet.simulation.profiles import constant
 from tokenfleet.simulation.scrapes import Store
 
 DAY: Final = 86_400
+QUICK: Final = 0.07
+CORNER: Final = 0.013
+"""Limits of algorithm PTRS: where to accept at once, and where to reject at once."""
 SMALL: Final = 10.0
 """Mean below which multiplying uniforms is quicker than rejecting."""
 
@@ -85,9 +88,9 @@ def poisson(random: Random, mean: float) -> int:
         u, v = random.random() - 0.5, random.random()
         us = 0.5 - abs(u)
         k = math.floor((2 * a / us + b) * u + mean + 0.43) if us > 0 else -1
-        if us >= 0.07 and v <= v_r:
+        if us >= QUICK and v <= v_r:
             return k
-        if k < 0 or (us < 0.013 and v > us):
+        if k < 0 or (us < CORNER and v > us):
             continue
         if math.log(v * inverse_alpha / (a / (us * us) + b)) <= (
             k * math.log(mean) - mean - math.lgamma(k + 1)

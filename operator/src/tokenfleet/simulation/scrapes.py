@@ -38,6 +38,9 @@ class Seen(NamedTuple):
     """Given up by their clients before the first token and the threshold."""
 
 
+NONE: Final = Seen()
+
+
 class Line(NamedTuple):
     """What is counted: the attempts of one rule on one pool, by one signal and threshold."""
 
@@ -54,7 +57,7 @@ class Book:
     line: Line
     seconds: dict[int, list[int]] = field(default_factory=dict)
     """Second -> [good, bad, cancelled] that were decided in it, until a scrape has taken them."""
-    total: Seen = Seen()
+    total: Seen = NONE
     _threshold: float = 0.0
 
     def __post_init__(self) -> None:
