@@ -12,7 +12,7 @@ from datetime import timedelta
 from tests.support.remote_write import Written, write
 from tokenfleet.adapters.prometheus.measure import measure
 from tokenfleet.adapters.prometheus.source import Access, PrometheusSource
-from tokenfleet.backtest.subject import Subject
+from tokenfleet.domain.fleet.subject import Subject
 from tokenfleet.domain.slo.control.memory import RuleMemory
 from tokenfleet.domain.slo.engine import Snapshot, step
 from tokenfleet.domain.slo.observation.measurement import RouterReplica

@@ -10,7 +10,7 @@ import pytest
 
 from tests.integration.prometheus.conftest import Prometheus
 from tests.integration.prometheus.live import Live
-from tokenfleet.backtest.subject import subjects
+from tokenfleet.domain.fleet.subject import subjects
 from tokenfleet.cli.main import main
 from tokenfleet.simulation.fleet import Pool, Scenario, constant, during
 from tokenfleet.simulation.run import simulate

@@ -17,7 +17,7 @@ from tests.unit.domain.slo.builders import (
 )
 from tokenfleet.backtest.books import Books
 from tokenfleet.backtest.replay import Replay, Seen
-from tokenfleet.backtest.subject import Subject
+from tokenfleet.domain.fleet.subject import Subject
 
 TICK = timedelta(seconds=15)
 RATE = 4.0

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from tokenfleet.backtest.subject import Subject
+from tokenfleet.domain.fleet.subject import Subject
 from tokenfleet.domain.routing.ir import BUCKETS
 from tokenfleet.domain.slo.control.memory import Decision, LoopMemory, RuleMemory, State
 from tokenfleet.domain.slo.control.shares import baseline

@@ -22,8 +22,8 @@ from tokenfleet.backtest.history import (
     share_query,
 )
 from tokenfleet.backtest.replay import LoopKey, Replay, Seen
-from tokenfleet.backtest.subject import Subject, UnfitError
 from tokenfleet.backtest.variants import AS_WRITTEN, VARIANTS
+from tokenfleet.domain.fleet.subject import Subject, UnfitError
 from tokenfleet.domain.slo.observation.measurement import Measurement, RouterReplica, RuleKey
 from tokenfleet.ports import MetricHistory
 

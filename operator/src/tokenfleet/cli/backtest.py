@@ -18,8 +18,8 @@ from tokenfleet.backtest import report
 from tokenfleet.backtest.history import MAX_POINTS, Span
 from tokenfleet.backtest.plot import draw
 from tokenfleet.backtest.run import Plan, Progress, Result, backtest
-from tokenfleet.backtest.subject import Subject, UnfitError, subjects
 from tokenfleet.cli.prometheus import access, add_flags
+from tokenfleet.domain.fleet.subject import Subject, UnfitError, subjects
 from tokenfleet.ports import PortError
 
 EPILOG: Final = """\

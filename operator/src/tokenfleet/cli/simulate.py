@@ -1,25 +1,34 @@
-"""`tokenfleet simulate`: the control loop against others, on a model of a fleet."""
+"""`tokenfleet simulate`: the control loop on a model of a fleet; yours, or the scenarios."""
 
 import argparse
 import json
+import os
 import statistics
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
+from typing import Final
 
+from tokenfleet.cli import simulate_fleet
+from tokenfleet.domain.fleet.subject import UnfitError
+from tokenfleet.simulation.drawing import DrawingError, check
 from tokenfleet.simulation.draws import drawn
 from tokenfleet.simulation.fleet import Scenario
-from tokenfleet.simulation.gates import all_gates
-from tokenfleet.simulation.plot import svg
+from tokenfleet.simulation.gates import PROMISES, SHORT, WHOLE, Check, Gate
+from tokenfleet.simulation.plot import comparison
 from tokenfleet.simulation.run import POLICIES, Result, simulate
-from tokenfleet.simulation.scenarios import SCENARIOS
+from tokenfleet.simulation.scenarios import BY_NAME, SCENARIOS, WORLDS
+from tokenfleet.simulation.worlds import CHECKS
+from tokenfleet.simulation.written import WrittenError
 
-UNITS = (
+GATES: Final[Mapping[str, Check]] = {**PROMISES, **CHECKS}
+UNITS: Final = (
     "bad requests % / minutes beyond the budget / changes of direction / seconds to act"
     " / requests on the fallback %"
 )
-EXPLAINED = """
+EXPLAINED: Final = """
 policies:
   none      nobody shifts anything
   naive     all to the fallback while the last minute is bad, all back when it is not
@@ -33,21 +42,26 @@ examples:
   tokenfleet simulate --scenario C --plot c.svg        one scenario as a picture
   tokenfleet simulate --draws 20 --policy none --policy ours
   tokenfleet simulate --gates                          every promise; exit status 1 when one breaks
+  tokenfleet simulate --gates --gate chain --effort short
+  tokenfleet simulate -f fleet.yaml --fault pool=chat-large,type=Slow,from=30m,for=20m,factor=5
 """
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command."""
-    scenarios = "\n".join(f"  {scenario.name:<9} {scenario.says}" for scenario in SCENARIOS)
+    known = (*SCENARIOS, *WORLDS.values())
+    listed = "\n".join(f"  {scenario.name:<20} {scenario.says}" for scenario in known)
     parser = subparsers.add_parser(
         "simulate",
-        help="compare control loops on a queueing model of a fleet",
-        description="Runs every scenario under every policy and prints one table.",
-        epilog=f"scenarios:\n{scenarios}\n{EXPLAINED}",
+        help="simulate the control loop on a model of a fleet",
+        description="With --file, says what would happen to your own fleet. Without, runs every"
+        " scenario under every policy and prints one table.",
+        epilog=f"scenarios:\n{listed}\n{EXPLAINED}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    names = [scenario.name for scenario in SCENARIOS]
+    simulate_fleet.add_flags(parser)
+    names = [scenario.name for scenario in known]
     add("--scenario", action="append", choices=names, metavar="NAME", help="only it; repeatable")
     add("--draws", type=int, default=0, metavar="N", help="N fresh fleets instead of scenarios")
     add("--policy", action="append", choices=POLICIES, metavar="NAME", help="only it; repeatable")
@@ -55,36 +69,35 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add("--scrape", type=float, default=15.0, help="seconds between scrapes (default 15)")
     add("--tick", type=float, default=15.0, help="seconds between decisions (default 15)")
     add("--output", choices=("text", "json"), default="text", help="(default text)")
-    add("--plot", type=Path, metavar="FILE", help="draw one scenario as SVG, first seed")
-    add("--gates", action="store_true", help="measure every promise instead; some 10 minutes")
+    add(
+        "--plot",
+        type=Path,
+        metavar="FILE",
+        help="draw the fleet, or one scenario, first seed; .svg, .png or .pdf",
+    )
+    add("--gates", action="store_true", help="measure every promise instead; half an hour")
+    add("--gate", action="append", choices=GATES, metavar="NAME", help="only it; repeatable")
+    add("--effort", choices=("short", "whole"), default="whole", help="of --gates (default whole)")
+    add("--before", type=Path, metavar="FILE", help="JSON of earlier --gates, to show beside")
+    add("--jobs", type=int, default=os.cpu_count() or 1, help="gates at a time (default: cores)")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
-    wrong = _wrong(args)
-    if wrong:
-        print(f"tokenfleet simulate: {wrong}", file=sys.stderr)
-        return 2
-    if args.gates:
-        return _gates(args)
-    scenarios = [s for s in SCENARIOS if not args.scenario or s.name in args.scenario]
-    scenarios = [drawn(number) for number in range(args.draws)] or scenarios
-    asked = args.policy or (["none", "ours", "oracle"] if args.plot else POLICIES)
-    policies = [name for name in POLICIES if name in asked]
-    results = _results(scenarios, policies, args)
-    if args.plot:
-        try:
-            first = [result for result in results if result.seed == 0]
-            args.plot.write_text(svg(scenarios[0], first), encoding="utf-8")
-        except OSError as error:
-            print(f"tokenfleet simulate: {args.plot}: {error.strerror}", file=sys.stderr)
-            return 2
-    if args.output == "json":
-        print(json.dumps([asdict(result) for result in results]))
-    else:
-        print(table(results, policies, {s.name: s.says for s in scenarios}))
-    return 0
+    try:
+        wrong = _wrong(args)
+        if wrong:
+            return _refused(wrong)
+        if args.plot:
+            check(args.plot)
+        if args.file:
+            return simulate_fleet.run(args)
+        return _gates(args) if args.gates or args.gate else _compare(args)
+    except OSError as error:
+        return _refused(f"{error.filename}: {error.strerror}")
+    except (DrawingError, UnfitError, WrittenError) as error:
+        return _refused(str(error))
 
 
 def table(results: Iterable[Result], policies: Sequence[str], says: "dict[str, str]") -> str:
@@ -110,13 +123,34 @@ def table(results: Iterable[Result], policies: Sequence[str], says: "dict[str, s
 
 def _wrong(args: argparse.Namespace) -> str:
     """Return what cannot be done; empty where all can."""
-    if args.seeds < 1 or args.scrape <= 0 or args.tick <= 0 or args.draws < 0:
-        return "--seeds, --scrape and --tick must be more than 0, --draws at least 0"
+    if args.seeds < 1 or args.scrape <= 0 or args.tick <= 0 or args.draws < 0 or args.jobs < 1:
+        return "--seeds, --scrape, --tick and --jobs must be more than 0, --draws at least 0"
     if args.draws and args.scenario:
         return "--draws draws fleets of its own: leave out --scenario"
-    if args.plot and len(args.scenario or ()) != 1:
-        return "--plot needs exactly one --scenario"
+    if args.file and (args.scenario or args.draws or args.gates or args.gate):
+        return "--file is a fleet of your own: leave out --scenario, --draws and --gates"
+    if not args.file and (args.load or args.rate or args.capacity or args.fault or args.lasts):
+        return "--load, --rate, --capacity, --fault and --for need the fleet that they are about"
+    if args.plot and not args.file and len(args.scenario or ()) != 1:
+        return "--plot needs exactly one --scenario, or --file"
     return ""
+
+
+def _compare(args: argparse.Namespace) -> int:
+    known = {**BY_NAME, **WORLDS}
+    scenarios = [known[name] for name in args.scenario or [s.name for s in SCENARIOS]]
+    scenarios = [drawn(number) for number in range(args.draws)] or scenarios
+    asked = args.policy or (["none", "ours", "oracle"] if args.plot else POLICIES)
+    policies = [name for name in POLICIES if name in asked]
+    results = _results(scenarios, policies, args)
+    if args.plot:
+        first = [result for result in results if result.seed == 0]
+        comparison(scenarios[0], first).write(args.plot)
+    if args.output == "json":
+        print(json.dumps([asdict(result) for result in results]))
+    else:
+        print(table(results, policies, {s.name: s.says for s in scenarios}))
+    return 0
 
 
 def _results(
@@ -132,15 +166,40 @@ def _results(
 
 
 def _gates(args: argparse.Namespace) -> int:
-    broken = 0
+    before = json.loads(args.before.read_text(encoding="utf-8")) if args.before else None
+    found: dict[str, Gate] = {}
+    for name, gate in _measured(args):
+        found[name] = gate
+        if args.output == "text" and before is None:
+            print(
+                f"{'kept  ' if gate.kept else 'BROKEN'} {gate.promise}: {gate.measured}", flush=True
+            )
+    if args.output == "json":
+        print(json.dumps({name: asdict(gate) for name, gate in found.items()}, indent=1))
+    elif before is not None:
+        print("| promise | before | now | kept |\n| --- | --- | --- | --- |")
+        for name, gate in found.items():
+            earlier = before.get(name, {}).get("measured", "")
+            kept = "yes" if gate.kept else "no"
+            print(f"| {gate.promise} | {earlier} | {gate.measured} | {kept} |")
+    return 0 if all(gate.kept for gate in found.values()) else 1
+
+
+def _measured(args: argparse.Namespace) -> Iterator[tuple[str, Gate]]:
+    names, effort = args.gate or list(GATES), SHORT if args.effort == "short" else WHOLE
     _progress("measuring")
-    for gate in all_gates(seeds=max(args.seeds, 4), draws=args.draws or 50, days=7):
-        _progress("")
-        print(f"{'kept  ' if gate.kept else 'BROKEN'} {gate.promise}: {gate.measured}", flush=True)
-        broken += not gate.kept
-        _progress("measuring")
-    _progress("")
-    return 1 if broken else 0
+    with ProcessPoolExecutor(args.jobs) as workers:
+        waiting = {name: workers.submit(GATES[name], effort) for name in names}
+        for done, (name, future) in enumerate(waiting.items()):
+            _progress(f"{done}/{len(names)} {name}")
+            gate = future.result()
+            _progress("")
+            yield name, gate
+
+
+def _refused(said: str) -> int:
+    print(f"tokenfleet simulate: {said}", file=sys.stderr)
+    return 2
 
 
 def _progress(said: str) -> None:

@@ -3,9 +3,10 @@
 Act soon on a real fault, never without one, never make it worse, and let few requests be bad.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from statistics import mean, median
 from typing import Final
 
@@ -15,12 +16,14 @@ from tokenfleet.simulation.fleet import TARGET, WINDOWS, Scenario, chat, promise
 from tokenfleet.simulation.pools import Pool
 from tokenfleet.simulation.profiles import Episode, Fault, Kind, constant
 from tokenfleet.simulation.quiet import DAY, false_shifts
-from tokenfleet.simulation.run import Result, simulate
+from tokenfleet.simulation.run import simulate
 from tokenfleet.simulation.scenarios import BY_NAME, SCENARIOS
 
 SPARE: Final = Pool(servers=96)
 QUIET_SHARE: Final = 0.6
 """Part of the budget that a fleet spends all the time and must not be touched for."""
+WEEK: Final = 7.0
+"""Days."""
 MOST_BAD: Final = {"C": 0.015, "A'": 0.05, "D": 0.02}
 """Scenario -> largest fraction of bad requests."""
 MOST_FLIPS: Final = 12
@@ -45,12 +48,31 @@ QUICK: Final = Pace(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Effort:
+    """How much is run."""
+
+    seeds: int
+    draws: int
+    days: float
+    """Of fleets in which nothing happens."""
+
+
+SHORT: Final = Effort(seeds=2, draws=12, days=1.0)
+"""For every change."""
+WHOLE: Final = Effort(seeds=8, draws=50, days=30.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
     """One promise and what was measured."""
 
     promise: str
     measured: str
     kept: bool
+
+
+Check = Callable[[Effort], Gate]
+"""Measures one promise."""
 
 
 def time_to_act(rate: float, bad: float, *, seed: int, pace: Pace = DEFAULT) -> float | None:
@@ -82,49 +104,42 @@ def worse_than_none(scenario: Scenario, seed: int = 0) -> str | None:
     return f"{scenario.name} ({scenario.says}): {without.bad:.2%} -> {ours.bad:.2%}"
 
 
-def all_gates(*, seeds: int, draws: int, days: float) -> Iterator[Gate]:
-    """Measure every promise, one after the other: some 10 minutes for 8 seeds, 50 draws, a week."""
-    yield from bad_requests(range(seeds))
-    yield never_worse("every scenario", ((s, n) for s in SCENARIOS for n in range(min(seeds, 3))))
-    yield never_worse(f"{draws} fresh draws", ((drawn(n), 0) for n in range(draws)))
-    yield acts(0.5, 0.9, seeds=3 * seeds, middle=75, most=90)
-    yield acts(2.0, 0.9, seeds=3 * seeds, middle=75, most=90)
-    yield acts(2.0, 0.9, seeds=3 * seeds, middle=25, most=35, pace=QUICK)
-    yield acts(0.05, 1.0, seeds=seeds, middle=1500, most=1500)
-    for rate in (0.05, 0.5, 8.0):
-        yield quiet(rate, days=days)
-
-
-def bad_requests(seeds: Iterable[int]) -> Iterator[Gate]:
-    """Judge bad requests in C, A' and D, and changes of direction in C."""
-    known = list(seeds)
-    for name, most in MOST_BAD.items():
-        runs = [simulate(BY_NAME[name], "ours", seed=seed) for seed in known]
-        found = [run.bad for run in runs]
-        yield Gate(
-            promise=f"{name}: at most {most:.1%} bad requests",
-            measured=f"mean {mean(found):.2%}, worst of {len(runs)} {max(found):.2%}",
-            kept=max(found) <= most,
-        )
-        if name == "C":
-            yield _flips(runs)
-
-
-def never_worse(what: str, cases: Iterable[tuple[Scenario, int]]) -> Gate:
-    """Judge that control never costs requests."""
-    held = list(cases)
-    worse = [lost for scenario, seed in held if (lost := worse_than_none(scenario, seed))]
+def few_bad(name: str, effort: Effort) -> Gate:
+    """Judge the bad requests of a scenario."""
+    found = [simulate(BY_NAME[name], "ours", seed=seed).bad for seed in range(effort.seeds)]
     return Gate(
-        promise=f"never worse than no control in {what}",
-        measured="; ".join(worse) or f"not in {len(held)} runs",
-        kept=not worse,
+        promise=f"{name}: at most {MOST_BAD[name]:.1%} bad requests",
+        measured=f"mean {mean(found):.2%}, worst of {len(found)} {max(found):.2%}",
+        kept=max(found) <= MOST_BAD[name],
     )
 
 
+def few_flips(effort: Effort) -> Gate:
+    """Judge the changes of direction in C."""
+    found = [simulate(BY_NAME["C"], "ours", seed=seed).flips for seed in range(effort.seeds)]
+    return Gate(
+        promise=f"C: at most {MOST_FLIPS} changes of direction",
+        measured=f"mean {mean(found):.1f}, most {max(found)}",
+        kept=max(found) <= MOST_FLIPS,
+    )
+
+
+def never_worse_in(name: str, effort: Effort) -> Gate:
+    """Judge that control never costs requests in a scenario."""
+    return _never_worse(name, [(BY_NAME[name], 11 + n) for n in range(max(1, effort.seeds // 3))])
+
+
+def never_worse_drawn(effort: Effort) -> Gate:
+    """Judge that control never costs requests on fleets that nobody tuned it for."""
+    cases = [(drawn(1000 + number), 0) for number in range(effort.draws)]
+    return _never_worse(f"{effort.draws} fresh draws", cases)
+
+
 def acts(
-    rate: float, bad: float, *, seeds: int, middle: float, most: float, pace: Pace = DEFAULT
+    rate: float, bad: float, middle: float, most: float, effort: Effort, *, pace: Pace = DEFAULT
 ) -> Gate:
     """Judge the time from a step fault to the first shift."""
+    seeds = 4 * effort.seeds
     times = [time_to_act(rate, bad, seed=seed, pace=pace) or DAY for seed in range(seeds)]
     return Gate(
         promise=f"{bad:.0%} bad at {rate:g}/s, scrape {pace.scrape:g} s: first shift after"
@@ -134,20 +149,39 @@ def acts(
     )
 
 
-def quiet(rate: float, *, days: float, seed: int = 7) -> Gate:
+def quiet(rate: float, effort: Effort) -> Gate:
     """Judge that a fleet within its budget is left alone."""
-    found = [n for _, n in false_shifts(rate, QUIET_SHARE * (1 - TARGET), days=days, seed=seed)]
+    days = min(WEEK, effort.days)
+    found = [n for _, n in false_shifts(rate, QUIET_SHARE * (1 - TARGET), days=days, seed=7)]
     return Gate(
-        promise=f"no false shift in {days:g} days at {rate:g}/s and 60 % of the budget",
-        measured=", ".join(found) or "none",
+        promise=f"no false shift in a week at {rate:g}/s and 60 % of the budget",
+        measured=f"{', '.join(found) or 'none'} in {days:g} days",
         kept=not found,
     )
 
 
-def _flips(runs: Iterable[Result]) -> Gate:
-    found = [run.flips for run in runs]
+PROMISES: Final[Mapping[str, Check]] = {
+    **{f"bad-{name}": partial(few_bad, name) for name in MOST_BAD},
+    "flips-C": few_flips,
+    **{
+        f"never-worse-{scenario.name}": partial(never_worse_in, scenario.name)
+        for scenario in SCENARIOS
+    },
+    "never-worse-drawn": never_worse_drawn,
+    "acts-0.5": partial(acts, 0.5, 0.9, 75, 90),
+    "acts-2": partial(acts, 2.0, 0.9, 75, 90),
+    "acts-2-quick": partial(acts, 2.0, 0.9, 25, 35, pace=QUICK),
+    "acts-0.05": partial(acts, 0.05, 1.0, 1500, 1500),
+    **{f"quiet-{rate:g}": partial(quiet, rate) for rate in (0.05, 0.5, 8.0)},
+}
+"""Name -> what measures it."""
+
+
+def _never_worse(what: str, cases: Iterable[tuple[Scenario, int]]) -> Gate:
+    held = list(cases)
+    worse = [lost for scenario, seed in held if (lost := worse_than_none(scenario, seed))]
     return Gate(
-        promise=f"C: at most {MOST_FLIPS} changes of direction",
-        measured=f"mean {mean(found):.1f}, most {max(found)}",
-        kept=max(found) <= MOST_FLIPS,
+        promise=f"never worse than no control in {what}",
+        measured="; ".join(worse) or f"not in {len(held)} runs",
+        kept=not worse,
     )

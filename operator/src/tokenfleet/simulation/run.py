@@ -28,7 +28,7 @@ from tokenfleet.simulation.policies import (
     Told,
 )
 from tokenfleet.simulation.pools import Queue
-from tokenfleet.simulation.scrapes import Store
+from tokenfleet.simulation.scrapes import Line, Seen, Store
 
 POLICIES: Final = ("none", "naive", "flagger", "pages", "ours", "oracle")
 
@@ -64,6 +64,8 @@ class Run(NamedTuple):
     """One per stream."""
     told: tuple[Told, ...]
     """Decisions of our engine; empty for others."""
+    seen: Mapping[Line, Seen]
+    """What the router counted until the last scrape."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,6 +211,7 @@ def run(
             for key, tally in loop.tallies.items()
         ),
         told=tuple(chooser.told) if isinstance(chooser, Ours) else (),
+        seen={line: book.total for line, book in loop.store.books.items()},
     )
 
 

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 from tokenfleet.domain.slo.objectives.spec import ObjectiveSpec
 from tokenfleet.domain.slo.observation.measurement import (
+    NO_THRESHOLD,
     Cell,
     EngineLoad,
     Measurement,
@@ -117,6 +118,8 @@ class Store:
 
     books: Mapping[Line, Book]
     interval: float
+    unjudged: frozenset[RuleKey] = frozenset()
+    """Rules that nothing is promised about: only how much they are asked is measured."""
     lag: float = 2.0
     """Seconds until a decided attempt can be scraped."""
     times: list[float] = field(default_factory=list)
@@ -147,7 +150,18 @@ class Store:
             if rule[:2] == (slo.namespace, slo.route) and slo.rule in {None, rule.rule}
             for pool in pools
         ]
-        return cls(books={line: Book(line) for line in lines}, interval=interval)
+        promised = {line.rule for line in lines}
+        lines += [
+            Line(rule, pool, Signal.ERRORS, NO_THRESHOLD)
+            for rule, pools in rules.items()
+            if rule not in promised
+            for pool in pools
+        ]
+        return cls(
+            books={line: Book(line) for line in lines},
+            interval=interval,
+            unjudged=frozenset(rules.keys() - promised),
+        )
 
     def scrape(self, t: float, waiting: Mapping[str, float] | None = None) -> None:
         """Take one sample of every counter, and of what engines say."""
@@ -172,6 +186,9 @@ class Store:
         spans = {window: window.total_seconds() for window in windows}
         cells: dict[RuleKey, dict[tuple[str, Signal], dict[timedelta, Tally]]] = {}
         for line in self.books:
+            if line.rule in self.unjudged:
+                cells.setdefault(line.rule, {})
+                continue
             place = cells.setdefault(line.rule, {}).setdefault((line.pool, line.signal), {})
             for window, seconds in spans.items():
                 found = self.increase(line, t, seconds)

@@ -5,15 +5,15 @@ fallbacks, luck that looks like a cause, causes that look like luck. Each check 
 and says what was found; none of them knows how the loop decides.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from statistics import mean
 from typing import Final
 
 from tokenfleet.simulation.draws import overstated, poor_fallback
 from tokenfleet.simulation.fleet import Scenario
-from tokenfleet.simulation.gates import Gate
+from tokenfleet.simulation.gates import Check, Effort, Gate
 from tokenfleet.simulation.profiles import constant
 from tokenfleet.simulation.quiet import DAY, false_shifts
 from tokenfleet.simulation.run import Result, simulate
@@ -27,23 +27,6 @@ FIRST_STEP: Final = 0.15
 """The floor and the least step back."""
 POINTS: Final = 0.02
 """How much worse than no control a run may be where the fallback is at fault."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Effort:
-    """How much is run."""
-
-    seeds: int
-    draws: int
-    days: float
-    """Of worlds in which nothing happens."""
-
-
-SHORT: Final = Effort(seeds=2, draws=6, days=1.0)
-"""For every change."""
-WHOLE: Final = Effort(seeds=8, draws=50, days=30.0)
-
-Check = Callable[[Effort], Gate]
 
 
 def late_for_hours(rate: float, most: float, effort: Effort) -> Gate:
@@ -274,12 +257,6 @@ CHECKS: Final[Mapping[str, Check]] = {
     "fickle": fickle,
 }
 """Name -> what measures it."""
-
-
-def world_gates(effort: Effort, names: Iterable[str] = CHECKS) -> Iterator[Gate]:
-    """Measure promises, one after the other."""
-    for name in names:
-        yield CHECKS[name](effort)
 
 
 def _runs(world: Scenario, seeds: int, policy: str = "ours") -> list[Result]:

@@ -1,4 +1,4 @@
-"""The file of a backtest: objectives and the objects that they are about, as kept in git.
+"""A file of objects as kept in git: objectives, and what they are about, ready for a step.
 
 The objects are compiled and turned into rules by the operator's own code. A ModelRouter may be left
 out: routes then hang on a router with defaults.
@@ -28,7 +28,7 @@ Body = Mapping[str, Any]
 
 
 class UnfitError(ValueError):
-    """The input cannot be backtested; the message is one sentence for its user."""
+    """The input cannot be replayed or simulated; the message is one sentence for its user."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,14 +1,14 @@
-"""The file of a backtest: what is read, and what is refused with one sentence."""
+"""A file of objects: what is read, and what is refused with one sentence."""
 
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tokenfleet.backtest.subject import UnfitError, subjects
+from tokenfleet.domain.fleet.subject import UnfitError, subjects
 
-FILE = Path(__file__).parents[2] / "integration" / "prometheus" / "testdata" / "slo.yaml"
-EXAMPLES = Path(__file__).parents[3] / "operator" / "docs" / "examples"
+FILE = Path(__file__).parents[3] / "integration" / "prometheus" / "testdata" / "slo.yaml"
+EXAMPLES = Path(__file__).parents[4] / "operator" / "docs" / "examples"
 
 
 def documents(**changes: object) -> str:

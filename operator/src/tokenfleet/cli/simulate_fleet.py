@@ -1,0 +1,139 @@
+"""`tokenfleet simulate --file`: what would happen to a fleet of your own."""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tokenfleet.domain.fleet.subject import UnfitError, subjects
+from tokenfleet.simulation.forecast import StatedLoad, forecast
+from tokenfleet.simulation.forecast_report import document, picture, text
+from tokenfleet.simulation.written import WrittenError, WrittenFault, read
+
+Body = dict[str, Any]
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Add what only a fleet of your own takes."""
+    add = parser.add_argument_group("your own fleet").add_argument
+    add(
+        "-f",
+        "--file",
+        action="append",
+        metavar="FILE",
+        help="TokenSLOs with their ModelRoutes and ServingPools: a YAML file, a folder of them, or"
+        " `-` for standard input; repeatable",
+    )
+    add("-n", "--namespace", default="default", help="of objects without one (default: default)")
+    add("--router", help="the ModelRouter, where the file holds routes of several")
+    add("--load", type=Path, metavar="FILE", help="rules, pools and faults as YAML; see the docs")
+    add(
+        "--rate",
+        action="append",
+        metavar="RULE=N",
+        help="requests per second to `route/rule` or `route`; repeatable",
+    )
+    add(
+        "--capacity",
+        action="append",
+        metavar="POOL=N",
+        help="requests per second that one replica really bears (default: as declared)",
+    )
+    add(
+        "--fault",
+        action="append",
+        metavar="pool=P,type=T,...",
+        help="type=Slow|Errors|Late|Hang|Outage, from=30m, for=20m, factor=5; repeatable",
+    )
+    add("--for", dest="lasts", metavar="TIME", help="how long (default 2h)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run it.
+
+    Raises:
+        UnfitError: the objects and what is stated do not fit.
+        WrittenError: what is stated cannot be read.
+        OSError: a file cannot be read or written.
+    """
+    content = "\n---\n".join(_content(name) for name in args.file)
+    found = {s.router: s for s in subjects(content, namespace=args.namespace)}
+    name = args.router or next(iter(found))
+    if name not in found or (len(found) > 1 and not args.router):
+        msg = f"choose one with --router: the file has objectives for {', '.join(found)}"
+        raise UnfitError(msg)
+    load = read(StatedLoad, _stated(args), str(args.load or "load"))
+    made = forecast(found[name], load, seeds=args.seeds, scrape=args.scrape, tick=args.tick)
+    if args.plot:
+        picture(made).write(args.plot)
+    for problem in found[name].problems:
+        print(f"tokenfleet simulate: {problem}", file=sys.stderr)
+    print(json.dumps(document(made), indent=2) if args.output == "json" else text(made))
+    return 0
+
+
+def _stated(args: argparse.Namespace) -> Body:
+    """Return the load file with the flags on top."""
+    body: Any = {}
+    if args.load:
+        try:
+            body = yaml.safe_load(args.load.read_text(encoding="utf-8")) or {}
+        except yaml.YAMLError as error:
+            msg = f"{args.load} is no YAML: {' '.join(str(error).split())}"
+            raise WrittenError(msg) from error
+    if not isinstance(body, dict):
+        msg = f"{args.load} holds no fields; expected lasts, rules, pools or faults"
+        raise WrittenError(msg)
+    rules = _merged(body.get("rules"), "rate", _numbers("--rate", args.rate))
+    pools = _merged(body.get("pools"), "requestsPerSecond", _numbers("--capacity", args.capacity))
+    faults = [*(body.get("faults") or ()), *(_fault(said) for said in args.fault or ())]
+    lasts = {"lasts": args.lasts} if args.lasts else {}
+    return {**body, **lasts, "rules": rules, "pools": pools, "faults": faults}
+
+
+def _merged(stated: Any, field: str, values: Mapping[str, float]) -> Any:
+    if stated is not None and not isinstance(stated, dict):
+        return stated  # refused where it is read
+    merged = dict(stated or {})
+    for name, value in values.items():
+        merged[name] = {**(merged.get(name) or {}), field: value}
+    return merged
+
+
+def _numbers(flag: str, said: Sequence[str] | None) -> dict[str, float]:
+    found = {}
+    for one in said or ():
+        name, _, value = one.rpartition("=")
+        try:
+            found[name] = float(value)
+        except ValueError:
+            name = ""
+        if not name:
+            msg = f"{flag} must be NAME=NUMBER, not {one}"
+            raise WrittenError(msg)
+    return found
+
+
+def _fault(said: str) -> Body:
+    """Read `pool=chat-large,type=Slow,from=30m,for=20m,factor=5`."""
+    body: Body = {}
+    for part in said.split(","):
+        name, sign, value = part.partition("=")
+        if not sign:
+            msg = f"--fault {said}: {part} is not of the form name=value"
+            raise WrittenError(msg)
+        body[name.strip()] = value.strip()
+    read(WrittenFault, body, f"--fault {said}")
+    return body
+
+
+def _content(name: str) -> str:
+    if name == "-":
+        return sys.stdin.read()
+    path = Path(name)
+    files = sorted(path.glob("*.y*ml")) if path.is_dir() else [path]
+    return "\n---\n".join(file.read_text(encoding="utf-8") for file in files)
