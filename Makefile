@@ -28,7 +28,7 @@ check: .venv/ready ## what every change takes: lint, types, layers, unit tests
 	@.venv/bin/lint-imports --no-logo
 	@$(PYTHON) -m pytest -q -n auto $(QUICK)
 
-property: .venv/ready ## two minutes: invariants of the control loop, and its promises in simulation
+property: .venv/ready ## three minutes: invariants of the control loop, and its promises in simulation
 	@$(PYTHON) -m pytest -q -n auto tests/property
 
 integration: .venv/ready ## each part against the real thing: API server, Envoy, Prometheus, vLLM
@@ -40,7 +40,7 @@ stories: .venv/ready ## what users see, told on a real cluster, AT_ONCE=3 at a t
 	@$(PYTHON) -m pytest -v --durations=15 -n $(AT_ONCE) --dist loadfile --no-loadscope-reorder $(STORIES)
 
 simulate: .venv/ready ## the table of control loops, and every promise of ours on fresh fleets
-	@.venv/bin/tokenfleet simulate && .venv/bin/tokenfleet simulate --gates --seeds 8
+	@.venv/bin/tokenfleet simulate && .venv/bin/tokenfleet simulate --gates
 
 bench: .venv/ready ## figures against a peer in the same run
 	@$(PYTHON) -m pytest -q -s tests/bench

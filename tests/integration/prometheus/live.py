@@ -16,10 +16,11 @@ from tokenfleet.domain.fleet.subject import Subject
 from tokenfleet.domain.slo.control.memory import RuleMemory
 from tokenfleet.domain.slo.engine import Snapshot, step
 from tokenfleet.domain.slo.observation.measurement import RouterReplica
-from tokenfleet.simulation.fleet import Scenario
-from tokenfleet.simulation.scrapes import EPOCH, REPLICA, RULE, Store
+from tokenfleet.simulation.fleet import RULE, Scenario
+from tokenfleet.simulation.policies import Shares
+from tokenfleet.simulation.scrapes import EPOCH, REPLICA, Store
 
-POD = {"namespace": REPLICA[0], "pod": REPLICA[1]}
+POD = {"namespace": RULE.namespace, "pod": REPLICA}
 SERIES = {
     **POD,
     "route": RULE.route,
@@ -35,12 +36,12 @@ def scraped(store: Store, first: int) -> list[Written]:
     times = [begun + t for t in store.times[first:]]
     ones = [(at, 1.0) for at in times]
     found: list[Written] = [("up", POD, ones), ("tokenfleet_router_applied_revision", POD, ones)]
-    for pool in store.pools:
-        labels = {**SERIES, "pool": pool}
-        counts = [seen.get(pool, (0, 0)) for seen in store.counts[first:]]
-        good = [(at, float(n)) for at, (n, _) in zip(times, counts, strict=True)]
-        bad = [(at, float(n)) for at, (_, n) in zip(times, counts, strict=True)]
-        ended = [(at, float(sum(n))) for at, n in zip(times, counts, strict=True)]
+    for line in store.books:
+        pool, labels = line.pool, {**SERIES, "pool": line.pool}
+        counts = [seen[line] for seen in store.counts[first:]]
+        good = [(at, float(n.good)) for at, n in zip(times, counts, strict=True)]
+        bad = [(at, float(n.bad)) for at, n in zip(times, counts, strict=True)]
+        ended = [(at, float(n.good + n.bad)) for at, n in zip(times, counts, strict=True)]
         waiting = [seen.get(pool, 0.0) for seen in store.waiting[first:]]
         engine = {"namespace": POD["namespace"], "pool": pool}
         bucket = "tokenfleet_time_to_first_token_seconds_bucket"
@@ -77,7 +78,7 @@ class Live:
         self.source.close()
         self.runner.close()
 
-    def decide(self, t: float, store: Store, w: float) -> float:
+    def decide(self, t: float, store: Store, shares: Shares) -> Shares:
         t = round(t, 3)  # what a query can say
         if self.scrapes < len(store.times):
             write(self.url, scraped(store, self.scrapes))
@@ -113,10 +114,11 @@ class Live:
         self.decisions += [(taken.id, taken.decision.transition) for taken in outcome.decisions]
         self.states.append(outcome.slos[self.subject.objectives[0].key].data.kind.value)
         self.export(t, outcome.shares[str(RULE)])
-        chosen = outcome.shares[str(RULE)]["primary"] / 1000
-        if chosen != w:
-            self.changed = t
-        return chosen
+        parts = {pool: n / 1000 for pool, n in outcome.shares[str(RULE)].items()}
+        if parts == shares[RULE]:
+            return shares
+        self.changed = t
+        return {RULE: parts}
 
     def export(self, t: float, shares: Mapping[str, int]) -> None:
         """The operator's own metrics, scraped a little later, under the names they get there."""

@@ -10,21 +10,36 @@ import pytest
 
 from tests.integration.prometheus.conftest import Prometheus
 from tests.integration.prometheus.live import Live
-from tokenfleet.domain.fleet.subject import subjects
 from tokenfleet.cli.main import main
-from tokenfleet.simulation.fleet import Pool, Scenario, constant, during
+from tokenfleet.domain.fleet.subject import subjects
+from tokenfleet.simulation.fleet import Scenario, chat, promise
+from tokenfleet.simulation.pools import Pool
+from tokenfleet.simulation.profiles import Episode, Fault, Kind, constant
 from tokenfleet.simulation.run import simulate
 from tokenfleet.simulation.scrapes import EPOCH
 
 FILE = Path(__file__).parent / "testdata" / "slo.yaml"
 
+POOLS = {"primary": Pool(), "fallback": Pool(servers=96)}
+
+
+def errors(pool: str, factor: float, start: float, end: float) -> Fault:
+    when = Episode(start=start, lasts=end - start)
+    return Fault(pool=pool, kind=Kind.ERRORS, when=when, factor=factor)
+
+
 SCENARIO = Scenario(
     name="recorded",
     says="errors, an outage of Prometheus while shifted, and errors again soon after",
     seconds=4500,
-    rate=constant(2.0),
-    primary=Pool(servers=64, errors=lambda t: 0.6 if 900 <= t < 1500 or 2700 <= t < 3000 else 0.0),
-    fallback=Pool(servers=96, errors=during(900, 1500, 0.02, 0.0)),
+    streams=(chat(constant(2.0), POOLS),),
+    pools=POOLS,
+    faults=(
+        errors("primary", 0.6, 900, 1500),
+        errors("primary", 0.6, 2700, 3000),
+        errors("fallback", 0.02, 900, 1500),
+    ),
+    objectives=(promise(),),
     fault_at=900,
     blind=((1600, 2000),),
 )

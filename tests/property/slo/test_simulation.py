@@ -1,60 +1,29 @@
 """The loop on a model of a fleet: it acts soon, never without a cause, and never makes it worse.
 
-Bounded by runs, not by time: a minute and a half on one core. `make simulate` measures the same
-promises on more seeds and draws, and over whole weeks.
+Bounded by runs, not by time: some three minutes of CPU. `make simulate` measures the same promises
+on more seeds and draws, and over whole weeks.
 """
 
 import pytest
 
-from tokenfleet.simulation.draws import drawn
-from tokenfleet.simulation.gates import (
-    QUICK,
-    Gate,
-    acts,
-    bad_requests,
-    never_worse,
-    quiet,
-    worse_than_none,
-)
+from tokenfleet.simulation.gates import PROMISES, SHORT, Gate
 from tokenfleet.simulation.run import simulate
-from tokenfleet.simulation.scenarios import BY_NAME, SCENARIOS
+from tokenfleet.simulation.scenarios import BY_NAME
+from tokenfleet.simulation.worlds import CHECKS, FALLS_SHORT
 
 
-def kept(*gates: Gate) -> None:
-    assert [gate for gate in gates if not gate.kept] == []
+@pytest.mark.parametrize("name", PROMISES)
+def test_a_promise_is_kept(name: str) -> None:
+    assert_kept(PROMISES[name](SHORT))
 
 
-def test_few_requests_are_bad_and_shares_do_not_saw() -> None:
-    """At most 1.5 % in C, 5 % in A', 2 % in D; at most 12 changes of direction in C."""
-    kept(*bad_requests(range(2)))
+@pytest.mark.parametrize("name", [name for name in CHECKS if name not in FALLS_SHORT])
+def test_little_evidence_is_not_mistaken(name: str) -> None:
+    assert_kept(CHECKS[name](SHORT))
 
 
-@pytest.mark.parametrize("name", [s.name for s in SCENARIOS if s.name not in {"C", "D"}])
-def test_control_is_never_worse_than_none(name: str) -> None:
-    assert worse_than_none(BY_NAME[name], seed=11) is None
-
-
-def test_control_is_never_worse_than_none_on_fleets_that_nobody_tuned_it_for() -> None:
-    """Rates, service times, fallbacks, thresholds and causes drawn; capacities unknown or wrong."""
-    kept(never_worse("fresh draws", ((drawn(number), 0) for number in range(1000, 1015))))
-
-
-@pytest.mark.parametrize("rate", [0.5, 2.0])
-def test_a_step_fault_is_acted_on_within_90_seconds_at_a_15_second_scrape(rate: float) -> None:
-    kept(acts(rate, 0.9, seeds=8, middle=75, most=90))
-
-
-def test_a_quicker_scrape_acts_within_35_seconds() -> None:
-    kept(acts(2.0, 0.9, seeds=8, middle=25, most=35, pace=QUICK))
-
-
-def test_a_total_outage_at_three_requests_a_minute_is_acted_on_within_25_minutes() -> None:
-    kept(acts(0.05, 1.0, seeds=4, middle=1500, most=1500))
-
-
-@pytest.mark.parametrize(("rate", "days"), [(0.05, 2.0), (0.5, 2.0), (8.0, 1.0)])
-def test_a_fleet_within_its_budget_is_never_touched(rate: float, days: float) -> None:
-    kept(quiet(rate, days=days))
+def assert_kept(gate: Gate) -> None:
+    assert gate.kept, gate
 
 
 @pytest.mark.parametrize("name", ["A", "A'", "E", "H", "M", "P", "Q"])

@@ -1,6 +1,7 @@
 """`tokenfleet simulate` prints a table, JSON and a picture, and says what it cannot do."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +9,12 @@ from tokenfleet.cli.main import main
 
 ASKED = ["simulate", "--scenario", "E", "--seeds", "1"]
 TWO = [*ASKED, "--policy", "none", "--policy", "ours"]
+EXAMPLES = Path(__file__).parents[3] / "operator" / "docs" / "examples"
+FILES = ("slo-shift", "route-fallback", "pool-gpu-draft", "pool-cpu")
+FLEET = ["simulate", "--seeds", "1", *(f"--file={EXAMPLES / name}.yaml" for name in FILES)]
+OBJECTS = Path(__file__).parents[2] / "integration" / "prometheus" / "testdata" / "slo.yaml"
+CHAT = ["simulate", "--seeds", "1", f"--file={OBJECTS}"]
+SLOW = "--fault=pool=primary,type=Slow,from=10m,for=10m,factor=5"
 
 
 def test_a_table(capsys) -> None:
@@ -27,10 +34,101 @@ def test_json(capsys) -> None:
     assert found[1]["decisions"][0][1] == "T1"
 
 
-def test_a_picture(capsys, tmp_path) -> None:
-    assert main([*ASKED, "--policy", "ours", "--plot", str(tmp_path / "e.svg")]) == 0
-    assert (tmp_path / "e.svg").read_text().startswith("<svg ")
+@pytest.mark.parametrize(
+    ("suffix", "begins"), [("svg", b"<svg "), ("png", b"\x89PNG"), ("pdf", b"%PDF")]
+)
+def test_a_picture_in_the_format_of_its_suffix(suffix, begins, capsys, tmp_path) -> None:
+    file = tmp_path / f"e.{suffix}"
+
+    assert main([*ASKED, "--policy", "ours", "--plot", str(file)]) == 0
+    assert file.read_bytes().startswith(begins)
     assert "| E: " in capsys.readouterr().out
+
+
+def test_gates_are_measured_one_by_one_and_shown_beside_earlier_figures(capsys, tmp_path) -> None:
+    asked = [
+        "simulate",
+        "--gate",
+        "fickle",
+        "--gate",
+        "never-worse-R",
+        "--effort=short",
+        "--jobs=1",
+    ]
+    assert main(asked) == 0
+    assert capsys.readouterr().out.startswith("kept         half of all clients cancel")
+    assert main([*asked, "--output=json"]) == 0
+    (tmp_path / "before.json").write_text(capsys.readouterr().out)
+    assert main([*asked, f"--before={tmp_path / 'before.json'}"]) == 0
+    table = capsys.readouterr().out.splitlines()
+
+    assert table[0] == "| promise | before | now | |"
+    assert table[2].endswith("| 0 decisions | 0 decisions | kept |")
+
+
+def test_a_fleet_of_your_own_in_words(capsys) -> None:
+    assert main([*CHAT, SLOW, "--rate=chat/all=4", "--for=30m"]) == 0
+    said = capsys.readouterr().out
+
+    assert said.startswith("primary Slow 5 from 10 min for 10 min; 0.5 h, one run")
+    assert "primary: 1 x 8 requests/s as declared" in said
+    assert "  T1   first-token: " in said
+    assert ": shifting to fallback (primary: 100 % -> " in said
+
+
+def test_a_fleet_of_your_own_as_data_and_as_a_picture(capsys, tmp_path) -> None:
+    load, plot = tmp_path / "load.yaml", tmp_path / "fleet.svg"
+    load.write_text(
+        """
+        lasts: 30m
+        rules:
+          chat: {rate: 4, episodes: [{from: 25m, rate: 3}]}
+        pools:
+          fallback: {requestsPerSecond: 10, overload: Sharing}
+        faults:
+        - {pool: primary, type: Slow, from: 10m, for: 10m, factor: 5}
+        """
+    )
+    assert main([*CHAT, f"--load={load}", f"--plot={plot}", "--output=json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    (rule,), (slo,) = found["rules"], found["objectives"]
+
+    assert rule["bad"]["controlled"] < rule["bad"]["none"] / 2
+    assert slo["bad"]["controlled"] < slo["bad"]["none"] / 2
+    assert rule["pools"]["none"] == {"primary": 1.0, "fallback": 0.0}
+    assert any(
+        line.startswith("fallback: 1 x 10 requests/s as stated") for line in found["assumed"]
+    )
+    assert found["decisions"][0]["transition"] == "T1"
+    assert found["decisions"][0]["second"] > 600
+    for decision in found["decisions"]:
+        assert f">{decision['transition']}<" in plot.read_text()
+
+
+def test_rules_without_objectives_fill_pools_too_and_nothing_is_judged(capsys) -> None:
+    """The fast rule of the example asks nearly all of the small pool: it cannot stand in."""
+    fault = "--fault=pool=chat-large,type=Slow,from=10m,factor=5"
+    assert main([*FLEET, fault, "--rate=assistant/fast=1.7", "--for=15m", "--output=json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+
+    assert found["decisions"] == []
+    assert [rule["rule"] for rule in found["rules"]] == [
+        "default/assistant/fast",
+        "default/assistant/slow",
+    ]
+
+
+def test_lists_of_kubectl_are_read(capsys, tmp_path) -> None:
+    """`kubectl get -o yaml` writes a List."""
+    items = [
+        "\n".join(f"  {line}" for line in (EXAMPLES / f"{name}.yaml").read_text().splitlines())
+        for name in FILES
+    ]
+    file = tmp_path / "fleet.yaml"
+    file.write_text("kind: List\nitems:\n" + "\n".join(f"-\n{item}" for item in items))
+
+    assert main(["simulate", f"--file={file}", "--seeds=1", "--for=10m"]) == 0
+    assert "nothing goes wrong; 0.166667 h" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -40,13 +138,63 @@ def test_a_picture(capsys, tmp_path) -> None:
         pytest.param(["--seeds", "0"], "must be more than 0", id="no run"),
         pytest.param(["--draws", "1", "--scenario", "E"], "leave out", id="draws and scenarios"),
         pytest.param(["--plot", "x.svg"], "exactly one", id="a picture of everything"),
+        pytest.param(["--rate", "chat=1"], "need the fleet", id="a load of nothing"),
         pytest.param(
             ["--scenario", "E", "--seeds", "1", "--policy", "none", "--plot", "/no/such/x.svg"],
             "No such file",
             id="a picture nowhere",
+        ),
+        pytest.param(
+            ["--scenario", "E", "--plot", "x.jpg"], ".svg, .png, .pdf", id="an unknown picture"
+        ),
+        pytest.param([*FLEET[1:], "--scenario", "E"], "of your own", id="yours and a scenario"),
+        pytest.param(
+            [*FLEET[1:], "--rate", "assistant/quick=1"],
+            "rules.assistant/quick: there is no such rule, only assistant/fast, assistant/slow",
+            id="a rule that is not there",
+        ),
+        pytest.param([*FLEET[1:], "--rate", "1"], "NAME=NUMBER", id="a rate of nobody"),
+        pytest.param(
+            [*FLEET[1:], "--fault", "pool=chat-tiny,type=Outage"],
+            "there is no pool chat-tiny, only",
+            id="a pool that is not there",
+        ),
+        pytest.param(
+            [*FLEET[1:], "--fault", "pool=chat-large,type=Errors,factor=60"],
+            "factor must be the fraction of attempts, 0 to 1",
+            id="a percentage",
+        ),
+        pytest.param(
+            [*FLEET[1:], "--fault", "pool=chat-large,type=Slow,factor=2,until=noon"],
+            "until: 'noon' is not a duration",
+            id="a time that is none",
+        ),
+        pytest.param(
+            [*FLEET[1:], "--fault", "pool=chat-large,type=Slow,factor=2,since=10m"],
+            "since: there is no such field; known",
+            id="a field that is not known",
+        ),
+        pytest.param(
+            [*FLEET[1:], "--fault", "pool=chat-large,Slow"], "name=value", id="no sentence"
+        ),
+        pytest.param(
+            ["--file", str(EXAMPLES / "slo.yaml")], "which is not in the file", id="half a fleet"
         ),
     ],
 )
 def test_what_cannot_be_done_is_said(arguments, said, capsys) -> None:
     assert main(["simulate", *arguments]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_a_pool_whose_capacity_nobody_knows_is_asked_for(capsys, tmp_path) -> None:
+    for name in FILES:
+        text = (EXAMPLES / f"{name}.yaml").read_text()
+        without = text.replace("  capacity:\n", "  labels: {}\n") if name == "pool-cpu" else text
+        lines = [line for line in without.splitlines() if "labels: {}" not in line]
+        kept = [n for n in lines if name != "pool-cpu" or "requestsPerSecond" not in n]
+        (tmp_path / f"{name}.yaml").write_text("\n".join(kept))
+
+    assert main(["simulate", f"--file={tmp_path}"]) == 2
+    assert "ServingPool chat-small declares no spec.capacity" in capsys.readouterr().err
+    assert main(["simulate", f"--file={tmp_path}", "--capacity=chat-small=2", "--for=1m"]) == 0

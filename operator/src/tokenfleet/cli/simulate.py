@@ -20,7 +20,7 @@ from tokenfleet.simulation.gates import PROMISES, SHORT, WHOLE, Check, Gate
 from tokenfleet.simulation.plot import comparison
 from tokenfleet.simulation.run import POLICIES, Result, simulate
 from tokenfleet.simulation.scenarios import BY_NAME, SCENARIOS, WORLDS
-from tokenfleet.simulation.worlds import CHECKS
+from tokenfleet.simulation.worlds import CHECKS, FALLS_SHORT
 from tokenfleet.simulation.written import WrittenError
 
 GATES: Final[Mapping[str, Check]] = {**PROMISES, **CHECKS}
@@ -41,7 +41,7 @@ examples:
   tokenfleet simulate                                  the whole table, some 5 minutes
   tokenfleet simulate --scenario C --plot c.svg        one scenario as a picture
   tokenfleet simulate --draws 20 --policy none --policy ours
-  tokenfleet simulate --gates                          every promise; exit status 1 when one breaks
+  tokenfleet simulate --gates                          every promise; status 1 where one breaks
   tokenfleet simulate --gates --gate chain --effort short
   tokenfleet simulate -f fleet.yaml --fault pool=chat-large,type=Slow,from=30m,for=20m,factor=5
 """
@@ -171,18 +171,19 @@ def _gates(args: argparse.Namespace) -> int:
     for name, gate in _measured(args):
         found[name] = gate
         if args.output == "text" and before is None:
-            print(
-                f"{'kept  ' if gate.kept else 'BROKEN'} {gate.promise}: {gate.measured}", flush=True
-            )
+            print(f"{_verdict(name, gate):<12} {gate.promise}: {gate.measured}", flush=True)
     if args.output == "json":
         print(json.dumps({name: asdict(gate) for name, gate in found.items()}, indent=1))
     elif before is not None:
-        print("| promise | before | now | kept |\n| --- | --- | --- | --- |")
+        print("| promise | before | now | |\n| --- | --- | --- | --- |")
         for name, gate in found.items():
             earlier = before.get(name, {}).get("measured", "")
-            kept = "yes" if gate.kept else "no"
-            print(f"| {gate.promise} | {earlier} | {gate.measured} | {kept} |")
-    return 0 if all(gate.kept for gate in found.values()) else 1
+            print(f"| {gate.promise} | {earlier} | {gate.measured} | {_verdict(name, gate)} |")
+    return int(any(_verdict(name, gate) == "BROKEN" for name, gate in found.items()))
+
+
+def _verdict(name: str, gate: Gate) -> str:
+    return "kept" if gate.kept else "falls short" if name in FALLS_SHORT else "BROKEN"
 
 
 def _measured(args: argparse.Namespace) -> Iterator[tuple[str, Gate]]:

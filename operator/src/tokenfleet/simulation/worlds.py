@@ -258,6 +258,29 @@ CHECKS: Final[Mapping[str, Check]] = {
 }
 """Name -> what measures it."""
 
+FALLS_SHORT: Final = frozenset(
+    {
+        *(f"late-for-hours-{rate}" for rate in ("0.05", "0.1", "0.2", "0.5", "floor")),
+        *(f"failing-for-hours-{rate}" for rate in ("0.1", "0.2", "0.3")),
+        *(f"worse-fallback-{rate}" for rate in ("0.1", "0.3", "1.2")),
+        "poor-fallbacks",
+        "chain",
+        "back-after-a-fault",
+        *(f"on-budget-p{part}-{rate}" for part in ("80", "90") for rate in ("0.02", "0.1")),
+        *(f"conversations-{rate}" for rate in ("0.5", "3")),
+        *(f"good-and-bad-minutes-{rate}" for rate in ("0.5", "3")),
+        "steadily-late-20%",
+        "steadily-late-10%",
+        "one-bad-minute",
+        "drifting-prompts",
+        "overstated-capacity",
+        "slow-scrapes-C",
+        "slow-scrapes-A'",
+        "hang",
+    }
+)
+"""What the loop does not reach; the control-loop page says so."""
+
 
 def _runs(world: Scenario, seeds: int, policy: str = "ours") -> list[Result]:
     return [simulate(world, policy, seed=seed) for seed in range(seeds)]
