@@ -7,7 +7,7 @@ import statistics
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Final
 
@@ -78,6 +78,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add("--gates", action="store_true", help="measure every promise instead; half an hour")
     add("--gate", action="append", choices=GATES, metavar="NAME", help="only it; repeatable")
     add("--effort", choices=("short", "whole"), default="whole", help="of --gates (default whole)")
+    add("--days", type=float, help="days of fleets in which nothing happens (default 1 or 30)")
     add("--before", type=Path, metavar="FILE", help="JSON of earlier --gates, to show beside")
     add("--jobs", type=int, default=os.cpu_count() or 1, help="gates at a time (default: cores)")
     parser.set_defaults(run=run)
@@ -188,6 +189,7 @@ def _verdict(name: str, gate: Gate) -> str:
 
 def _measured(args: argparse.Namespace) -> Iterator[tuple[str, Gate]]:
     names, effort = args.gate or list(GATES), SHORT if args.effort == "short" else WHOLE
+    effort = replace(effort, days=args.days) if args.days else effort
     _progress("measuring")
     with ProcessPoolExecutor(args.jobs) as workers:
         waiting = {name: workers.submit(GATES[name], effort) for name in names}
