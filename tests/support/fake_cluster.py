@@ -87,7 +87,7 @@ class FakeCluster:
             if stored["metadata"]["resourceVersion"] != version:
                 msg = f"{address}: the object has been modified"
                 raise ConflictError(msg)
-        return self._store(address, copy.deepcopy(dict(body)), stored)
+        return self._store(address, self._taken(body, "python"), stored)
 
     async def delete(self, resource: Resource, namespace: str, name: str, *, uid: str) -> None:
         metadata = {"name": name, "namespace": namespace}
@@ -110,10 +110,46 @@ class FakeCluster:
         self._tell("DELETED", gone)
         return gone
 
-    def put(self, body: Mapping[str, Any]) -> dict[str, Any]:
+    def put(self, body: Mapping[str, Any], *, manager: str = "kubectl-edit") -> dict[str, Any]:
         """Create or change an object as a user or another controller does."""
         address = _address(body)
-        return self._store(address, copy.deepcopy(dict(body)), self.objects.get(address))
+        return self._store(address, self._taken(body, manager), self.objects.get(address))
+
+    def _taken(self, body: Mapping[str, Any], manager: str) -> dict[str, Any]:
+        """Give the fields that an update changes to its manager, and no others."""
+        address = _address(body)
+        stored = dict(_leaves(self.objects.get(address, {})))
+        fresh = dict(_leaves(body))
+        skipped = {"resourceVersion", "managedFields", "uid", "generation", "creationTimestamp"}
+        changed = {
+            path
+            for path in stored.keys() | fresh.keys()
+            if stored.get(path) != fresh.get(path) and not skipped & set(path[:2])
+        }
+        self._lose(address, changed)
+        self._owned.setdefault((address, manager, False), set()).update(changed & fresh.keys())
+        return copy.deepcopy(dict(body))
+
+    def _lose(self, address: Address, changed: set[Path]) -> None:
+        """Let nobody own fields that somebody changes."""
+        for (where, _, _), paths in self._owned.items():
+            if where == address:
+                paths.difference_update(changed)
+
+    def _managed(self, address: Address) -> Sequence[dict[str, Any]]:
+        """Return who owns which fields, as the API server says it."""
+        entries = []
+        for (where, manager, status), paths in sorted(self._owned.items()):
+            if where != address or not paths:
+                continue
+            fields: dict[str, Any] = {}
+            for path in sorted(paths):
+                tree = fields
+                for part in path:
+                    tree = tree.setdefault(f"f:{part}", {})
+            entry = {"manager": manager, "fieldsType": "FieldsV1", "fieldsV1": fields}
+            entries.append(entry | ({"subresource": "status"} if status else {}))
+        return entries
 
     def writes(self, kind: str) -> Sequence[tuple[str, str]]:
         return [(verb, name) for verb, k, name in self.calls if k == kind]
@@ -152,6 +188,9 @@ class FakeCluster:
                 _drop(new, path)
         for path, value in leaves.items():
             _set(new, path, copy.deepcopy(value))
+        stored_leaves = dict(_leaves(stored or {}))
+        won = {path for path, value in leaves.items() if stored_leaves.get(path) != value}
+        self._lose(address, won)
         self._owned[address, manager, status] = set(leaves)
         return self._store(address, new, stored, bump=not status)
 
@@ -164,6 +203,7 @@ class FakeCluster:
         bump: bool = True,
     ) -> dict[str, Any]:
         meta = new["metadata"]
+        meta["managedFields"] = self._managed(address)
         if stored is None:
             meta.setdefault("uid", f"uid-{next(self._versions)}")
             meta["generation"] = 1

@@ -9,6 +9,12 @@ from kubernetes.aio import client
 from e2e.kit.kubectl import Cluster, Namespace
 from tests.support.fake_cluster import FakeCluster
 from tokenfleet.adapters.kubernetes import KubernetesCluster, connect
+from tokenfleet.domain.fleet.field_ownership import (
+    CHILDREN_MANAGER,
+    claim_of,
+    rivals,
+    with_claim,
+)
 from tokenfleet.ports import Cluster as Port
 from tokenfleet.ports import ConflictError, NotFoundError, PortError, RefusedError, Resource
 from tokenfleet.reconcilers.resources import BY_KIND, CONFIG_MAPS
@@ -134,6 +140,62 @@ async def test_a_status_for_an_older_version_conflicts(port: tuple[Port, str]) -
 
     with pytest.raises(ConflictError):
         await cluster.apply_status(stale, manager="st")
+
+
+async def test_fields_stay_ours_until_somebody_changes_them(port: tuple[Port, str]) -> None:
+    """The applier skips children whose fields are all still ours (decision 0016)."""
+    cluster, place = port
+    body = thing(place, spec={"ours": 1, "more": {"a": 1}})
+
+    async def claim() -> str:
+        found = await cluster.get(THING, place, "a")
+        assert found is not None
+        return claim_of(with_claim(found, found))
+
+    stored = await cluster.apply(body, manager=CHILDREN_MANAGER)
+    first = await claim()
+    await cluster.apply_status(thing(place, status={"x": "y"}), manager="st")
+    await cluster.apply(thing(place, spec={"theirs": 1}), manager="user")
+    assert await claim() == first
+
+    changed = await cluster.get(THING, place, "a")
+    assert changed is not None
+    await cluster.replace({**changed, "spec": {**changed["spec"], "ours": 2}})
+    after_update = await claim()
+    assert after_update != first
+    found = await cluster.get(THING, place, "a")
+    assert found is not None
+    assert [fields for fields in rivals(found, body).values()] == [("spec.ours",)]
+
+    await cluster.apply(body, manager=CHILDREN_MANAGER)
+    assert await claim() == first
+    await cluster.apply(thing(place, spec={"more": {"a": 2}}), manager="user")
+    assert await claim() not in {first, after_update}
+    assert stored["metadata"]["uid"] == found["metadata"]["uid"]
+
+
+async def test_an_event_can_be_told_again_and_not_changed(port: tuple[Port, str]) -> None:
+    """Decisions are told under a name of their own, as often as it takes (decision 0014)."""
+    cluster, place = port
+    event = {
+        "apiVersion": "events.k8s.io/v1",
+        "kind": "Event",
+        "metadata": {"name": "a.1", "namespace": place},
+        "eventTime": "2026-01-01T12:00:00.000000Z",
+        "type": "Normal",
+        "reason": "TrafficShifted",
+        "action": "SetShares",
+        "note": "n",
+        "reportingController": "tokenfleet.dev/operator",
+        "reportingInstance": "tokenfleet",
+        "regarding": {"apiVersion": "v1", "kind": "Pod", "name": "a", "namespace": place},
+    }
+    first = await cluster.apply(event, manager="ev")
+    again = await cluster.apply(event, manager="ev")
+
+    assert again["metadata"]["resourceVersion"] == first["metadata"]["resourceVersion"]
+    with pytest.raises(RefusedError):
+        await cluster.apply({**event, "note": "other"}, manager="ev")
 
 
 async def test_replace_needs_the_version_that_is_stored(port: tuple[Port, str]) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.cli.operator_bench import FLEET, run
-from tests.unit.domain.fleet.builders import conditions
+from tests.unit.cli.operator_bench import FLEET, bare, run
+from tests.unit.domain.fleet.builders import conditions, router
 from tokenfleet.domain.fleet.keys import key_of
 
 
@@ -46,6 +46,26 @@ async def test_a_restarted_operator_changes_nothing() -> None:
     assert _timeless(first.content()) == before
     written = {(verb, kind) for verb, kind, _ in first.cluster.calls if kind != "Lease"}
     assert {verb for verb, _ in written} == {"apply"}, "children are confirmed once, nothing else"
+
+
+async def test_a_router_that_is_made_anew_takes_over_what_the_old_one_left() -> None:
+    """The garbage collector takes what belongs to the one that is gone, whatever its name."""
+    bench = await run(FLEET)
+    address = ("ModelRouter", "ns", "default")
+    old = bench.cluster.objects.pop(address)
+    bench.store.remove(key_of(old))
+    new = bench.cluster.put(bare(router()))
+    await bench.settle()
+
+    assert new["metadata"]["uid"] != old["metadata"]["uid"]
+    owners = {
+        body["metadata"]["ownerReferences"][0]["uid"]
+        for (kind, _, _), body in bench.cluster.objects.items()
+        if kind in {"ConfigMap", "Deployment", "Service", "PodDisruptionBudget", "ServiceAccount"}
+        and body["metadata"].get("ownerReferences", [{}])[0].get("kind") == "ModelRouter"
+    }
+    assert owners == {new["metadata"]["uid"]}
+    assert ("ConfigMap", "ns", "default-config") in bench.cluster.objects
 
 
 async def test_a_pool_that_is_deleted_shows_in_the_route() -> None:

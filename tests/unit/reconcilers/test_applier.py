@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.support.fake_cluster import FakeCluster, Fault
-from tests.support.fakes import CountingTelemetry
+from tests.support.fakes import CountingTelemetry, FakeClock
 from tokenfleet.domain.fleet.keys import ObjectKey, key_of
 from tokenfleet.domain.fleet.plan import Deletion, Plan
 from tokenfleet.ports import ConflictError, PortError, RefusedError
@@ -15,12 +15,16 @@ from tokenfleet.reconcilers.store import Store
 
 class Bench:
     def __init__(self) -> None:
-        self.cluster = FakeCluster()
+        self.cluster, self.clock = FakeCluster(), FakeClock()
         self.woken: list[ObjectKey] = []
         self.store = Store(self.woken.append)
         self.leads = True
         self.applier = Applier(
-            self.cluster, self.store, telemetry=CountingTelemetry(), may_write=lambda: self.leads
+            self.cluster,
+            self.store,
+            telemetry=CountingTelemetry(),
+            may_write=lambda: self.leads,
+            clock=self.clock,
         )
         self.owner = self.user_creates("ServingPool", "large", spec={"replicas": 1})
 
@@ -68,6 +72,38 @@ async def test_the_same_child_again_is_no_call(bench: Bench) -> None:
     await bench.apply(deployment())
 
     assert bench.cluster.writes("Deployment") == [("apply", "large")]
+
+
+async def test_a_child_whose_status_changes_costs_no_call(bench: Bench) -> None:
+    await bench.apply(deployment())
+    for ready in range(3):
+        stored = bench.cluster.objects["Deployment", "ns", "large"]
+        bench.store.put(bench.cluster.put({**stored, "status": {"readyReplicas": ready}}))
+        await bench.apply(deployment())
+
+    assert bench.cluster.writes("Deployment") == [("apply", "large")]
+
+
+async def test_a_child_of_which_others_change_what_is_theirs_costs_no_call(bench: Bench) -> None:
+    """An annotation by `kubectl rollout restart`, a replica count that an autoscaler owns."""
+    await bench.apply(deployment())
+    stored = bench.cluster.objects["Deployment", "ns", "large"]
+    spec = {**stored["spec"], "paused": True}
+    bench.store.put(bench.cluster.put({**stored, "spec": spec}))
+    await bench.apply(deployment())
+
+    assert bench.cluster.writes("Deployment") == [("apply", "large")]
+    assert bench.cluster.objects["Deployment", "ns", "large"]["spec"] == spec
+
+
+async def test_a_child_that_was_made_anew_by_somebody_is_applied_again(bench: Bench) -> None:
+    await bench.apply(deployment(replicas=2))
+    stored = bench.cluster.objects.pop(("Deployment", "ns", "large"))
+    metadata = {k: v for k, v in stored["metadata"].items() if k != "uid"}
+    bench.store.put(bench.cluster.put({**stored, "metadata": metadata}))
+    await bench.apply(deployment(replicas=2))
+
+    assert bench.cluster.writes("Deployment") == [("apply", "large")] * 2
 
 
 async def test_a_child_that_somebody_changed_is_applied_again(bench: Bench) -> None:

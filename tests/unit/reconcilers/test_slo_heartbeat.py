@@ -35,7 +35,11 @@ class Fleet:
         self.store, self.views = Store(lambda _: None), Views(lambda _: None)
         self.visitor = SloVisitor(store=self.store, views=self.views, clock=clock, budgets=dict)
         self.applier = Applier(
-            cluster, self.store, telemetry=PrometheusTelemetry(), may_write=lambda: True
+            cluster,
+            self.store,
+            telemetry=PrometheusTelemetry(),
+            may_write=lambda: True,
+            clock=self.clock,
         )
         self.random = random.Random(7)
         self.writes: list[tuple[datetime, str]] = []

@@ -144,7 +144,12 @@ def test_references_are_forgotten_with_their_object(store: Store) -> None:
 
 def test_copies_are_slim() -> None:
     notes = {"kubectl.kubernetes.io/last-applied-configuration": "{}", "mine": "1"}
-    body = obj("ServingPool", "a", 1, metadata={"managedFields": [1], "annotations": notes})
+    body = obj(
+        "ServingPool",
+        "a",
+        1,
+        metadata={"managedFields": [{"manager": "kubectl", "fieldsV1": {}}], "annotations": notes},
+    )
 
     metadata = slim(body)["metadata"]
 

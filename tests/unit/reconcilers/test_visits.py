@@ -59,7 +59,11 @@ class Bench:
             store=self.store,
             visitors={"ServingPool": self.visitor},
             applier=Applier(
-                self.cluster, self.store, telemetry=self.telemetry, may_write=lambda: True
+                self.cluster,
+                self.store,
+                telemetry=self.telemetry,
+                may_write=lambda: True,
+                clock=self.clock,
             ),
             recorder=Recorder(self.cluster, self.clock, instance="i", telemetry=self.telemetry),
             clock=self.clock,
@@ -133,6 +137,49 @@ async def test_a_refused_child_shows_in_status_and_is_tried_again(bench: Bench) 
     assert again == REFUSED_RETRY
     words = {c["type"]: (c["status"], c["reason"]) for c in bench.status()["conditions"]}
     assert words["Ready"] == ("False", "ChildRefused")
+
+
+async def test_two_writers_of_one_field_do_not_drown_the_api_server(bench: Bench) -> None:
+    """The other one answers every apply of ours at once, for half an hour."""
+
+    def answer(_: str, body: dict[str, Any]) -> None:
+        if body["kind"] == "Deployment":
+            if body["spec"] == {"replicas": 2}:
+                body = bench.cluster.put({**body, "spec": {"replicas": 9}}, manager="other")
+            bench.store.put(body)
+
+    child = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "d"},
+        "spec": {"replicas": 2},
+    }
+    bench.cluster.watchers.append(answer)
+    progressing = {**READY, "type": "Progressing", "reason": "UpToDate"}
+    plan = Plan(applies=(child,), status={"conditions": [READY, progressing]})
+    for _ in range(1800):
+        bench.store.put(bench.cluster.objects["ServingPool", "ns", "large"])
+        again = await bench.visit(plan)
+        bench.clock.advance(seconds=1)
+
+    assert len(bench.cluster.writes("Deployment")) <= 10
+    assert again is not None
+    assert again <= timedelta(minutes=5)
+    words = {c["type"]: (c["status"], c["reason"]) for c in bench.status()["conditions"]}
+    assert words == {"Ready": ("True", "Ready"), "Progressing": ("False", "FieldConflict")}
+    said = next(c for c in bench.status()["conditions"] if c["type"] == "Progressing")["message"]
+    assert "Deployment ns/d: other changes spec.replicas" in said
+    assert set(bench.told()) == {"FieldConflict"}
+
+    bench.cluster.watchers.clear()
+    for _ in range(120):
+        bench.store.put(bench.cluster.objects["Deployment", "ns", "d"])
+        bench.store.put(bench.cluster.objects["ServingPool", "ns", "large"])
+        await bench.visit(plan)
+        bench.clock.advance(seconds=15)
+
+    assert bench.cluster.objects["Deployment", "ns", "d"]["spec"] == {"replicas": 2}
+    assert bench.status() == plan.status, "when nobody changes it any more, nothing is said of it"
 
 
 async def test_what_was_refused_is_not_told_as_done(bench: Bench) -> None:

@@ -197,7 +197,11 @@ def _visits(core: Core, tick: SloTick, replicas: Replicas) -> Visits:
         ),
     }
     applier = Applier(
-        outside.cluster, core.store, telemetry=core.telemetry, may_write=core.elector.leads
+        outside.cluster,
+        core.store,
+        telemetry=core.telemetry,
+        may_write=core.elector.leads,
+        clock=outside.clock,
     )
     recorder = Recorder(
         outside.cluster, outside.clock, instance=options.identity, telemetry=core.telemetry

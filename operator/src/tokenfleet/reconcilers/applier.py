@@ -1,6 +1,6 @@
 """The applier: carries out plans through the Cluster port, and nothing that changes nothing.
 
-- A child whose wanted body and stored resourceVersion are those of our last apply is skipped.
+- A child is skipped whose wanted body is that of our last apply, and whose fields are still ours.
 - Status is written at most once per visit and only when it differs from the stored one.
 - An object of somebody else is never touched: only what carries our label and is controlled by
   this owner, or by nobody (orphaned by `kubectl delete --cascade=orphan`).
@@ -15,15 +15,29 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tokenfleet.api.conventions import API_VERSION, MANAGED_BY
+from tokenfleet.domain.fleet.field_ownership import (
+    CHILDREN_MANAGER,
+    claim_of,
+    rivals,
+    with_claim,
+)
 from tokenfleet.domain.fleet.keys import ObjectKey, key_of
 from tokenfleet.domain.fleet.ownership import MANAGED_BY_LABEL, is_ours
 from tokenfleet.domain.fleet.plan import Deletion, Plan
-from tokenfleet.ports import Body, Cluster, ConflictError, NotFoundError, PortError, RefusedError
+from tokenfleet.ports import (
+    Body,
+    Clock,
+    Cluster,
+    ConflictError,
+    NotFoundError,
+    PortError,
+    RefusedError,
+)
+from tokenfleet.reconcilers.contests import Contests
 from tokenfleet.reconcilers.resources import BY_KIND
 from tokenfleet.reconcilers.store import Store
 from tokenfleet.reconcilers.telemetry import Telemetry
 
-CHILDREN_MANAGER: Final = "tokenfleet/children"
 STATUS_MANAGER: Final = "tokenfleet/status"
 
 NEEDED: Final = frozenset({"Service", "ConfigMap", "ServiceAccount", "Role", "RoleBinding"})
@@ -65,12 +79,15 @@ class Applier:
         *,
         telemetry: Telemetry,
         may_write: Callable[[], bool],
+        clock: Clock,
     ) -> None:
         """Write to `cluster`, and put every answer into `store`."""
         self._cluster, self._store = cluster, store
         self._telemetry, self._may_write = telemetry, may_write
         self._written: dict[tuple[ObjectKey, str], tuple[str, str]] = {}
-        """What we wrote last: (key, manager) -> (digest of the body, resourceVersion)."""
+        """What we wrote last: (key, manager) -> (digest of the body, what tells that it is still
+        as we wrote it: for a status its resourceVersion, for a child uid and claim)."""
+        self._contests = Contests(clock)
 
     async def replace(self, body: Body, *, owner: Body) -> Body:
         """Write one object whole, with the resourceVersion it was read with.
@@ -108,7 +125,7 @@ class Applier:
         except PortError as again:
             msg = f"{error}; and nobody can say whether it was stored: {again}"
             raise UnsettledError(msg) from error
-        if newest is None or newest.get("data") != wanted.get("data"):
+        if newest is None or not _holds(newest, wanted):
             raise error
         self._telemetry.wrote(key.kind, "replace")
         return newest
@@ -182,18 +199,42 @@ class Applier:
         self._written.pop((owner, STATUS_MANAGER), None)
 
     async def _apply_child(self, body: Body, owner: Body) -> None:
+        """Apply a child that is not as wanted.
+
+        Raises:
+            ContestedError: somebody else changes it again and again; it is, or will be, healed.
+        """
         key = key_of(body)
-        seen = self._store.get(key)
-        if seen is not None:
-            version = seen["metadata"]["resourceVersion"]
-            if self._is_current(key, CHILDREN_MANAGER, body, version):
-                return
+        seen, written = self._store.get(key), self._written.get((key, CHILDREN_MANAGER))
+        state = _state(seen) if seen is not None else "deleted"
+        if written == (digest(body), state):
+            self._contests.check(key)
+            return
+        changed = written is not None and written[0] == digest(body)
+        if changed and not self._contests.changed(key):
+            self._contests.check(key)
+            return
         await self._check_owner(key, owner)
+        who = await self._rivals(body) if changed and self._contests.repeated(key) else ""
         self._fence()
         stored = await self._cluster.apply(body, manager=CHILDREN_MANAGER)
         self._telemetry.wrote(key.kind, "apply")
-        self._remember(key, CHILDREN_MANAGER, body, stored)
+        self._written[key, CHILDREN_MANAGER] = (digest(body), _state(with_claim(stored, stored)))
         self._store.put(stored, writer=key_of(owner))
+        if changed:
+            self._contests.healed(key, who)
+            self._contests.check(key)
+
+    async def _rivals(self, body: Body) -> str:
+        """Say who has changed what of a child, from the API server's own copy."""
+        key = key_of(body)
+        found = await self._cluster.get(BY_KIND[key.kind], key.namespace, key.name)
+        if found is None:
+            return "somebody deletes it"
+        taken = rivals(found, body)
+        return "; ".join(
+            f"{manager} changes {', '.join(fields[:3])}" for manager, fields in taken.items()
+        )
 
     async def _check_owner(self, key: ObjectKey, owner: Body) -> None:
         """Refuse to touch an object that is not this owner's.
@@ -248,6 +289,12 @@ class Applier:
         self._written[key, manager] = (digest(body), version)
 
 
+def _holds(stored: Body, wanted: Body) -> bool:
+    """Tell whether an object that is written whole is stored as wanted."""
+    owners = [body["metadata"].get("ownerReferences") for body in (stored, wanted)]
+    return stored.get("data") == wanted.get("data") and owners[0] == owners[1]
+
+
 def adopted(body: Body, owner: Body) -> dict[str, Any]:
     """Return a child with our label and the owner reference by which it is collected."""
     metadata = dict(body["metadata"])
@@ -264,6 +311,10 @@ def adopted(body: Body, owner: Body) -> dict[str, Any]:
         }
     ]
     return {**body, "metadata": metadata}
+
+
+def _state(child: Body) -> str:
+    return f"{child['metadata'].get('uid')}/{claim_of(child)}"
 
 
 def digest(body: Body) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from tokenfleet.domain.fleet.affected import affected, references
+from tokenfleet.domain.fleet.field_ownership import with_claim
 from tokenfleet.domain.fleet.keys import ObjectKey, key_of
 from tokenfleet.ports import Body
 
@@ -98,13 +99,14 @@ class Store:
 
 def slim(body: Body) -> dict[str, Any]:
     """Return a copy without what no planner reads and every object carries."""
+    original = body
     metadata = {k: v for k, v in body["metadata"].items() if k != "managedFields"}
     if body["kind"] == "Pod":
         body = {k: v for k, v in body.items() if k != "spec"}
     notes: Mapping[str, str] = metadata.get("annotations", {})
     if _LAST_APPLIED in notes:
         metadata["annotations"] = {k: v for k, v in notes.items() if k != _LAST_APPLIED}
-    return {**body, "metadata": metadata}
+    return with_claim({**body, "metadata": metadata}, original)
 
 
 def _is_not_newer(new: Body, old: Body) -> bool:

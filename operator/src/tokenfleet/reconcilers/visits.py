@@ -17,10 +17,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
-from tokenfleet.api.conditions import ACCEPTED, READY
+from tokenfleet.api.conditions import ACCEPTED, PROGRESSING, READY
 from tokenfleet.domain.fleet.conditions import with_failures
 from tokenfleet.domain.fleet.keys import ObjectKey, key_of
-from tokenfleet.domain.fleet.notes import Word, ready_word, transition_notes
+from tokenfleet.domain.fleet.notes import Word, contest_note, ready_word, transition_notes
 from tokenfleet.domain.fleet.plan import EventNote, Plan
 from tokenfleet.domain.fleet.problems import Problem
 from tokenfleet.ports import (
@@ -32,6 +32,7 @@ from tokenfleet.ports import (
     RefusedError,
 )
 from tokenfleet.reconcilers.applier import Applier, Failure, NotLeaderError, UnsettledError
+from tokenfleet.reconcilers.contests import ContestedError
 from tokenfleet.reconcilers.events import Recorder
 from tokenfleet.reconcilers.queue import Queue
 from tokenfleet.reconcilers.store import Store
@@ -85,13 +86,25 @@ class _Attempt:
     refused: bool = False
     """Something would be refused again."""
     problems: list[Problem] = field(default_factory=list)
-    """Children that were refused or fail for long, for the object's conditions."""
+    """Children that are refused, contested or fail for long, for the object's conditions."""
+    contests: list[str] = field(default_factory=list)
+    """What has happened in contests about children."""
+    again: timedelta | None = None
+    """When a contested child is due."""
+
+    def look_again(self, after: timedelta | None) -> None:
+        self.again = min(filter(None, (self.again, after)), default=None)
 
     def failed(self, error: PortError) -> None:
         self.errors.append(error)
 
     def children(self, failures: Sequence[Failure], *, lasting: bool) -> None:
         for failure in failures:
+            if isinstance(failure.error, ContestedError):
+                self.look_again(failure.error.retry_after)
+                self.contests += [str(failure)] if failure.error.news else []
+                self.problems.append(_problem(PROGRESSING, "FieldConflict", failure))
+                continue
             if failure.refused:
                 self.refused = True
                 self.problems.append(_problem(ACCEPTED, "ChildRefused", failure))
@@ -150,11 +163,14 @@ class Visits:
         settled = await self._replace(owner, plan, attempt)
         failures = await self.applier.apply_children(plan, owner=owner)
         attempt.children(failures, lasting=self._lasting(key, failures))
+        for text in attempt.contests:
+            await self.recorder.tell(owner, contest_note(text))
         if settled is not None:
             stored = await self._write_status(owner, settled, attempt)
             told = await self._tell(owner, settled.events, attempt)
             await visitor.applied(owner, settled, Done(status=stored, told=told))
-        again = REFUSED_RETRY if attempt.refused else (settled or plan).requeue_after
+        attempt.look_again(REFUSED_RETRY if attempt.refused else (settled or plan).requeue_after)
+        again = attempt.again
         if attempt.errors:
             if again is not None:
                 self.queue.add_after(key, again.total_seconds())

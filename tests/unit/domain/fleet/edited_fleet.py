@@ -7,7 +7,18 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from tests.unit.domain.fleet.builders import T0, pool, replica, route, seen, service, slices, slo
+from tests.unit.domain.fleet.builders import (
+    T0,
+    owned_by,
+    pool,
+    replica,
+    route,
+    router,
+    seen,
+    service,
+    slices,
+    slo,
+)
 from tokenfleet.domain.fleet import router_config
 from tokenfleet.domain.fleet.plan import EventNote
 from tokenfleet.domain.fleet.router_config import Held
@@ -77,7 +88,12 @@ class Fleet:
     def visit(self) -> None:
         stored = None
         if self.data:
-            metadata = {"name": "default-config", "namespace": "ns", "resourceVersion": "7"}
+            metadata = {
+                "name": "default-config",
+                "namespace": "ns",
+                "resourceVersion": "7",
+                "ownerReferences": [owned_by(router())],
+            }
             stored = {"kind": "ConfigMap", "metadata": metadata, "data": self.data}
         names = {
             ref["name"]

@@ -12,6 +12,7 @@ from tests.unit.domain.fleet.builders import (
     T0,
     conditions,
     message,
+    owned_by,
     pool,
     replica,
     route,
@@ -42,7 +43,12 @@ def shares(held: Held) -> dict[str, int]:
 
 
 def stored(data: Mapping[str, str], version: str = "7") -> dict[str, Any]:
-    metadata = {"name": "default-config", "namespace": "ns", "resourceVersion": version}
+    metadata = {
+        "name": "default-config",
+        "namespace": "ns",
+        "resourceVersion": version,
+        "ownerReferences": [owned_by(router())],
+    }
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": dict(data)}
 
 

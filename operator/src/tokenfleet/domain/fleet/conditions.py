@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
-from tokenfleet.api.conditions import READY, Condition
+from tokenfleet.api.conditions import PROGRESSING, READY, Condition
 from tokenfleet.domain.fleet.problems import Problem
 
 MESSAGE_LIMIT: Final = 1024
@@ -123,9 +123,10 @@ def with_failures(
     generation: int,
     now: datetime,
 ) -> dict[str, Any]:
-    """Return a planned status in which children show that could not be written.
+    """Return a planned status in which children show that are not as wanted.
 
-    `Ready` is False, and with it the condition of each problem.
+    The condition of each problem is False, and with it `Ready`, unless the problem is one of
+    `Progressing` alone: what runs goes on running.
 
     Args:
         status: what was planned when nothing was known of the failure.
@@ -134,13 +135,18 @@ def with_failures(
         generation: `metadata.generation`.
         now: time of a transition, in UTC.
     """
-    text = "; ".join(problem.message for problem in problems)
-    touched = {READY, *(problem.condition for problem in problems)}
-    fresh = [
-        condition(item["type"], status=False, reason=problems[0].reason, message=text)
-        if item["type"] in touched
-        else Condition.model_validate(item)
-        for item in status.get("conditions", ())
-    ]
+    told: dict[str, list[Problem]] = {}
+    for problem in problems:
+        told.setdefault(problem.condition, []).append(problem)
+    stopping = [problem for problem in problems if problem.condition != PROGRESSING]
+    if stopping:
+        told[READY] = stopping
+    planned = {
+        item["type"]: Condition.model_validate(item) for item in status.get("conditions", ())
+    }
+    for type_, mine in told.items():
+        text = "; ".join(problem.message for problem in mine)
+        planned[type_] = condition(type_, status=False, reason=mine[0].reason, message=text)
+    fresh = list(planned.values())
     conditions = merged(previous.get("conditions", ()), fresh, generation=generation, now=now)
     return {**status, "conditions": conditions}

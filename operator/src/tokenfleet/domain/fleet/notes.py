@@ -34,6 +34,11 @@ def transition_notes(old: Word | None, after: Mapping[str, Any]) -> tuple[EventN
     )
 
 
+def contest_note(text: str) -> EventNote:
+    """Tell that somebody else keeps changing a child."""
+    return EventNote(type="Warning", reason="FieldConflict", action="Apply", note=text)
+
+
 def _ready(status: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return next((item for item in status.get("conditions", ()) if item["type"] == READY), None)
 

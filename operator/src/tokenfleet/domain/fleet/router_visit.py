@@ -22,6 +22,7 @@ from tokenfleet.domain.fleet import router_config, untold
 from tokenfleet.domain.fleet.aims import aimed
 from tokenfleet.domain.fleet.conditions import judged
 from tokenfleet.domain.fleet.last_good import resolved_now, with_last_good
+from tokenfleet.domain.fleet.ownership import controls
 from tokenfleet.domain.fleet.parsing import parsed
 from tokenfleet.domain.fleet.plan import Deletion, EventNote
 from tokenfleet.domain.fleet.pool_service import pool_backing
@@ -82,7 +83,12 @@ def _advance(
     aiming = replace(seen, slos=about.slos)
     steered = steer(aiming, routes, pools, compiled, held, standing=bool(problems))
     wanted = replace(_wanted(seen, held, compiled, steered, notes), targets=about.targets)
-    same = seen.stored is not None and router_config.same(seen.stored["data"], held, wanted)
+    same = (
+        seen.stored is not None
+        # One whose owner is a namesake that is gone is collected.
+        and controls(seen.body, seen.stored)
+        and router_config.same(seen.stored["data"], held, wanted)
+    )
     data = {} if same or problems else router_config.write(wanted)
     too_much = router_config.too_large(data)
     if too_much is not None:
