@@ -29,6 +29,10 @@ EVENT_KEEPS = ("regarding", "reason", "action", "note", "type", "eventTime", "re
 """Fields of an Event that no update may change (core/validation/events.go)."""
 
 
+UNOWNED = {("apiVersion",), ("kind",)}
+"""What nobody owns."""
+
+
 @dataclass(frozen=True)
 class Fault:
     error: PortError
@@ -177,7 +181,7 @@ class FakeCluster:
         if body["kind"] == "Event" and stored and any(body[k] != stored[k] for k in EVENT_KEEPS):
             msg = f"{address}: field is immutable"
             raise RefusedError(msg)
-        leaves = dict(_leaves(wanted))
+        leaves = {path: value for path, value in _leaves(wanted) if path != ("metadata",)}
         others = [
             paths
             for (where, who, sub), paths in self._owned.items()
@@ -189,9 +193,10 @@ class FakeCluster:
         for path, value in leaves.items():
             _set(new, path, copy.deepcopy(value))
         stored_leaves = dict(_leaves(stored or {}))
-        won = {path for path, value in leaves.items() if stored_leaves.get(path) != value}
+        owned = {path for path in leaves if path not in UNOWNED}
+        won = {path for path in owned if stored_leaves.get(path) != leaves[path]}
         self._lose(address, won)
-        self._owned[address, manager, status] = set(leaves)
+        self._owned[address, manager, status] = owned
         return self._store(address, new, stored, bump=not status)
 
     def _store(

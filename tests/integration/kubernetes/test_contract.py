@@ -165,7 +165,7 @@ async def test_fields_stay_ours_until_somebody_changes_them(port: tuple[Port, st
     assert after_update != first
     found = await cluster.get(THING, place, "a")
     assert found is not None
-    assert [fields for fields in rivals(found, body).values()] == [("spec.ours",)]
+    assert list(rivals(found, body).values()) == [("spec.ours",)]
 
     await cluster.apply(body, manager=CHILDREN_MANAGER)
     assert await claim() == first
