@@ -79,13 +79,19 @@ fn choice_output(payload: &[u8]) -> Option<u128> {
     (output && braced(payload)).then_some(choices)
 }
 
-/// The index of the choice whose next key follows `before`; `None` where it does not stand there.
+/// The index of the first choice, whose next key follows `before`; `None` where it does not stand
+/// there. Any other object before it, or a brace in a text, is left to the full reading.
 fn index(before: &[u8]) -> Option<u32> {
     let before = before.trim_ascii_end().strip_suffix(b",")?;
     let digits = before.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
     let (before, digits) = before.split_at(before.len() - digits);
-    before.trim_ascii_end().strip_suffix(b"\"index\":")?;
-    std::str::from_utf8(digits).ok()?.parse().ok().filter(|index| *index < 127)
+    let mut before = before;
+    for token in [&b":"[..], b"\"index\"", b"{", b"[", b":", b"\"choices\""] {
+        before = before.trim_ascii_end().strip_suffix(token)?;
+    }
+    let opened = before.iter().filter(|byte| matches!(byte, b'{' | b'[')).count();
+    let index = std::str::from_utf8(digits).ok()?.parse().ok()?;
+    (opened == 1 && index < 127).then_some(index)
 }
 
 /// The value after a key's colon.
@@ -99,23 +105,45 @@ fn text(value: &[u8]) -> bool {
     value.starts_with(b"\"") && !value.starts_with(b"\"\"")
 }
 
-/// Whether the first member of a delta is text that is not empty, and no role.
+/// Whether a delta surely has a member that is text and not empty, after those that tell its kind.
 fn delta_output(delta: &[u8]) -> bool {
-    let Some(inside) = delta.strip_prefix(b"{") else { return false };
-    let Some(key) = inside.trim_ascii_start().strip_prefix(b"\"") else { return false };
-    let Some(end) = key.iter().position(|byte| *byte == b'"') else { return false };
-    !key.starts_with(b"role\"") && !key[..end].contains(&b'\\') && text(after(&key[end + 1..]))
+    let Some(mut members) = delta.strip_prefix(b"{") else { return false };
+    loop {
+        let Some((key, rest)) = plain_text(members.trim_ascii_start()) else { return false };
+        let value = after(rest);
+        if !matches!(key, b"role" | b"type") {
+            return text(value);
+        }
+        let Some((_, rest)) = plain_text(value) else { return false };
+        let Some(rest) = rest.trim_ascii_start().strip_prefix(b",") else { return false };
+        members = rest;
+    }
 }
 
-/// Whether an event named as a delta surely has one that is not empty, and no error.
+/// A text without escapes, and what follows it.
+fn plain_text(s: &[u8]) -> Option<(&[u8], &[u8])> {
+    let s = s.strip_prefix(b"\"")?;
+    let end = find::string_special(s);
+    (s.get(end) == Some(&b'"')).then(|| (&s[..end], &s[end + 1..]))
+}
+
+/// Whether an event named as a delta surely has one that is not empty, and no news.
 fn full_delta(payload: &[u8]) -> bool {
+    let mut output = false;
     let mut at = 0;
     while let Some(found) = find::telling_key(&payload[at..]) {
-        let key = &payload[at + found..];
+        let (before, key) = payload.split_at(at + found);
         if key.starts_with(b"\"error\"") || key.starts_with(b"\"usage\"") {
             return false;
+        } else if key.starts_with(b"\"delta\"") {
+            let opened = before.iter().filter(|byte| matches!(byte, b'{' | b'[')).count();
+            let value = after(&key[7..]);
+            output = opened == 1 && (text(value) || delta_output(value));
+            if !output {
+                return false;
+            }
         }
         at += found + 1;
     }
-    find::pair(payload, b'"', b'"').is_none()
+    output
 }
