@@ -1,5 +1,9 @@
 """Agents over HTTP: what they say, and everything that is not an answer."""
 
+import asyncio
+import gzip
+from collections.abc import AsyncIterator
+
 import httpx
 import pytest
 
@@ -18,7 +22,10 @@ def fleet(*answers: httpx.Response | Exception) -> HttpRouterFleet:
         first = queue.pop(0)
         if isinstance(first, Exception):
             raise first
-        return first
+        if not first.is_stream_consumed:
+            return first
+        # A Response with content counts as read; over the network it is not yet.
+        return httpx.Response(first.status_code, stream=httpx.ByteStream(first.content))
 
     return HttpRouterFleet(httpx.AsyncClient(transport=httpx.MockTransport(answer)))
 
@@ -57,3 +64,51 @@ async def test_a_configuration_is_read_back() -> None:
 @pytest.mark.parametrize("status", [204, 404])
 async def test_an_agent_without_a_configuration_has_none(status: int) -> None:
     assert await fleet(httpx.Response(status)).configuration(ADDRESS) is None
+
+
+class Dripping(httpx.AsyncByteStream):
+    """Answers byte by byte, for ever."""
+
+    def __init__(self, chunk: bytes, pause: float) -> None:
+        self.chunk, self.pause, self.sent = chunk, pause, 0
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while True:
+            self.sent += len(self.chunk)
+            yield self.chunk
+            await asyncio.sleep(self.pause)
+
+
+async def test_an_agent_that_drips_is_given_up_when_its_time_is_over() -> None:
+    """Each byte comes in time; all of them never do."""
+    drip = httpx.Response(200, stream=Dripping(b" ", 0.01))
+    transport = httpx.MockTransport(lambda _: drip)
+    fleet = HttpRouterFleet(httpx.AsyncClient(transport=transport), deadline=0.1)
+
+    async with asyncio.timeout(10):
+        with pytest.raises(PortError, match=r"10\.0\.0\.1:9091 does not answer within 0\.1 s"):
+            await fleet.configuration(ADDRESS)
+
+
+async def test_an_answer_without_end_is_cut_at_its_limit() -> None:
+    flood = Dripping(b"x" * 65536, 0)
+
+    with pytest.raises(PortError, match="more than 2097152 bytes"):
+        await fleet(httpx.Response(200, stream=flood)).configuration(ADDRESS)
+    assert flood.sent <= 2 * 2**20 + 65536
+
+
+async def test_a_compressed_answer_is_not_unpacked() -> None:
+    bomb = gzip.compress(b" " * 2**22)
+    packed = httpx.Response(
+        200, headers={"content-encoding": "gzip"}, stream=httpx.ByteStream(bomb)
+    )
+
+    with pytest.raises(PortError, match="compressed"):
+        await fleet(packed).configuration(ADDRESS)
+
+
+async def test_the_largest_configuration_fits() -> None:
+    data = {"config": '"' * 700 * 1024}
+
+    assert await fleet(httpx.Response(200, json=data)).configuration(ADDRESS) == data

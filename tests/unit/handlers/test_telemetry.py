@@ -37,7 +37,6 @@ class Bench:
         collector = FleetCollector(
             self.store,
             self.views,
-            depth=lambda: 3,
             leads=lambda: True,
             burn_rates=lambda: self.rates,
         )
@@ -68,7 +67,6 @@ def test_visits_and_the_queue_have_the_names_of_controller_runtime() -> None:
     assert bench.value("controller_runtime_reconcile_total", **labels) == 1
     count = "controller_runtime_reconcile_time_seconds_count"
     assert bench.value(count, controller="modelroute") == 1
-    assert bench.value("workqueue_depth") == 3
     assert bench.value("leader_election_master_status") == 1
 
 

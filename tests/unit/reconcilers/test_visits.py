@@ -11,6 +11,7 @@ from tests.support.fakes import CountingTelemetry, FakeClock
 from tokenfleet.domain.fleet.keys import ObjectKey, key_of
 from tokenfleet.domain.fleet.plan import EventNote, Plan
 from tokenfleet.ports import Body, PortError
+from tokenfleet.reconcilers import visits
 from tokenfleet.reconcilers.applier import Applier
 from tokenfleet.reconcilers.events import Recorder
 from tokenfleet.reconcilers.queue import Queue
@@ -301,3 +302,25 @@ async def test_a_failing_key_is_retried_and_stops_nobody(
     assert bench.telemetry.counts["visited", "servingpool", result] >= 1
     assert bench.telemetry.counts["visited", "servingpool", "success"] >= 1
     assert bench.status() == STATUS
+
+
+async def test_a_visit_that_hangs_gives_its_worker_back(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One pod or one call that never answers must not cost a worker for ever."""
+    monkeypatch.setattr(visits, "LONGEST_VISIT", 0.05)
+
+    async def hang(_: Body) -> Plan:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    monkeypatch.setattr(bench.visitor, "plan", hang)
+    bench.queue.add(bench.key)
+    worker = asyncio.create_task(bench.visits.work())
+    async with asyncio.timeout(10):
+        while not bench.telemetry.counts["visited", "servingpool", "error"]:
+            await asyncio.sleep(0.01)
+    bench.queue.shut_down()
+    await worker
+
+    assert bench.queue.busy == 0

@@ -1,5 +1,10 @@
-"""The agents of router replicas over HTTP: what they run, and the configuration they hold."""
+"""The agents of router replicas over HTTP: what they run, and the configuration they hold.
 
+A pod is not trusted to answer well: a call has a time for the whole answer, not for each byte, and
+a limit of bytes.
+"""
+
+import asyncio
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -7,9 +12,15 @@ import httpx
 
 from tokenfleet.ports import Acknowledgement, PortError
 
+DEADLINE: Final = 3.0
+"""Seconds for one whole answer. An agent answers from memory; one that needs longer is as good as
+gone, and the visit that asks must not wait: it asks again later."""
+
 TIMEOUT: Final = httpx.Timeout(2.0, connect=1.0)
-"""Seconds. An agent answers from memory; one that needs longer is as good as gone, and the visit
-that asks must not wait: it asks again later."""
+"""Seconds for one step of a call."""
+
+LARGEST: Final = 2 * 1024 * 1024
+"""Bytes of one answer. A configuration is 700 KiB at most, and its quotes are escaped once more."""
 
 NO_CONTENT: Final = 204
 NOT_FOUND: Final = 404
@@ -18,9 +29,12 @@ NOT_FOUND: Final = 404
 class HttpRouterFleet:
     """Asks agents one by one; one connection pool for all."""
 
-    def __init__(self, client: httpx.AsyncClient | None = None) -> None:
+    def __init__(
+        self, client: httpx.AsyncClient | None = None, *, deadline: float = DEADLINE
+    ) -> None:
         """Use `client`, or make one that ignores proxies: agents are pods."""
         self._client = client or httpx.AsyncClient(timeout=TIMEOUT, trust_env=False)
+        self._deadline = deadline
 
     async def acknowledgement(self, address: str) -> Acknowledgement:
         """Ask one agent, at `ip:port`, what it runs."""
@@ -51,10 +65,29 @@ class HttpRouterFleet:
 
     async def _get(self, address: str, path: str) -> httpx.Response:
         try:
-            return await self._client.get(f"http://{address}{path}")
+            async with asyncio.timeout(self._deadline):
+                return await self._read(address, path)
+        except TimeoutError as error:
+            msg = f"agent {address} does not answer within {self._deadline:g} s"
+            raise PortError(msg) from error
         except httpx.HTTPError as error:
             msg = f"agent {address} does not answer: {error or type(error).__name__}"
             raise PortError(msg) from error
+
+    async def _read(self, address: str, path: str) -> httpx.Response:
+        # Compressed, a few bytes could become more than fits into memory.
+        headers = {"accept-encoding": "identity"}
+        async with self._client.stream("GET", f"http://{address}{path}", headers=headers) as answer:
+            if answer.headers.get("content-encoding", "identity") != "identity":
+                msg = f"agent {address} answers compressed"
+                raise PortError(msg)
+            content = bytearray()
+            async for chunk in answer.aiter_raw():
+                content += chunk
+                if len(content) > LARGEST:
+                    msg = f"agent {address} answers more than {LARGEST} bytes"
+                    raise PortError(msg)
+            return httpx.Response(answer.status_code, content=bytes(content))
 
 
 def _json(address: str, answer: httpx.Response) -> Mapping[str, Any]:

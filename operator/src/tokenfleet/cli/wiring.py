@@ -12,6 +12,7 @@ from tokenfleet.handlers.election import Elector
 from tokenfleet.handlers.probes import Probes
 from tokenfleet.handlers.shell import Shell
 from tokenfleet.handlers.telemetry import FleetCollector, PrometheusTelemetry
+from tokenfleet.handlers.workqueue import WorkqueueMetrics
 from tokenfleet.ports import Clock, Cluster, Resource, RouterFleet
 from tokenfleet.reconcilers.applier import Applier
 from tokenfleet.reconcilers.events import Recorder
@@ -127,7 +128,6 @@ def assemble(options: Options, outside: Outside) -> Operator:
         FleetCollector(
             core.store,
             core.views,
-            depth=core.queue.__len__,
             leads=core.elector.leads,
             burn_rates=outside.look_back.rates if outside.look_back is not None else dict,
         )
@@ -143,14 +143,17 @@ def assemble(options: Options, outside: Outside) -> Operator:
 
 
 def _core(options: Options, outside: Outside) -> Core:
-    queue: Queue[ObjectKey] = Queue()
+    telemetry = PrometheusTelemetry()
+    watched_queue = WorkqueueMetrics(telemetry.registry)
+    queue: Queue[ObjectKey] = Queue(listener=watched_queue)
+    watched_queue.look_at(queue)
     return Core(
         options=options,
         outside=outside,
         queue=queue,
         store=Store(queue.add),
         views=Views(queue.add),
-        telemetry=PrometheusTelemetry(),
+        telemetry=telemetry,
         elector=Elector(
             outside.cluster,
             outside.clock,

@@ -125,17 +125,15 @@ class FleetCollector(Collector):
         store: Store,
         views: Views,
         *,
-        depth: Callable[[], int],
         leads: Callable[[], bool],
         burn_rates: Callable[[], Mapping[str, Mapping[timedelta, float]]],
     ) -> None:
-        """Read objects from `store`, and the queue's depth and leadership by asking."""
-        self._store, self._views, self._depth, self._leads = store, views, depth, leads
+        """Read objects from `store`, and leadership by asking."""
+        self._store, self._views, self._leads = store, views, leads
         self._burn_rates = burn_rates
 
     def collect(self) -> Iterator[Metric]:
         """Yield one family after the other."""
-        yield _single("workqueue_depth", "Keys that wait for a visit.", self._depth())
         yield _single(
             "leader_election_master_status", "1 where this process leads.", int(self._leads())
         )

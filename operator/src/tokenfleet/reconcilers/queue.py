@@ -12,9 +12,12 @@ Terms and guarantees follow client-go's `util/workqueue`. One event loop, no thr
 import asyncio
 import heapq
 import itertools
-from typing import Final, Generic, TypeVar
+import time
+from collections.abc import Mapping
+from typing import Final, Generic, Protocol, TypeVar
 
 Key = TypeVar("Key")
+Told_contra = TypeVar("Told_contra", contravariant=True)
 
 FIRST_BACKOFF: Final = 0.05
 """Seconds until the first retry: a write conflict is usually over by then. client-go's 5 ms costs
@@ -24,11 +27,40 @@ LONGEST_BACKOFF: Final = 60.0
 """Seconds. client-go waits up to 1000 s; a person who mends a cause should not wait that long."""
 
 
+class Listener(Protocol[Told_contra]):
+    """Hears what happens to keys; times in seconds."""
+
+    def added(self, key: Told_contra) -> None:
+        """A key began to wait."""
+        ...
+
+    def retried(self, key: Told_contra) -> None:
+        """A visit failed and will be tried again."""
+        ...
+
+    def taken(self, key: Told_contra, waited: float) -> None:
+        """A visit began."""
+        ...
+
+    def finished(self, key: Told_contra, worked: float) -> None:
+        """A visit ended."""
+        ...
+
+
 class Queue(Generic[Key]):
     """Keys that wait, keys that are being visited, keys that are due later."""
 
-    def __init__(self, *, first: float = FIRST_BACKOFF, longest: float = LONGEST_BACKOFF) -> None:
+    def __init__(
+        self,
+        *,
+        first: float = FIRST_BACKOFF,
+        longest: float = LONGEST_BACKOFF,
+        listener: Listener[Key] | None = None,
+    ) -> None:
         """Start empty; `first` and `longest` bound the delay of a failing key, in seconds."""
+        self._listener = listener
+        self._waiting_since: dict[Key, float] = {}
+        self._busy_since: dict[Key, float] = {}
         self._first, self._longest = first, longest
         self._ready: asyncio.Queue[Key | None] = asyncio.Queue()
         self._dirty: set[Key] = set()
@@ -49,6 +81,15 @@ class Queue(Generic[Key]):
         """Keys that are being visited now."""
         return len(self._busy)
 
+    def waiting(self) -> tuple[Key, ...]:
+        """Return the keys that wait now."""
+        return tuple(self._dirty)
+
+    def running(self) -> Mapping[Key, float]:
+        """Return the keys that are being visited, and for how many seconds."""
+        now = time.monotonic()
+        return {key: now - since for key, since in self._busy_since.items()}
+
     @property
     def closed(self) -> bool:
         """Tell whether the queue has been shut down."""
@@ -59,6 +100,9 @@ class Queue(Generic[Key]):
         if key in self._dirty:
             return
         self._dirty.add(key)
+        self._waiting_since[key] = time.monotonic()
+        if self._listener is not None:
+            self._listener.added(key)
         if key not in self._busy:
             self._ready.put_nowait(key)
 
@@ -74,6 +118,8 @@ class Queue(Generic[Key]):
         """Ask for another visit after a failure; return the delay in seconds."""
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
+        if self._listener is not None:
+            self._listener.retried(key)
         # The exponent is bounded because 2.0**1024 overflows a float.
         delay = max(at_least, min(self._first * 2.0 ** min(failures, 64), self._longest))
         self.add_after(key, delay)
@@ -91,11 +137,19 @@ class Queue(Generic[Key]):
             return None
         self._dirty.discard(key)
         self._busy.add(key)
+        now = self._busy_since[key] = time.monotonic()
+        waited = now - self._waiting_since.pop(key, now)
+        if self._listener is not None:
+            self._listener.taken(key, waited)
         return key
 
     def done(self, key: Key) -> None:
         """Give the key back; it waits again if it was added during the visit."""
         self._busy.discard(key)
+        now = time.monotonic()
+        worked = now - self._busy_since.pop(key, now)
+        if self._listener is not None:
+            self._listener.finished(key, worked)
         if key in self._dirty:
             self._ready.put_nowait(key)
 

@@ -42,6 +42,10 @@ WORKERS: Final = 16
 """Visits under way at once. They wait for the API server most of the time; one worker would be the
 bottleneck, and priority and fairness on the server is the limit that matters."""
 
+LONGEST_VISIT: Final = 90.0
+"""Seconds. Longer than the few calls of a visit take against a slow API server, each within its
+30 s; what hangs for longer gives its worker back, and is tried again."""
+
 REFUSED_RETRY: Final = timedelta(seconds=30)
 """A refused body is refused again until somebody changes something that no event may tell us of
 (a quota, an admission policy)."""
@@ -253,10 +257,26 @@ class Visits:
                 attempt.failed(PortError(f"event {note.reason} not written"))
         return frozenset(done)
 
+    async def _bounded(self, key: ObjectKey) -> timedelta | None:
+        """Visit within the time that a visit may take.
+
+        Raises:
+            PortError: as `visit`; or the time was over.
+        """
+        deadline = asyncio.timeout(LONGEST_VISIT)
+        try:
+            async with deadline:
+                return await self.visit(key)
+        except TimeoutError as error:
+            if not deadline.expired():
+                raise
+            msg = f"the visit was given up after {LONGEST_VISIT:.0f} s"
+            raise PortError(msg) from error
+
     async def _guarded(self, key: ObjectKey) -> str:
         """Visit, and turn every failure into a retry of this key alone."""
         try:
-            again = await self.visit(key)
+            again = await self._bounded(key)
         except NotLeaderError as error:
             log.warning("%s: %s", key, error)
             self.queue.retry(key)
