@@ -8,7 +8,7 @@ tests/integration/kubernetes/test_contract.py. Writes can be made to fail, befor
 
 import copy
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +52,13 @@ class FakeCluster:
         self.fault: Callable[[str, Body], Fault | None] = lambda _verb, _body: None
         """Returns how a write fails; None lets it pass."""
         self.outage = False
+        self.unserved: set[str] = set()
+        """Kinds that are not served."""
+        self.forbidden: set[str] = set()
+        """Namespaces that may not be listed."""
+        self.listed: list[tuple[str, str]] = []
+        """(kind, namespace) of every list."""
+        self.page = 500
         self._versions = itertools.count(100)
         self._owned: dict[tuple[Address, str, bool], set[Path]] = {}
 
@@ -60,13 +67,42 @@ class FakeCluster:
         found = self.objects.get((resource.kind, namespace, name))
         return copy.deepcopy(found) if found else None
 
-    async def list(self, resource: Resource, *, label_selector: str = "") -> list[Body]:
+    async def serves(self, resource: Resource) -> bool:
         self._up()
+        return resource.kind not in self.unserved
+
+    async def list(self, resource: Resource, *, label_selector: str = "") -> list[Body]:
         return [
-            copy.deepcopy(body)
-            for (kind, _, _), body in sorted(self.objects.items())
-            if kind == resource.kind and _selected(body, label_selector)
+            body
+            async for page in self.pages(resource, label_selector=label_selector)
+            for body in page
         ]
+
+    async def pages(
+        self,
+        resource: Resource,
+        *,
+        namespace: str = "",
+        label_selector: str = "",
+        metadata_only: bool = False,
+    ) -> AsyncIterator[Sequence[Body]]:
+        self._up()
+        self.listed.append((resource.kind, namespace))
+        if namespace in self.forbidden:
+            msg = f"{resource.plural} is forbidden in the namespace {namespace!r}"
+            raise RefusedError(msg)
+        found = [
+            body
+            for (kind, place, _), body in sorted(self.objects.items())
+            if kind == resource.kind
+            and namespace in {"", place}
+            and _selected(body, label_selector)
+        ]
+        for first in range(0, max(len(found), 1), self.page):
+            page = found[first : first + self.page]
+            if metadata_only:
+                page = [{k: body[k] for k in ("apiVersion", "kind", "metadata")} for body in page]
+            yield copy.deepcopy(page)
 
     async def apply(self, body: Body, *, manager: str) -> Body:
         return self._write("apply", body, lambda: self._apply(body, manager, status=False))
@@ -278,5 +314,5 @@ def _drop(body: dict[str, Any], path: Path) -> None:
 
 def _selected(body: Mapping[str, Any], selector: str) -> bool:
     labels = body["metadata"].get("labels", {})
-    name, _, value = selector.partition("=")
-    return not selector or (labels.get(name) == value if value else name in labels)
+    wanted = [part.partition("=") for part in selector.split(",") if part]
+    return all(labels.get(n) == value if value else n in labels for n, _, value in wanted)

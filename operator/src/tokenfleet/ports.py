@@ -4,7 +4,7 @@ Adapters implement them; reconcilers use them; fakes in `tests/support` implemen
 scale tests and are held to the adapters by contract tests.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol
@@ -64,11 +64,37 @@ class Cluster(Protocol):
         """Return the object, or None where there is none."""
         ...
 
+    async def serves(self, resource: Resource) -> bool:
+        """Tell whether the API server knows a kind; by discovery, which every account may use."""
+        ...
+
     async def list(self, resource: Resource, *, label_selector: str = "") -> Sequence[Body]:
         """Return all objects of a kind in the watched namespaces.
 
         Raises:
             NotFoundError: the kind is not served.
+        """
+        ...
+
+    def pages(
+        self,
+        resource: Resource,
+        *,
+        namespace: str = "",
+        label_selector: str = "",
+        metadata_only: bool = False,
+    ) -> AsyncIterator[Sequence[Body]]:
+        """Yield the objects of a kind, a page at a time, so that they need not all fit in memory.
+
+        Args:
+            resource: the kind.
+            namespace: one namespace; empty: the whole cluster.
+            label_selector: narrows the list.
+            metadata_only: leave out everything but `metadata`.
+
+        Raises:
+            RefusedError: this namespace may not be listed.
+            NotFoundError: the kind, or the namespace, is gone.
         """
         ...
 

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from tokenfleet.domain.fleet.keys import ObjectKey
-from tokenfleet.reconcilers.store import Store, slim
+from tokenfleet.domain.fleet.slim import slim
+from tokenfleet.reconcilers.store import Store
 
 
 def obj(kind: str, name: str, version: int, **more: Any) -> dict[str, Any]:
@@ -156,3 +157,82 @@ def test_copies_are_slim() -> None:
     assert "managedFields" not in metadata
     assert metadata["annotations"] == {"mine": "1"}
     assert "managedFields" in body["metadata"]
+
+
+def test_another_object_under_the_same_name_always_wins(store: Store) -> None:
+    """An etcd that was restored counts from lower numbers."""
+    store.put(obj("ServingPool", "a", 90000))
+    again = obj("ServingPool", "a", 500, metadata={"uid": "another"})
+
+    assert store.put(again)
+    assert store.get(key("ServingPool", "a"))["metadata"]["uid"] == "another"
+
+
+def test_the_servers_own_answer_wins_over_larger_numbers_in_memory(store: Store) -> None:
+    store.put(obj("ServingPool", "a", 90000))
+
+    assert not store.put(obj("ServingPool", "a", 500))
+    assert store.put(obj("ServingPool", "a", 500), authoritative=True)
+    assert not store.put(obj("ServingPool", "a", 500), authoritative=True), "no news"
+
+
+def existing(version: int, service: str) -> dict[str, Any]:
+    spec = {"type": "Existing", "existing": {"serviceRef": {"name": service, "port": 8000}}}
+    return obj("ServingPool", "large", version, spec=spec)
+
+
+def slice_of(service: str, version: int = 1) -> dict[str, Any]:
+    labels = {"kubernetes.io/service-name": service}
+    return obj("EndpointSlice", f"{service}-x", version, metadata={"labels": labels})
+
+
+def test_services_and_slices_that_nobody_names_are_let_go(store: Store) -> None:
+    store.put(existing(1, "vllm"))
+    for name in ("vllm", "shop", "bank"):
+        store.put(obj("Service", name, 2))
+        store.put(slice_of(name))
+
+    assert store.keys("Service") == {key("Service", "vllm")}
+    assert store.keys("EndpointSlice") == {key("EndpointSlice", "vllm-x")}
+
+
+def test_a_service_of_ours_is_kept_whoever_names_it(store: Store) -> None:
+    ours = {"labels": {"app.kubernetes.io/managed-by": "tokenfleet"}}
+
+    assert store.put(obj("Service", "default-router", 1, metadata=ours))
+
+
+def test_what_is_not_named_any_more_is_let_go(store: Store, woken: list[ObjectKey]) -> None:
+    store.put(existing(1, "vllm"))
+    store.put(obj("Service", "vllm", 2))
+    store.put(slice_of("vllm"))
+    store.now_whole(key("Service", "vllm"))
+
+    store.put(existing(3, "other"))
+
+    assert store.keys("Service") == set()
+    assert store.keys("EndpointSlice") == set()
+    assert not store.is_whole(key("Service", "vllm")), "named again, it has to be fetched again"
+    assert store.referring(key("Service", "other")) == {key("ServingPool", "large")}
+
+
+def test_slices_keep_what_is_read() -> None:
+    endpoint = {
+        "addresses": ["10.0.0.1", "10.0.0.2"],
+        "conditions": {"ready": True, "serving": True, "terminating": False},
+        "targetRef": {"kind": "Pod", "name": "p", "uid": "u"},
+        "nodeName": "n",
+        "zone": "z",
+    }
+    ports = [{"name": "http", "port": 8000, "protocol": "TCP", "appProtocol": "http"}]
+    body = slice_of("vllm") | {"addressType": "IPv4", "ports": ports, "endpoints": [endpoint]}
+    body["metadata"]["annotations"] = {"endpoints.kubernetes.io/last-change-trigger-time": "x"}
+
+    kept = slim(body)
+
+    assert kept["endpoints"] == [
+        {"addresses": ["10.0.0.1"], "conditions": {"ready": True, "serving": True}}
+    ]
+    assert kept["ports"] == [{"name": "http", "port": 8000, "protocol": "TCP"}]
+    assert "annotations" not in kept["metadata"]
+    assert body["endpoints"][0]["nodeName"] == "n"

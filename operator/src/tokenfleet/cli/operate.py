@@ -18,7 +18,7 @@ from tokenfleet.adapters.prometheus.source import PrometheusSource
 from tokenfleet.cli.wiring import Core, Operator, Options, Outside, assemble
 from tokenfleet.domain.slo.objectives.spec import Promise
 from tokenfleet.domain.slo.observation.measurement import Measurement, RouterReplica
-from tokenfleet.ports import Cluster, NotFoundError, PortError, Resource
+from tokenfleet.ports import PortError, Resource
 from tokenfleet.reconcilers.resources import BY_KIND, CUSTOM, MANAGED_SELECTOR, MONITORS
 from tokenfleet.reconcilers.slo_tick import Measure
 
@@ -48,8 +48,10 @@ async def operate(options: Options) -> int:
         look_back=Lookback(source) if source is not None else None,
         budgets=History(source) if source is not None else None,
     )
+    operator = assemble(options, outside)
+    cluster.on_answer = operator.vitals.answered
     try:
-        return await _run(assemble(options, outside))
+        return await _run(operator)
     finally:
         if source is not None:
             source.close()
@@ -100,26 +102,25 @@ async def _may_lead(core: Core) -> bool:
 async def _lead(core: Core) -> None:
     # Kopf looks for the kinds once, when it starts: they must be there by then.
     for resource in CUSTOM:
-        while not await _serves(core.outside.cluster, resource):
+        while not await _serves(core, resource):
+            core.startup.waits_for(f"the custom resource definition of {resource.kind}")
             log.warning("waiting for the custom resource definition of %s", resource.kind)
             await asyncio.sleep(ASK_AGAIN)
-    if await _serves(core.outside.cluster, MONITORS):
+    if await _serves(core, MONITORS):
         core.watched[MONITORS] = MANAGED_SELECTOR
+    core.startup.goes_on()
     await core.elector.acquire()
 
 
-async def _serves(cluster: Cluster, resource: Resource) -> bool:
+async def _serves(core: Core, resource: Resource) -> bool:
     """Tell whether the API server knows a kind; waits for a server that does not answer."""
     while True:
         try:
-            await cluster.list(resource, label_selector=MANAGED_SELECTOR)
-        except NotFoundError:
-            return False
+            return await core.outside.cluster.serves(resource)
         except PortError as error:
+            core.startup.waits_for(f"the API server ({error})")
             log.warning("waiting for the API server: %s", error)
             await asyncio.sleep(ASK_AGAIN)
-        else:
-            return True
 
 
 def _measure(source: PrometheusSource, scrape_interval: timedelta) -> Measure:

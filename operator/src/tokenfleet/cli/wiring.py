@@ -9,9 +9,11 @@ from tokenfleet.adapters.prometheus.access import Access
 from tokenfleet.domain.fleet.keys import POOL, ROUTE, ROUTER, SLO, ObjectKey
 from tokenfleet.domain.fleet.platform import Platform
 from tokenfleet.handlers.election import Elector
-from tokenfleet.handlers.probes import Probes
+from tokenfleet.handlers.probes import Check, Probes
 from tokenfleet.handlers.shell import Shell
+from tokenfleet.handlers.startup import Startup
 from tokenfleet.handlers.telemetry import FleetCollector, PrometheusTelemetry
+from tokenfleet.handlers.vitals import Vitals
 from tokenfleet.handlers.workqueue import WorkqueueMetrics
 from tokenfleet.ports import Clock, Cluster, Resource, RouterFleet
 from tokenfleet.reconcilers.applier import Applier
@@ -23,6 +25,7 @@ from tokenfleet.reconcilers.resources import LEASES, MONITORS, WATCHED
 from tokenfleet.reconcilers.resync import Resync
 from tokenfleet.reconcilers.route_visitor import RouteVisitor
 from tokenfleet.reconcilers.router_visitor import RouterVisitor
+from tokenfleet.reconcilers.services import Services
 from tokenfleet.reconcilers.slo_lookback import Budgets, LookBack, SloLookback
 from tokenfleet.reconcilers.slo_tick import Measure, SloTick
 from tokenfleet.reconcilers.slo_visitor import SloVisitor
@@ -77,6 +80,7 @@ class Core:
     views: Views
     telemetry: PrometheusTelemetry
     elector: Elector
+    startup: Startup
     watched: dict[Resource, str]
     """Watched kinds and their label selectors; PodMonitor joins where the cluster serves it."""
 
@@ -88,6 +92,7 @@ class Operator:
     core: Core
     shell: Shell
     probes: Probes
+    vitals: Vitals
 
 
 def assemble(options: Options, outside: Outside) -> Operator:
@@ -112,15 +117,21 @@ def assemble(options: Options, outside: Outside) -> Operator:
         every=options.tick,
     )
     resync = Resync(
-        outside.cluster, core.store, core.watched, telemetry=core.telemetry, wake=core.queue.add
+        outside.cluster,
+        core.store,
+        core.watched,
+        telemetry=core.telemetry,
+        wake=core.queue.add,
+        namespaces=options.namespaces,
     )
+    vitals = Vitals(core.telemetry.registry, blind=lambda: resync.blind, age=lambda: resync.age)
     shell = Shell(
         store=core.store,
         queue=core.queue,
-        visits=_visits(core, tick, replicas),
+        visits=_visits(core, tick, resync, replicas),
         resync=resync,
         elector=core.elector,
-        loops={"slo tick": tick.run, "slo lookback": lookback.run},
+        loops={"slo tick": tick.run, "slo lookback": lookback.run, "loop lag": vitals.run},
         watched=core.watched,
         namespaces=options.namespaces,
     )
@@ -133,13 +144,11 @@ def assemble(options: Options, outside: Outside) -> Operator:
         )
     )
     probes = Probes(
-        healthy=lambda: "" if resync.healthy else "the watches miss changes",
-        ready=lambda: (
-            "" if resync.synced.is_set() or not core.elector.leads() else "not synced yet"
-        ),
+        healthy=lambda: _health(resync),
+        ready=lambda: _readiness(core, resync),
         metrics=core.telemetry.text,
     )
-    return Operator(core=core, shell=shell, probes=probes)
+    return Operator(core=core, shell=shell, probes=probes, vitals=vitals)
 
 
 def _core(options: Options, outside: Outside) -> Core:
@@ -162,11 +171,12 @@ def _core(options: Options, outside: Outside) -> Core:
             identity=f"{options.identity}_{uuid.uuid4()}",
             monotonic=time.monotonic,
         ),
+        startup=Startup(monotonic=time.monotonic),
         watched=dict(WATCHED),
     )
 
 
-def _visits(core: Core, tick: SloTick, replicas: Replicas) -> Visits:
+def _visits(core: Core, tick: SloTick, resync: Resync, replicas: Replicas) -> Visits:
     outside, options = core.outside, core.options
 
     def platform() -> Platform:
@@ -176,9 +186,11 @@ def _visits(core: Core, tick: SloTick, replicas: Replicas) -> Visits:
             operator_namespace=options.lease_namespace,
         )
 
+    services = Services(cluster=outside.cluster, store=core.store)
     router = RouterVisitor(
         store=core.store,
         replicas=replicas,
+        services=services,
         agents=outside.agents,
         views=core.views,
         clock=outside.clock,
@@ -189,7 +201,9 @@ def _visits(core: Core, tick: SloTick, replicas: Replicas) -> Visits:
         shifting=not options.disable_shifting,
     )
     visitors: dict[str, Visitor] = {
-        POOL: PoolVisitor(store=core.store, clock=outside.clock, platform=platform),
+        POOL: PoolVisitor(
+            store=core.store, services=services, clock=outside.clock, platform=platform
+        ),
         ROUTER: router,
         ROUTE: RouteVisitor(store=core.store, views=core.views, clock=outside.clock),
         SLO: SloVisitor(
@@ -217,4 +231,24 @@ def _visits(core: Core, tick: SloTick, replicas: Replicas) -> Visits:
         recorder=recorder,
         clock=outside.clock,
         telemetry=core.telemetry,
+        sees=resync.sees,
     )
+
+
+def _health(resync: Resync) -> list[Check]:
+    return [Check("watches", "" if resync.healthy else "the watches miss changes")]
+
+
+def _readiness(core: Core, resync: Resync) -> list[Check]:
+    """Say whether this process does its work, or could take it over."""
+    leads = core.elector.leads()
+    behind = leads and not resync.synced.is_set()
+    return [
+        Check("start", core.startup.problem),
+        Check("sync", "not synced yet" if behind else ""),
+        # One namespace that cannot be seen must not take the others' operator away.
+        *(
+            Check(f"namespace {name}" if name else "cluster", why, decides=not name)
+            for name, why in sorted(resync.blind.items())
+        ),
+    ]

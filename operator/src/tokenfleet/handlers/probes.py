@@ -4,12 +4,25 @@ They are answered by the event loop that does the work: a loop that hangs does n
 is what liveness asks.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 
 from aiohttp import web
 
-Judgement = Callable[[], str]
-"""Returns why the answer is no; empty means yes."""
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that is looked at."""
+
+    name: str
+    problem: str = ""
+    """Why it is not well; empty where it is."""
+    decides: bool = True
+    """False: only told, because everything else works without it."""
+
+
+Judgement = Callable[[], Sequence[Check]]
+"""Returns everything that is looked at, now."""
 
 
 class Probes:
@@ -53,8 +66,16 @@ class Probes:
 
 
 def _answer(judgement: Judgement) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    async def answer(_: web.Request) -> web.StreamResponse:
-        why_not = judgement()
-        return web.Response(text=f"{why_not or 'ok'}\n", status=503 if why_not else 200)
+    async def answer(request: web.Request) -> web.StreamResponse:
+        checks = judgement()
+        failed = [check for check in checks if check.problem and check.decides]
+        text = "\n".join(check.problem for check in failed) or "ok"
+        if "verbose" in request.query:
+            # The form of the API server's own probes.
+            lines = [
+                f"[-]{c.name}: {c.problem}" if c.problem else f"[+]{c.name} ok" for c in checks
+            ]
+            text = "\n".join([*lines, f"check {'failed' if failed else 'passed'}"])
+        return web.Response(text=f"{text}\n", status=503 if failed else 200)
 
     return answer

@@ -36,10 +36,11 @@ def _ingest(store: Store, resource: Resource) -> Any:
 
     async def ingest(event: Any, **_: Any) -> None:
         # Items of an initial list do not say what they are.
-        body = {"apiVersion": version, "kind": resource.kind, **event["object"]}
+        body = {**event["object"], "apiVersion": version, "kind": resource.kind}
         if event["type"] == "DELETED":
             store.remove(key_of(body), uid=body["metadata"].get("uid", ""))
         else:
-            store.put(body)
+            # Without a type it comes from a LIST: the truth, also where memory has larger numbers.
+            store.put(body, authoritative=event["type"] is None)
 
     return ingest

@@ -5,16 +5,12 @@ state in annotations or finalizers raises instead of writing to a user's object.
 """
 
 import random
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import kopf
 
 from tokenfleet.ports import Resource
-
-ERROR_BUDGET: Final = 600.0
-"""Seconds of failing requests after which a watcher gives up and the process ends; then kubelet
-restarts it. Longer than an API server's rolling update, shorter than a person's patience."""
 
 LONGEST_PAUSE: Final = 30.0
 """Seconds between two attempts of a watcher: how late at most it notices that the API is back."""
@@ -67,28 +63,19 @@ class NullProgress(kopf.ProgressStorage):
         return essence
 
 
-class CappedBackoff(Collection[float]):
-    """Growing pauses with jitter that add up to `ERROR_BUDGET`; fresh on each iteration.
+class EndlessBackoff(Iterable[float]):
+    """Growing pauses with jitter, without end; fresh on each iteration.
 
-    Kopf accepts any iterable. It must be re-iterable: a generator would be used up by the first
-    outage, and the second would end the process at once.
+    A watcher that gives up takes the process with it, and all other namespaces. One that may not be
+    watched is asked again until it may be; that nothing comes from it is noticed by the resync.
     """
 
     def __iter__(self) -> Iterator[float]:
         """Yield pauses in seconds."""
-        spent, pause = 0.0, 1.0
-        while spent < ERROR_BUDGET:
-            delay = min(pause, LONGEST_PAUSE) * random.uniform(0.8, 1.2)  # noqa: S311  # jitter
-            spent, pause = spent + delay, pause * 1.6
-            yield delay
-
-    def __len__(self) -> int:
-        """Return an upper bound of the attempts."""
-        return int(ERROR_BUDGET)
-
-    def __contains__(self, value: object) -> bool:
-        """No pause is a member: they are drawn anew each time."""
-        return False
+        pause = 1.0
+        while True:
+            yield min(pause, LONGEST_PAUSE) * random.uniform(0.8, 1.2)  # noqa: S311  # jitter
+            pause = min(pause * 1.6, LONGEST_PAUSE)
 
 
 def configure(settings: kopf.OperatorSettings, watched: Mapping[Resource, str]) -> None:
@@ -106,7 +93,7 @@ def configure(settings: kopf.OperatorSettings, watched: Mapping[Resource, str]) 
     settings.watching.connect_timeout = 10
     settings.watching.server_timeout = WATCH_LIFE
     settings.networking.request_timeout = 30
-    settings.networking.error_backoffs = CappedBackoff()
+    settings.networking.error_backoffs = EndlessBackoff()
     for resource, selector in watched.items():
         if selector:
             name = (resource.group, resource.version, resource.plural)

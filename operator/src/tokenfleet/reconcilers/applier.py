@@ -269,11 +269,14 @@ class Applier:
 
     async def _refresh(self, key: ObjectKey, *, writer: ObjectKey | None = None) -> Body | None:
         """Read one object again; return it, or None where there is none."""
+        before = self._store.get(key)
         newest = await self._cluster.get(BY_KIND[key.kind], key.namespace, key.name)
+        if self._store.get(key) is not before:
+            return newest  # An event came in between, and may be newer.
         if newest is None:
             self._store.remove(key)
         else:
-            self._store.put(newest, writer=writer or key)
+            self._store.put(newest, writer=writer or key, authoritative=True)
         return newest
 
     def _fence(self) -> None:

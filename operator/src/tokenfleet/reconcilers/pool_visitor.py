@@ -11,15 +11,17 @@ from tokenfleet.domain.fleet.plan import Plan
 from tokenfleet.domain.fleet.platform import Platform
 from tokenfleet.domain.fleet.pool_visit import PoolSnapshot, plan_pool
 from tokenfleet.ports import Body, Clock
+from tokenfleet.reconcilers.services import Services
 from tokenfleet.reconcilers.store import Store
 from tokenfleet.reconcilers.visits import Done
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolVisitor:
-    """Gathers what a pool's plan depends on; everything is in the store."""
+    """Gathers what a pool's plan depends on."""
 
     store: Store
+    services: Services
     clock: Clock
     platform: Callable[[], Platform]
     """Returns what the cluster is like."""
@@ -27,6 +29,7 @@ class PoolVisitor:
     async def plan(self, owner: Body) -> Plan:
         """Observe and plan."""
         service = next(iter(references(owner)))
+        await self.services.know((service,))
         return plan_pool(
             PoolSnapshot(
                 body=owner,

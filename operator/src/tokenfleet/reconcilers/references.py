@@ -25,6 +25,15 @@ class Referred:
     slos: tuple[Body, ...]
 
 
+def used_services(store: Store, router: ObjectKey, stored: Body | None) -> set[ObjectKey]:
+    """Return the Services of a router's pools, and of what it runs; arguments as in `referred`."""
+    held = _held(stored)
+    routes = (*store.referring_bodies(router, ROUTE), *_kept_routes(store, router, held))
+    named = {key for pool in _named(store, routes) for key in references(pool)}
+    running = held.document.config.pools if held.document is not None else ()
+    return named | {ObjectKey("Service", router.namespace, pool.service) for pool in running}
+
+
 def referred(store: Store, router: ObjectKey, stored: Body | None) -> Referred:
     """Follow the references to and from a router.
 
@@ -37,8 +46,7 @@ def referred(store: Store, router: ObjectKey, stored: Body | None) -> Referred:
     routes = (*store.referring_bodies(router, ROUTE), *_kept_routes(store, router, held))
     pools = _named(store, routes)
     services = {key for pool in pools for key in references(pool)}
-    running = held.document.config.pools if held.document is not None else ()
-    listed = services | {ObjectKey("Service", router.namespace, pool.service) for pool in running}
+    listed = used_services(store, router, stored)
     loops = {pool["metadata"]["name"]: way_back(pool, store) for pool in pools}
     return Referred(
         routes=routes,

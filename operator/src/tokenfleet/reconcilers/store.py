@@ -1,21 +1,26 @@
-"""The store: the newest known copy of every watched object, and who points at whom.
+"""The store: the newest known copy of every object that matters, and who points at whom.
 
-Plain dictionaries, one event loop. Copies are slim (no managed fields) and only ever get newer:
-the applier puts what the API server answered, so a late watch event of an older copy changes
-nothing and a visit reads its own writes. Resource versions of one resource compare as integers
-(KEP-5504, Kubernetes 1.35; true of every etcd-backed server before).
+Plain dictionaries, one event loop. Copies are slim, and only what is read is kept: Services and
+EndpointSlices of the whole cluster pass by, and those that no pool and no router names are let go.
+
+What is newer wins, so a late watch event of an older copy changes nothing and a visit reads its own
+writes. Resource versions of one resource compare as integers (KEP-5504, Kubernetes 1.35; true of
+every etcd-backed server before) - as long as it is the same etcd. After a restore numbers start
+lower: so another uid always wins, and so does what the API server itself says when it is asked.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Iterable
+from typing import Final
 
 from tokenfleet.domain.fleet.affected import affected, references
-from tokenfleet.domain.fleet.field_ownership import with_claim
-from tokenfleet.domain.fleet.keys import ObjectKey, key_of
+from tokenfleet.domain.fleet.keys import POOL, ObjectKey, key_of
+from tokenfleet.domain.fleet.ownership import is_managed
+from tokenfleet.domain.fleet.slim import slim
 from tokenfleet.ports import Body
 
-_LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
+NAMED_BY: Final = frozenset({POOL, "ConfigMap"})
+"""Kinds whose word a Service is kept for: pools, and what routers run."""
 
 
 class Store:
@@ -26,6 +31,8 @@ class Store:
         self._wake = wake
         self._objects: dict[str, dict[ObjectKey, Body]] = defaultdict(dict)
         self._referring: dict[ObjectKey, set[ObjectKey]] = defaultdict(set)
+        self._whole: set[ObjectKey] = set()
+        """Services of which everything that exists is known, and kept up to date."""
 
     def get(self, key: ObjectKey) -> Body | None:
         """Return the newest known copy, or None."""
@@ -49,21 +56,27 @@ class Store:
 
     def referring_bodies(self, key: ObjectKey, kind: str) -> tuple[Body, ...]:
         """Return the objects of a kind that point at a key, by name."""
-        keys = sorted(k for k in self.referring(key) if k.kind == kind)
+        keys = sorted(k for k in self._referring.get(key, ()) if k.kind == kind)
         return tuple(body for k in keys if (body := self.get(k)) is not None)
 
-    def put(self, body: Body, *, writer: ObjectKey | None = None) -> bool:
+    def put(
+        self, body: Body, *, writer: ObjectKey | None = None, authoritative: bool = False
+    ) -> bool:
         """Take in a copy; return whether it was news.
 
         Args:
             body: the object as the API server sent it.
             writer: the key whose visit wrote this copy: it knows already and is not woken.
+            authoritative: the answer to a question that was asked after the stored copy came:
+                what is stored gives way, whatever its version.
         """
-        body = slim(body)
         key = key_of(body)
         old = self.get(key)
-        if old is not None and _is_not_newer(body, old):
+        if old is not None and _is_not_newer(body, old, authoritative=authoritative):
             return False
+        if not self.wants(body):
+            return self.remove(key) if old is not None else False
+        body = slim(body)
         self._swap(key, old, body)
         self._tell(old, body, skip=writer)
         return True
@@ -77,19 +90,60 @@ class Store:
         self._tell(old, None, skip=None)
         return True
 
+    def wants(self, body: Body) -> bool:
+        """Tell whether an object is worth keeping."""
+        if body["kind"] == "Service":
+            return is_managed(body) or self.is_named(key_of(body))
+        if body["kind"] == "EndpointSlice":
+            return any(self.is_named(service) for service in references(body))
+        return True
+
+    def is_named(self, service: ObjectKey) -> bool:
+        """Tell whether a pool names a Service, or a router uses it."""
+        return any(key.kind in NAMED_BY for key in self._referring.get(service, ()))
+
+    def named(self, namespace: str = "") -> list[ObjectKey]:
+        """Return the Services that are named, in one namespace or in all."""
+        return sorted(
+            key
+            for key in self._referring
+            if key.kind == "Service" and namespace in {"", key.namespace} and self.is_named(key)
+        )
+
+    def is_whole(self, service: ObjectKey) -> bool:
+        """Tell whether a Service that is not here does not exist, nor slices that are not here."""
+        return service in self._whole
+
+    def now_whole(self, service: ObjectKey) -> None:
+        """Note that everything about a named Service has been put."""
+        if self.is_named(service):
+            self._whole.add(service)
+
     def _swap(self, key: ObjectKey, old: Body | None, new: Body | None) -> None:
         before = references(old) if old is not None else frozenset[ObjectKey]()
         after = references(new) if new is not None else frozenset[ObjectKey]()
-        for target in before - after:
-            self._referring[target].discard(key)
-            if not self._referring[target]:
-                del self._referring[target]
-        for target in after - before:
-            self._referring[target].add(key)
         if new is None:
             del self._objects[key.kind][key]
         else:
             self._objects[key.kind][key] = new
+        for target in after - before:
+            self._referring[target].add(key)
+        for target in before - after:
+            self._referring[target].discard(key)
+            if not self._referring[target]:
+                del self._referring[target]
+            if key.kind in NAMED_BY and target.kind == "Service" and not self.is_named(target):
+                self._let_go(target)
+
+    def _let_go(self, service: ObjectKey) -> None:
+        """Forget a Service that nobody names any more, and its slices; nobody reads them."""
+        self._whole.discard(service)
+        slices = [k for k in self._referring.get(service, ()) if k.kind == "EndpointSlice"]
+        for key in slices:
+            self._swap(key, self.get(key), None)
+        body = self.get(service)
+        if body is not None and not self.wants(body):
+            self._swap(service, body, None)
 
     def _tell(self, old: Body | None, new: Body | None, *, skip: ObjectKey | None) -> None:
         for key in affected(old, new, self):
@@ -97,22 +151,14 @@ class Store:
                 self._wake(key)
 
 
-def slim(body: Body) -> dict[str, Any]:
-    """Return a copy without what no planner reads and every object carries."""
-    original = body
-    metadata = {k: v for k, v in body["metadata"].items() if k != "managedFields"}
-    if body["kind"] == "Pod":
-        body = {k: v for k, v in body.items() if k != "spec"}
-    notes: Mapping[str, str] = metadata.get("annotations", {})
-    if _LAST_APPLIED in notes:
-        metadata["annotations"] = {k: v for k, v in notes.items() if k != _LAST_APPLIED}
-    return with_claim({**body, "metadata": metadata}, original)
-
-
-def _is_not_newer(new: Body, old: Body) -> bool:
-    versions = [body["metadata"].get("resourceVersion", "") for body in (new, old)]
-    if versions[0] == versions[1]:
+def _is_not_newer(new: Body, old: Body, *, authoritative: bool) -> bool:
+    fresh, known = new["metadata"], old["metadata"]
+    versions = [metadata.get("resourceVersion", "") for metadata in (fresh, known)]
+    same_object = fresh.get("uid") == known.get("uid")
+    if same_object and versions[0] == versions[1]:
         return True
+    if authoritative or not same_object:
+        return False
     if not all(version.isdecimal() for version in versions):
         return False
     return int(versions[0]) < int(versions[1])

@@ -12,7 +12,7 @@ what became of it, all of them wait for the next visit.
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
@@ -132,6 +132,8 @@ class Visits:
     telemetry: Telemetry
     said: dict[ObjectKey, Word] = field(default_factory=dict)
     """What people were told last of the condition `Ready` of each object."""
+    sees: Callable[[str], bool] = lambda _: True
+    """Tells whether a namespace is known whole; objects of the others are left alone."""
     failing: dict[ObjectKey, datetime] = field(default_factory=dict)
     """Since when children of an object cannot be written, for other reasons than refusals."""
 
@@ -152,6 +154,8 @@ class Visits:
         Raises:
             PortError: something could not be written, and everything else was tried.
         """
+        if not self.sees(key.namespace):
+            return None  # Everything in it is visited once it is known.
         owner = self.store.get(key)
         visitor = self.visitors[key.kind]
         if owner is None:

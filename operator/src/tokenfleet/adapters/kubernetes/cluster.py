@@ -5,14 +5,15 @@ minute) and TLS; bodies stay dictionaries. It retries nothing: the queue does.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import aiohttp
 from kubernetes.aio import client, config
 
 from tokenfleet.adapters.kubernetes.errors import error_of
-from tokenfleet.ports import Body, NotFoundError, PortError, Resource
+from tokenfleet.ports import Body, NotFoundError, PortError, RefusedError, Resource
 
 PAGE: Final = 500
 """Objects per page of a LIST; the page size that kubectl uses."""
@@ -22,6 +23,10 @@ TIMEOUT: Final = 30.0
 had better fail and be retried."""
 
 HTTP_ERROR: Final = 400
+
+JSON: Final = "application/json"
+METADATA_ONLY: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+"""What every API server knows since 1.15 ("Receiving resources as Tables" and "metadata only")."""
 
 Query = list[tuple[str, str]]
 
@@ -55,7 +60,10 @@ class KubernetesCluster:
     ) -> None:
         """Address `resources`; LIST the whole cluster, or these namespaces only."""
         self._page = page
+        self.on_answer: Callable[[str, str, int | None], None] = lambda *_: None
+        """Told of each call: method, host, and status (None: there was no answer)."""
         self._api = api
+        self._host = urlsplit(str(api.configuration.host)).netloc
         self._resources = {resource.kind: resource for resource in resources}
         self._namespaces = tuple(namespaces)
 
@@ -68,12 +76,50 @@ class KubernetesCluster:
 
     async def list(self, resource: Resource, *, label_selector: str = "") -> Sequence[Body]:
         """Return all objects of a kind in the watched namespaces."""
-        places = [f"/namespaces/{namespace}" for namespace in self._namespaces] or [""]
         items: list[Body] = []
-        for place in places:
-            path = f"{group_path(resource)}{place}/{resource.plural}"
-            items.extend(await self._pages(resource, path, label_selector))
+        for namespace in self._namespaces or ("",):
+            pages = self.pages(resource, namespace=namespace, label_selector=label_selector)
+            async for page in pages:
+                items.extend(page)
         return items
+
+    async def serves(self, resource: Resource) -> bool:
+        """Tell whether the API server knows a kind."""
+        try:
+            found = await self._call("GET", group_path(resource))
+        except NotFoundError:
+            return False
+        except RefusedError:
+            # Discovery is closed to us: the lists will tell.
+            return True
+        return any(one["name"] == resource.plural for one in found.get("resources", ()))
+
+    async def pages(
+        self,
+        resource: Resource,
+        *,
+        namespace: str = "",
+        label_selector: str = "",
+        metadata_only: bool = False,
+    ) -> AsyncIterator[Sequence[Body]]:
+        """Yield the objects of a kind, a page at a time."""
+        place = f"/namespaces/{namespace}" if namespace else ""
+        path = f"{group_path(resource)}{place}/{resource.plural}"
+        version = f"{resource.group}/{resource.version}" if resource.group else resource.version
+        accept = METADATA_ONLY if metadata_only else JSON
+        token = ""
+        while True:
+            query = [("limit", str(self._page))]
+            query += [("labelSelector", label_selector)] if label_selector else []
+            query += [("continue", token)] if token else []
+            page = await self._call("GET", path, query=query, accept=accept)
+            # Items of a list do not say what they are, or that they are partial; everything else
+            # here relies on it.
+            names = {"apiVersion": version, "kind": resource.kind}
+            yield [{**item, **names} for item in page.pop("items")]
+            token = page["metadata"].get("continue", "")
+            if not token:
+                return
 
     async def apply(self, body: Body, *, manager: str) -> Body:
         """Server-side apply with force; return the stored object."""
@@ -113,23 +159,6 @@ class KubernetesCluster:
         resource = self._resources[body["kind"]]
         return object_path(resource, metadata["namespace"], metadata["name"])
 
-    async def _pages(self, resource: Resource, path: str, selector: str) -> Sequence[Body]:
-        version = f"{resource.group}/{resource.version}" if resource.group else resource.version
-        items: list[Body] = []
-        token = ""
-        while True:
-            query = [("limit", str(self._page))]
-            query += [("labelSelector", selector)] if selector else []
-            query += [("continue", token)] if token else []
-            page = await self._call("GET", path, query=query)
-            # Items of a list do not say what they are; everything else here relies on it.
-            items.extend(
-                {"apiVersion": version, "kind": resource.kind, **item} for item in page["items"]
-            )
-            token = page["metadata"].get("continue", "")
-            if not token:
-                return items
-
     async def _patch(self, path: str, body: Body, manager: str) -> Body:
         query = [("fieldManager", manager), ("force", "true"), ("fieldValidation", "Strict")]
         media = "application/apply-patch+yaml"
@@ -142,9 +171,10 @@ class KubernetesCluster:
         *,
         query: Query | None = None,
         body: Mapping[str, Any] | None = None,
-        media: str = "application/json",
+        media: str = JSON,
+        accept: str = JSON,
     ) -> dict[str, Any]:
-        headers = {"Accept": "application/json", "Content-Type": media}
+        headers = {"Accept": accept, "Content-Type": media}
         request = await self._api.param_serialize(
             method,
             path,
@@ -157,8 +187,10 @@ class KubernetesCluster:
             response = await self._api.call_api(*request, _request_timeout=TIMEOUT)
             data = await response.read()
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            self.on_answer(method, self._host, None)
             msg = f"{method} {path}: {error or type(error).__name__}"
             raise PortError(msg) from error
+        self.on_answer(method, self._host, response.status)
         if response.status >= HTTP_ERROR:
             retry_after = response.getheader("Retry-After")
             raise error_of(response.status, _message(method, path, data), retry_after)

@@ -16,15 +16,19 @@ def is_ours(child: Body, owner: Body) -> bool:
 
     An owner that was deleted and created again under its name takes over what the old one left.
     """
-    labels = child["metadata"].get("labels", {})
     controller = controller_of(child)
     if controller is None:
-        return bool(labels.get(MANAGED_BY_LABEL) == MANAGED_BY)
+        return is_managed(child)
     return bool(
         controller.get("apiVersion", "").partition("/")[0] == API_VERSION.partition("/")[0]
         and controller["kind"] == owner["kind"]
         and controller["name"] == owner["metadata"]["name"]
     )
+
+
+def is_managed(body: Body) -> bool:
+    """Tell whether an object carries our label."""
+    return bool(body["metadata"].get("labels", {}).get(MANAGED_BY_LABEL) == MANAGED_BY)
 
 
 def controls(owner: Body, child: Body) -> bool:

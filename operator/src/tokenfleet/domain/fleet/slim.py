@@ -1,0 +1,77 @@
+"""Objects as they are kept in memory: without what nobody reads.
+
+A cluster has many more Services and EndpointSlices than a fleet uses, and each copy costs several
+times its JSON. Here is the list of what planners read, for the kinds that come in numbers.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from tokenfleet.domain.fleet.field_ownership import with_claim
+
+Body = Mapping[str, Any]
+
+LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
+
+IDENTITY: Final = ("name", "namespace", "uid", "resourceVersion", "labels", "ownerReferences")
+"""Metadata of kinds that are only looked at."""
+
+
+def slim(body: Body) -> dict[str, Any]:
+    """Return a copy with what is read of it; the original is left as it is."""
+    return with_claim(_CUTS.get(body["kind"], _of_others)(body), body)
+
+
+def _of_others(body: Body) -> dict[str, Any]:
+    metadata = {k: v for k, v in body["metadata"].items() if k != "managedFields"}
+    notes: Mapping[str, str] = metadata.get("annotations", {})
+    if LAST_APPLIED in notes:
+        metadata["annotations"] = {k: v for k, v in notes.items() if k != LAST_APPLIED}
+    return {**body, "metadata": metadata}
+
+
+def _of_pod(body: Body) -> dict[str, Any]:
+    return {k: v for k, v in _of_others(body).items() if k != "spec"}
+
+
+def _of_service(body: Body) -> dict[str, Any]:
+    spec = body.get("spec", {})
+    ports = [_some(port, ("name", "port", "protocol")) for port in spec.get("ports") or ()]
+    return {
+        **_identity(body),
+        "spec": {**_some(spec, ("type", "selector", "ipFamilies")), "ports": ports},
+    }
+
+
+def _of_slice(body: Body) -> dict[str, Any]:
+    return {
+        **_identity(body),
+        "addressType": body.get("addressType"),
+        "ports": [_some(port, ("name", "port", "protocol")) for port in body.get("ports") or ()],
+        "endpoints": [_endpoint(endpoint) for endpoint in body.get("endpoints") or ()],
+    }
+
+
+def _endpoint(endpoint: Body) -> dict[str, Any]:
+    return {
+        # Consumers must not use any but the first (discovery.k8s.io/v1, Endpoint).
+        "addresses": endpoint.get("addresses", [])[:1],
+        "conditions": _some(endpoint.get("conditions") or {}, ("ready", "serving")),
+    }
+
+
+def _identity(body: Body) -> dict[str, Any]:
+    metadata = _some(body["metadata"], IDENTITY)
+    return {"apiVersion": body.get("apiVersion"), "kind": body["kind"], "metadata": metadata}
+
+
+def _some(body: Body, keys: tuple[str, ...]) -> dict[str, Any]:
+    return {key: body[key] for key in keys if key in body}
+
+
+_CUTS: Final[Mapping[str, Callable[[Body], dict[str, Any]]]] = {
+    "Pod": _of_pod,
+    "Service": _of_service,
+    "EndpointSlice": _of_slice,
+    "ReplicaSet": _identity,
+}
