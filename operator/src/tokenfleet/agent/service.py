@@ -14,6 +14,7 @@ from tokenfleet.agent.publisher import Publisher, PublishError
 from tokenfleet.agent.server import serve
 from tokenfleet.agent.settings import Settings
 from tokenfleet.agent.watch import State, api_client, states
+from tokenfleet.domain.fleet.slim import slim_slice
 from tokenfleet.domain.routing.codec import CodecError, decode
 from tokenfleet.domain.routing.workload import config_name
 
@@ -70,7 +71,8 @@ class Agent:
 
     async def _watch_slices(self, client: httpx.AsyncClient) -> None:
         path = f"/apis/discovery.k8s.io/v1/namespaces/{self.settings.namespace}/endpointslices"
-        async for state in states(client, path, on_contact=self._contact):
+        watched = states(client, path, on_contact=self._contact, keep=slim_slice)
+        async for state in watched:
             self._slices = state
             self._changed.set()
 

@@ -19,8 +19,13 @@ from tokenfleet.agent.settings import ApiServer
 logger = logging.getLogger(__name__)
 
 WATCH_SECONDS: Final = 300
-"""How long the API server keeps one watch; it ends them anyway after 30 to 60 minutes. Shorter
-bounds how long a silently dead connection can go unnoticed."""
+"""How long the API server keeps one watch; it ends them anyway after 30 to 60 minutes."""
+SILENCE: Final = 80.0
+"""Seconds without a byte after which a connection counts as dead. The API server sends a bookmark
+about once a minute, so a good watch is never silent for longer."""
+LONG_ENOUGH: Final = 1.0
+"""Seconds that a watch lasts when nothing is wrong. One that ends sooner would, asked again at
+once, be asked some hundred times a second."""
 BACKOFF_MIN: Final = 0.2
 BACKOFF_MAX: Final = 15.0
 """Seconds. Jittered: all routers of a cluster lose the API server at the same moment."""
@@ -58,8 +63,7 @@ def api_client(api: ApiServer) -> httpx.AsyncClient:
         auth=_TokenFile(api),
         verify=verify,
         trust_env=False,
-        # Reading has no limit of its own: a quiet watch is a good watch, and the server ends it.
-        timeout=httpx.Timeout(5.0, read=WATCH_SECONDS + 30),
+        timeout=httpx.Timeout(5.0, read=SILENCE),
     )
 
 
@@ -69,6 +73,7 @@ async def states(
     *,
     field_selector: str = "",
     on_contact: Callable[[bool], None],
+    keep: Callable[[Body], Body] = lambda body: body,
 ) -> AsyncIterator[State]:
     """Yield the collection after the first list and after every change, for ever.
 
@@ -77,27 +82,55 @@ async def states(
         path: the collection, for example `/api/v1/namespaces/a/configmaps`.
         field_selector: narrows the collection.
         on_contact: told True when the API server answers and False when it fails.
+        keep: returns what is kept of an object.
     """
-    backoff = BACKOFF_MIN
+    loop = asyncio.get_running_loop()
+    objects: dict[str, Body] = {}
+    version, patience = "", _Patience()
     while True:
+        begun = None
         try:
-            objects, version = await _list(client, path, field_selector)
-            on_contact(True)
-            backoff = BACKOFF_MIN
-            yield dict(objects)
-            async for changed in _watch(client, path, field_selector, version):
-                _apply(objects, changed)
+            if not version:
+                objects, version = await _list(client, path, field_selector, keep)
+                on_contact(True)
                 yield dict(objects)
+            begun = loop.time()
+            async for event in _watch(client, path, field_selector, version):
+                version = event["object"]["metadata"]["resourceVersion"]
+                if event["type"] != "BOOKMARK":
+                    _apply(objects, event, keep)
+                    yield dict(objects)
+        except httpx.ReadTimeout:
+            logger.info("watch of %s: silent for %.0f s, asking again", path, SILENCE)
         except (httpx.HTTPError, WatchError, ValueError, KeyError, OSError) as error:
+            version = ""
             if not isinstance(error, WatchError):
                 on_contact(False)
             logger.warning("watch of %s: %s", path, error or type(error).__name__)
-            await asyncio.sleep(backoff * random.uniform(0.5, 1.5))  # noqa: S311  # jitter
-            backoff = min(backoff * 2, BACKOFF_MAX)
+        await patience.after(0.0 if begun is None else loop.time() - begun)
+
+
+class _Patience:
+    """Waits longer and longer for a server whose watches do not last."""
+
+    def __init__(self) -> None:
+        self._next = BACKOFF_MIN
+
+    async def after(self, lasted: float) -> None:
+        if lasted >= LONG_ENOUGH:
+            self._next = BACKOFF_MIN
+            return
+        await pause(self._next)
+        self._next = min(self._next * 2, BACKOFF_MAX)
+
+
+async def pause(seconds: float) -> None:
+    """Wait about as long."""
+    await asyncio.sleep(seconds * random.uniform(0.5, 1.5))  # noqa: S311  # jitter
 
 
 async def _list(
-    client: httpx.AsyncClient, path: str, field_selector: str
+    client: httpx.AsyncClient, path: str, field_selector: str, keep: Callable[[Body], Body]
 ) -> tuple[dict[str, Body], str]:
     objects: dict[str, Body] = {}
     following = ""
@@ -108,7 +141,7 @@ async def _list(
         )
         answer.raise_for_status()
         page = answer.json()
-        objects.update({item["metadata"]["name"]: item for item in page["items"]})
+        objects.update({item["metadata"]["name"]: keep(item) for item in page["items"]})
         following = page["metadata"].get("continue", "")
         if not following:
             return objects, page["metadata"]["resourceVersion"]
@@ -117,30 +150,28 @@ async def _list(
 async def _watch(
     client: httpx.AsyncClient, path: str, field_selector: str, version: str
 ) -> AsyncIterator[Body]:
-    while True:
-        parameters = {
-            "watch": "true",
-            "allowWatchBookmarks": "true",
-            "resourceVersion": version,
-            "timeoutSeconds": str(WATCH_SECONDS),
-            "fieldSelector": field_selector,
-        }
-        async with client.stream(
-            "GET", path, params={k: v for k, v in parameters.items() if v}
-        ) as answer:
-            answer.raise_for_status()
-            async for line in answer.aiter_lines():
-                event = json.loads(line)
-                if event["type"] == "ERROR":
-                    raise WatchError(event["object"].get("message", "expired"))
-                version = event["object"]["metadata"]["resourceVersion"]
-                if event["type"] != "BOOKMARK":
-                    yield event
+    """Yield events and bookmarks until the server ends the watch."""
+    parameters = {
+        "watch": "true",
+        "allowWatchBookmarks": "true",
+        "resourceVersion": version,
+        "timeoutSeconds": str(WATCH_SECONDS),
+        "fieldSelector": field_selector,
+    }
+    async with client.stream(
+        "GET", path, params={k: v for k, v in parameters.items() if v}
+    ) as answer:
+        answer.raise_for_status()
+        async for line in answer.aiter_lines():
+            event = json.loads(line)
+            if event["type"] == "ERROR":
+                raise WatchError(event["object"].get("message", "expired"))
+            yield event
 
 
-def _apply(objects: dict[str, Body], event: Body) -> None:
+def _apply(objects: dict[str, Body], event: Body, keep: Callable[[Body], Body]) -> None:
     name = event["object"]["metadata"]["name"]
     if event["type"] == "DELETED":
         objects.pop(name, None)
     else:
-        objects[name] = event["object"]
+        objects[name] = keep(event["object"])

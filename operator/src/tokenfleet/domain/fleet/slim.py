@@ -43,7 +43,8 @@ def _of_service(body: Body) -> dict[str, Any]:
     }
 
 
-def _of_slice(body: Body) -> dict[str, Any]:
+def slim_slice(body: Body) -> dict[str, Any]:
+    """Return an EndpointSlice with what is read of it."""
     return {
         **_identity(body),
         "addressType": body.get("addressType"),
@@ -62,7 +63,8 @@ def _endpoint(endpoint: Body) -> dict[str, Any]:
 
 def _identity(body: Body) -> dict[str, Any]:
     metadata = _some(body["metadata"], IDENTITY)
-    return {"apiVersion": body.get("apiVersion"), "kind": body["kind"], "metadata": metadata}
+    # Items of a list do not say what they are.
+    return {"apiVersion": body.get("apiVersion"), "kind": body.get("kind"), "metadata": metadata}
 
 
 def _some(body: Body, keys: tuple[str, ...]) -> dict[str, Any]:
@@ -72,6 +74,6 @@ def _some(body: Body, keys: tuple[str, ...]) -> dict[str, Any]:
 _CUTS: Final[Mapping[str, Callable[[Body], dict[str, Any]]]] = {
     "Pod": _of_pod,
     "Service": _of_service,
-    "EndpointSlice": _of_slice,
+    "EndpointSlice": slim_slice,
     "ReplicaSet": _identity,
 }
