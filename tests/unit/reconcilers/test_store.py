@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tokenfleet.domain.fleet.keys import ObjectKey
-from tokenfleet.domain.fleet.slim import slim
+from tokenfleet.domain.fleet.slim import slim, slim_slice
 from tokenfleet.reconcilers.store import Store
 
 
@@ -231,8 +231,13 @@ def test_slices_keep_what_is_read() -> None:
     kept = slim(body)
 
     assert kept["endpoints"] == [
-        {"addresses": ["10.0.0.1"], "conditions": {"ready": True, "serving": True}}
+        {
+            "addresses": ["10.0.0.1"],
+            "conditions": {"ready": True, "serving": True, "terminating": False},
+            "targetRef": {"kind": "Pod", "name": "p", "uid": "u"},
+        }
     ]
+    assert "targetRef" not in slim_slice(body, pods=False)["endpoints"][0]
     assert kept["ports"] == [{"name": "http", "port": 8000, "protocol": "TCP"}]
     assert "annotations" not in kept["metadata"]
     assert body["endpoints"][0]["nodeName"] == "n"

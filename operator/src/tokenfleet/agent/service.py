@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any, Final
 
 import httpx
@@ -71,7 +72,8 @@ class Agent:
 
     async def _watch_slices(self, client: httpx.AsyncClient) -> None:
         path = f"/apis/discovery.k8s.io/v1/namespaces/{self.settings.namespace}/endpointslices"
-        watched = states(client, path, on_contact=self._contact, keep=slim_slice)
+        keep = partial(slim_slice, pods=False)
+        watched = states(client, path, on_contact=self._contact, keep=keep)
         async for state in watched:
             self._slices = state
             self._changed.set()

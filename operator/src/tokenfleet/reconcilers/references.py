@@ -29,7 +29,9 @@ def used_services(store: Store, router: ObjectKey, stored: Body | None) -> set[O
     """Return the Services of a router's pools, and of what it runs; arguments as in `referred`."""
     held = _held(stored)
     routes = (*store.referring_bodies(router, ROUTE), *_kept_routes(store, router, held))
-    named = {key for pool in _named(store, routes) for key in references(pool)}
+    body = store.get(router)
+    named = set(references(body)) if body is not None else set()
+    named |= {key for pool in _named(store, routes) for key in references(pool)}
     running = held.document.config.pools if held.document is not None else ()
     return named | {ObjectKey("Service", router.namespace, pool.service) for pool in running}
 

@@ -22,13 +22,9 @@ from tokenfleet.domain.fleet.sidecars import is_carried
 from tokenfleet.domain.slo.observation.measurement import Measurement
 from tokenfleet.ports import Acknowledgement, Body, Clock, PortError, RefusedError, RouterFleet
 from tokenfleet.reconcilers.pool_visitor import children_of
-<<<<<<< HEAD
-from tokenfleet.reconcilers.references import referred
+from tokenfleet.reconcilers.references import referred, used_services
 from tokenfleet.reconcilers.replicas import Replicas
-=======
-from tokenfleet.reconcilers.references import referred, replicas_of, used_services
 from tokenfleet.reconcilers.services import Services
->>>>>>> c0de3c8 (Let namespaces fail alone, keep only what pools name, and believe the API server over memory)
 from tokenfleet.reconcilers.store import Store
 from tokenfleet.reconcilers.telemetry import Telemetry
 from tokenfleet.reconcilers.views import Views
@@ -62,11 +58,8 @@ class RouterVisitor:
     """Gathers what a router's plan depends on."""
 
     store: Store
-<<<<<<< HEAD
     replicas: Replicas
-=======
     services: Services
->>>>>>> c0de3c8 (Let namespaces fail alone, keep only what pools name, and believe the API server over memory)
     agents: RouterFleet
     views: Views
     clock: Clock
@@ -92,12 +85,8 @@ class RouterVisitor:
         replicas = await self._replicas(pods, revision, progress)
         if progress.acknowledged_at is None and acknowledged(replicas, revision).everywhere:
             progress.acknowledged_at = self.clock.now()
-<<<<<<< HEAD
-        found, carried = referred(self.store, key, stored), is_carried(owner)
-=======
         await self.services.know(sorted(used_services(self.store, key, stored)))
-        found = referred(self.store, key, stored)
->>>>>>> c0de3c8 (Let namespaces fail alone, keep only what pools name, and believe the API server over memory)
+        found, carried = referred(self.store, key, stored), is_carried(owner)
         seen = RouterSnapshot(
             body=owner,
             stored=stored,

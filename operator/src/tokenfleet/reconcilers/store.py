@@ -14,13 +14,14 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from tokenfleet.domain.fleet.affected import affected, references
-from tokenfleet.domain.fleet.keys import POOL, ObjectKey, key_of
+from tokenfleet.domain.fleet.keys import POOL, ROUTER, ObjectKey, key_of
 from tokenfleet.domain.fleet.ownership import is_managed
 from tokenfleet.domain.fleet.slim import slim
 from tokenfleet.ports import Body
 
-NAMED_BY: Final = frozenset({POOL, "ConfigMap"})
-"""Kinds whose word a Service is kept for: pools, and what routers run."""
+NAMED_BY: Final = frozenset({POOL, ROUTER, "ConfigMap"})
+"""Kinds whose word a Service is kept for: pools, routers beside applications, and what routers
+run."""
 
 
 class Store:

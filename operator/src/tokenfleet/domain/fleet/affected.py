@@ -26,7 +26,7 @@ from tokenfleet.domain.fleet.keys import (
     key_of,
 )
 from tokenfleet.domain.fleet.router_config import services_in
-from tokenfleet.domain.fleet.sidecars import is_carried
+from tokenfleet.domain.fleet.sidecars import discovery, is_carried
 from tokenfleet.domain.routing.slices import SERVICE_LABEL
 
 Body = Mapping[str, Any]
@@ -196,6 +196,10 @@ def _of_slice(body: Body) -> Iterable[ObjectKey]:
         yield ObjectKey("Service", body["metadata"].get("namespace", ""), service)
 
 
+def _of_router(body: Body) -> Iterable[ObjectKey]:
+    return (discovery(body),) if is_carried(body) else ()
+
+
 def _of_service(body: Body) -> Iterable[ObjectKey]:
     return _owner(body) | fronted(body)
 
@@ -220,6 +224,7 @@ _REFERENCES: Final[Mapping[str, Callable[[Body], Iterable[ObjectKey]]]] = {
     "EndpointSlice": _of_slice,
     "Pod": _of_pod,
     "ReplicaSet": _of_pod,
+    ROUTER: _of_router,
     "Service": _of_service,
     "ConfigMap": _of_config_map,
 }

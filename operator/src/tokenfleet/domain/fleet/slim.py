@@ -43,22 +43,25 @@ def _of_service(body: Body) -> dict[str, Any]:
     }
 
 
-def slim_slice(body: Body) -> dict[str, Any]:
-    """Return an EndpointSlice with what is read of it."""
+def slim_slice(body: Body, *, pods: bool = True) -> dict[str, Any]:
+    """Return an EndpointSlice with what is read of it; `pods`: also which pods they are."""
     return {
         **_identity(body),
         "addressType": body.get("addressType"),
         "ports": [_some(port, ("name", "port", "protocol")) for port in body.get("ports") or ()],
-        "endpoints": [_endpoint(endpoint) for endpoint in body.get("endpoints") or ()],
+        "endpoints": [_endpoint(endpoint, pods=pods) for endpoint in body.get("endpoints") or ()],
     }
 
 
-def _endpoint(endpoint: Body) -> dict[str, Any]:
-    return {
+def _endpoint(endpoint: Body, *, pods: bool) -> dict[str, Any]:
+    kept = {
         # Consumers must not use any but the first (discovery.k8s.io/v1, Endpoint).
         "addresses": endpoint.get("addresses", [])[:1],
-        "conditions": _some(endpoint.get("conditions") or {}, ("ready", "serving")),
+        "conditions": dict(endpoint.get("conditions") or {}),
     }
+    if pods and endpoint.get("targetRef"):
+        kept["targetRef"] = _some(endpoint["targetRef"], ("kind", "name", "uid"))
+    return kept
 
 
 def _identity(body: Body) -> dict[str, Any]:
