@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from tests.unit.cli.fault_story import ROUNDS, Story, shares_in
 from tests.unit.cli.operator_bench import FLEET, bare, run
-from tests.unit.domain.fleet.builders import conditions, router
+from tests.unit.domain.fleet.builders import conditions, route, router
+from tokenfleet.domain.fleet import router_config
 from tokenfleet.domain.fleet.keys import key_of
 
 
@@ -66,6 +68,22 @@ async def test_a_router_that_is_made_anew_takes_over_what_the_old_one_left() -> 
     }
     assert owners == {new["metadata"]["uid"]}
     assert ("ConfigMap", "ns", "default-config") in bench.cluster.objects
+
+
+async def test_a_route_that_moves_to_another_router_takes_its_shift_along() -> None:
+    story = Story()
+    for step in (story.created, story.pinned, story.unpinned):
+        step()
+        await story.bench.settle(ROUNDS)
+    other = bare(router())
+    story.bench.cluster.put({**other, "metadata": {**other["metadata"], "name": "edge"}})
+    await story.bench.settle(ROUNDS)
+
+    story.bench.cluster.put(bare(route(parentRefs=[{"name": "edge"}])))
+    await story.bench.settle(ROUNDS)
+
+    data = story.bench.cluster.objects["ConfigMap", "ns", "edge-config"]["data"]
+    assert shares_in(router_config.read(data)) == {"slow": {"large": 250, "small": 750}}
 
 
 async def test_a_pool_that_is_deleted_shows_in_the_route() -> None:

@@ -21,6 +21,7 @@ from tokenfleet.domain.fleet.router_visit import plan_router
 from tokenfleet.domain.fleet.sidecars import is_carried
 from tokenfleet.domain.slo.observation.measurement import Measurement
 from tokenfleet.ports import Acknowledgement, Body, Clock, PortError, RefusedError, RouterFleet
+from tokenfleet.reconcilers.elsewhere import elsewhere
 from tokenfleet.reconcilers.pool_visitor import children_of
 from tokenfleet.reconcilers.references import referred, used_services
 from tokenfleet.reconcilers.replicas import Replicas
@@ -93,6 +94,7 @@ class RouterVisitor:
             # Any pod may carry a label: what such a pod holds is no record of anything.
             copies=await self._copies(pods) if stored is None and not carried else (),
             missing_since=None if carried else progress.missing_since,
+            elsewhere=elsewhere(self.store, key, stored, found.routes),
             routes=found.routes,
             pools=found.pools,
             services=found.services,

@@ -70,6 +70,8 @@ class Fleet:
         self.notes: list[EventNote] = []
         self.gone: set[str] = set()
         """Pools without endpoints."""
+        self.elsewhere: tuple[dict[str, str], ...] = ()
+        """What other routers hold."""
         self.visit()
         held = router_config.read(self.data)
         loops = loops if loops is not None else {"large": SHIFTED}
@@ -104,6 +106,7 @@ class Fleet:
         plan = plan_router(
             seen(
                 stored=stored,
+                elsewhere=self.elsewhere,
                 routes=tuple(self.routes),
                 pools=tuple(pool(name) for name in sorted(names)),
                 services={name: service(name) for name in names},

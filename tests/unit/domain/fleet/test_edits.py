@@ -101,6 +101,20 @@ def test_a_route_for_other_models_inherits_nothing() -> None:
     assert fleet.shares("main", "other") == {"large": 1000, "small": 0}
 
 
+def test_a_route_that_moves_to_another_router_takes_its_shift_along() -> None:
+    first, second = Fleet(), Fleet(loops={})
+    second.routes = []
+    second.visit()
+
+    second.elsewhere = (first.data,)
+    second.routes = first.routes
+    second.visit()
+
+    assert second.shares() == {"large": 400, "small": 600}
+    assert second.reasons() == ["ShiftInherited"]
+    assert "the rule goes on from where it was" in second.notes[0].note
+
+
 def test_a_rule_that_is_split_off_starts_where_its_sibling_is() -> None:
     fleet = Fleet()
 

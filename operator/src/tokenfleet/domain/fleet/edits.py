@@ -3,7 +3,8 @@
     rule gone        its memory is kept for an hour                                   (departed.py)
     rule new         it takes over the memory of one that is gone: of the same name, else with a
                      primary that traffic is shifted away from, in the same route or in one that
-                     served the same models; else what other rules of its route know of its pools
+                     served the same models; of this router, or of one that carried the route; else
+                     what other rules of its route know of its pools
     rule changed     traffic stays, and steps to the new weights     (slo/control/carry_over)
     backend removed  its loop is kept for an hour, in case it comes back
 
@@ -24,6 +25,7 @@ from tokenfleet.domain.slo.control.carry_over import Edit, carried_over, started
 from tokenfleet.domain.slo.control.memory import REST, Decision, LoopMemory, RuleMemory
 from tokenfleet.domain.slo.observation.measurement import RuleTarget
 from tokenfleet.domain.slo.reporting.decisions import Taken
+from tokenfleet.domain.slo.reporting.explanations import ITSELF
 
 INHERITED = "P4"
 """The transition."""
@@ -77,18 +79,34 @@ def unedited(held: Held) -> Edited:
     return Edited(memory=held.memory, departed=held.departed, heirs={})
 
 
-def edited(rules: Rules, held: Held, ready: Mapping[str, int], now: datetime) -> Edited:
-    """Look for edits, and return the memory under which traffic does not jump."""
+def edited(
+    rules: Rules,
+    held: Held,
+    ready: Mapping[str, int],
+    now: datetime,
+    *,
+    elsewhere: Sequence[Held] = (),
+) -> Edited:
+    """Look for edits, and return the memory under which traffic does not jump.
+
+    Args:
+        rules: as they are written now.
+        held: what the router runs.
+        ready: pool -> ready replicas.
+        now: the current time, UTC.
+        elsewhere: what other routers run, where a route is new to this one.
+    """
     now = now.replace(microsecond=0)
     running = _running(held.document.config) if held.document is not None else {}
     leaving = _leaving(rules, held, running, now)
     departed = remembered(_merged(held.departed, leaving), now)
     memory = {key: kept for key, kept in held.memory.items() if key not in leaving}
     memory |= {k: held.memory[k] for k in leaving.keys() & rules.alive}
+    sources = _merged(_elsewhere(elsewhere, now), departed)
     heirs, taken, used = {}, [], set()
     for target in rules.targets:
         key = str(target.key)
-        found = _found(target, rules, memory, running, departed, now)
+        found = _found(target, rules, memory, running, sources, now)
         carried, decisions = carried_over(
             Edit(rule=target, memory=found.memory, running=found.running, ready=ready, now=now)
         )
@@ -123,6 +141,25 @@ def _running(config: RouterConfig) -> dict[str, Rule]:
 
 def _shares(rule: Rule | None) -> dict[str, int]:
     return {share.pool: share.share for share in rule.shares} if rule is not None else {}
+
+
+def _elsewhere(others: Sequence[Held], now: datetime) -> dict[str, Departed]:
+    """Return what other routers remember of rules that may have come from them."""
+    found: dict[str, Departed] = {}
+    for held in others:
+        config = held.document.config if held.document is not None else None
+        running = _running(config) if config is not None else {}
+        models = {route.name: route.model_names for route in config.routes} if config else {}
+        found |= held.departed
+        for key, memory in held.memory.items():
+            route = key.split("/")[1]
+            found[key] = Departed(
+                at=now,
+                models=models.get(route, ()),
+                shares=_shares(running.get(key)),
+                memory=memory,
+            )
+    return found
 
 
 def _leaving(
@@ -249,7 +286,7 @@ def _inherited(
             from_w=1000,
             to_w=round(kept.w * 1000),
             pool=kept.fallback,
-            note=source.rpartition("/")[2],
+            note=ITSELF if source == str(target.key) else source.rpartition("/")[2],
         )
         decisions.append((pool, decision))
         if pool in loops and loops[pool].shifted:

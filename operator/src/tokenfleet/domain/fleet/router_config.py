@@ -102,6 +102,15 @@ def read(data: Mapping[str, str]) -> Held:
     return _read(data["config"], *texts, data.get(DEPARTED, "{}"), data.get(UNTOLD, "[]"))
 
 
+def routes_in(data: Mapping[str, str]) -> frozenset[str] | None:
+    """Return the names of the routes that a router runs; None where that cannot be read."""
+    try:
+        document = read(data).document
+    except UnreadableConfigError:
+        return None
+    return frozenset(route.name for route in document.config.routes) if document else None
+
+
 def services_in(data: Mapping[str, str]) -> frozenset[str]:
     """Return the names of the Services that a router uses; none where that cannot be read."""
     try:

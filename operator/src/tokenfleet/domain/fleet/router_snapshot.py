@@ -26,6 +26,8 @@ class RouterSnapshot:
     """Its data as replicas hold it; asked for only where it does not exist."""
     missing_since: datetime | None = None
     """Since when this process sees that it does not exist; None: it does."""
+    elsewhere: tuple[Mapping[str, str], ...] = ()
+    """Readable data of the `<router>-config` of other routers, where a route is new to this one."""
     routes: tuple[Body, ...] = ()
     """Routes that name this router, and those that it keeps because they name one that does not
     exist."""

@@ -8,6 +8,7 @@ from tokenfleet.api.conditions import READY, Condition
 from tokenfleet.api.v1alpha1.modelroute import ModelRoute
 from tokenfleet.api.v1alpha1.servingpool import ServingPool
 from tokenfleet.api.v1alpha1.tokenslo import TokenSLO
+from tokenfleet.domain.fleet import router_config
 from tokenfleet.domain.fleet.decision_notes import decision_note
 from tokenfleet.domain.fleet.departed import Departed
 from tokenfleet.domain.fleet.edits import Place, Rules, edited, unedited
@@ -98,7 +99,9 @@ def steer(
     )
     before = unedited(held)
     if not standing:
-        before = edited(_rules(seen, routes, compiled, snapshot), held, ready, seen.now)
+        rules = _rules(seen, routes, compiled, snapshot)
+        others = [router_config.read(data) for data in seen.elsewhere]
+        before = edited(rules, held, ready, seen.now, elsewhere=others)
     outcome = step(snapshot, before.memory, seen.now, standing=standing)
     decided = {str(target.key): target.key for target in snapshot.rules}
     # A rule whose pools are all gone for a while must not come back as if nothing had happened.

@@ -7,12 +7,15 @@ from tokenfleet.domain.slo.control.memory import Decision
 WHOLE: Final = 1000
 """Thousandths of a baseline that nothing is taken from."""
 
+ITSELF: Final = "="
+"""Stands for the rule itself; no rule can be called so."""
+
 _TEXTS: Final[dict[str, str]] = {
     "P0": "{primary} is pinned by the user",
     "P2": "the floor of {primary} was raised: stepping up to it",
     "P3": "the rule was edited in the middle of a shift: traffic stays, and {primary} steps to its"
     " weight from there",
-    "P4": "the rule goes on from the shift of {source}",
+    "P4": "the rule goes on from {source}",
     "T1": "{evidence}: shifting to {pool}",
     "T1h": "{primary} has no ready endpoint: all to {pool}",
     "T1r": "{primary} has endpoints again: trying it",
@@ -52,7 +55,7 @@ def describe(decision: Decision, primary: str) -> str:
         window=decision.window,
         pool=decision.pool or "no fallback",
         before=_percent(decision.from_w),
-        source=f"rule {decision.note}, which is gone" if decision.note else "another rule",
+        source=_source(decision.note),
         evidence=_evidence(decision, primary),
     )
     if decision.transition in {"T11", "L1"} and decision.to_w < WHOLE:
@@ -60,6 +63,12 @@ def describe(decision: Decision, primary: str) -> str:
     if decision.from_w == decision.to_w:
         return text
     return f"{text} ({primary}: {_percent(decision.from_w)} -> {_percent(decision.to_w)})"
+
+
+def _source(name: str) -> str:
+    if name == ITSELF:
+        return "where it was"
+    return f"the shift of rule {name}, which is gone" if name else "the shift of another rule"
 
 
 def _evidence(decision: Decision, primary: str) -> str:
