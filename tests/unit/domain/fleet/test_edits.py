@@ -249,14 +249,6 @@ def test_the_order_of_rules_and_of_backends_does_not_matter() -> None:
             ],
             id="another threshold and target",
         ),
-        pytest.param(
-            lambda: [
-                objective(
-                    onBreach={"type": "ShiftTraffic", "shiftTraffic": {"primaryFloor": "0.9"}}
-                )
-            ],
-            id="a floor above the share",
-        ),
         pytest.param(lambda: [{**objective(), "metadata": slo("other")["metadata"]}], id="renamed"),
     ],
 )
@@ -268,6 +260,17 @@ def test_an_edited_objective_is_stepped_to(
     fleet.visit()
 
     assert fleet.shares()["large"] - 400 <= LARGEST_STEP
+    fleet.ramps("slow", {"large": 1000, "small": 0})
+
+
+@pytest.mark.parametrize("bound", [{"primaryFloor": "0.5"}, {"maxShift": "0.5"}])
+def test_a_bound_above_the_share_is_stepped_to(bound: dict[str, str]) -> None:
+    fleet = Fleet(loops={"large": replace(SHIFTED, w=0.1)})
+    fleet.slos = [objective(onBreach={"type": "ShiftTraffic", "shiftTraffic": bound})]
+    fleet.visit()
+
+    assert fleet.shares() == {"large": 200, "small": 800}
+    assert fleet.reasons() == ["TrafficReturning"]
     fleet.ramps("slow", {"large": 1000, "small": 0})
 
 
