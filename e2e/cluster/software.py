@@ -151,13 +151,13 @@ def _run(command: Sequence[str]) -> None:
         raise ClusterError(f"'{' '.join(command[:4])} ...' failed: {done.stderr.strip()[-600:]}")
 
 
-def content(tree: Path) -> str:
-    """Return a digest of every file's path and bytes below `tree`."""
+def content(tree: Path, *, without: str = "__pycache__") -> str:
+    """Return a digest of every file's path and bytes below `tree`, but for folders of one name."""
     if not tree.is_dir():
         raise ClusterError(f"{tree} is not there: is this a whole checkout of the project?")
     digest = hashlib.sha256()
     for path in sorted(tree.rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts:
+        if path.is_file() and without not in path.relative_to(tree).parts:
             digest.update(f"{path.relative_to(tree)}\0".encode() + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
 

@@ -71,6 +71,12 @@ async def _one(
     report(_record(arrival, at=at, outcome=outcome, duration=time.monotonic() - begun, **seen))
 
 
+def way(served_by: str) -> tuple[str, str]:
+    """Return rule and pool of `route/rule/pool;attempts=n`; empty where the router says nothing."""
+    _, rule, pool = (f"{served_by.partition(';')[0]}//").split("/")[:3]
+    return rule, pool
+
+
 async def _exchange(
     client: httpx.AsyncClient,
     profile: Profile,
@@ -88,8 +94,7 @@ async def _exchange(
         "POST", "/v1/chat/completions", json=body(arrival, profile.model), headers=headers
     ) as response:
         seen["status"] = response.status_code
-        seen["pool"] = response.headers.get("x-tokenfleet-pool", "")
-        seen["rule"] = response.headers.get("x-tokenfleet-rule", "")
+        seen["rule"], seen["pool"] = way(response.headers.get("x-tokenfleet-served-by", ""))
         reader, whole = StreamReader(), b""
         async for piece in response.aiter_raw():
             seen.setdefault("ttft", time.monotonic() - begun)

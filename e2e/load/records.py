@@ -31,9 +31,9 @@ class Record:
     tokens: int = 0
     """Completion tokens."""
     pool: str = ""
-    """From the response header `x-tokenfleet-pool`."""
+    """From the response header `x-tokenfleet-served-by`."""
     rule: str = ""
-    """From the response header `x-tokenfleet-rule`."""
+    """From the same header."""
     error: str = ""
     """What failed, in a few words."""
 

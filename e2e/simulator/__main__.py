@@ -24,7 +24,6 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--served-model-name", nargs="+")
     parser.add_argument("--max-model-len", type=int, default=8192)
     parser.add_argument("--shutdown-timeout", type=float, default=0.0)
-    parser.add_argument("--middleware", action="append", default=[])
     return parser.parse_known_args(arguments)[0]
 
 
@@ -34,7 +33,6 @@ def main() -> None:
     settings = Settings(
         models=tuple(given.served_model_name or [given.model]),
         window=given.max_model_len,
-        holds_start=bool(given.middleware),
     )
     web.run_app(
         Simulator(settings).application(),

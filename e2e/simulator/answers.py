@@ -1,7 +1,6 @@
 """Bodies of the OpenAI API in the shapes that vLLM 0.32 gives them.
 
-With usage forced, vLLM puts a running total into every chunk of a stream; the last chunk, without
-choices, is the one that counts.
+A stream ends with a chunk without choices that carries its usage, where the request asked for it.
 """
 
 from __future__ import annotations
@@ -35,6 +34,8 @@ class Answer:
     chat: bool
     prompt_tokens: int
     cached_tokens: int
+    with_usage: bool
+    """Whether the request wants usage at the end of a stream."""
 
     def whole(self, tokens: int) -> dict[str, Any]:
         """Return the body of an answer that is not streamed."""
@@ -57,7 +58,7 @@ class Answer:
         if not self.chat:
             return []
         choice = {"index": 0, "delta": {"role": "assistant", "content": ""}, "logprobs": None}
-        return [self._chunk([{**choice, "finish_reason": None}], self._running(0))]
+        return [self._chunk([{**choice, "finish_reason": None}])]
 
     def token(self, number: int, *, last: bool) -> dict[str, Any]:
         """Return the chunk of one token, counted from 0."""
@@ -65,29 +66,25 @@ class Answer:
             {"delta": {"content": word(number)}} if self.chat else {"text": word(number)}
         )
         choice = {"index": 0, **said, "logprobs": None, "finish_reason": "length" if last else None}
-        return self._chunk([choice], self._running(number + 1))
+        return self._chunk([choice])
 
     def closing(self, tokens: int) -> dict[str, Any]:
         """Return the chunk with the usage of the whole answer."""
-        return {**self._chunk([], self._total(tokens)), "system_fingerprint": FINGERPRINT}
+        usage = {"usage": self._total(tokens)}
+        return {**self._chunk([]), **usage, "system_fingerprint": FINGERPRINT}
 
     def _head(self, kind: str) -> dict[str, Any]:
         return {"id": self.identity, "object": kind, "created": self.created, "model": self.model}
 
-    def _chunk(self, choices: list[dict[str, Any]], usage: dict[str, Any]) -> dict[str, Any]:
+    def _chunk(self, choices: list[dict[str, Any]]) -> dict[str, Any]:
         kind = "chat.completion.chunk" if self.chat else "text_completion"
-        return {**self._head(kind), "choices": choices, "usage": usage}
+        return {**self._head(kind), "choices": choices}
 
-    def _running(self, tokens: int) -> dict[str, Any]:
+    def _total(self, tokens: int) -> dict[str, Any]:
         return {
             "prompt_tokens": self.prompt_tokens,
             "total_tokens": self.prompt_tokens + tokens,
             "completion_tokens": tokens,
-        }
-
-    def _total(self, tokens: int) -> dict[str, Any]:
-        return {
-            **self._running(tokens),
             "prompt_tokens_details": {"cached_tokens": self.cached_tokens},
         }
 

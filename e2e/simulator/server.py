@@ -27,8 +27,6 @@ class Settings:
     """Names the engine answers to; the first is its own."""
     window: int = 8192
     """Longest prompt plus answer, in tokens."""
-    holds_start: bool = False
-    """Whether response headers wait for the first token, as with the HoldStart middleware."""
 
 
 class Refused(Exception):
@@ -141,11 +139,8 @@ class Simulator:
 
     async def _streamed(self, request, answer, tokens, behaviour, begun) -> web.StreamResponse:
         response = web.StreamResponse(headers={"content-type": "text/event-stream; charset=utf-8"})
-        if not self.settings.holds_start:
-            await response.prepare(request)
+        await response.prepare(request)
         await asyncio.sleep(behaviour.ttft)
-        if self.settings.holds_start:
-            await response.prepare(request)
         self.metrics.first_token.observe(time.monotonic() - begun)
         for chunk in answer.opening():
             await response.write(answers.event(chunk))
@@ -153,7 +148,8 @@ class Simulator:
             if number:
                 await asyncio.sleep(behaviour.itl)
             await response.write(answers.event(answer.token(number, last=number == tokens - 1)))
-        await response.write(answers.event(answer.closing(tokens)))
+        if answer.with_usage:
+            await response.write(answers.event(answer.closing(tokens)))
         await response.write(b"data: [DONE]\n\n")
         await response.write_eof()
         return response
@@ -191,6 +187,7 @@ class Simulator:
             chat=chat,
             prompt_tokens=prompt,
             cached_tokens=int(prompt * behaviour.cached_fraction),
+            with_usage=bool((body.get("stream_options") or {}).get("include_usage")),
         )
         return answer, behaviour.completion_tokens or asked, bool(body.get("stream"))
 

@@ -5,6 +5,7 @@ import pytest
 from e2e.kit import chart
 from e2e.kit.kubectl import Cluster, Namespace
 from e2e.kit.proxy import ApiProxy
+from e2e.load.client import way
 from e2e.stories.conftest import new_fleet
 from e2e.stories.fleet import PRIMARY, ROUTER, all_answered
 
@@ -24,7 +25,7 @@ def test_a_fleet_on_the_built_images_serves(
     chart.install(cluster, {**values, **named})
     try:
         for made in new_fleet(cluster, proxy, "images"):
-            assert made.chat().headers["x-tokenfleet-pool"] == PRIMARY
+            assert way(made.chat().headers["x-tokenfleet-served-by"])[1] == PRIMARY
             all_answered(made.start_load(duration=5).wait(), at_least=20)
             pods = made.namespace.list("pods", f"tokenfleet.dev/router={ROUTER}")
             pods += operator.list("pods")

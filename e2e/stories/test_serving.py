@@ -3,6 +3,7 @@
 from e2e.kit import prometheus
 from e2e.kit.kubectl import Namespace
 from e2e.kit.waiting import NotYet, wait_for
+from e2e.load.client import way
 from e2e.load.records import Record
 from e2e.stories import fleet as written
 from e2e.stories.fleet import FALLBACK, PRIMARY, ROUTE, ROUTER, RULE, Fleet, all_answered
@@ -13,8 +14,7 @@ def test_what_is_applied_becomes_ready_and_answers(fleet: Fleet) -> None:
 
     assert answer.status_code == 200, answer.text
     assert answer.json()["choices"][0]["message"]["content"]
-    assert answer.headers["x-tokenfleet-pool"] == PRIMARY
-    assert answer.headers["x-tokenfleet-rule"] == RULE
+    assert way(answer.headers["x-tokenfleet-served-by"]) == (RULE, PRIMARY)
     assert [m["id"] for m in fleet.ask("/v1/models").json()["data"]] == [ROUTE]
 
 

@@ -191,7 +191,7 @@ def answer(body: bytes, *, status: str = "200 OK", length: int | None = None) ->
     """Return an HTTP answer."""
     size = len(body) if length is None else length
     return (
-        f"HTTP/1.1 {status}\r\ncontent-length: {size}\r\nx-tokenfleet-pool: p\r\n"
+        f"HTTP/1.1 {status}\r\ncontent-length: {size}\r\nx-tokenfleet-served-by: r/s/p;attempts=1\r\n"
         "connection: close\r\n\r\n"
     ).encode() + body
 

@@ -37,22 +37,23 @@ async def behave(session, **behaviour):
         return answer.status, await answer.json()
 
 
-async def test_headers_wait_for_the_first_token_with_the_middleware():
-    async with running(holds_start=True) as session:
-        await behave(session, ttft=0.3)
-        _, waited, _ = await ask(session, stream=True)
-
-    assert waited >= 0.3
-
-
-async def test_headers_do_not_wait_without_it():
-    """As with the real engine: a proxy sees 200 at once, and can no longer fail over."""
+async def test_headers_do_not_wait_for_the_first_token():
+    """As with the real engine: a proxy that trusts them can no longer fail over."""
     async with running() as session:
         await behave(session, ttft=2)
         status, waited, _ = await ask(session, stream=True)
 
     assert status == 200
     assert waited < 1
+
+
+async def test_usage_ends_streams_that_ask_for_it():
+    async with running() as session:
+        _, _, plain = await ask(session, stream=True)
+        _, _, asked = await ask(session, stream=True, stream_options={"include_usage": True})
+
+    assert '"usage"' not in plain
+    assert asked.count('"usage"') == 1
 
 
 async def test_a_share_of_requests_fails_as_told():
@@ -119,10 +120,10 @@ async def test_a_mistake_is_refused_and_changes_nothing(wrong):
 
 def test_a_pool_s_arguments_are_taken_and_the_rest_is_ignored():
     told = ["serve", "/weights/w/m", "--port=8001", "--served-model-name=m", "--max-model-len=64",
-            "--speculative-config={}", "--shutdown-timeout=30", "--enable-force-include-usage",
-            "--middleware=a.B", "--dtype=float32"]  # fmt: skip
+            "--speculative-config={}", "--shutdown-timeout=30", "--enable-prompt-tokens-details",
+            "--dtype=float32"]  # fmt: skip
 
     given = parsed(told)
 
     assert (given.model, given.port, given.served_model_name) == ("/weights/w/m", 8001, ["m"])
-    assert (given.max_model_len, given.shutdown_timeout, given.middleware) == (64, 30, ["a.B"])
+    assert (given.max_model_len, given.shutdown_timeout) == (64, 30)

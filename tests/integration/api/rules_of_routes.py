@@ -61,6 +61,13 @@ def _peers(place: str) -> list[Rule]:
 ROUTERS = [
     *named(ROUTER, 56, "it names the Service `<router>-router`"),
     *between(ROUTER, "spec.managed.drainTimeout", ("1s", "2h"), "0s", "3h"),
+    *between(
+        merged(ROUTER, at("spec.tracing.endpoint", "http://collector:4318")),
+        "spec.tracing.sampling",
+        ("0.0001", "1"),
+        "0.00001",
+        inside="1",
+    ),
     *between(ROUTER, "spec.requestBodyLimit", ("1Ki", "64Mi"), "1k", "65Mi"),
     rule(
         f".{_POD}.labels",
@@ -151,27 +158,22 @@ ROUTES = [
         refused=_bytes({"min": 2, "max": 1}),
         accepted=_bytes({"min": 1, "max": 1}),
     ),
-    rule(
-        ".spec.failover",
-        "firstTokenTimeout must be set exactly when retryOn holds FirstTokenTimeout",
-        ROUTE,
-        refused=at("spec.failover.retryOn", ["FirstTokenTimeout"]),
-        accepted=at("spec.failover", {"retryOn": ["FirstTokenTimeout"], "firstTokenTimeout": "2s"}),
+    *(
+        rule(
+            ".spec.failover",
+            f"{field} must be set only when retryOn holds {word}",
+            ROUTE,
+            refused=at("spec.failover", {"retryOn": ["ServerError"], field: "2s"}),
+            accepted=at("spec.failover", {"retryOn": [word], field: "2s"}),
+        )
+        for field, word in (
+            ("firstTokenTimeout", "FirstTokenTimeout"),
+            ("responseTimeout", "ResponseTimeout"),
+        )
     ),
-    rule(
-        ".spec.failover",
-        "firstTokenTimeout must be set exactly when retryOn holds FirstTokenTimeout",
-        ROUTE,
-        refused=at("spec.failover.firstTokenTimeout", "2s"),
-        accepted=at("spec.failover.attempts", 8),
-    ),
-    *between(
-        merged(ROUTE, at("spec.failover.retryOn", ["FirstTokenTimeout"])),
-        "spec.failover.firstTokenTimeout",
-        ("50ms", "10m"),
-        "49ms",
-        "601s",
-    ),
+    *between(ROUTE, "spec.failover.firstTokenTimeout", ("50ms", "10m"), "49ms", "601s"),
+    *between(ROUTE, "spec.failover.responseTimeout", ("50ms", "1h"), "49ms", "3601s"),
+    *between(ROUTE, "spec.failover.stallTimeout", ("50ms", "1h"), "49ms", "3601s"),
     rule(
         ".spec.trafficControl",
         "pinned must be set exactly when type is Pinned",

@@ -55,7 +55,17 @@ _PINNED = merged(
 # manifests mean: it needs a decision record.
 _CONTROL = {"shortWindow": "1m", "longWindow": "3m", "minimumEvents": {"total": 20, "bad": 5}}
 _DATA = {"onUnknown": "Hold", "maxStaleness": "2m", "minCoverage": "0.8", "idleReset": "15m"}
-_FAILOVER = {"retryOn": ["ConnectFailure", "ServerError", "TooManyRequests"], "attempts": 3}
+_FAILOVER = {
+    "retryOn": [
+        "ConnectFailure",
+        "ServerError",
+        "TooManyRequests",
+        "FirstTokenTimeout",
+        "ResponseTimeout",
+    ],
+    "stallTimeout": "1m",
+    "attempts": 3,
+}
 _MANAGED = {
     "engine": {"type": "VLLM"},
     "device": "GPU",
@@ -77,6 +87,8 @@ _ROUTER = {
         "user": {"header": "x-tokenfleet-user"},
     },
     "requestBodyLimit": "8Mi",
+    "explain": "On",
+    "accessLog": "Off",
 }
 STORED = [
     pytest.param(POOL, {"type": "Managed", "replicas": 1, "managed": _MANAGED}, id="a pool"),

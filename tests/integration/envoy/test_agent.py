@@ -1,163 +1,24 @@
 """The agent with a real Envoy, and an API server that comes and goes."""
 
 import asyncio
-import contextlib
 import time
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
-from tests.integration.envoy.api_server import ApiServer as FakeApiServer
-from tests.integration.envoy.configuration import attempts, configuration, shifted
+from tests.integration.envoy.configuration import configuration, doubled, shifted
 from tests.integration.envoy.conftest import CHAT
-from tests.integration.envoy.model_server import Behaviour, ModelServer
-from tests.integration.envoy.router import envoy_binary, free_port
-from tokenfleet.adapters.envoy.bootstrap import Limits
-from tokenfleet.adapters.envoy.wire import Ports
+from tests.integration.envoy.model_server import Behaviour
+from tests.integration.envoy.pods import Pod, until
 from tokenfleet.agent.drain import drain
 from tokenfleet.agent.envoy import Admin
-from tokenfleet.agent.service import Agent
-from tokenfleet.agent.settings import ApiServer, Settings
 from tokenfleet.domain.routing.codec import Document, encode
-from tokenfleet.domain.routing.ir import RouterConfig
 
 pytestmark = pytest.mark.envoy
 
 CONFIG = configuration({"large": 1000, "small": 0})
-
-
-@dataclass
-class Pod:
-    """One router pod, and the world around it."""
-
-    settings: Settings
-    api: FakeApiServer
-    large: ModelServer
-    small: ModelServer
-    client: httpx.AsyncClient
-    agent_client: httpx.AsyncClient
-    revision: int = 0
-    processes: list[asyncio.subprocess.Process] = field(default_factory=list)
-    tasks: list[asyncio.Task[None]] = field(default_factory=list)
-
-    def start_agent(self) -> None:
-        self.tasks.append(asyncio.create_task(Agent(self.settings).run()))
-
-    async def stop_agent(self) -> None:
-        task = self.tasks.pop()
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-
-    async def start_envoy(self) -> None:
-        while not (self.settings.folder / "bootstrap.json").exists():
-            await asyncio.sleep(0.02)
-        with (self.settings.folder / "envoy.log").open("a") as log:
-            self.processes.append(
-                await asyncio.create_subprocess_exec(
-                    envoy_binary(),
-                    "-c",
-                    self.settings.folder / "bootstrap.json",
-                    "--disable-hot-restart",
-                    "--concurrency",
-                    "1",
-                    "--log-level",
-                    "warning",
-                    "--drain-strategy",
-                    "immediate",
-                    "--drain-time-s",
-                    "30",
-                    stdout=log,
-                    stderr=log,
-                )
-            )
-
-    async def stop_envoy(self) -> None:
-        process = self.processes.pop()
-        process.terminate()
-        await process.wait()
-
-    def write(self, config: RouterConfig) -> int:
-        self.revision += 1
-        self.api.config("default", encode(Document(revision=self.revision, config=config)))
-        return self.revision
-
-    async def acknowledgement(self) -> dict[str, Any]:
-        answer: dict[str, Any] = (await self.agent_client.get("/acknowledgement")).json()
-        return answer
-
-    async def applied(self, revision: int) -> None:
-        await until(self.acknowledgement, lambda a: a["appliedRevision"] == revision)
-
-    async def pool(self) -> str:
-        response = await self.client.post(CHAT, json={"model": "chat"})
-        assert response.status_code == 200, response.text
-        return response.headers["x-tokenfleet-pool"]
-
-
-async def until(
-    ask: Callable[[], Any], condition: Callable[[Any], bool], within: float = 40
-) -> Any:
-    deadline = time.monotonic() + within
-    answer: Any = None
-    while time.monotonic() < deadline:
-        with contextlib.suppress(httpx.HTTPError):
-            answer = await ask()
-            if condition(answer):
-                return answer
-        await asyncio.sleep(0.02)
-    raise AssertionError(answer)
-
-
-@pytest.fixture
-async def pod(tmp_path: Path) -> AsyncIterator[Pod]:
-    large, small, api = ModelServer("large"), ModelServer("small"), FakeApiServer()
-    for server in (large, small, api):
-        await server.start()
-    api.endpoints("large", [large.port])
-    api.endpoints("small", [small.port])
-    ports = Ports(host="127.0.0.1", traffic=free_port(), admin=free_port())
-    settings = Settings(
-        router="default",
-        namespace="default",
-        pod="default-router-1",
-        folder=tmp_path,
-        envoy=str(envoy_binary()),
-        ports=ports,
-        limits=Limits(),
-        listen_host="127.0.0.1",
-        listen_port=free_port(),
-        api=ApiServer(url=api.url, ca_file=None, token_file=None),
-    )
-    async with (
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{ports.traffic}", timeout=20) as client,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{settings.listen_port}") as agent_client,
-    ):
-        pod = Pod(settings, api, large, small, client, agent_client)
-        try:
-            yield pod
-        finally:
-            for _ in pod.tasks[:]:
-                await pod.stop_agent()
-            for _ in pod.processes[:]:
-                await pod.stop_envoy()
-            for server in (large, small, api):
-                await server.stop()
-
-
-@pytest.fixture
-async def running(pod: Pod) -> Pod:
-    """A pod that serves revision 1."""
-    pod.start_agent()
-    await pod.start_envoy()
-    pod.write(CONFIG)
-    await pod.applied(1)
-    return pod
 
 
 async def ready(pod: Pod) -> int:
@@ -212,7 +73,7 @@ async def test_the_last_replica_of_a_rollout_serves_while_it_terminates(running:
     [
         pytest.param("garbage", id="no JSON"),
         pytest.param(encode(Document(revision=2, config=CONFIG)).replace('"schemaVersion":', '"schemaVersion":99'), id="a schema of the future"),
-        pytest.param(encode(Document(revision=2, config=attempts(CONFIG, 0))), id="what Envoy refuses"),
+        pytest.param(encode(Document(revision=2, config=doubled(CONFIG))), id="what the module refuses"),
     ],
 )  # fmt: skip
 async def test_a_bad_configuration_leaves_the_last_good_one(running: Pod, text: str) -> None:
@@ -231,13 +92,16 @@ async def test_a_bad_configuration_leaves_the_last_good_one(running: Pod, text: 
 
 async def test_what_envoy_itself_rejects_is_taken_back(pod: Pod) -> None:
     """The binary's word is asked first; here it says yes to everything, and Envoy does not."""
-    pod.settings = replace(pod.settings, envoy="true")
+    yes = pod.settings.folder / "yes"
+    yes.write_text("#!/bin/sh\necho 'Dynamic module ABI version v0.2.0 matched.'\n")
+    yes.chmod(0o755)
+    pod.settings = replace(pod.settings, envoy=str(yes))
     pod.start_agent()
     await pod.start_envoy()
     pod.write(CONFIG)
     await pod.applied(1)
 
-    pod.write(attempts(CONFIG, 0))
+    pod.write(doubled(CONFIG))
 
     answer = await until(pod.acknowledgement, lambda a: a["error"] != "")
     assert "rejected" in answer["error"]
@@ -328,7 +192,7 @@ async def test_pools_come_and_go_without_a_failed_request(running: Pod) -> None:
 
 
 async def test_a_changed_listener_lets_running_streams_finish(running: Pod) -> None:
-    """Attribution and the body limit are part of the listener, which Envoy drains when it changes."""
+    """The body limit is part of the listener, which Envoy drains when it changes."""
     running.large.behaviour = Behaviour(chunks=25, gap=0.1)
     begun = asyncio.Event()
 
@@ -343,18 +207,14 @@ async def test_a_changed_listener_lets_running_streams_finish(running: Pod) -> N
 
     stream = asyncio.create_task(streamed())
     await asyncio.wait_for(begun.wait(), 30)
-    renamed = replace(CONFIG, attribution=replace(CONFIG.attribution, feature="x-team"))
+    await running.applied(running.write(replace(CONFIG, body_limit=2 * 1024 * 1024)))
 
-    await running.applied(running.write(renamed))
-
-    async def fast() -> str:
+    async def large() -> int:
         async with httpx.AsyncClient(base_url=running.client.base_url) as fresh:
-            answer = await fresh.post(
-                CHAT, json={"model": "chat"}, headers={"x-team": "suggestions"}
-            )
-            return answer.headers["x-tokenfleet-rule"]
+            body = {"model": "chat", "user": "x" * 1_500_000}
+            return (await fresh.post(CHAT, json=body)).status_code
 
-    await until(fast, lambda rule: rule == "fast")
+    await until(large, lambda status: status == 200)
     assert (await stream).endswith("data: [DONE]\n\n")
 
 

@@ -11,8 +11,35 @@ import pytest
 from tests.integration.envoy.configuration import configuration
 from tests.integration.envoy.conftest import CHAT, Fleet
 from tests.integration.envoy.model_server import Behaviour
+from tokenfleet.adapters.envoy.module import METRICS_PATH
 
 pytestmark = pytest.mark.envoy
+
+CONTRACT = {
+    "tokenfleet_attempts_total": "counter",
+    "tokenfleet_time_to_first_token_seconds": "histogram",
+    "tokenfleet_attempt_duration_seconds": "histogram",
+    "tokenfleet_time_per_output_token_seconds": "histogram",
+    "tokenfleet_requests_total": "counter",
+    "tokenfleet_request_duration_seconds": "histogram",
+    "tokenfleet_prompt_tokens_total": "counter",
+    "tokenfleet_cached_prompt_tokens_total": "counter",
+    "tokenfleet_cache_creation_prompt_tokens_total": "counter",
+    "tokenfleet_completion_tokens_total": "counter",
+    "tokenfleet_usage_missing_total": "counter",
+    "tokenfleet_late_attempts_total": "counter",
+    "tokenfleet_inflight": "gauge",
+}
+OUTCOMES = {
+    "ok",
+    "client_error",
+    "server_error",
+    "throttled",
+    "connect",
+    "timeout",
+    "broken_stream",
+    "cancelled",
+}
 
 LARGE = 'route="chat",rule="slow",pool="large",feature="other",request_type="other"'
 SMALL = LARGE.replace("large", "small")
@@ -114,7 +141,7 @@ async def test_an_attempt_that_ends_without_a_first_token_is_bad(fleet: Fleet) -
 @pytest.mark.parametrize(
     ("behaviour", "outcome"),
     [
-        pytest.param(Behaviour(status=503), "server_error", id="errors"),
+        pytest.param(Behaviour(status=500), "server_error", id="errors"),
         pytest.param(Behaviour(status=429), "throttled", id="too busy"),
     ],
 )
@@ -124,7 +151,7 @@ async def test_a_pool_whose_errors_are_retried_away_is_seen(
     serving.large.behaviour = behaviour
 
     for _ in range(4):
-        assert (await serving.ask()).status_code == 200
+        assert (await serving.ask(stream=True)).status_code == 200
 
     metrics = await scraped(serving, lambda m: ended(m, outcome) == 4)
     assert (good(metrics, 600.0), late(metrics, 0.5)) == (0, 4)
@@ -136,7 +163,7 @@ async def test_a_dead_pool_is_seen(serving: Fleet) -> None:
     await serving.large.stop()
 
     for _ in range(4):
-        await serving.ask()
+        await serving.ask(stream=True)
 
     metrics = await scraped(serving, lambda m: ended(m, "connect") == 4)
     assert late(metrics, 0.5) == 4
@@ -153,16 +180,63 @@ async def test_a_client_that_leaves_early_says_nothing_about_the_pool(serving: F
     assert late(metrics, 0.5) == 0
 
 
-async def test_pools_that_send_headers_early_are_measured_at_the_first_chunk(fleet: Fleet) -> None:
-    await fleet.serve(configuration({"large": 1000, "small": 0}, holds=False))
-    fleet.large.behaviour = Behaviour(first_token=2.2, holds_headers=False, chunks=2)
+async def test_the_first_token_counts_not_the_first_byte(serving: Fleet) -> None:
+    """Engines send headers and an empty chunk with the role at once."""
+    serving.large.behaviour = Behaviour(first_token=2.2, role=True, chunks=2)
+    await serving.ask(stream=True)
+    serving.large.behaviour = Behaviour(first_token=0.2, role=True, chunks=2)
+    await serving.ask(stream=True)
 
-    await fleet.ask(stream=True)
-    fleet.large.behaviour = Behaviour(first_token=0.2, holds_headers=False, chunks=2)
-    await fleet.ask(stream=True)
+    metrics = await scraped(serving, lambda m: good(m, 600.0) == 2)
+    assert (good(metrics, 0.1), good(metrics, 0.4), good(metrics, 2.0)) == (0, 1, 1)
+    assert good(metrics, 3.0) == 2
 
-    metrics = await scraped(fleet, lambda m: good(m, 600.0) == 2)
-    assert (good(metrics, 0.3), good(metrics, 2.0), good(metrics, 2.5)) == (1, 1, 2)
+
+async def test_whole_answers_have_no_first_token(serving: Fleet) -> None:
+    """Their latency is the attempt's; a slow one is late for no threshold of first tokens."""
+    serving.large.behaviour = Behaviour(first_token=1.3)
+    asked = asyncio.create_task(serving.ask())
+    await asyncio.sleep(1.0)
+    during = await serving.metrics()
+    await asked
+
+    after = await scraped(serving, lambda m: ended(m, "ok") == 1)
+    for metrics in (during, after):
+        assert (good(metrics, 600.0), late(metrics, 0.5)) == (0, 0)
+    name = "tokenfleet_attempt_duration_seconds_bucket"
+    assert after[f'{name}{{{LARGE},le="1.0"}}'] == 0
+    assert after[f'{name}{{{LARGE},le="2.0"}}'] == 1
+
+
+async def test_an_attempt_that_hangs_is_late_in_the_next_scrape(serving: Fleet) -> None:
+    serving.large.behaviour = Behaviour(first_token=5)
+    stream = asyncio.create_task(serving.ask(stream=True))
+    await asyncio.sleep(1.2)
+
+    metrics = await serving.metrics()
+
+    assert not stream.done()
+    assert (late(metrics, 1.0), late(metrics, 3.0)) == (1, 0)
+    assert metrics['tokenfleet_inflight{pool="large"}'] == 1
+    stream.cancel()
+
+
+async def test_every_series_of_the_contract_is_there(serving: Fleet) -> None:
+    """With each outcome from the first attempt on: a counter that begins with its first failure
+    would hide it from `increase`."""
+    await serving.ask(stream=True)
+    text = (await serving.router.admin.get(METRICS_PATH)).text
+
+    types = dict(line.split()[2:4] for line in text.splitlines() if line.startswith("# TYPE"))
+    assert types == CONTRACT
+    metrics = await serving.metrics()
+    for what in ("attempts", "requests"):
+        found = {
+            line.split('outcome="')[1].split('"')[0]
+            for line in metrics
+            if line.startswith(f"tokenfleet_{what}_total{{{LARGE}")
+        }
+        assert found == OUTCOMES
 
 
 async def test_tokens_are_counted_in_answers_and_in_streams(serving: Fleet) -> None:
@@ -213,30 +287,21 @@ async def test_the_time_per_token_is_the_rest_of_the_stream_by_the_other_tokens(
     assert 0.52 < metrics[f"tokenfleet_time_per_output_token_seconds_sum{{{LARGE}}}"] < 0.6
 
 
-async def test_the_time_per_token_of_pools_that_send_headers_early_starts_at_the_first_token(
-    fleet: Fleet,
-) -> None:
-    await fleet.serve(configuration({"large": 1000, "small": 0}, holds=False))
-    fleet.large.behaviour = Behaviour(first_token=1.5, chunks=6, gap=0.06, holds_headers=False)
+async def test_the_time_per_token_starts_at_the_first_token(serving: Fleet) -> None:
+    serving.large.behaviour = Behaviour(first_token=1.5, chunks=6, gap=0.06, role=True)
 
-    await fleet.ask(stream=True)
+    await serving.ask(stream=True)
 
-    metrics = await scraped(fleet, lambda m: paced(m, "+Inf") == 1)
+    metrics = await scraped(serving, lambda m: paced(m, "+Inf") == 1)
     assert [paced(metrics, le) for le in ("0.05", "0.1")] == [0, 1]
 
 
 async def test_what_has_no_pace_makes_no_sample(serving: Fleet) -> None:
-    """Whole answers, unknown usage, a single token, broken streams, clients that left, errors."""
+    """Whole answers, unknown usage, a single token, clients that left, the client's own errors."""
     await serving.ask()
-    for behaviour in (
-        Behaviour(usage=False),
-        Behaviour(tokens=1),
-        Behaviour(breaks_after=1, gap=0.05),
-        Behaviour(status=400),
-    ):
+    for behaviour in (Behaviour(usage=False), Behaviour(tokens=1), Behaviour(status=400)):
         serving.large.behaviour = behaviour
-        with contextlib.suppress(httpx.HTTPError):
-            await serving.ask(stream=True)
+        await serving.ask(stream=True)
     serving.large.behaviour = Behaviour(gap=1)
     with contextlib.suppress(httpx.TimeoutException):
         await serving.client.post(CHAT, json={"model": "chat", "stream": True}, timeout=0.5)
@@ -248,14 +313,29 @@ async def test_what_has_no_pace_makes_no_sample(serving: Fleet) -> None:
     assert metrics[f'tokenfleet_requests_total{{{LARGE},outcome="ok"}}'] == 4
 
 
+async def test_a_stream_that_failed_is_slower_than_every_threshold(serving: Fleet) -> None:
+    """It could have been good; a whole answer that failed could not."""
+    for behaviour, streamed in (
+        (Behaviour(breaks_after=1, gap=0.05), True),
+        (Behaviour(status=500), True),
+        (Behaviour(status=500), False),
+    ):
+        serving.large.behaviour = behaviour
+        with contextlib.suppress(httpx.HTTPError):
+            await serving.ask(stream=streamed)
+
+    metrics = await scraped(serving, lambda m: ended(m, "server_error") == 2)
+    assert (paced(metrics, "600.0"), paced(metrics, "+Inf")) == (0, 2)
+
+
 async def test_the_pool_that_streamed_has_the_time_per_token(serving: Fleet) -> None:
     serving.large.behaviour = Behaviour(status=503)
     serving.small.behaviour = Behaviour(gap=0.05)
 
     await serving.ask(stream=True)
 
-    metrics = await scraped(serving, lambda m: paced(m, "+Inf", SMALL) == 1)
-    assert paced(metrics, "+Inf") == 0
+    metrics = await scraped(serving, lambda m: paced(m, "600.0", SMALL) == 1)
+    assert paced(metrics, "600.0") == 0
 
 
 async def test_features_outside_the_list_count_as_other(serving: Fleet) -> None:

@@ -20,14 +20,12 @@ from tests.integration.prometheus.conftest import Exporter, Prometheus
 from tests.unit.domain.fleet.builders import pool, route, slo
 from tests.unit.domain.fleet.test_slo_status import SEEN
 from tests.unit.handlers.test_telemetry import Bench, saturated
-from tokenfleet.adapters.envoy.attempts import ATTEMPT, HISTOGRAM_BUCKETS, TTFT
-from tokenfleet.adapters.envoy.exposition import translate
-from tokenfleet.adapters.envoy.requests import CACHED, COMPLETION, PROMPT, REQUEST
+from tokenfleet.api.ladder import LADDER_MILLISECONDS
 from tokenfleet.domain.fleet.keys import ROUTER, ObjectKey
 from tokenfleet.domain.fleet.views import RouterView
 
 BOARD = repository() / "charts" / "tokenfleet" / "files" / "dashboard.json"
-KEY = "chat/slow|suggestions|other;large"
+LABELS = 'route="chat",rule="slow",pool="large",feature="suggestions",request_type="other"'
 VARIABLES = {"$namespace": ".*", "$route": "chat", "$__rate_interval": "10s"}
 
 
@@ -67,28 +65,40 @@ class Operator:
         return telemetry.text().decode()
 
 
-def histogram(stat: str, count: int, key: str = KEY) -> Iterator[str]:
+def histogram(name: str, count: int) -> Iterator[str]:
     """Observations of 300 ms."""
-    for bound in [*(str(b) for b in HISTOGRAM_BUCKETS), "+Inf"]:
-        below = count if float(bound) >= 300 else 0
-        yield f'envoy_tokenfleet_{stat}_bucket{{key="{key}",le="{bound}"}} {below}'
-    yield f'envoy_tokenfleet_{stat}_sum{{key="{key}"}} {300 * count}'
+    for bound in [*(boundary / 1000 for boundary in LADDER_MILLISECONDS), math.inf]:
+        le = "+Inf" if bound == math.inf else str(bound)
+        yield f'tokenfleet_{name}_bucket{{{LABELS},le="{le}"}} {count if bound >= 0.3 else 0}'
+    yield f"tokenfleet_{name}_sum{{{LABELS}}} {0.3 * count}"
+    yield f"tokenfleet_{name}_count{{{LABELS}}} {count}"
 
 
 def router(seconds: float) -> str:
     """What a router's agent says: ten requests a second."""
     count = int(10 * seconds)
-    ok = f"{KEY};200;-"
     lines = [
-        *histogram(TTFT, count),
-        *histogram(ATTEMPT, count, ok),
-        *histogram(REQUEST, count, ok),
-        f'envoy_tokenfleet_{PROMPT}{{key="{KEY}"}} {100 * count}',
-        f'envoy_tokenfleet_{CACHED}{{key="{KEY}"}} {60 * count}',
-        f'envoy_tokenfleet_{COMPLETION}{{key="{KEY}"}} {40 * count}',
-        'envoy_cluster_upstream_rq_active{envoy_cluster_name="large"} 3',
+        *histogram("time_to_first_token_seconds", count),
+        *histogram("attempt_duration_seconds", count),
+        *histogram("request_duration_seconds", count),
+        *histogram("time_per_output_token_seconds", count),
+        *(
+            f'tokenfleet_{what}_total{{{LABELS},outcome="{outcome}"}} {ended}'
+            for what in ("attempts", "requests")
+            for outcome, ended in (("ok", count), ("server_error", 0))
+        ),
+        f"tokenfleet_prompt_tokens_total{{{LABELS}}} {100 * count}",
+        f"tokenfleet_cached_prompt_tokens_total{{{LABELS}}} {60 * count}",
+        f"tokenfleet_completion_tokens_total{{{LABELS}}} {40 * count}",
+        f"tokenfleet_usage_missing_total{{{LABELS}}} 0",
+        *(
+            f'tokenfleet_late_attempts_total{{{LABELS},threshold="{boundary / 1000}"}}'
+            f" {count if boundary < 300 else 0}"
+            for boundary in LADDER_MILLISECONDS
+        ),
+        'tokenfleet_inflight{pool="large"} 3',
     ]
-    return "\n".join(translate("\n".join(lines), early=frozenset())) + "\n"
+    return "\n".join(lines) + "\n"
 
 
 @pytest.fixture(scope="module")

@@ -30,23 +30,26 @@ class Engine:
 
     url: str
     model: str
+    names: tuple[str, ...]
+    """Every name that it was told to accept."""
     process: subprocess.Popen[bytes]
     log: Path
 
 
-def container(pool: ServingPool) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return the engine container and the files that are mounted into it."""
+def container(pool: ServingPool) -> dict[str, Any]:
+    """Return the engine container."""
     found = workload(pool)
     assert found.problems == ()
     by_kind = {body["kind"]: body for body in found.objects}
     template = by_kind["Deployment"]["spec"]["template"]["spec"]
-    return template["containers"][0], by_kind["ConfigMap"]["data"]
+    found_container: dict[str, Any] = template["containers"][0]
+    return found_container
 
 
 def arguments(pool: ServingPool, *, weights: Path, port: int) -> list[str]:
     """Return the container's arguments with the claim's folder and the port replaced."""
     claim = f"{WEIGHTS_ROOT}/models"
-    told = [text.replace(claim, str(weights)) for text in container(pool)[0]["args"]]
+    told = [text.replace(claim, str(weights)) for text in container(pool)["args"]]
     assert f"--port={vllm.PORT}" in told
     return [f"--port={port}" if text == f"--port={vllm.PORT}" else text for text in told]
 
@@ -56,12 +59,9 @@ def started(
     pool: ServingPool, *, environment: Path, weights: Path, scratch: Path
 ) -> Iterator[Engine]:
     """Run the pool's engine until the block ends; wait until it is healthy."""
-    spec, files = container(pool)
-    folder = scratch / "engine"
-    folder.mkdir(parents=True)
-    for name, text in files.items():
-        (folder / name).write_text(text)
-    moved = {vllm.MIDDLEWARE_FOLDER: str(folder), vllm.SCRATCH: str(scratch / "tmp")}
+    spec = container(pool)
+    scratch.mkdir(parents=True, exist_ok=True)
+    moved = {vllm.SCRATCH: str(scratch / "tmp")}
     values = {item["name"]: _moved(item["value"], moved) for item in spec["env"]}
     port = _free_port()
     log = scratch / "log"
@@ -77,6 +77,7 @@ def started(
     engine = Engine(
         url=f"http://127.0.0.1:{port}",
         model=pool.spec.served.model_name,
+        names=(pool.spec.served.model_name, *pool.spec.served.aliases),
         process=process,
         log=log,
     )

@@ -42,7 +42,6 @@ def judge(arguments: list[str], *, configure: bool) -> dict[str, object]:
     read: dict[str, object] = {
         "port": parsed.port,
         "served": parsed.served_model_name,
-        "middleware": parsed.middleware,
         "usage": [parsed.enable_force_include_usage, parsed.enable_prompt_tokens_details],
         "shutdown_timeout": engine.shutdown_timeout,
         "tensor_parallel_size": engine.tensor_parallel_size,

@@ -57,12 +57,11 @@ def test_every_pool_we_know_is_understood(judged: dict[str, dict[str, Any]], nam
     managed = spec.managed
 
     assert read.get("error") is None
-    assert read["served"] == [spec.served.model_name]
+    assert read["served"] == [spec.served.model_name, *spec.served.aliases]
     assert read["max_model_len"] == spec.served.context_window
     assert read["tensor_parallel_size"] == managed.parallelism.tensor
     assert read["shutdown_timeout"] == managed.termination_grace_period.total_seconds()
-    assert read["middleware"] == ["tokenfleet_hold_start.HoldStart"]
-    assert read["usage"] == [True, True]
+    assert read["usage"] == [False, True]
     assert read["unknown_speculative"] == []
     tokens = managed.speculative.tokens if managed.speculative else None
     assert read["speculative"].get("num_speculative_tokens") == tokens

@@ -11,11 +11,12 @@ from tokenfleet.domain.routing.ir import Pool
 POOL = Pool(
     name="chat",
     model_name="m",
+    aliases=(),
+    window=None,
     service="chat-svc",
     service_uid=None,
     port_name="http",
     family="IPv4",
-    holds_headers=True,
 )
 READY = {"ready": True, "serving": True, "terminating": False}
 LEAVING = {"ready": False, "serving": True, "terminating": True}

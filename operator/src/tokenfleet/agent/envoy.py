@@ -8,13 +8,15 @@ from typing import Final
 
 import httpx
 
-from tokenfleet.adapters.envoy.exposition import STATS_FILTER
+from tokenfleet.adapters.envoy.module import ABI_LOG_LEVEL, METRICS_PATH, abi_problem
 
 VALIDATION_SECONDS: Final = 60.0
 """Longest validation; one of 1,000 rules takes 1 s on an idle core, 7 s on a starved one."""
 _VERSION: Final = re.compile(r'^(.*)\.version_text: "(.*)"$', re.MULTILINE)
 _REJECTED: Final = re.compile(r"^(.*)\.update_(?:rejected|failure): (\d+)$", re.MULTILINE)
 _REASON: Final = re.compile(r"error initializing configuration .*?: (.*?)(\): [{a-z]|$)", re.DOTALL)
+_MODULE_REASON: Final = re.compile(r"\] tokenfleet: (.*)$", re.MULTILINE)
+"""What the native module says of a plan that it refuses; Envoy says only that it did."""
 REASON_HEAD: Final = 120
 REASON_TAIL: Final = 280
 """Characters kept of Envoy's reason: what kind it is, and the innermost cause."""
@@ -71,13 +73,13 @@ class Admin:
             rejected=sum(int(count) for _, count in _REJECTED.findall(text)),
         )
 
-    async def stats(self) -> str:
-        """Return the stats that become metrics, as Envoy words them.
+    async def metrics(self) -> bytes:
+        """Return what the module has counted, as Prometheus text.
 
         Raises:
             AdminError: Envoy does not answer.
         """
-        return await self._get("/stats/prometheus", {"filter": STATS_FILTER})
+        return (await self._ask(METRICS_PATH, {})).content
 
     async def active_requests(self) -> int:
         """Return how many requests are under way.
@@ -85,8 +87,18 @@ class Admin:
         Raises:
             AdminError: Envoy does not answer.
         """
-        text = await self._get("/stats", {"filter": r"^http\.traffic\.downstream_rq_active$"})
-        return sum(int(line.rpartition(": ")[2]) for line in text.splitlines() if line)
+        found = await self.stats(r"^http\.traffic\.downstream_rq_active$")
+        return sum(found.values())
+
+    async def stats(self, pattern: str) -> dict[str, int]:
+        """Return Envoy's counters and gauges whose names match a regular expression.
+
+        Raises:
+            AdminError: Envoy does not answer.
+        """
+        text = await self._get("/stats", {"filter": pattern})
+        pairs = (line.rpartition(": ") for line in text.splitlines() if line)
+        return {name: int(value) for name, _, value in pairs}
 
     async def drain(self) -> None:
         """Ask clients to leave: every answer closes its connection; new ones are still served.
@@ -98,12 +110,15 @@ class Admin:
         await self._post("/drain_listeners?graceful&skip_exit")
 
     async def _get(self, path: str, parameters: dict[str, str]) -> str:
+        return (await self._ask(path, parameters)).text
+
+    async def _ask(self, path: str, parameters: dict[str, str]) -> httpx.Response:
         try:
             answer = await self._client.get(path, params=parameters)
             answer.raise_for_status()
         except httpx.HTTPError as error:
             raise AdminError(str(error) or type(error).__name__) from error
-        return answer.text
+        return answer
 
     async def _post(self, path: str) -> None:
         try:
@@ -113,7 +128,11 @@ class Admin:
 
 
 async def validate(binary: str, candidate: Path) -> str:
-    """Return why Envoy would refuse a bootstrap; empty when it would not."""
+    """Return why Envoy would refuse a bootstrap, or run it with a module of another Envoy.
+
+    Envoy only warns of a module that was built for another version of its interface, and runs it;
+    so what it says about the version is read. Empty: all is well.
+    """
     try:
         process = await asyncio.create_subprocess_exec(
             binary,
@@ -122,7 +141,7 @@ async def validate(binary: str, candidate: Path) -> str:
             "--config-path",
             str(candidate),
             "--log-level",
-            "error",
+            ABI_LOG_LEVEL,
             "--concurrency",
             "1",
             stdin=asyncio.subprocess.DEVNULL,
@@ -137,10 +156,10 @@ async def validate(binary: str, candidate: Path) -> str:
         process.kill()
         await process.wait()
         return f"validation took longer than {VALIDATION_SECONDS:.0f} s"
-    if process.returncode == 0:
-        return ""
     text = output.decode(errors="replace").strip()
-    found = _REASON.search(text)
+    if process.returncode == 0:
+        return abi_problem(text)
+    found = _MODULE_REASON.search(text) or _REASON.search(text)
     reason = found[1] if found else text
     if len(reason) > REASON_HEAD + REASON_TAIL:
         reason = f"{reason[:REASON_HEAD]} ... {reason[-REASON_TAIL:]}"

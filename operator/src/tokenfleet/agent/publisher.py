@@ -29,9 +29,10 @@ from tokenfleet.agent.files import (
     Folder,
     LastGood,
 )
+from tokenfleet.agent.nothing import nothing
 from tokenfleet.agent.settings import Settings
 from tokenfleet.domain.routing.codec import CodecError, Document, decode
-from tokenfleet.domain.routing.ir import Attribution, RouterConfig
+from tokenfleet.domain.routing.ir import RouterConfig
 
 logger = logging.getLogger(__name__)
 
@@ -121,7 +122,7 @@ class Publisher:
                 logger.warning("the last good configuration cannot be read: %s", error)
             else:
                 self.data, endpoints, self._generation = last.data, last.endpoints, last.generation
-        config = document.config if document else _nothing(settings)
+        config = document.config if document else nothing(settings.namespace, settings.router)
         resources = self._render(config, endpoints)
         self._generation += 1
         self._write_all(resources)
@@ -216,20 +217,3 @@ def _decoded(data: Mapping[str, str]) -> Document:
     except CodecError as error:
         msg = f"the configuration cannot be read: {error}"
         raise PublishError(msg) from error
-
-
-def _nothing(settings: Settings) -> RouterConfig:
-    """Return the configuration of a router that has none: it answers 404 to everything."""
-    attribution = Attribution(
-        feature="x-tokenfleet-feature",
-        request_type="x-tokenfleet-request-type",
-        user="x-tokenfleet-user",
-    )
-    return RouterConfig(
-        namespace=settings.namespace,
-        name=settings.router,
-        attribution=attribution,
-        body_limit=8 * 1024 * 1024,
-        pools=(),
-        routes=(),
-    )

@@ -8,7 +8,6 @@ from typing import Protocol
 from aiohttp import web
 
 from tokenfleet import __version__
-from tokenfleet.adapters.envoy.exposition import translate
 from tokenfleet.agent.envoy import Admin, AdminError
 from tokenfleet.agent.publisher import Publisher
 from tokenfleet.agent.settings import Settings
@@ -92,17 +91,13 @@ class _Handlers:
 
     async def metrics(self, _: web.Request) -> web.Response:
         try:
-            stats = await self._agent.admin.stats()
+            counted = await self._agent.admin.metrics()
         except AdminError as error:
             # A scrape without Envoy must fail: its counters would look like a reset.
             return web.Response(status=503, text=f"envoy does not answer: {error}\n")
-        document = self._agent.publisher.published.document
-        pools = document.config.pools if document else ()
-        early = frozenset(pool.name for pool in pools if not pool.holds_headers)
-        # In a thread: some hundred label sets take tenths of a second, and probes must not wait.
-        lines = await asyncio.to_thread(lambda: list(translate(stats, early=early)))
+        own = "".join(f"{line}\n" for line in self._own())
         return web.Response(
-            body="\n".join([*lines, *self._own(), ""]).encode(),
+            body=counted + own.encode(),
             headers={"content-type": "text/plain; version=0.0.4; charset=utf-8"},
         )
 

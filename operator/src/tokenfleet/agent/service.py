@@ -11,6 +11,7 @@ import httpx
 
 from tokenfleet.agent import endpoints as slices
 from tokenfleet.agent.envoy import Admin
+from tokenfleet.agent.module import check_module
 from tokenfleet.agent.publisher import Publisher, PublishError
 from tokenfleet.agent.server import serve
 from tokenfleet.agent.settings import Settings
@@ -49,7 +50,12 @@ class Agent:
         return document.revision if document else 0
 
     async def run(self) -> None:
-        """Run until cancelled."""
+        """Run until cancelled.
+
+        Raises:
+            UnfitModuleError: Envoy must not be started with the module that is there.
+        """
+        await check_module(self.settings.envoy, self.settings.folder)
         async with AsyncExitStack() as stack:
             client = await stack.enter_async_context(api_client(self.settings.api))
             stack.push_async_callback(self.admin.close)

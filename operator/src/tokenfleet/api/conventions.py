@@ -221,7 +221,7 @@ Count = Annotated[int, Field(ge=0, le=9_007_199_254_740_991)]
 PublicModelName = Annotated[
     str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$")
 ]
-"""What clients write in the field `model` of an OpenAI request."""
+"""What clients write in the field `model` of an OpenAI request, and what engines answer to."""
 
 
 class LocalReference(Model):

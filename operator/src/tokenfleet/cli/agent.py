@@ -1,4 +1,7 @@
-"""`tokenfleet agent`: the router's sidecar, and the drain that precedes Envoy's end."""
+"""`tokenfleet agent`: the router's sidecar, the drain that precedes Envoy's end, and a check.
+
+`check` tells whether Envoy and the native module fit; images are built with it.
+"""
 
 import argparse
 import asyncio
@@ -7,12 +10,14 @@ import logging
 import os
 import signal
 import sys
+import tempfile
 from pathlib import Path
 
 from tokenfleet.adapters.envoy.bootstrap import Limits
 from tokenfleet.adapters.envoy.wire import ADMIN_PORT, TRAFFIC_PORT, Ports
 from tokenfleet.agent.drain import drain
 from tokenfleet.agent.envoy import Admin
+from tokenfleet.agent.module import UnfitModuleError, check_module
 from tokenfleet.agent.service import Agent
 from tokenfleet.agent.settings import AGENT_PORT, TOKEN_FOLDER, ApiServer, Settings
 from tokenfleet.api.quantities import parse_duration
@@ -25,7 +30,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "agent", help="feed the Envoy beside it, in a router pod", description=__doc__
     )
     parser.set_defaults(run=run)
-    parser.add_argument("task", nargs="?", choices=("run", "drain"), default="run")
+    parser.add_argument("task", nargs="?", choices=("run", "drain", "check"), default="run")
     parser.add_argument("--router", default="", help="name of the ModelRouter")
     parser.add_argument("--namespace", default=os.environ.get("POD_NAMESPACE", "default"))
     parser.add_argument("--pod", default=os.environ.get("POD_NAME", "router"))
@@ -52,10 +57,16 @@ def run(args: argparse.Namespace) -> int:
     if args.task == "drain":
         asyncio.run(_drain(args))
         return 0
+    if args.task == "check":
+        return _checked(args.envoy)
     if not args.router:
         print("--router is required", file=sys.stderr)
         return 2
-    asyncio.run(_run(settings(args)))
+    try:
+        asyncio.run(_run(settings(args)))
+    except UnfitModuleError as error:
+        print(error, file=sys.stderr)
+        return 1
     return 0
 
 
@@ -91,6 +102,16 @@ async def _run(told: Settings) -> None:
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     with contextlib.suppress(asyncio.CancelledError):
         await Agent(told).run()
+
+
+def _checked(envoy: str) -> int:
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            asyncio.run(check_module(envoy, Path(folder)))
+        except UnfitModuleError as error:
+            print(error, file=sys.stderr)
+            return 1
+    return 0
 
 
 async def _drain(args: argparse.Namespace) -> None:

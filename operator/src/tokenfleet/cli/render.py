@@ -13,17 +13,19 @@ from typing import Any, Final
 import yaml
 
 from tokenfleet.adapters.envoy.bootstrap import Limits
+from tokenfleet.adapters.envoy.plan import plan
 from tokenfleet.adapters.envoy.render import render, standalone
 from tokenfleet.adapters.envoy.wire import Json, Ports
 from tokenfleet.agent.endpoints import endpoints
 from tokenfleet.api.v1alpha1.modelroute import ModelRoute
 from tokenfleet.api.v1alpha1.modelrouter import ModelRouter
 from tokenfleet.api.v1alpha1.servingpool import ServingPool
+from tokenfleet.api.v1alpha1.tokenslo import TokenSLO
 from tokenfleet.domain.fleet.pool_service import pool_backing
 from tokenfleet.domain.routing.backing import Backing, service_name
 from tokenfleet.domain.routing.compile import Compiled, compile_router
 
-PARTS: Final = ("problems", "config", "routes", "clusters", "listeners", "bootstrap")
+PARTS: Final = ("problems", "config", "plan", "routes", "clusters", "listeners", "bootstrap")
 """What can be printed; `bootstrap` is everything in one file that `envoy --config-path` takes."""
 
 RDS_PATH: Final = "/etc/tokenfleet/rds.json"
@@ -46,14 +48,14 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.set_defaults(run=run)
     parser.add_argument("--router", default="", help="only this ModelRouter")
     parser.add_argument(
-        "--part", action="append", choices=PARTS, help="default: problems, config, routes, clusters"
+        "--part", action="append", choices=PARTS, help="default: problems, config, plan"
     )
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; return 1 when an object has a problem."""
     routers = rendered(sys.stdin.read())
-    parts = args.part or PARTS[:4]
+    parts = args.part or PARTS[:3]
     wanted = {name: r for name, r in routers.items() if args.router in ("", name)}
     if not wanted:
         print("there is no ModelRouter in the input", file=sys.stderr)
@@ -89,12 +91,14 @@ def rendered(text: str) -> dict[str, Rendered]:
         if pool.spec.type == "Existing"
         and (service := known.get((pool.metadata.namespace, service_name(pool)))) is not None
     }
+    slos = [TokenSLO.model_validate(body) for body in _of(bodies, "TokenSLO")]
     slices = _of(bodies, "EndpointSlice")
     return {
         router.metadata.name: _rendered(
             router,
             routes,
             pools,
+            slos,
             {
                 name: backing
                 for (namespace, name), backing in backings.items()
@@ -110,6 +114,7 @@ def _rendered(
     router: ModelRouter,
     routes: Sequence[ModelRoute],
     pools: Sequence[ServingPool],
+    slos: Sequence[TokenSLO],
     backings: Mapping[str, Backing],
     slices: Sequence[Json],
 ) -> Rendered:
@@ -120,6 +125,7 @@ def _rendered(
         {pool.metadata.name: pool for pool in pools if pool.metadata.namespace == namespace},
         {},
         backings,
+        slos=[slo for slo in slos if slo.metadata.namespace == namespace],
     )
     replicas = endpoints(compiled.config.pools, slices)
     resources = render(compiled.config, replicas, rds_path=RDS_PATH, ports=Ports())
@@ -132,6 +138,7 @@ def _rendered(
                 for route, found in compiled.problems.items()
             },
             "config": _plain(config),
+            "plan": plan(compiled.config, replicas),
             "routes": list(resources.routes),
             "clusters": list(resources.clusters),
             "listeners": list(resources.listeners),

@@ -9,7 +9,7 @@ from tokenfleet.cli.render import Rendered, rendered
 
 TESTDATA = Path(__file__).parent / "testdata"
 CASES = sorted(folder.name for folder in TESTDATA.iterdir())
-PARTS = ("problems", "config", "routes", "clusters")
+PARTS = ("problems", "config", "plan", "routes", "clusters")
 WITH_LISTENERS = "many-matches"
 """The listener depends on little; one case, with other headers and another limit, shows it."""
 

@@ -47,6 +47,7 @@ def thousand_rules() -> Held:
         [ModelRoute.model_validate(body) for body in routes],
         pools,
         {},
+        slos=[],
     )
     memory = {
         f"ns/{body['metadata']['name']}/{rule['name']}": RuleMemory(loops={"chat-large": BUSY})

@@ -74,7 +74,6 @@ def test_what_is_right_is_deployed(pool) -> None:
 
     assert found.problems == ()
     assert {body["kind"] for body in found.objects} == {
-        "ConfigMap",
         "Service",
         "PodDisruptionBudget",
         "Deployment",

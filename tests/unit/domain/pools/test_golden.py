@@ -50,7 +50,7 @@ def test_scaling_leaves_the_pod_template_alone() -> None:
     body = yaml.safe_load((TESTDATA / "cpu-small" / "in.yaml").read_text())
     scaled = {**body, "spec": {**body["spec"], "replicas": 7}}
 
-    before, after = (workload(ServingPool.model_validate(b)).objects[3] for b in (body, scaled))
+    before, after = (workload(ServingPool.model_validate(b)).objects[2] for b in (body, scaled))
 
     assert (before["kind"], after["spec"]["replicas"]) == ("Deployment", 7)
     assert before["spec"]["template"] == after["spec"]["template"]

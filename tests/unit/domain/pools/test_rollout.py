@@ -9,7 +9,7 @@ from tokenfleet.domain.pools.workloads import workload
 
 
 def template(pool) -> dict:
-    return workload(pool).objects[3]["spec"]["template"]["spec"]
+    return workload(pool).objects[2]["spec"]["template"]["spec"]
 
 
 def test_a_stream_may_run_for_the_whole_grace_period() -> None:
@@ -36,7 +36,7 @@ def test_a_140_gb_model_has_time_to_load() -> None:
     probe = template(pool)["containers"][0]["startupProbe"]
 
     assert probe["failureThreshold"] * probe["periodSeconds"] == 30 * 60
-    deployment = workload(pool).objects[3]["spec"]
+    deployment = workload(pool).objects[2]["spec"]
     stop = deployment["template"]["spec"]["terminationGracePeriodSeconds"]
     assert deployment["progressDeadlineSeconds"] == stop + 15 * 60 + 30 * 60
 
@@ -64,7 +64,7 @@ def test_a_gap_is_announced_before_it_happens(
 
 
 def test_users_and_groups_can_be_left_to_the_cluster() -> None:
-    found = workload(gpu_pool(), Platform(fixed_ids=False)).objects[3]["spec"]["template"]["spec"]
+    found = workload(gpu_pool(), Platform(fixed_ids=False)).objects[2]["spec"]["template"]["spec"]
 
     assert template(gpu_pool())["securityContext"]["runAsUser"] == 65532
     assert found["securityContext"] == {

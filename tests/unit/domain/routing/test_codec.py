@@ -1,7 +1,6 @@
 """The document in `<router>-config`: equal values, equal bytes; strict reading."""
 
 import json
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -17,13 +16,16 @@ from tokenfleet.domain.routing.codec import (
     too_large,
 )
 from tokenfleet.domain.routing.ir import (
+    ACCESS_LOGS,
     Attribution,
+    Deadline,
     Failover,
     Match,
     Pool,
     Route,
     RouterConfig,
     Rule,
+    Tracing,
 )
 from tokenfleet.domain.routing.shares import contiguous, largest_remainder
 
@@ -45,6 +47,9 @@ matches = st.builds(
 )
 
 
+deadlines = st.builds(Deadline, milliseconds=st.integers(50, 3_600_000), always=st.booleans())
+
+
 @st.composite
 def rules(draw: st.DrawFn) -> Rule:
     weights = draw(st.dictionaries(st.sampled_from(POOLS), st.integers(0, 9), max_size=3))
@@ -54,6 +59,8 @@ def rules(draw: st.DrawFn) -> Rule:
         matches=tuple(draw(st.lists(matches, max_size=3))),
         ranges=contiguous(largest_remainder(weights)) if chain else (),
         chain=chain,
+        first_token=draw(st.none() | deadlines),
+        response=draw(st.none() | deadlines),
     )
 
 
@@ -62,8 +69,8 @@ failovers = st.builds(
     connect_failure=st.booleans(),
     server_error=st.booleans(),
     too_many_requests=st.booleans(),
-    first_token_timeout_ms=st.none() | st.integers(50, 600_000),
     attempts=st.integers(1, 8),
+    stall_ms=st.integers(50, 3_600_000),
 )
 routes = st.builds(
     Route,
@@ -80,19 +87,26 @@ configs = st.builds(
     name=names,
     attribution=st.builds(Attribution, feature=names, request_type=names, user=names),
     body_limit=st.integers(1024, 67_108_864),
-    pools=st.just(
-        tuple(
+    allow_origins=label_lists,
+    explain=st.booleans(),
+    access_log=st.sampled_from(ACCESS_LOGS),
+    tracing=st.none() | st.builds(Tracing, endpoint=names, sampling=st.integers(0, 10_000)),
+    pools=st.builds(
+        lambda aliases, window: tuple(
             Pool(
                 name=pool,
                 model_name=pool,
+                aliases=aliases,
+                window=window,
                 service=pool,
                 service_uid=uid,
                 port_name="http",
                 family="IPv4",
-                holds_headers=True,
             )
             for pool, uid in zip(POOLS, ("uid-a", "", None), strict=True)
-        )
+        ),
+        label_lists,
+        st.none() | st.integers(128, 16_777_216),
     ),
     routes=st.lists(routes, max_size=3).map(tuple),
 )
@@ -115,19 +129,27 @@ def example() -> dict[str, object]:
     pool = Pool(
         name="a",
         model_name="m",
+        aliases=("n",),
+        window=None,
         service="a",
         service_uid=None,
         port_name="http",
         family="IPv4",
-        holds_headers=True,
     )
-    rule = Rule(name="r", matches=(), ranges=contiguous({"a": 1000}), chain=("a",))
+    rule = Rule(
+        name="r",
+        matches=(),
+        ranges=contiguous({"a": 1000}),
+        chain=("a",),
+        first_token=Deadline(milliseconds=2000, always=True),
+        response=None,
+    )
     failover = Failover(
         connect_failure=True,
         server_error=True,
         too_many_requests=True,
-        first_token_timeout_ms=None,
         attempts=3,
+        stall_ms=60_000,
     )
     route = Route(
         name="r",
@@ -142,6 +164,10 @@ def example() -> dict[str, object]:
         name="r",
         attribution=Attribution(feature="f", request_type="t", user="u"),
         body_limit=1024,
+        allow_origins=(),
+        explain=True,
+        access_log="Off",
+        tracing=None,
         pools=(pool,),
         routes=(route,),
     )
@@ -154,6 +180,8 @@ def example() -> dict[str, object]:
     [
         pytest.param(["schemaVersion"], 3, "schemaVersion is 3", id="a newer schema"),
         pytest.param(["schemaVersion"], 0, "reads 1 and 2", id="a schema that is too old"),
+        pytest.param(["schemaVersion"], 1, "not one of schemaVersion 1", id="another version's"),
+        pytest.param(["config", "access_log"], "Some", "access_log is 'Some'", id="another word"),
         pytest.param(["revision"], "1", "revision is not int", id="text for a number"),
         pytest.param(["revision"], 0, "revision is 0", id="a revision before the first"),
         pytest.param(["revision"], 2**53, "revision is 9007199254740992", id="above all numbers"),
@@ -181,15 +209,29 @@ def test_anything_else_is_refused(path: list[str | int], value: object, said: st
         decode(json.dumps(document))
 
 
-def test_the_version_before_is_read() -> None:
-    """An operator that was upgraded finds what the older one wrote."""
-    older: dict[str, Any] = example()
-    older["schemaVersion"] = 1
-    older["config"]["pools"] = [
-        {"name": "a", "model_name": "m", "service": "a", "port": 8000, "holds_headers": True}
-    ]
+EARLIER = (
+    '{"config":{"attribution":{"feature":"f","request_type":"t","user":"u"},"body_limit":1024,'
+    '"name":"r","namespace":"ns","pools":[{"holds_headers":true,"model_name":"m","name":"a",'
+    '"port":8000,"service":"a"}],"routes":[{"failover":{"attempts":3,"connect_failure":true,'
+    '"first_token_timeout_ms":2000,"server_error":true,"too_many_requests":true},"features":[],'
+    '"model_names":["m"],"name":"r","request_types":[],"rules":[{"chain":["a"],"matches":[],'
+    '"name":"r","ranges":[{"end":1000,"first":0,"pool":"a"}]}]}]},"revision":7,"schemaVersion":1}'
+)
+"""As the version before wrote it."""
 
-    assert decode(json.dumps(older)) == decode(json.dumps(example()))
+
+def test_the_version_before_is_read_as_what_it_meant() -> None:
+    """An operator that was upgraded finds what the older one wrote; so does a router."""
+    document = decode(EARLIER)
+
+    (route,), (pool,) = document.config.routes, document.config.pools
+    assert document.revision == 7
+    assert route.rules[0].first_token == Deadline(milliseconds=2000, always=True)
+    assert route.rules[0].response is None
+    assert (pool.names, pool.window) == (("m",), None)
+    assert (pool.service_uid, pool.port_name, pool.family) == (None, "http", "IPv4")
+    assert document.config.explain
+    assert document == decode(encode(document))
 
 
 @patient

@@ -7,9 +7,10 @@ import pytest
 from tokenfleet.api.v1alpha1.modelroute import ModelRoute
 from tokenfleet.api.v1alpha1.modelrouter import ModelRouter
 from tokenfleet.api.v1alpha1.servingpool import ServingPool
+from tokenfleet.api.v1alpha1.tokenslo import TokenSLO
 from tokenfleet.domain.routing.codec import SIZE_MAX, Document, encode
 from tokenfleet.domain.routing.compile import LABEL_SETS_MAX, Compiled, compile_router
-from tokenfleet.domain.routing.ir import PoolShare
+from tokenfleet.domain.routing.ir import Deadline, PoolShare, Tracing
 from tokenfleet.domain.routing.shares import with_shares
 
 ROUTER = ModelRouter.model_validate({"metadata": {"name": "default"}})
@@ -56,13 +57,30 @@ def route(
 
 
 def compiled(
-    *routes: ModelRoute, incumbents: dict[str, str] | None = None, **pools: int | None
+    *routes: ModelRoute,
+    incumbents: dict[str, str] | None = None,
+    slos: tuple[TokenSLO, ...] = (),
+    router: ModelRouter = ROUTER,
+    **pools: int | None,
 ) -> Compiled:
     found = {
         name: pool(name, window)
         for name, window in (pools or {"large": None, "small": None}).items()
     }
-    return compile_router(ROUTER, routes, found, incumbents or {})
+    return compile_router(router, routes, found, incumbents or {}, slos=slos)
+
+
+def promise(signal: str, threshold: str, rule: str | None = None) -> TokenSLO:
+    latency = {"signal": signal, "threshold": threshold, "target": "0.95"}
+    return TokenSLO.model_validate(
+        {
+            "metadata": {"name": "promise"},
+            "spec": {
+                "targetRef": {"name": "chat", **({"sectionName": rule} if rule else {})},
+                "objective": {"type": "Latency", "latency": latency},
+            },
+        }
+    )
 
 
 def reasons(result: Compiled, name: str) -> list[str]:
@@ -190,13 +208,104 @@ def test_a_fallback_must_take_what_the_rule_sends(
     assert ("small" in result.config.routes[0].rules[0].chain) == fits
 
 
-def test_a_first_token_timeout_needs_pools_that_hold_headers() -> None:
-    failover = {"retryOn": ["FirstTokenTimeout"], "firstTokenTimeout": "2s"}
+@pytest.mark.parametrize(
+    ("failover", "slos", "first_token", "response"),
+    [
+        pytest.param({}, (), (60_000, False), (600_000, False), id="nothing is promised"),
+        pytest.param(
+            {},
+            (promise("TimeToFirstToken", "2s", "all"), promise("EndToEnd", "4s")),
+            (20_000, False),
+            (40_000, False),
+            id="ten times what is promised to the rule or the route",
+        ),
+        pytest.param(
+            {},
+            (promise("TimeToFirstToken", "500ms"), promise("EndToEnd", "60s")),
+            (10_000, False),
+            (120_000, False),
+            id="within 10 s and 120 s",
+        ),
+        pytest.param(
+            {},
+            (promise("TimeToFirstToken", "2s"), promise("TimeToFirstToken", "5s")),
+            (50_000, False),
+            (600_000, False),
+            id="the widest of several",
+        ),
+        pytest.param(
+            {},
+            (promise("TimeToFirstToken", "2s", "another"), promise("TimePerOutputToken", "2s")),
+            (60_000, False),
+            (600_000, False),
+            id="promises about something else",
+        ),
+        pytest.param(
+            {"firstTokenTimeout": "2s", "responseTimeout": "3s"},
+            (promise("TimeToFirstToken", "5s"),),
+            (2_000, True),
+            (3_000, True),
+            id="what is written",
+        ),
+        pytest.param({"retryOn": ["ServerError"]}, (), None, None, id="not wanted"),
+    ],
+)
+def test_limits_are_as_written_or_follow_from_promises(
+    failover: dict[str, Any],
+    slos: tuple[TokenSLO, ...],
+    first_token: tuple[int, bool] | None,
+    response: tuple[int, bool] | None,
+) -> None:
+    result = compiled(route("chat", failover=failover), slos=slos)
 
-    result = compiled(route("chat", failover=failover))
+    (only,) = result.config.routes[0].rules
+    for found, wanted in ((only.first_token, first_token), (only.response, response)):
+        assert found == (wanted and Deadline(milliseconds=wanted[0], always=wanted[1]))
+    assert reasons(result, "chat") == []
 
-    assert reasons(result, "chat") == ["Accepted/FirstTokenTimeoutUnsupported"]
-    assert result.config.routes[0].failover.first_token_timeout_ms is None
+
+def test_silence_ends_a_stream_after_a_minute_or_as_written() -> None:
+    plain, written = (
+        compiled(route("chat", failover=failover)).config.routes[0].failover.stall_ms
+        for failover in ({}, {"stallTimeout": "5s"})
+    )
+
+    assert (plain, written) == (60_000, 5_000)
+
+
+def test_what_a_router_tells_is_as_written() -> None:
+    spec = {
+        "cors": {"allowOrigins": ["https://app.example.com"]},
+        "explain": "Off",
+        "accessLog": "Errors",
+        "tracing": {"endpoint": "http://collector:4318", "sampling": "0.25"},
+    }
+    router = ModelRouter.model_validate({"metadata": {"name": "default"}, "spec": spec})
+
+    told, silent = (compiled(route("chat"), router=r).config for r in (router, ROUTER))
+
+    assert (told.allow_origins, told.explain, told.access_log) == (
+        ("https://app.example.com",),
+        False,
+        "Errors",
+    )
+    assert told.tracing == Tracing(endpoint="http://collector:4318/v1/traces", sampling=2_500)
+    assert (silent.allow_origins, silent.explain, silent.access_log, silent.tracing) == (
+        (),
+        True,
+        "Off",
+        None,
+    )
+
+
+def test_a_pool_s_names_and_window_are_known() -> None:
+    body = pool("large", 4096).model_dump(by_alias=True, mode="json")
+    body["spec"]["served"]["aliases"] = ["chat"]
+    found = {"large": ServingPool.model_validate(body)}
+
+    (only,) = compile_router(ROUTER, [route("chat")], found, {}, slos=()).config.pools
+
+    assert (only.names, only.window) == (("large", "chat"), 4096)
 
 
 def test_features_of_rules_count_even_where_the_route_does_not_list_them() -> None:

@@ -3,25 +3,18 @@
 from dataclasses import dataclass
 from typing import Final
 
-from tokenfleet.adapters.envoy.attempts import HISTOGRAM_BUCKETS
-from tokenfleet.adapters.envoy.clusters import first_token_cluster
-from tokenfleet.adapters.envoy.listener import first_token_listener
-from tokenfleet.adapters.envoy.requests import PACE
-from tokenfleet.adapters.envoy.wire import ADMIN_PORT, STAT_PREFIX, Json, address, extension
+from tokenfleet.adapters.envoy.module import module_extension, text
+from tokenfleet.adapters.envoy.wire import ADMIN_PORT, Json, address, canonical, extension
 from tokenfleet.api.ladder import LADDER_MILLISECONDS
 
-STATS_FLUSH: Final = "1s"
-"""Histograms can be scraped only after a flush (Envoy merges its threads' parts then)."""
-
 _POOL_STATS: Final = (
-    "upstream_rq_active|upstream_cx_active|upstream_cx_connect_fail"
+    "upstream_rq_active|upstream_rq_total|upstream_cx_active|upstream_cx_connect_fail"
     "|membership_total|membership_healthy|outlier_detection.ejections_active"
 )
 _CLIENT_STATS: Final = "downstream_(rq_active|rq_total|rq_too_large|cx_active|cx_total)"
 _STATS: Final = (
-    rf"{STAT_PREFIX}\..*",
     rf"cluster\..*\.({_POOL_STATS})",
-    rf"http\.traffic\.({_CLIENT_STATS}|rds\..*|lua\..*)",
+    rf"http\.traffic\.({_CLIENT_STATS}|rds\..*|tracing\..*)",
     r"cluster_manager\.(cds\..*|active_clusters|warming_clusters)",
     r"listener_manager\.(lds\..*|total_listeners_active|total_listeners_draining)",
     r"server\.(live|state|uptime|memory_allocated|memory_physical_size|concurrency|version)",
@@ -63,33 +56,23 @@ def static_part(limits: Limits, *, admin_port: int = ADMIN_PORT) -> Json:
         "node": {"id": "router", "cluster": "tokenfleet"},
         # The admin interface can stop the process and show credentials: loopback only.
         "admin": {"address": address("127.0.0.1", admin_port)},
-        "stats_flush_interval": STATS_FLUSH,
         "stats_config": {
             "stats_matcher": {
                 "inclusion_list": {
                     "patterns": [{"safe_regex": {"regex": pattern}} for pattern in _STATS]
                 }
             },
-            "histogram_bucket_settings": [
-                # The first that matches counts.
-                {
-                    "match": {"prefix": f"{STAT_PREFIX}.{PACE}"},
-                    "buckets": [boundary * 1000 for boundary in LADDER_MILLISECONDS],
-                },
-                {"match": {"prefix": STAT_PREFIX}, "buckets": list(HISTOGRAM_BUCKETS)},
-            ],
         },
         "bootstrap_extensions": [
-            extension(
-                "envoy.bootstrap.internal_listener",
-                "envoy.extensions.bootstrap.internal_listener.v3.InternalListener",
+            module_extension(
+                "tokenfleet.metrics",
+                "envoy.extensions.bootstrap.dynamic_modules.v3.DynamicModuleBootstrapExtension",
+                extension_name="metrics",
+                extension_config=text(canonical({"ladder_ms": list(LADDER_MILLISECONDS)})),
             )
         ],
         "overload_manager": _overload_manager(limits),
-        "static_resources": {
-            "listeners": [first_token_listener()],
-            "clusters": [first_token_cluster()],
-        },
+        "static_resources": {"listeners": [], "clusters": []},
     }
 
 

@@ -1,73 +1,114 @@
-"""Which pools an attempt goes to, in what order, and what is tried again.
+"""Retry policies: what Envoy repeats, and for how long it waits.
 
-`priority_group` with one Envoy cluster per group is the chain; `refresh_cluster_on_retry` moves a
-retry to the next group. An empty or unhealthy pool refuses at once (`endpoints.TRIPWIRE`), because
-a cluster without hosts would end the request instead of moving it on.
+The module says *whether* and *where* a request is tried again: its cluster specifier gives each
+attempt its place, its attempt filter marks answers that another place may better (`AGAIN`). Envoy
+repeats. A policy is fixed when the first place is chosen, and a place cannot refuse a retry, so the
+number of retries is part of the policy: the specifier picks the one that has as many as there are
+places left. Policies are few, whatever the number of rules: their name is their content.
 """
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
-from tokenfleet.adapters.envoy.wire import Json, extension
-from tokenfleet.domain.routing.ir import Failover
+from tokenfleet.adapters.envoy.wire import AGAIN, Json, extension
+from tokenfleet.domain.routing.ir import Deadline, Failover, RouterConfig, Rule
 
 IDLE_TIMEOUT: Final = "660s"
 """Longest silence of a request, above the longest first token that the ladder can count (600 s)."""
 
-_SERVER_ERRORS: Final = (500, 502, 503, 504)
+SISTERS: Final = 1
+"""Further replicas of the first pool that are asked before another pool."""
 
 
-def order(chain: tuple[str, ...], first: str) -> tuple[str, ...]:
-    """Return the chain as one bucket uses it: its own pool, then the others in chain order."""
-    return (first, *(pool for pool in chain if pool != first))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """One retry policy."""
+
+    retries: int
+    """0 or more."""
+    connect_failure: bool
+    """Whether a replica that refuses, or breaks before it answers, is followed by another place."""
+    timeout_ms: int | None
+    """What ends one attempt, in milliseconds; None: nothing."""
+
+    @property
+    def name(self) -> str:
+        """Return what the plan calls it: equal policies have equal names."""
+        conditions = "connect" if self.connect_failure else "answers"
+        limit = "none" if self.timeout_ms is None else f"{self.timeout_ms}ms"
+        return f"{conditions}/{limit}/{self.retries}"
 
 
-def action(pools: tuple[str, ...], failover: Failover, *, stream: bool) -> Json:
-    """Return Envoy's `RouteAction` for pools in order of preference.
-
-    Args:
-        pools: at least one.
-        failover: when another attempt follows.
-        stream: True for requests that ask for a stream; only they have a first-token timeout.
-    """
-    return {
-        # Streams may run for as long as they move; what ends them is silence.
-        "timeout": "0s",
-        "idle_timeout": IDLE_TIMEOUT,
-        "inline_cluster_specifier_plugin": {
-            "extension": extension(
-                "priority_group",
-                "envoy.extensions.router.cluster_specifiers.priority_group.v3"
-                ".PriorityGroupClusterSpecifier",
-                priority_groups=[
-                    {"name": pool, "clusters": [{"cluster_name": pool, "weight": 1}]}
-                    for pool in pools
-                ],
-            )
-        },
-        "retry_policy": _retry_policy(failover, stream=stream),
-    }
+def stream_policies(failover: Failover, rule: Rule) -> tuple[Policy, ...]:
+    """Return the policies of a rule's streams, by number of retries."""
+    return _policies(failover, rule, rule.first_token)
 
 
-def _retry_policy(failover: Failover, *, stream: bool) -> Json:
-    timeout = failover.first_token_timeout_ms
-    conditions = []
-    if failover.connect_failure:
+def whole_policies(failover: Failover, rule: Rule) -> tuple[Policy, ...]:
+    """Return the policies of a rule's whole answers, by number of retries."""
+    return _policies(failover, rule, rule.response)
+
+
+def overrides(config: RouterConfig) -> dict[str, Json]:
+    """Return every policy that the plan of a configuration names, by name."""
+    return {policy.name: {"retry_policy": retry_policy(policy)} for policy in _all(config)}
+
+
+def retry_policy(policy: Policy) -> Json:
+    """Return Envoy's `RetryPolicy`."""
+    limit = {} if policy.timeout_ms is None else {"per_try_timeout": _seconds(policy.timeout_ms)}
+    if not policy.retries:
+        return {"num_retries": 0, **limit}  # without conditions Envoy keeps no state for retries
+    conditions = ["retriable-headers"]
+    if policy.connect_failure:
         conditions += ["connect-failure", "refused-stream"]
-    if failover.connect_failure or timeout is not None:
+    if policy.connect_failure or policy.timeout_ms is not None:
         conditions.append("reset")  # broken before any byte; an expired per-try timeout counts too
-    codes = [429] if failover.too_many_requests else []
-    codes += _SERVER_ERRORS if failover.server_error else ()
-    if codes:
-        conditions.append("retriable-status-codes")
-    policy: Json = {
+    return {
         "retry_on": ",".join(conditions),
-        "retriable_status_codes": codes,
-        "num_retries": failover.attempts - 1,
+        "retriable_headers": [{"name": AGAIN, "present_match": True}],
+        "num_retries": policy.retries,
         "refresh_cluster_on_retry": True,
-        # A dead pool must not cost its requests more than 3 ms; the next pool is another one, so
+        # A sister is another replica: the one that has just failed is not asked again.
+        "retry_host_predicate": [
+            extension(
+                "envoy.retry_host_predicates.previous_hosts",
+                "envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate",
+            )
+        ],
+        "host_selection_retry_max_attempts": 5,
+        # A dead pool must not cost its requests more than 3 ms; the next place is another one, so
         # there is nobody to spare by waiting.
         "retry_back_off": {"base_interval": "0.001s", "max_interval": "0.010s"},
+        **limit,
     }
-    if stream and timeout is not None:
-        policy["per_try_timeout"] = f"{timeout / 1000:.3f}s"
-    return policy
+
+
+def _policies(failover: Failover, rule: Rule, limit: Deadline | None) -> tuple[Policy, ...]:
+    most = min(failover.attempts, len(rule.chain)) - 1 + SISTERS
+    return tuple(
+        Policy(
+            retries=retries,
+            connect_failure=failover.connect_failure,
+            timeout_ms=_timeout(limit, retries),
+        )
+        for retries in range(most + 1)
+    )
+
+
+def _timeout(limit: Deadline | None, retries: int) -> int | None:
+    # A default must not end the only attempt that a request has.
+    holds = limit is not None and (limit.always or retries > 0)
+    return limit.milliseconds if limit is not None and holds else None
+
+
+def _seconds(milliseconds: int) -> str:
+    return f"{milliseconds / 1000:.3f}s"
+
+
+def _all(config: RouterConfig) -> Iterator[Policy]:
+    for route in config.routes:
+        for rule in route.rules:
+            yield from stream_policies(route.failover, rule)
+            yield from whole_policies(route.failover, rule)

@@ -6,12 +6,12 @@ that changes often is in here; routes and pools have their own files.
 
 from typing import Final
 
-from tokenfleet.adapters.envoy import attempts, replies, requests
-from tokenfleet.adapters.envoy.scripts import request_filter
+from tokenfleet.adapters.envoy import replies
+from tokenfleet.adapters.envoy.access_log import access_log
+from tokenfleet.adapters.envoy.module import REQUEST_FILTER, module_extension, module_filter
+from tokenfleet.adapters.envoy.tracing import tracing
 from tokenfleet.adapters.envoy.wire import (
-    LATE_LISTENER,
     ROUTE_TABLE,
-    ROUTER_HEADERS,
     TRAFFIC_STAT_PREFIX,
     Json,
     Ports,
@@ -20,6 +20,10 @@ from tokenfleet.adapters.envoy.wire import (
 from tokenfleet.domain.routing.ir import RouterConfig
 
 _HCM: Final = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
+
+IDLE_CLIENT: Final = "900s"
+"""Idle connections of clients are closed after this; longer than clients and load balancers keep
+theirs, so that it is they who close."""
 
 
 def traffic_listener(config: RouterConfig, *, routes: Json, ports: Ports) -> Json:
@@ -35,20 +39,19 @@ def traffic_listener(config: RouterConfig, *, routes: Json, ports: Ports) -> Jso
         _HCM,
         stat_prefix=TRAFFIC_STAT_PREFIX,
         **routes,
-        generate_request_id=False,
+        **tracing(config.tracing),
+        # The decision whether to trace is kept in it.
+        generate_request_id=config.tracing is not None,
         normalize_path=True,
         merge_slashes=True,
         server_header_transformation="PASS_THROUGH",
+        common_http_protocol_options={"idle_timeout": IDLE_CLIENT},
+        http_protocol_options={"accept_http_10": True, "default_host_for_http_10": "router"},
         request_headers_timeout="30s",
-        stream_idle_timeout="0s",  # the routes set it
-        early_header_mutation_extensions=[_remove_router_headers()],
+        stream_idle_timeout="0s",  # the route sets it
         local_reply_config=replies.local_reply_config(config.body_limit),
-        http_filters=[
-            request_filter(config.attribution),
-            requests.stream_usage(),
-            _router(attempts.upstream_log(), flush=True),
-        ],
-        access_log=requests.access_log(),
+        http_filters=[module_filter(REQUEST_FILTER), _router()],
+        access_log=access_log(config.access_log),
     )
     return {
         "name": "traffic",
@@ -64,32 +67,6 @@ def traffic_listener(config: RouterConfig, *, routes: Json, ports: Ports) -> Jso
     }
 
 
-def first_token_listener() -> Json:
-    """Return the internal listener that takes late first tokens from the request filter."""
-    manager = extension(
-        "http",
-        _HCM,
-        stat_prefix="first-token",
-        generate_request_id=False,
-        http_filters=[_router([])],
-        access_log=attempts.first_token_log(),
-        route_config={
-            "virtual_hosts": [
-                {
-                    "name": "all",
-                    "domains": ["*"],
-                    "routes": [{"match": {"prefix": "/"}, "direct_response": {"status": 204}}],
-                }
-            ]
-        },
-    )
-    return {
-        "name": LATE_LISTENER,
-        "internal_listener": {},
-        "filter_chains": [{"filters": [manager]}],
-    }
-
-
 def rds(path: str) -> Json:
     """Return the reference to the route table's file."""
     return {
@@ -100,22 +77,16 @@ def rds(path: str) -> Json:
     }
 
 
-def _router(upstream_log: list[Json], *, flush: bool = False) -> Json:
-    options: Json = {"suppress_envoy_headers": True}
-    if upstream_log:
-        options["upstream_log"] = upstream_log
-    if flush:
-        options["upstream_log_options"] = {
-            "upstream_log_flush_interval": f"{attempts.FLUSH_MS / 1000:.3f}s"
-        }
-    return extension(
-        "envoy.filters.http.router", "envoy.extensions.filters.http.router.v3.Router", **options
+def _router() -> Json:
+    # Attempts end in the upstream log: an upstream filter is destroyed without being told why.
+    attempts = module_extension(
+        "tokenfleet.attempts",
+        "envoy.extensions.access_loggers.dynamic_modules.v3.DynamicModuleAccessLog",
+        logger_name="attempts",
     )
-
-
-def _remove_router_headers() -> Json:
     return extension(
-        "remove",
-        "envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation",
-        mutations=[{"remove": name} for name in ROUTER_HEADERS],
+        "envoy.filters.http.router",
+        "envoy.extensions.filters.http.router.v3.Router",
+        suppress_envoy_headers=True,
+        upstream_log=[attempts],
     )

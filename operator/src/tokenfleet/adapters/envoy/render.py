@@ -7,6 +7,7 @@ from tokenfleet.adapters.envoy.bootstrap import Limits, static_part
 from tokenfleet.adapters.envoy.clusters import Endpoint, pool_clusters
 from tokenfleet.adapters.envoy.listener import rds, traffic_listener
 from tokenfleet.adapters.envoy.routes import route_table
+from tokenfleet.adapters.envoy.tracing import collector_clusters
 from tokenfleet.adapters.envoy.wire import Json, Ports, canonical, typed
 from tokenfleet.domain.routing.ir import RouterConfig
 
@@ -36,8 +37,8 @@ def render(
     """Render what the files of a running Envoy hold."""
     return Resources(
         listeners=(traffic_listener(config, routes=rds(rds_path), ports=ports),),
-        clusters=tuple(pool_clusters(config, dict(endpoints))),
-        routes=(route_table(config),),
+        clusters=tuple(_clusters(config, endpoints)),
+        routes=(route_table(config, endpoints),),
     )
 
 
@@ -70,8 +71,12 @@ def standalone(
     are published; it also serves, for as long as nothing changes.
     """
     result = static_part(limits, admin_port=ports.admin)
-    routes = {"route_config": route_table(config)}
+    routes = {"route_config": route_table(config, endpoints)}
     static = result["static_resources"]
     static["listeners"].append(traffic_listener(config, routes=routes, ports=ports))
-    static["clusters"].extend(pool_clusters(config, dict(endpoints)))
+    static["clusters"].extend(_clusters(config, endpoints))
     return result
+
+
+def _clusters(config: RouterConfig, endpoints: Mapping[str, tuple[Endpoint, ...]]) -> list[Json]:
+    return [*pool_clusters(config, endpoints), *collector_clusters(config.tracing)]

@@ -1,83 +1,108 @@
-"""Answers that the router gives itself: the model list, and errors in OpenAI's shape."""
+"""How Envoy words the errors that it makes by itself, before or behind the request filter.
 
-from collections.abc import Iterable
+The module answers for itself, in the shape of the API that was called. What is left is what it
+cannot see: requests that are no HTTP, header floods, bodies above the limit, places that failed.
+Clients of Anthropic's API read another shape; they are known by path or by `anthropic-version`.
+"""
 
-from tokenfleet.adapters.envoy.wire import MODEL, Json, canonical, openai_error, typed
-from tokenfleet.domain.routing.ir import RouterConfig
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
 
-MODELS_PATH = "/v1/models"
+from tokenfleet.adapters.envoy.wire import Json, canonical, openai_error
 
-
-def without_model(config: RouterConfig) -> Json:
-    """Return the matcher for requests that no route takes."""
-    names = sorted(name for route in config.routes for name in route.model_names)
-    listing = {"object": "list", "data": [_model(name) for name in names]}
-    paths = {MODELS_PATH: _answer("models", 200, listing)}
-    paths |= {f"{MODELS_PATH}/{name}": _answer("models", 200, _model(name)) for name in names}
-    unknown_model = openai_error(
-        "the model does not exist; GET /v1/models lists those that do",
-        "invalid_request_error",
-        "model_not_found",
-        "model",
-    )
-    unknown_path = openai_error(
-        "there is nothing at this path", "invalid_request_error", "not_found"
-    )
-    return {
-        "matcher_list": {
-            "matchers": [
-                {
-                    "predicate": _present(MODEL),
-                    "on_match": _action(_answer("unknown-model", 404, unknown_model)),
-                }
-            ]
-        },
-        "on_no_match": {
-            "matcher": {
-                "matcher_tree": {
-                    "input": _input(":path"),
-                    "exact_match_map": {"map": {k: _action(v) for k, v in paths.items()}},
-                },
-                "on_no_match": _action(_answer("unknown-path", 404, unknown_path)),
-            }
-        },
-    }
+ANTHROPIC_PATH: Final = "/v1/messages"
+ANTHROPIC_HEADER: Final = "anthropic-version"
 
 
-def no_rule(route: str) -> Json:
-    """Return the answer for a request that no rule of its route takes."""
-    message = f"no rule of the route {route} takes this request"
-    return _answer("no-rule", 404, openai_error(message, "invalid_request_error", "no_rule"))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reply:
+    """One wording."""
 
-
-def no_pool(route: str, rule: str) -> Json:
-    """Return the answer of a rule that has no pool."""
-    message = f"the rule {rule} of the route {route} has no pool to send requests to"
-    return _answer(f"{route}/{rule}", 503, openai_error(message, "server_error", "no_pool"))
+    statuses: tuple[int, ...]
+    message: str
+    kind: str
+    """OpenAI's `type`."""
+    code: str
+    anthropic: str
+    """Anthropic's `type`."""
 
 
 def local_reply_config(body_limit: int) -> Json:
-    """Return how Envoy words the errors that it makes by itself."""
+    """Return the wordings, by status and API.
+
+    Args:
+        body_limit: bytes of the largest request body.
+    """
+    replies = (
+        _Reply(
+            statuses=(413,),
+            message=f"the request body is larger than {body_limit} bytes",
+            kind="invalid_request_error",
+            code="request_too_large",
+            anthropic="request_too_large",
+        ),
+        _Reply(
+            statuses=(431,),
+            message="the request headers are larger than 60 KiB, or more than 100",
+            kind="invalid_request_error",
+            code="headers_too_large",
+            anthropic="invalid_request_error",
+        ),
+        _Reply(
+            statuses=(426,),
+            message="this version of HTTP is not spoken here; use HTTP/1.1 or HTTP/2",
+            kind="invalid_request_error",
+            code="upgrade_required",
+            anthropic="invalid_request_error",
+        ),
+        _Reply(
+            statuses=(408, 504),
+            message="no answer in time",
+            kind="server_error",
+            code="timeout",
+            anthropic="timeout_error",
+        ),
+        _Reply(
+            statuses=(500, 502, 503),
+            message="no pool could serve the request",
+            kind="server_error",
+            code="service_unavailable",
+            anthropic="overloaded_error",
+        ),
+        _Reply(
+            statuses=(400, 403),
+            message="the request is not one that an HTTP server can take",
+            kind="invalid_request_error",
+            code="bad_request",
+            anthropic="invalid_request_error",
+        ),
+    )
+    return {"mappers": [mapper for reply in replies for mapper in _mappers(reply)]}
+
+
+def _mappers(reply: _Reply) -> tuple[Json, Json]:
+    anthropic = {
+        "type": "error",
+        "error": {"type": reply.anthropic, "message": reply.message},
+    }
+    return (
+        _mapper([_made_up(reply.statuses), _of_anthropic()], anthropic),
+        _mapper([_made_up(reply.statuses)], openai_error(reply.message, reply.kind, reply.code)),
+    )
+
+
+def _mapper(filters: Sequence[Json], body: Json) -> Json:
     return {
-        "mappers": [
-            _mapper(
-                [413],
-                f"the request body is larger than {body_limit} bytes",
-                "invalid_request_error",
-                "request_too_large",
-            ),
-            _mapper([408, 504], "no answer in time", "server_error", "timeout"),
-            _mapper(
-                [500, 502, 503],
-                "no pool could serve the request",
-                "server_error",
-                "service_unavailable",
-            ),
-        ]
+        "filter": filters[0] if len(filters) == 1 else {"and_filter": {"filters": list(filters)}},
+        "body_format_override": {
+            "text_format_source": {"inline_string": canonical(body)},
+            "content_type": "application/json",
+        },
     }
 
 
-def _mapper(statuses: Iterable[int], message: str, kind: str, code: str) -> Json:
+def _made_up(statuses: Sequence[int]) -> Json:
     filters = [
         {
             "status_code_filter": {
@@ -89,55 +114,19 @@ def _mapper(statuses: Iterable[int], message: str, kind: str, code: str) -> Json
         }
         for status in statuses
     ]
-    # A reply of the route table itself has its own words; those that Envoy makes up have a flag.
-    made_up: Json = {"response_flag_filter": {}}
-    one = filters[0] if len(filters) == 1 else {"or_filter": {"filters": filters}}
+    one: Json = filters[0] if len(filters) == 1 else {"or_filter": {"filters": filters}}
+    # The module's own replies have their own words and no flag; those that Envoy makes up have one,
+    # but for bodies and headers above the limits.
+    if set(statuses) & {413, 426, 431}:
+        return one
+    return {"and_filter": {"filters": [{"response_flag_filter": {}}, one]}}
+
+
+def _of_anthropic() -> Json:
+    path = {"name": ":path", "string_match": {"prefix": ANTHROPIC_PATH}}
+    version = {"name": ANTHROPIC_HEADER, "present_match": True}
     return {
-        "filter": {"and_filter": {"filters": [made_up, one]}} if 413 not in statuses else one,  # noqa: PLR2004
-        "body_format_override": {
-            "text_format_source": {"inline_string": canonical(openai_error(message, kind, code))},
-            "content_type": "application/json",
-        },
-    }
-
-
-def _model(name: str) -> Json:
-    return {"id": name, "object": "model", "created": 0, "owned_by": "tokenfleet"}
-
-
-def _answer(name: str, status: int, body: Json) -> Json:
-    return {
-        "name": name,
-        "match": {"prefix": "/"},
-        "direct_response": {"status": status, "body": {"inline_string": canonical(body)}},
-        "response_headers_to_add": [
-            {
-                "header": {"key": "content-type", "value": "application/json"},
-                "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
-            }
-        ],
-    }
-
-
-def _action(route: Json) -> Json:
-    return {
-        "action": {"name": "route", "typed_config": typed("envoy.config.route.v3.Route", **route)}
-    }
-
-
-def _input(header: str) -> Json:
-    return {
-        "name": header,
-        "typed_config": typed(
-            "envoy.type.matcher.v3.HttpRequestHeaderMatchInput", header_name=header
-        ),
-    }
-
-
-def _present(header: str) -> Json:
-    return {
-        "single_predicate": {
-            "input": _input(header),
-            "value_match": {"safe_regex": {"google_re2": {}, "regex": ".*"}},
+        "or_filter": {
+            "filters": [{"header_filter": {"header": header}} for header in (path, version)]
         }
     }

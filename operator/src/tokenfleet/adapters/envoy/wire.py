@@ -14,45 +14,14 @@ ADMIN_PORT: Final = 9901
 ROUTE_TABLE: Final = "traffic"
 """Name of the only RouteConfiguration."""
 TRAFFIC_STAT_PREFIX: Final = "traffic"
-LATE_LISTENER: Final = "first-token.internal"
-"""Internal listener, and its Envoy cluster, that takes late first tokens. The dot keeps it apart
-from every pool: pool names are DNS labels."""
 
-STAT_PREFIX: Final = "tokenfleet"
-"""Prefix of the stats that `exposition` turns into Tokenfleet's metrics."""
+NAMESPACE: Final = "tokenfleet"
+"""Dynamic metadata that the module leaves for access logs and spans."""
 
-MODEL: Final = "x-tokenfleet-model"
-FACTS: Final = "x-tokenfleet-facts"
-"""What else rules look at, as `bucket=042 stream=true tools=false bytes=812`. One header, because
-each costs Envoy as much as 50 words of a prompt."""
-SERVED: Final = "x-tokenfleet-served"
-"""`first:last:name`: first and last byte of the value of `model` in the body, with its quotes, and
-the name that is there, the one that the pool that is asked first expects."""
-LABELS: Final = "x-tokenfleet-labels"
-"""`feature|request_type` after the route's allow-lists."""
-WAIT: Final = "x-tokenfleet-wait"
-"""On responses, inside only: milliseconds from the end of the attempt's request to its response
-headers, and the labels."""
-ROUTE: Final = "x-tokenfleet-route"
-RULE: Final = "x-tokenfleet-rule"
-POOL: Final = "x-tokenfleet-pool"
-
-ROUTER_HEADERS: Final = (
-    MODEL,
-    FACTS,
-    SERVED,
-    LABELS,
-    ROUTE,
-    RULE,
-    POOL,
-)
-"""Headers that only the router writes; a client's copies are removed before anything reads them."""
-
+AGAIN: Final = "x-tokenfleet-again"
+"""On the answer of an attempt, inside only: another place is to be asked."""
 SESSION_HEADER: Final = "x-session-id"
 """Where clients put a conversation's identity when the body has no `prompt_cache_key`."""
-
-LUA_FILTER: Final = "tokenfleet.request"
-"""Name of the request filter; route metadata under this name is what its script can read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -107,22 +107,51 @@ class Failover(Model):
     """When one request is tried again on the next pool of its chain."""
 
     retry_on: Annotated[
-        list[Literal["ConnectFailure", "ServerError", "TooManyRequests", "FirstTokenTimeout"]],
-        Field(max_length=4),
+        list[
+            Literal[
+                "ConnectFailure",
+                "ServerError",
+                "TooManyRequests",
+                "FirstTokenTimeout",
+                "ResponseTimeout",
+            ]
+        ],
+        Field(max_length=5),
         ListSet(),
-    ] = ["ConnectFailure", "ServerError", "TooManyRequests"]
-    """Outcomes of an attempt that are retried, as long as no byte has reached the client."""
+    ] = [
+        "ConnectFailure",
+        "ServerError",
+        "TooManyRequests",
+        "FirstTokenTimeout",
+        "ResponseTimeout",
+    ]
+    """Outcomes of an attempt that are retried, as long as no byte has reached the client. An error
+    inside an answer with status 200 counts as what it is."""
     first_token_timeout: Annotated[timedelta, Duration("50ms", "10m")] | None = None
-    """Longest wait for the first token of a stream; set exactly when `retryOn` holds
-    `FirstTokenTimeout`."""
+    """Longest wait for the first token of a stream. Absent: ten times the rule's TimeToFirstToken
+    threshold, between 10s and 120s, else 60s; and only where another pool or replica can take
+    over."""
+    response_timeout: Annotated[timedelta, Duration("50ms", "1h")] | None = None
+    """Longest wait for the end of an answer that is not streamed. Absent: ten times the rule's
+    EndToEnd threshold, between 10s and 120s, else 10m; and only where another pool or replica can
+    take over."""
+    stall_timeout: Annotated[timedelta, Duration("50ms", "1h")] = timedelta(seconds=60)
+    """Longest silence of a stream after its first token; the client then gets an error event and
+    the end of the connection."""
     attempts: Annotated[int, Field(ge=1, le=8)] = 3
-    """Most attempts per request, the first included."""
+    """Most pools that one request is tried on, the first included. Another replica of the first
+    pool is asked once besides."""
 
     validations: ClassVar[tuple[CEL, ...]] = (
         CEL(
-            rule="has(self.firstTokenTimeout) == ('FirstTokenTimeout' in self.retryOn)",
-            message="firstTokenTimeout must be set exactly when retryOn holds FirstTokenTimeout",
+            rule="!has(self.firstTokenTimeout) || 'FirstTokenTimeout' in self.retryOn",
+            message="firstTokenTimeout must be set only when retryOn holds FirstTokenTimeout",
             field_path=".firstTokenTimeout",
+        ),
+        CEL(
+            rule="!has(self.responseTimeout) || 'ResponseTimeout' in self.retryOn",
+            message="responseTimeout must be set only when retryOn holds ResponseTimeout",
+            field_path=".responseTimeout",
         ),
     )
 

@@ -1,6 +1,7 @@
 """ModelRouter: where traffic enters, and the replicas of the router that carry it."""
 
 from datetime import timedelta
+from decimal import Decimal
 from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
@@ -20,7 +21,7 @@ from tokenfleet.api.conventions import (
     SubdomainName,
     named,
 )
-from tokenfleet.api.quantities import Duration, Quantity, QuantityRange
+from tokenfleet.api.quantities import Duration, Fraction, Quantity, QuantityRange
 from tokenfleet.api.v1alpha1.metadata import Metadata
 from tokenfleet.api.v1alpha1.placement import (
     Affinity,
@@ -155,6 +156,37 @@ class SidecarRouter(Model):
     """Memory of the router in each pod: reserved, and its limit. Envoy at rest takes 90 MiB."""
 
 
+class Cors(Model):
+    """Which web pages may call the router from browsers (the Fetch standard's CORS protocol)."""
+
+    allow_origins: Annotated[
+        list[
+            Annotated[
+                str,
+                Field(max_length=253, pattern=r"^(\*|https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?)$"),
+            ]
+        ],
+        Field(min_length=1, max_length=64),
+        ListSet(),
+    ]
+    """Origins, for example `https://app.example.com`; `*` allows every page."""
+
+
+class Tracing(Model):
+    """Where spans go: one per request and one per attempt, with `gen_ai.*` attributes."""
+
+    endpoint: Annotated[
+        str,
+        Field(
+            max_length=253, pattern=r"^http://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[-A-Za-z0-9._~/]*)?$"
+        ),
+    ]
+    """Collector that takes OTLP over HTTP, for example `http://otel-collector:4318`; `/v1/traces`
+    is added where there is no path."""
+    sampling: Annotated[Decimal, Fraction("0.0001", "1")] = Decimal("0.01")
+    """Part of the requests that are traced; callers that have decided are followed."""
+
+
 class ModelRouterSpec(Model):
     """What the user wants of a router."""
 
@@ -181,6 +213,15 @@ class ModelRouterSpec(Model):
     """How requests are attributed."""
     request_body_limit: Annotated[Quantity, QuantityRange("1Ki", "64Mi")] = "8Mi"
     """Largest request body; larger ones get a 413."""
+    cors: Cors | None = None
+    """Which web pages may call from browsers; absent means none."""
+    explain: Literal["On", "Off"] = "On"
+    """On: answers carry `x-tokenfleet-served-by`, with route, rule, pool and attempts."""
+    access_log: Literal["Off", "Errors", "All"] = "Off"
+    """Requests that get a line of JSON on the router's standard output. Errors: those whose status
+    is 400 or more, or whose outcome is not ok."""
+    tracing: Tracing | None = None
+    """OpenTelemetry spans; absent means none. W3C trace context passes either way."""
 
 
 class RouterReplica(Model):

@@ -15,10 +15,10 @@ class LatencyObjective(Model):
     """A target fraction of attempts must stay within a threshold; failed ones never do."""
 
     signal: Literal["TimeToFirstToken", "EndToEnd", "TimePerOutputToken"] = "TimeToFirstToken"
-    """What is timed. TimeToFirstToken: from the end of the request to the first byte of the
-    answer's body; seen while the answer still runs, so prefer it for shifting. EndToEnd: the whole
-    attempt; seen when it has ended. TimePerOutputToken: the rest of the stream divided by its
-    tokens."""
+    """What is timed. TimeToFirstToken: streams only, from the end of the request to the first
+    token; seen while the answer still runs, so prefer it for shifting. EndToEnd: the whole attempt,
+    streamed or not; seen when it has ended. TimePerOutputToken: the rest of a stream divided by its
+    tokens. Where clients ask for whole answers, promise EndToEnd."""
     threshold: Annotated[
         Annotated[timedelta, Duration("5ms", "10m")],
         CEL(

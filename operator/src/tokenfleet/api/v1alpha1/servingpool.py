@@ -16,9 +16,11 @@ from tokenfleet.api.conventions import (
     Kind,
     ListAtomic,
     ListMap,
+    ListSet,
     Model,
     ObjectName,
     PrinterColumn,
+    PublicModelName,
     Scale,
     SubdomainName,
     named,
@@ -266,10 +268,12 @@ class Existing(Model):
 class Served(Model):
     """What the pool answers for."""
 
-    model_name: Annotated[
-        str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$")
-    ]
+    model_name: PublicModelName
     """The model name that the engine expects; the router rewrites requests to it."""
+    aliases: Annotated[list[PublicModelName], Field(max_length=16), ListSet()] = []
+    """Further names that the engine accepts for the same model. Requests with one of these are sent
+    as they are, which is cheaper than rewriting them; best are the names that clients use. Managed
+    pools serve them; of Existing ones they must be true."""
     context_window: Annotated[int, Field(ge=128, le=16_777_216)] | None = None
     """Longest prompt plus answer, in tokens; absent means the model's own limit. A rule does not
     fall back to a pool with a smaller window unless `requestBytes` keeps its requests small."""

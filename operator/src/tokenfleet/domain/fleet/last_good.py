@@ -40,10 +40,9 @@ def with_last_good(compiled: Compiled, held: Held, *, unread: Collection[str]) -
     routes.sort(key=lambda route: route.name)
     known = {pool.name: pool for pool in (*before.pools, *config.pools)}
     used = {pool for route in routes for rule in route.rules for pool in rule.chain}
-    early = {pool.name for pool in known.values() if not pool.holds_headers}
     config = replace(
         config,
-        routes=tuple(_timely(route, early) for route in routes),
+        routes=tuple(routes),
         pools=tuple(known[name] for name in sorted(used)),
     )
     return replace(compiled, config=config, references=references)
@@ -100,11 +99,3 @@ def _kept(
     wanted = next((w for w in (shares, backends) if any(w.values())), {left[0]: 1})
     ranges = reassign(running.ranges, largest_remainder(wanted))
     return replace(running, chain=left, ranges=ranges), references
-
-
-def _timely(route: Route, early: Collection[str]) -> Route:
-    """Wait for no first token where a pool that was kept sends its headers before it."""
-    used = {pool for rule in route.rules for pool in rule.chain}
-    if route.failover.first_token_timeout_ms is None or not used & set(early):
-        return route
-    return replace(route, failover=replace(route.failover, first_token_timeout_ms=None))

@@ -18,6 +18,7 @@ from tokenfleet.api.conventions import Model
 from tokenfleet.api.v1alpha1.modelroute import ModelRoute
 from tokenfleet.api.v1alpha1.modelrouter import ModelRouter
 from tokenfleet.api.v1alpha1.servingpool import ServingPool
+from tokenfleet.api.v1alpha1.tokenslo import TokenSLO
 from tokenfleet.domain.fleet import router_config, untold
 from tokenfleet.domain.fleet.aims import aimed
 from tokenfleet.domain.fleet.conditions import judged
@@ -76,7 +77,9 @@ def _advance(
     routes, unread = _read(ModelRoute, seen.routes)
     read, broken = _read(ServingPool, seen.pools)
     pools = {pool.metadata.name: pool for pool in read}
-    compiled = compile_router(router, routes, pools, held.claims, _backings(seen, pools, broken))
+    slos = _read(TokenSLO, seen.slos)[0]
+    backings = _backings(seen, pools, broken)
+    compiled = compile_router(router, routes, pools, held.claims, backings, slos=slos)
     compiled = with_last_good(compiled, held, unread=unread.keys())
     about = aimed(seen.slos, seen.routes, held.targets)
     problems = [seen.unstored] if seen.unstored is not None else []

@@ -170,7 +170,7 @@ def _check(slo: TokenSLO, file: _File) -> None:
 def _subject(
     namespace: str, file: _File, router: ModelRouter, routes: Sequence[ModelRoute]
 ) -> Subject:
-    compiled = compile_router(router, routes, file.pools, {})
+    compiled = compile_router(router, routes, file.pools, {}, slos=tuple(file.slos.values()))
     names = {route.metadata.name for route in routes}
     slos = [slo for slo in file.slos.values() if slo.spec.target_ref.name in names]
     rules = targets(namespace, routes, compiled)

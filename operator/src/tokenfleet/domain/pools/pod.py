@@ -36,11 +36,6 @@ def selector(pool: ServingPool) -> dict[str, str]:
     return {POOL_LABEL: pool.metadata.name}
 
 
-def middleware_name(pool: ServingPool) -> str:
-    """Return the name of the ConfigMap with the files mounted into the engine."""
-    return f"{pool.metadata.name}-engine"
-
-
 def template(pool: ServingPool, managed: Managed, platform: Platform) -> dict[str, Any]:
     """Return the Deployment's `template`."""
     return {
@@ -62,7 +57,7 @@ def template(pool: ServingPool, managed: Managed, platform: Platform) -> dict[st
                 fsGroupChangePolicy="OnRootMismatch",
             ),
             "containers": [_engine(pool, managed)],
-            "volumes": _volumes(pool, managed),
+            "volumes": _volumes(managed),
             **_placement(managed),
         },
     }
@@ -89,7 +84,6 @@ def _engine(pool: ServingPool, managed: Managed) -> dict[str, Any]:
         "volumeMounts": [
             {"name": "scratch", "mountPath": vllm.SCRATCH},
             {"name": "shared-memory", "mountPath": "/dev/shm"},  # noqa: S108
-            {"name": "engine", "mountPath": vllm.MIDDLEWARE_FOLDER, "readOnly": True},
             *models.mounts(managed),
         ],
     }
@@ -136,11 +130,10 @@ def _health() -> dict[str, Any]:
     return {"httpGet": {"path": "/health", "port": "http"}}
 
 
-def _volumes(pool: ServingPool, managed: Managed) -> list[dict[str, Any]]:
+def _volumes(managed: Managed) -> list[dict[str, Any]]:
     return [
         {"name": "scratch", "emptyDir": {}},
         {"name": "shared-memory", "emptyDir": {"medium": "Memory", "sizeLimit": SHARED_MEMORY}},
-        {"name": "engine", "configMap": {"name": middleware_name(pool)}},
         *models.volumes(managed),
     ]
 

@@ -1,4 +1,4 @@
-"""A pool as Kubernetes objects: Deployment, Service, PodDisruptionBudget, ConfigMap, PodMonitor."""
+"""A pool as Kubernetes objects: Deployment, Service, PodDisruptionBudget, PodMonitor."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -41,7 +41,6 @@ def workload(pool: ServingPool, platform: Platform = PLAIN) -> Workload:
         return Workload(objects=(), problems=problems)
     monitor = (_pod_monitor(pool),) if platform.pod_monitors else ()
     objects = (
-        _config_map(pool),
         _service(pool),
         _budget(pool),
         _deployment(pool, managed, platform),
@@ -50,23 +49,15 @@ def workload(pool: ServingPool, platform: Platform = PLAIN) -> Workload:
     return Workload(objects=objects, problems=())
 
 
-def _object(api_version: str, kind: str, pool: ServingPool, *, name: str = "") -> Body:
+def _object(api_version: str, kind: str, pool: ServingPool) -> Body:
     return {
         "apiVersion": api_version,
         "kind": kind,
         "metadata": {
-            "name": name or pool.metadata.name,
+            "name": pool.metadata.name,
             "namespace": pool.metadata.namespace,
             "labels": pod.labels(pool),
         },
-    }
-
-
-def _config_map(pool: ServingPool) -> Body:
-    """Return the files mounted into the engine; a new version of them waits for the next start."""
-    return {
-        **_object("v1", "ConfigMap", pool, name=pod.middleware_name(pool)),
-        "data": {f"{vllm.MIDDLEWARE_MODULE}.py": vllm.MIDDLEWARE_SOURCE},
     }
 
 

@@ -54,12 +54,14 @@ def service_name(pool: ServingPool) -> str:
 
 def destination(pool: ServingPool, backing: Backing) -> Pool:
     """Return a pool as routers know it."""
+    served = pool.spec.served
     return Pool(
         name=pool.metadata.name,
-        model_name=pool.spec.served.model_name,
+        model_name=served.model_name,
+        aliases=tuple(served.aliases),
+        window=served.context_window,
         service=backing.service,
         service_uid=backing.service_uid,
         port_name=backing.port_name,
         family=backing.family,
-        holds_headers=pool.spec.type != "Existing",
     )

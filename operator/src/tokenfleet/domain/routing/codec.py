@@ -4,8 +4,9 @@ Equal configurations have equal bytes: keys are sorted, nothing is optional, abs
 Reading is strict: an unknown key, a missing key, a wrong type or a schema version that this program
 does not know is a `CodecError`, never a guess. A reader knows `SCHEMA_VERSION` and the one before.
 
-    version 2: pools name their Service's uid, port name and address family
-    version 1: pools name their Service's port by its number
+    version 2: pools name their Service's uid, port name and address family, the names that engines
+               accept and their window; rules have limits; the router says what it tells
+    version 1: pools name their Service's port by its number; one limit per route
 """
 
 import json
@@ -15,7 +16,14 @@ from typing import Any, Final, get_args, get_origin, get_type_hints
 
 from tokenfleet.api.conditions import PROGRAMMED
 from tokenfleet.domain.fleet.problems import Problem
-from tokenfleet.domain.routing.ir import BUCKETS, SCHEMA_VERSION, RouterConfig, Rule
+from tokenfleet.domain.routing.earlier import EARLIER_VERSION, upgraded
+from tokenfleet.domain.routing.ir import (
+    ACCESS_LOGS,
+    BUCKETS,
+    SCHEMA_VERSION,
+    RouterConfig,
+    Rule,
+)
 
 SIZE_MAX: Final = 700 * 1024
 """Bytes of all data of `<router>-config`. The API server takes 1 MiB (etcd 1.5 MiB); the rest is
@@ -67,14 +75,9 @@ def decode(text: str) -> Document:
     if not isinstance(raw, dict) or raw.keys() != {"schemaVersion", "revision", "config"}:
         msg = "not an object of schemaVersion, revision and config"
         raise CodecError(msg)
-    if raw["schemaVersion"] not in (SCHEMA_VERSION, SCHEMA_VERSION - 1):
-        known = f"{SCHEMA_VERSION - 1} and {SCHEMA_VERSION}"
-        msg = f"schemaVersion is {raw['schemaVersion']!r}; this version reads {known}"
-        raise CodecError(msg)
-    config = raw["config"] if raw["schemaVersion"] == SCHEMA_VERSION else _upgraded(raw["config"])
     document = Document(
         revision=_value(int, raw["revision"], "revision"),
-        config=_value(RouterConfig, config, "config"),
+        config=_value(RouterConfig, _current(raw["schemaVersion"], raw["config"]), "config"),
     )
     _check(document)
     return document
@@ -93,27 +96,27 @@ def too_large(data: dict[str, str]) -> Problem | None:
     )
 
 
-def _upgraded(config: Any) -> Any:
-    """Return a configuration of version 1 as version 2 has it.
-
-    A port's name was not recorded; that of managed pools is `http`, which most others have too. The
-    operator writes the right one as soon as it sees the Service.
-    """
-    if not isinstance(config, dict) or not isinstance(config.get("pools"), list):
+def _current(version: Any, config: Any) -> Any:
+    """Return the configuration in the words of `SCHEMA_VERSION`."""
+    if version == SCHEMA_VERSION:
         return config
-    named = {"service_uid": None, "port_name": "http", "family": "IPv4"}
-    pools = [
-        {**{key: value for key, value in pool.items() if key != "port"}, **named}
-        if isinstance(pool, dict) and "port" in pool
-        else pool
-        for pool in config["pools"]
-    ]
-    return {**config, "pools": pools}
+    if version != EARLIER_VERSION:
+        known = f"{EARLIER_VERSION} and {SCHEMA_VERSION}"
+        msg = f"schemaVersion is {version!r}; this version reads {known}"
+        raise CodecError(msg)
+    try:
+        return upgraded(config)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        msg = f"config is not one of schemaVersion {EARLIER_VERSION}: {error}"
+        raise CodecError(msg) from error
 
 
 def _check(document: Document) -> None:
     if not 1 <= document.revision <= REVISION_MAX:
         msg = f"revision is {document.revision}, not between 1 and {REVISION_MAX}"
+        raise CodecError(msg)
+    if document.config.access_log not in ACCESS_LOGS:
+        msg = f"access_log is {document.config.access_log!r}, not one of {', '.join(ACCESS_LOGS)}"
         raise CodecError(msg)
     known = {pool.name for pool in document.config.pools}
     for route in document.config.routes:

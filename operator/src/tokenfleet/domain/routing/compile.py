@@ -6,19 +6,20 @@ bad route never the router: what is wrong is left out, and said.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
 from typing import Final, Generic, TypeVar
+from urllib.parse import urlsplit
 
 from tokenfleet.api.conditions import ACCEPTED
 from tokenfleet.api.quantities import parse_quantity
 from tokenfleet.api.v1alpha1.modelroute import ModelRoute
 from tokenfleet.api.v1alpha1.modelrouter import ModelRouter
 from tokenfleet.api.v1alpha1.servingpool import ServingPool
+from tokenfleet.api.v1alpha1.tokenslo import TokenSLO
 from tokenfleet.domain.fleet.problems import Problem
-from tokenfleet.domain.routing import conflicts
+from tokenfleet.domain.routing import conflicts, deadlines
 from tokenfleet.domain.routing.backing import Backing, backing_of, destination
-from tokenfleet.domain.routing.ir import Attribution, Failover, Route, RouterConfig, Rule
+from tokenfleet.domain.routing.ir import Attribution, Failover, Route, RouterConfig, Tracing
 from tokenfleet.domain.routing.rules import CompiledRule, References, compile_rule, pin_problems
 
 BODY_LIMIT_MIN: Final = 1024
@@ -30,6 +31,7 @@ LABEL_SETS_MAX: Final = 10_000
 """Most combinations of rule, pool, feature and request type on one router. Each costs up to 150
 series in Prometheus and about 10 KiB in Envoy once it has seen traffic."""
 
+SAMPLING_WHOLE: Final = 10_000
 
 T = TypeVar("T")
 
@@ -62,6 +64,8 @@ def compile_router(
     pools: Mapping[str, ServingPool],
     incumbents: Mapping[str, str],
     backings: Mapping[str, Backing] | None = None,
+    *,
+    slos: Sequence[TokenSLO],
 ) -> Compiled:
     """Compile everything that one router carries.
 
@@ -71,6 +75,7 @@ def compile_router(
         pools: pools of its namespace by name.
         incumbents: public model name -> route that serves it now.
         backings: pool name -> what stands behind it; an absent one is taken as written.
+        slos: objectives of its namespace; limits that nobody wrote follow from them.
     """
     stand = backings or {}
     own = sorted(
@@ -89,7 +94,7 @@ def compile_router(
     for route in own:
         names = tuple(n for n in route.spec.model_names if claims.owners[n] == route.metadata.name)
         rules = [compile_rule(rule, pools, stand) for rule in route.spec.rules]
-        noted = _route(route, names, rules, pools)
+        noted = _route(route, names, rules, slos)
         found = problems.setdefault(route.metadata.name, [])
         found.extend(noted.problems)
         part, wanted = noted.part, _label_sets(noted.part)
@@ -113,6 +118,10 @@ def compile_router(
             user=attribution.user.header,
         ),
         body_limit=min(max(limit, BODY_LIMIT_MIN), BODY_LIMIT_MAX),
+        allow_origins=tuple(router.spec.cors.allow_origins) if router.spec.cors else (),
+        explain=router.spec.explain == "On",
+        access_log=router.spec.access_log,
+        tracing=_tracing(router),
         pools=tuple(destination(pools[n], backing_of(pools[n], stand)) for n in used),
         routes=tuple(compiled),
     )
@@ -124,15 +133,29 @@ def compile_router(
     )
 
 
+def _tracing(router: ModelRouter) -> Tracing | None:
+    spec = router.spec.tracing
+    if spec is None:
+        return None
+    endpoint = spec.endpoint if urlsplit(spec.endpoint).path else f"{spec.endpoint}/v1/traces"
+    return Tracing(endpoint=endpoint, sampling=int(spec.sampling * SAMPLING_WHOLE))
+
+
 def _route(
     route: ModelRoute,
     names: tuple[str, ...],
     compiled: Sequence[CompiledRule],
-    pools: Mapping[str, ServingPool],
+    slos: Sequence[TokenSLO],
 ) -> _Noted[Route]:
     matches = [match for rule in route.spec.rules for match in rule.matches]
-    rules = tuple(one.rule for one in compiled)
-    failover = _failover(route, rules, pools)
+    rules = tuple(
+        replace(
+            one.rule,
+            first_token=deadlines.first_token(route, one.rule.name, slos),
+            response=deadlines.response(route, one.rule.name, slos),
+        )
+        for one in compiled
+    )
     return _Noted(
         Route(
             name=route.metadata.name,
@@ -140,40 +163,20 @@ def _route(
             features=_union(route.spec.features, (m.features for m in matches)),
             request_types=_union(route.spec.request_types, (m.request_types for m in matches)),
             rules=rules,
-            failover=failover.part,
+            failover=_failover(route),
         ),
-        _once(
-            [
-                *(p for one in compiled for p in one.problems),
-                *pin_problems(route),
-                *failover.problems,
-            ]
-        ),
+        _once([*(p for one in compiled for p in one.problems), *pin_problems(route)]),
     )
 
 
-def _failover(
-    route: ModelRoute, rules: Sequence[Rule], pools: Mapping[str, ServingPool]
-) -> _Noted[Failover]:
+def _failover(route: ModelRoute) -> Failover:
     spec = route.spec.failover
-    timeout = spec.first_token_timeout if "FirstTokenTimeout" in spec.retry_on else None
-    used = {pool for rule in rules for pool in rule.chain}
-    sending = sorted(pool for pool in used if pools[pool].spec.type == "Existing")
-    problems: tuple[Problem, ...] = ()
-    if timeout is not None and sending:
-        timeout = None
-        problems = (_first_token_timeout_unsupported(sending),)
-    return _Noted(
-        Failover(
-            connect_failure="ConnectFailure" in spec.retry_on,
-            server_error="ServerError" in spec.retry_on,
-            too_many_requests="TooManyRequests" in spec.retry_on,
-            first_token_timeout_ms=None
-            if timeout is None
-            else timeout // timedelta(milliseconds=1),
-            attempts=spec.attempts,
-        ),
-        problems,
+    return Failover(
+        connect_failure="ConnectFailure" in spec.retry_on,
+        server_error="ServerError" in spec.retry_on,
+        too_many_requests="TooManyRequests" in spec.retry_on,
+        attempts=spec.attempts,
+        stall_ms=deadlines.stall_ms(spec),
     )
 
 
@@ -191,16 +194,6 @@ def _without_labels(route: Route) -> Route:
         request_types=(),
         rules=route.rules,
         failover=route.failover,
-    )
-
-
-def _first_token_timeout_unsupported(pools: Sequence[str]) -> Problem:
-    return Problem(
-        condition=ACCEPTED,
-        reason="FirstTokenTimeoutUnsupported",
-        message=f"ServingPool {', '.join(pools)} of type Existing sends response headers before the"
-        " first token, so a late first token cannot fail over; remove FirstTokenTimeout from"
-        " failover.retryOn, or use Managed pools (served without it meanwhile)",
     )
 
 

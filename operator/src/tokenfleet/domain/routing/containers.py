@@ -56,7 +56,9 @@ def envoy(image: str, resources: Resources, drain: timedelta) -> Body:
             "--log-level",
             "warning",
             "--component-log-level",
-            "misc:error",  # otherwise every start warns about each work-in-progress message
+            # Every start would warn about each work-in-progress message, and should say whether the
+            # native module was built for this Envoy.
+            "misc:error,dynamic_modules:info",
         ],
         "ports": [{"name": "http", "containerPort": TRAFFIC_PORT, "protocol": "TCP"}],
         # The agent answers for both: published, and accepted by a live Envoy.

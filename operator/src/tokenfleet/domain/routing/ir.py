@@ -15,6 +15,9 @@ BUCKETS: Final = 1000
 SCHEMA_VERSION: Final = 2
 """Version of the document in `<router>-config`; a router image reads this and the one before."""
 
+ACCESS_LOGS: Final = ("Off", "Errors", "All")
+"""Which requests are logged."""
+
 Family = str
 """`IPv4` or `IPv6`, as `addressType` of an EndpointSlice."""
 
@@ -27,6 +30,10 @@ class Pool:
     """ServingPool's name, the value of the metric label `pool`."""
     model_name: str
     """What the engine expects in `model`; requests are rewritten to it per attempt."""
+    aliases: tuple[str, ...]
+    """Further names that the engine accepts; requests with one of these are sent as they are."""
+    window: int | None
+    """Longest prompt plus answer, in tokens; None where it is not known."""
     service: str
     """Service whose EndpointSlices list the replicas."""
     service_uid: str | None
@@ -36,8 +43,11 @@ class Pool:
     """Name of the Service's port, by which slices list the ports of pods; may be empty."""
     family: Family
     """Addresses that are used: the Service's first family."""
-    holds_headers: bool
-    """True: response headers leave with the first token, so a slow first token can fail over."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return every name that the engine accepts, the one it is asked by first."""
+        return (self.model_name, *self.aliases)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +85,16 @@ class BucketRange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Deadline:
+    """How long one attempt may keep a client waiting before another place is asked."""
+
+    milliseconds: int
+    always: bool
+    """True: the user set it, so it ends the last attempt too. False: a default, which holds only
+    where another place can take over."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """One path: who serves it now and who stands in."""
 
@@ -86,6 +106,10 @@ class Rule:
     when the chain is: the rule then answers 503."""
     chain: tuple[str, ...]
     """Every pool of the rule in failover order: backends by spec order, then fallbacks."""
+    first_token: Deadline | None
+    """For streams, from the start of the attempt to its first token; None: no limit."""
+    response: Deadline | None
+    """For whole answers, from the start of the attempt to its last byte; None: no limit."""
 
     @property
     def shares(self) -> tuple[PoolShare, ...]:
@@ -103,10 +127,10 @@ class Failover:
     connect_failure: bool
     server_error: bool
     too_many_requests: bool
-    first_token_timeout_ms: int | None
-    """Milliseconds; None: the wait for a first token never fails over."""
     attempts: int
-    """Most attempts per request, the first included; 1..8."""
+    """Most pools that one request is tried on, the first included; 1..8."""
+    stall_ms: int
+    """Milliseconds of silence after which a stream that has begun is ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +155,16 @@ class Attribution:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tracing:
+    """Where spans go."""
+
+    endpoint: str
+    """URL that takes OTLP over HTTP, `http://host:port/path`."""
+    sampling: int
+    """Of 10,000 requests without a sampling decision of the caller's; 0..10000."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RouterConfig:
     """Everything a router needs to carry traffic."""
 
@@ -139,6 +173,13 @@ class RouterConfig:
     attribution: Attribution
     body_limit: int
     """Bytes."""
+    allow_origins: tuple[str, ...]
+    """Origins that browsers may call from; `*` for all, empty for none."""
+    explain: bool
+    """True: answers say which way they came."""
+    access_log: str
+    """One of `ACCESS_LOGS`."""
+    tracing: Tracing | None
     pools: tuple[Pool, ...]
     """By name, each once; exactly the pools that the routes use."""
     routes: tuple[Route, ...]

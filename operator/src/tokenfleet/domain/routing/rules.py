@@ -74,6 +74,8 @@ def compile_rule(
             matches=tuple(_match(match) for match in rule.matches),
             ranges=contiguous(largest_remainder(shares)) if shares else (),
             chain=tuple(shares),
+            first_token=None,
+            response=None,
         ),
         references=References(
             weights=tuple(weights.values()), resolved=not problems, barred=frozenset(barred)

@@ -62,4 +62,15 @@ def test_every_cache_lies_on_a_writable_volume() -> None:
     folders = {k: v for k, v in environment(gpu_pool()).items() if v.startswith("/")}
 
     assert set(folders) >= {"HOME", "HF_HOME", "VLLM_CACHE_ROOT", "TORCHINDUCTOR_CACHE_DIR"}
-    assert [k for k, v in folders.items() if not v.startswith("/tmp")] == ["PYTHONPATH"]
+    assert [k for k, v in folders.items() if not v.startswith("/tmp")] == []
+
+
+def test_an_engine_is_told_every_name_and_its_own_first() -> None:
+    served = {"modelName": "m", "aliases": ["chat", "org/chat"]}
+
+    plain, several = (vllm.arguments(gpu_pool(spec=spec)) for spec in ({}, {"served": served}))
+
+    assert "--served-model-name=m" in plain
+    at = several.index("--served-model-name")
+    assert several[at + 1 : at + 4] == ["m", "chat", "org/chat"]
+    assert several[at + 4].startswith("--")  # otherwise the option would take the next one, too

@@ -1,11 +1,10 @@
-"""vLLM: arguments, environment and files. Checked against vLLM 0.32 (`tests/integration/vllm`).
+"""vLLM: arguments and environment. Checked against vLLM 0.32 (`tests/integration/vllm`).
 
 Everything here ends up in pod templates. A change of one byte restarts every pool of every user on
 the next operator upgrade, so additions must depend on something new in the spec.
 """
 
 import json
-from importlib import resources
 from typing import Any, Final
 
 from tokenfleet.api.quantities import parse_quantity
@@ -15,11 +14,6 @@ from tokenfleet.domain.pools import models, speculation
 PORT: Final = 8000
 COMMAND: Final = ("vllm", "serve")
 """Not the image's entrypoint: that changed between releases, this command did not."""
-
-MIDDLEWARE_FOLDER: Final = "/etc/tokenfleet/engine"
-MIDDLEWARE_MODULE: Final = "tokenfleet_hold_start"
-MIDDLEWARE_SOURCE: Final = resources.files(__package__).joinpath("hold_start.py").read_text("utf-8")
-"""Read once, when the operator starts; part of the package, so it cannot be missing."""
 
 SCRATCH: Final = "/tmp"  # noqa: S108  a volume of its own inside the container
 
@@ -31,20 +25,18 @@ def arguments(pool: ServingPool) -> list[str]:
     window = pool.spec.served.context_window
     options: dict[str, str | None] = {
         "--port": str(PORT),
-        "--served-model-name": pool.spec.served.model_name,
         "--revision": revision,
         "--max-model-len": str(window) if window else None,
         "--tensor-parallel-size": str(managed.parallelism.tensor),
         "--kv-cache-memory-bytes": _kv_cache_bytes(managed),
         "--speculative-config": _speculative(managed),
         "--shutdown-timeout": str(shutdown_timeout_seconds(managed)),
-        "--middleware": f"{MIDDLEWARE_MODULE}.HoldStart",
     }
     typed = [f"{flag}={value}" for flag, value in options.items() if value is not None]
     return [
         models.location(managed.model.source),
+        *_names(pool),
         *typed,
-        "--enable-force-include-usage",
         "--enable-prompt-tokens-details",
         *managed.engine.extra_args,
     ]
@@ -70,7 +62,6 @@ def environment(managed: Managed) -> list[dict[str, Any]]:
         "NUMBA_CACHE_DIR": f"{SCRATCH}/cache/numba",
         "OUTLINES_CACHE_DIR": f"{SCRATCH}/cache/outlines",
         "FLASHINFER_WORKSPACE_BASE": f"{SCRATCH}/cache",
-        "PYTHONPATH": MIDDLEWARE_FOLDER,
         "VLLM_NO_USAGE_STATS": "1",
         **({"HF_HUB_OFFLINE": "1"} if models.offline(managed) else {}),
         **_threads(managed),
@@ -93,6 +84,15 @@ def shutdown_timeout_seconds(managed: Managed) -> int:
     500 from the first moment on: traffic must have moved away before SIGTERM.
     """
     return max(1, round(managed.termination_grace_period.total_seconds()))
+
+
+def _names(pool: ServingPool) -> list[str]:
+    """Return the option with all names; the first is the one that answers carry."""
+    served = pool.spec.served
+    if not served.aliases:
+        return [f"--served-model-name={served.model_name}"]
+    # The form with `=` takes one value only.
+    return ["--served-model-name", served.model_name, *served.aliases]
 
 
 def _managed(pool: ServingPool) -> Managed:

@@ -1,0 +1,89 @@
+"""The router's native module, built once for each content of its crate.
+
+The crate depends on no other, so the build fetches nothing. A compiler that is there, works and is
+new enough is used; otherwise Debian's is installed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Final
+
+from e2e.cluster import paths, software
+from e2e.cluster.errors import ClusterError
+from e2e.cluster.packages import install_missing
+from e2e.cluster.progress import step
+
+LIBRARY: Final = "libtokenfleet.so"
+SEARCH_PATH: Final = "ENVOY_DYNAMIC_MODULES_SEARCH_PATH"
+"""Environment variable by which Envoy finds the folder that holds the library."""
+OLDEST: Final = (1, 85)
+"""Rust's version; the crate says the same in `rust-version`."""
+PACKAGES: Final = ("cargo-web", "rustc-web")
+DEBIAN_CARGO: Final = "/usr/bin/cargo"
+
+
+def router_module(source: Path) -> Path:
+    """Return the folder with the module, built from what the working tree `source` holds now."""
+    crate = source / "router-image" / "module"
+    folder = paths.SOFTWARE / f"router-module-{_content(crate)}"
+    if (folder / LIBRARY).exists():
+        return folder
+    paths.SOFTWARE.mkdir(parents=True, exist_ok=True)
+    # One at a time: each build takes all cores, and the next one may find it done.
+    with (paths.CACHE / "router-module.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / LIBRARY).exists():
+            with step("building the router's module"):
+                _build(crate, folder)
+    return folder
+
+
+def _build(crate: Path, folder: Path) -> None:
+    target = folder.with_name(f".{folder.name}.target")
+    command = [_cargo(), "build", "--release", "--locked", "--offline", "--lib",
+               "--manifest-path", str(crate / "Cargo.toml")]  # fmt: skip
+    done = subprocess.run(
+        command,
+        env={**os.environ, "CARGO_TARGET_DIR": str(target)},
+        capture_output=True,
+        text=True,
+        check=False,
+        umask=0o022,
+    )
+    if done.returncode:
+        raise ClusterError(f"building the router's module failed: {done.stderr[-2000:]}")
+    part = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(mode=0o755)
+    shutil.copyfile(target / "release" / LIBRARY, part / LIBRARY)
+    (part / LIBRARY).chmod(0o755)
+    part.rename(folder)
+    shutil.rmtree(target)
+
+
+def _cargo() -> str:
+    """Return a cargo that works and is new enough; install Debian's where there is none."""
+    found = shutil.which("cargo")
+    if found and _new_enough(found):
+        return found
+    if not (Path(DEBIAN_CARGO).exists() and _new_enough(DEBIAN_CARGO)):
+        install_missing(list(PACKAGES))
+    return DEBIAN_CARGO
+
+
+def _new_enough(cargo: str) -> bool:
+    # rustup's launcher is in PATH on many hosts and fails where no toolchain is installed.
+    done = subprocess.run([cargo, "--version"], capture_output=True, text=True, check=False)
+    version = re.match(r"cargo (\d+)\.(\d+)", done.stdout)
+    return version is not None and (int(version[1]), int(version[2])) >= OLDEST
+
+
+def _content(crate: Path) -> str:
+    """Return a digest of the crate's files, without what cargo makes of them."""
+    return software.content(crate, without="target")

@@ -1,0 +1,106 @@
+"""The plan: what the native module does with requests, as the JSON document that it reads.
+
+It travels as the virtual host's per-filter configuration, so a change of shares is one new route
+table: no listener drains, and requests under way keep the plan that they began with. The module
+refuses what it does not understand, and Envoy then keeps the last plan. Pools are numbered, because
+names would be most of the bytes; `router-image/module/src/plan.rs` reads it.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from tokenfleet.adapters.envoy import failover
+from tokenfleet.adapters.envoy.clusters import Endpoint
+from tokenfleet.adapters.envoy.wire import SESSION_HEADER, Json
+from tokenfleet.domain.routing.ir import Match, Pool, Route, RouterConfig, Rule
+
+VERSION: Final = 1
+"""Of the document; the module knows exactly one, since both are in one image."""
+
+UPLOAD_IDLE_MS: Final = 20_000
+"""Milliseconds without a byte after which an upload is ended with 408."""
+
+
+def plan(config: RouterConfig, endpoints: Mapping[str, tuple[Endpoint, ...]]) -> Json:
+    """Return the plan of a router.
+
+    Args:
+        config: the router's configuration.
+        endpoints: pool name -> replicas that may be used; a pool with several has a sister to ask.
+    """
+    places = {pool.name: place for place, pool in enumerate(config.pools)}
+    return {
+        "version": VERSION,
+        "headers": {
+            "feature": config.attribution.feature,
+            "request_type": config.attribution.request_type,
+            "user": config.attribution.user,
+            "session": SESSION_HEADER,
+        },
+        "body_limit": config.body_limit,
+        "upload_idle_ms": UPLOAD_IDLE_MS,
+        "explain": config.explain,
+        "observe": config.access_log != "Off" or config.tracing is not None,
+        "cors": list(config.allow_origins),
+        "pools": [_pool(pool, len(endpoints.get(pool.name, ()))) for pool in config.pools],
+        "routes": [_route(route, places) for route in config.routes],
+    }
+
+
+def _pool(pool: Pool, replicas: int) -> Json:
+    return {
+        "name": pool.name,
+        "serves": pool.model_name,
+        "names": list(pool.names),
+        "window": pool.window,
+        "several": replicas > 1,
+    }
+
+
+def _route(route: Route, places: Mapping[str, int]) -> Json:
+    matches = [match for rule in route.rules for match in rule.matches]
+    features = _known(route.features, [match.features for match in matches])
+    request_types = _known(route.request_types, [match.request_types for match in matches])
+    return {
+        "name": route.name,
+        "models": list(route.model_names),
+        "features": features,
+        "request_types": request_types,
+        # A route with more label sets than the router has room for lists none, and its rules match
+        # on features all the same: known, but counted as `other`.
+        "labelled": (len(features), len(request_types))
+        == (len(route.features), len(route.request_types)),
+        "retry": {
+            "server_error": route.failover.server_error,
+            "throttled": route.failover.too_many_requests,
+        },
+        "rules": [_rule(route, rule, places) for rule in route.rules],
+    }
+
+
+def _known(listed: Sequence[str], matched: Sequence[Sequence[str]]) -> list[str]:
+    return list(dict.fromkeys([*listed, *(name for names in matched for name in names)]))
+
+
+def _rule(route: Route, rule: Rule, places: Mapping[str, int]) -> Json:
+    return {
+        "name": rule.name,
+        "matches": [_match(match) for match in rule.matches],
+        "chain": [places[pool] for pool in rule.chain],
+        "buckets": [[part.first, part.end, places[part.pool]] for part in rule.ranges],
+        "attempts": route.failover.attempts,
+        "stall_ms": route.failover.stall_ms,
+        "stream": [policy.name for policy in failover.stream_policies(route.failover, rule)],
+        "whole": [policy.name for policy in failover.whole_policies(route.failover, rule)],
+    }
+
+
+def _match(match: Match) -> Json:
+    return {
+        "features": list(match.features),
+        "request_types": list(match.request_types),
+        "bytes_min": match.bytes_min,
+        "bytes_max": match.bytes_max,
+        "tools": match.tools,
+        "stream": match.stream,
+    }

@@ -1,0 +1,88 @@
+"""What the plan says of a configuration: facts that golden files do not explain."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.integration.envoy.configuration import configuration
+from tokenfleet.adapters.envoy.failover import overrides, retry_policy, stream_policies
+from tokenfleet.adapters.envoy.plan import plan
+from tokenfleet.adapters.envoy.routes import route_table
+from tokenfleet.domain.routing.ir import Deadline, RouterConfig
+
+TWO = {"large": (("10.0.0.1", 8000), ("10.0.0.2", 8000)), "small": (("10.0.0.3", 8000),)}
+CONFIG = configuration({"large": 900, "small": 100})
+
+
+def with_limit(config: RouterConfig, *, always: bool) -> RouterConfig:
+    (route,) = config.routes
+    limit = Deadline(milliseconds=2000, always=always)
+    rules = tuple(replace(rule, first_token=limit) for rule in route.rules)
+    return replace(config, routes=(replace(route, rules=rules),))
+
+
+def test_a_pool_with_one_replica_has_no_sister_to_ask() -> None:
+    pools = plan(CONFIG, TWO)["pools"]
+
+    assert [(pool["name"], pool["several"]) for pool in pools] == [
+        ("large", True),
+        ("small", False),
+    ]
+
+
+def test_every_number_of_retries_has_a_policy() -> None:
+    """Both pools, and the sister of the first one."""
+    slow = plan(CONFIG, TWO)["routes"][0]["rules"][1]
+    known = overrides(CONFIG)
+
+    for names in (slow["stream"], slow["whole"]):
+        assert [known[name]["retry_policy"]["num_retries"] for name in names] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("always", "limits"), [(True, [True, True, True]), (False, [False, True, True])]
+)
+def test_a_default_limit_does_not_end_the_only_attempt(always: bool, limits: list[bool]) -> None:  # noqa: FBT001
+    (route,) = with_limit(CONFIG, always=always).routes
+
+    policies = [retry_policy(p) for p in stream_policies(route.failover, route.rules[1])]
+
+    assert ["per_try_timeout" in policy for policy in policies] == limits
+
+
+def test_the_number_of_policies_does_not_grow_with_the_number_of_rules() -> None:
+    (route,) = CONFIG.routes
+    many = replace(
+        CONFIG,
+        routes=tuple(
+            replace(route, name=f"route-{n}", model_names=(f"model-{n}",)) for n in range(1000)
+        ),
+    )
+
+    assert len(overrides(many)) == len(overrides(CONFIG))
+
+
+def test_the_route_table_is_one_route_whatever_it_holds() -> None:
+    (host,) = route_table(CONFIG, TWO)["virtual_hosts"]
+
+    assert len(host["routes"]) == 1
+
+
+def test_rules_match_features_that_are_not_counted() -> None:
+    """As `compile_router` leaves a route that has more label sets than there is room for."""
+    (route,) = CONFIG.routes
+    bare = replace(CONFIG, routes=(replace(route, features=(), request_types=()),))
+
+    counted, uncounted = (plan(config, TWO)["routes"][0] for config in (CONFIG, bare))
+
+    assert counted["labelled"]
+    assert not uncounted["labelled"]
+    assert uncounted["features"] == ["suggestions"]
+
+
+@pytest.mark.parametrize(
+    ("change", "observed"),
+    [({}, False), ({"access_log": "Errors"}, True), ({"access_log": "All"}, True)],
+)
+def test_nothing_is_told_where_nobody_listens(change: dict[str, str], observed: bool) -> None:  # noqa: FBT001
+    assert plan(replace(CONFIG, **change), TWO)["observe"] == observed  # type: ignore[arg-type]
