@@ -115,6 +115,19 @@ def test_a_route_that_moves_to_another_router_takes_its_shift_along() -> None:
     assert "the rule goes on from where it was" in second.notes[0].note
 
 
+def test_the_youngest_memory_of_a_route_that_moves_to_and_fro_counts() -> None:
+    first, second = Fleet(), Fleet(loops={"large": replace(SHIFTED, w=0.9)})
+    was, second.routes = second.routes, []
+    second.visit()
+    assert "departed" in second.data
+    second.now += timedelta(minutes=10)
+
+    second.elsewhere, second.routes = (first.data,), was
+    second.visit()
+
+    assert second.shares() == {"large": 400, "small": 600}
+
+
 def test_a_rule_that_is_split_off_starts_where_its_sibling_is() -> None:
     fleet = Fleet()
 

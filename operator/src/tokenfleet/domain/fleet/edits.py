@@ -102,7 +102,9 @@ def edited(
     departed = remembered(_merged(held.departed, leaving), now)
     memory = {key: kept for key, kept in held.memory.items() if key not in leaving}
     memory |= {k: held.memory[k] for k in leaving.keys() & rules.alive}
-    sources = _merged(_elsewhere(elsewhere, now), departed)
+    others = _elsewhere(elsewhere, now)
+    younger = {k: one for k, one in others.items() if k not in departed or one.at >= departed[k].at}
+    sources = departed | younger
     heirs, taken, used = {}, [], set()
     for target in rules.targets:
         key = str(target.key)
