@@ -96,6 +96,7 @@ def fleet(
 def load(fleet: Fleet) -> Iterator[LoadRun]:
     """Run a load during a whole story, on a rule without memories; it must be answered whole."""
     fleet.behave(PRIMARY)
+    fleet.home()
     fleet.rule = f"slow-{fleet.loads}"
     fleet.apply(written.route(rule=fleet.rule))
     fleet.wait_baseline()

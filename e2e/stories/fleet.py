@@ -212,6 +212,11 @@ class Fleet:
         self.wait_baseline()
         self.release()
 
+    def home(self) -> None:
+        """Take back what an earlier story left with the fallback: a new rule would inherit it."""
+        if self.shares().get(PRIMARY, 1000) < 1000:  # noqa: PLR2004 - all of them
+            self.unpin()
+
     def release(self) -> None:
         """End the pin; the shares go on from where it held them."""
         self._control({"type": "Auto", "pinned": None})

@@ -99,6 +99,7 @@ def test_a_small_fallback_gets_what_it_can_take_and_no_more(
 
 @pytest.mark.usefixtures("small_fallback")
 def test_two_rules_share_the_room_of_one_fallback(fleet: Fleet, monitoring: Namespace) -> None:
+    fleet.home()
     rules = ("first", "second")
     rate = 4.0
     both = {

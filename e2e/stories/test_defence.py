@@ -56,6 +56,17 @@ def test_applying_again_mid_shift_is_an_empty_diff(fleet: Fleet, load: LoadRun) 
     assert load.live
 
 
+def test_a_rule_that_is_renamed_mid_shift_keeps_its_traffic(fleet: Fleet, load: LoadRun) -> None:
+    share = fleet.breach()
+    fleet.rule = f"{fleet.rule}-renamed"
+    fleet.apply(written.route(rule=fleet.rule), written.slo(rule=fleet.rule))
+    fleet.wait_share("the rule's new name", lambda found: found <= share)
+
+    never("the rename moved traffic back", lambda: fleet.shares()[PRIMARY] > share, seconds=10)
+    assert "ShiftInherited" in {event["reason"] for event in fleet.namespace.list("events")}
+    assert load.live
+
+
 def writers_of_spec(found: dict) -> set[str]:
     """Return the field managers that own something that the user writes."""
     raw = found["metadata"].get("managedFields") or []
@@ -71,10 +82,9 @@ def test_every_decision_is_an_event(fleet: Fleet, load: LoadRun) -> None:
 
     def told() -> list | NotYet:
         events = fleet.namespace.list("events")
-        mine = [e for e in events if e["involvedObject"]["name"] in {ROUTE, SLO}]
-        return [e for e in mine if PRIMARY in e["message"] or "T1" in e["message"]] or NotYet(
-            str([event["message"] for event in mine])
-        )
+        mine = [e for e in events if e["involvedObject"]["name"] == ROUTE]
+        shifts = [e for e in mine if e["reason"] == "TrafficShifted" and "(T1" in e["message"]]
+        return shifts or NotYet(str([event["message"] for event in mine]))
 
     assert wait_for("the decision's Event", told, timeout=20, namespace=fleet.namespace)
     assert condition(fleet.slo(), "Met").get("status") == "False"

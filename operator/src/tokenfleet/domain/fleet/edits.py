@@ -22,7 +22,13 @@ from tokenfleet.domain.fleet.plan import EventNote
 from tokenfleet.domain.fleet.router_config import Held
 from tokenfleet.domain.routing.ir import RouterConfig, Rule
 from tokenfleet.domain.slo.control.carry_over import Edit, carried_over, started_anew
-from tokenfleet.domain.slo.control.memory import REST, Decision, LoopMemory, RuleMemory
+from tokenfleet.domain.slo.control.memory import (
+    NO_OBJECTIVE,
+    REST,
+    Decision,
+    LoopMemory,
+    RuleMemory,
+)
 from tokenfleet.domain.slo.observation.measurement import RuleTarget
 from tokenfleet.domain.slo.reporting.decisions import Taken
 from tokenfleet.domain.slo.reporting.explanations import ITSELF
@@ -269,7 +275,8 @@ def _of_siblings(target: RuleTarget, memory: Mapping[str, RuleMemory]) -> dict[s
         for pool in target.backends:
             loop = memory[key].loops.get(pool, REST)
             if loop.shifted and loop.w < found.get(pool, REST).w:
-                found[pool] = loop
+                # Objectives of the new rule are waited for: they have seen nothing of it yet.
+                found[pool] = replace(loop, cause=NO_OBJECTIVE)
     return found
 
 
