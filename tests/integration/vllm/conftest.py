@@ -56,9 +56,13 @@ def large(
 def small(
     environment: Path, weights: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Engine]:
-    """Return a running small engine."""
+    """Return a running small engine, which also takes tools."""
     scratch = tmp_path_factory.mktemp("small")
     pool = example_pools()["chat-small"]
+    assert pool.spec.managed is not None
+    pool.spec.managed.engine.extra_args.extend(
+        ["--enable-auto-tool-choice", "--tool-call-parser=hermes"]
+    )
     with started(pool, environment=environment, weights=weights, scratch=scratch) as engine:
         yield engine
 
