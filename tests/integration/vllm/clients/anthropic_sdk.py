@@ -38,7 +38,7 @@ def a_stream_has_text_and_a_final_message() -> None:
 
 @case
 def a_tool_is_called() -> None:
-    answer = message(tools=[TOOL], tool_choice={"type": "tool", "name": "weather"}, max_tokens=60)
+    answer = message(tools=[TOOL], tool_choice={"type": "tool", "name": "weather"}, max_tokens=200)
     (call,) = [part for part in answer.content if part.type == "tool_use"]
     assert call.input["city"] in ("Oslo", "Rome")
 

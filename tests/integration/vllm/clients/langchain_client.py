@@ -43,13 +43,13 @@ def tokens_of_a_stream_are_counted_once() -> None:
 
 @case
 def structured_output_is_parsed() -> None:
-    chain = model(max_tokens=60).with_structured_output(City, method="json_schema")
+    chain = model(max_tokens=200).with_structured_output(City, method="json_schema")
     assert chain.invoke(WORDS).name in ("Oslo", "Rome")
 
 
 @case
 def a_tool_is_called() -> None:
-    bound = model(max_tokens=60).bind_tools([City], tool_choice="City", strict=True)
+    bound = model(max_tokens=200).bind_tools([City], tool_choice="City", strict=True)
     assert bound.invoke(WORDS).tool_calls[0]["args"]["name"] in ("Oslo", "Rome")
 
 

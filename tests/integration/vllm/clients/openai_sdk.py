@@ -41,7 +41,7 @@ def chat(**change: object) -> object:
 
 def calling(**change: object) -> object:
     return client.chat.completions.create(
-        model="chat", messages=QUESTION, tools=[TOOL], tool_choice=CHOICE, max_tokens=60, **change
+        model="chat", messages=QUESTION, tools=[TOOL], tool_choice=CHOICE, max_tokens=200, **change
     )
 
 
@@ -92,7 +92,7 @@ def a_tool_call_streams() -> None:
 @case
 def structured_output_is_parsed() -> None:
     answer = client.chat.completions.parse(
-        model="chat", messages=QUESTION, response_format=City, max_tokens=60
+        model="chat", messages=QUESTION, response_format=City, max_tokens=200
     )
     assert answer.choices[0].message.parsed.name in ("Oslo", "Rome")
 
