@@ -97,7 +97,7 @@ class Router:
                 envoy_binary(), "-c", boot, "--disable-hot-restart", "--concurrency", "1",
                 "--log-level", "warning", "--component-log-level", "misc:error,dynamic_modules:info",
                 "--drain-time-s", "5",
-                stdout=log, stderr=log,
+                env={**os.environ, SEARCH_PATH: str(module_folder())}, stdout=log, stderr=log,
             )  # fmt: skip
         async with asyncio.timeout(60):
             while True:

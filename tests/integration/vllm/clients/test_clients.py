@@ -41,7 +41,8 @@ def configuration() -> RouterConfig:
     pools = [ServingPool.model_validate(body) for body in of("ServingPool")]
     (router,) = (ModelRouter.model_validate(body) for body in of("ModelRouter"))
     routes = [ModelRoute.model_validate(body) for body in of("ModelRoute")]
-    compiled = compile_router(router, routes, {pool.metadata.name: pool for pool in pools}, {})
+    by_name = {pool.metadata.name: pool for pool in pools}
+    compiled = compile_router(router, routes, by_name, {}, slos=())
     assert compiled.problems == {}
     return compiled.config
 
