@@ -142,6 +142,9 @@ def _input(args: argparse.Namespace, now: datetime) -> tuple[Plan, tuple[Subject
         chunk=max(1, min(MAX_POINTS, int(chunk / step))),
         sensitivity=args.sensitivity,
     )
+    if args.plot and not args.plot.endswith(".svg"):
+        msg = f"--plot must end in .svg, not {args.plot}"
+        raise ValueError(msg)
     if not args.prometheus_url.startswith(("http://", "https://")):
         msg = f"--prometheus must be an http or https URL, not {args.prometheus_url}"
         raise ValueError(msg)
