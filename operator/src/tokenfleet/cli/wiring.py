@@ -8,6 +8,7 @@ from datetime import timedelta
 from tokenfleet.adapters.prometheus.access import Access
 from tokenfleet.domain.fleet.keys import POOL, ROUTE, ROUTER, SLO, ObjectKey
 from tokenfleet.domain.fleet.platform import Platform
+from tokenfleet.handlers.condition_metrics import ConditionCollector
 from tokenfleet.handlers.election import Elector
 from tokenfleet.handlers.probes import Check, Probes
 from tokenfleet.handlers.shell import Shell
@@ -135,6 +136,7 @@ def assemble(options: Options, outside: Outside) -> Operator:
         watched=core.watched,
         namespaces=options.namespaces,
     )
+    core.telemetry.registry.register(ConditionCollector(core.store))
     core.telemetry.registry.register(
         FleetCollector(
             core.store,
