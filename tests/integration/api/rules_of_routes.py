@@ -58,6 +58,18 @@ def _peers(place: str) -> list[Rule]:
     ]
 
 
+def _twice(*names: str) -> dict[str, Any]:
+    """Return a pin that names these pools."""
+    rules = [{"name": "all", "pools": [{"name": name} for name in names]}]
+    return {"type": "Pinned", "pinned": {"rules": rules, "until": _UNTIL}}
+
+
+def _once(place: str, what: str, refused: Any, accepted: Any) -> list[Rule]:
+    """Make the rule of a list that names nothing twice."""
+    message = f"must not name a {what} twice"
+    return [rule(place, message, ROUTE, refused=refused, accepted=accepted)]
+
+
 ROUTERS = [
     *named(ROUTER, 56, "it names the Service `<router>-router`"),
     *between(ROUTER, "spec.managed.drainTimeout", ("1s", "2h"), "0s", "3h"),
@@ -143,6 +155,30 @@ ROUTES = [
         ROUTE,
         refused=_route({"fallbackRefs": [{"name": "other"}, {"name": "pool"}]}),
         accepted=_route({"fallbackRefs": [{"name": "other"}]}),
+    ),
+    *_once(
+        ".spec.parentRefs",
+        "router",
+        at("spec.parentRefs", [{"name": "a"}, {"name": "a"}]),
+        at("spec.parentRefs", [{"name": "a"}, {"name": "b"}]),
+    ),
+    *_once(
+        ".spec.rules[].backendRefs",
+        "pool",
+        _route({"backendRefs": [{"name": "a"}, {"name": "a", "weight": 2}]}),
+        _route({"backendRefs": [{"name": "a"}, {"name": "b", "weight": 2}]}),
+    ),
+    *_once(
+        ".spec.rules[].fallbackRefs",
+        "pool",
+        _route({"fallbackRefs": [{"name": "a"}, {"name": "a"}]}),
+        _route({"fallbackRefs": [{"name": "a"}, {"name": "b"}]}),
+    ),
+    *_once(
+        ".spec.trafficControl.pinned.rules[].pools",
+        "pool",
+        at("spec.trafficControl", _twice("p0", "p0")),
+        at("spec.trafficControl", _twice("p0", "p1")),
     ),
     rule(
         ".spec.rules[].matches[].requestBytes",

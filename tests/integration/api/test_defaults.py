@@ -172,7 +172,7 @@ STORED = [
     pytest.param(
         SLO,
         {
-            "targetRef": {"kind": "ModelRoute"},
+            "targetRef": {"group": "tokenfleet.dev", "kind": "ModelRoute"},
             "objective": {"latency": {"signal": "TimeToFirstToken"}},
             "window": "672h",
             "control": _CONTROL,
@@ -184,7 +184,7 @@ STORED = [
     pytest.param(
         SHIFTING_SLO,
         {
-            "targetRef": {"kind": "ModelRoute"},
+            "targetRef": {"group": "tokenfleet.dev", "kind": "ModelRoute"},
             "objective": {"latency": {"signal": "TimeToFirstToken"}},
             "window": "672h",
             "control": _CONTROL,

@@ -193,6 +193,18 @@ def named(longest: int, reason: str) -> CEL:
     )
 
 
+def named_once(what: str) -> CEL:
+    """State that a list of references names nothing twice.
+
+    The lists themselves are atomic, as in the Gateway API: a key could never be added to them, and
+    `namespace` and `sectionName` may have to become part of it.
+    """
+    return CEL(
+        rule="self.all(one, self.exists_one(other, other.name == one.name))",
+        message=f"must not name a {what} twice",
+    )
+
+
 SERVICE_NAME: Final = "^[a-z]([-a-z0-9]*[a-z0-9])?$"
 """RFC 1035 label, the form of a Service's name."""
 DNS_LABEL: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"

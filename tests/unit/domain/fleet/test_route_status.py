@@ -1,5 +1,8 @@
 """Status of a route: conditions that name the object and the remedy."""
 
+from dataclasses import replace
+from datetime import timedelta
+
 from tests.unit.domain.fleet.builders import T0, conditions, message, route, seen, slo
 from tokenfleet.api.conditions import ACCEPTED, PROGRAMMED, READY, RESOLVED_REFS
 from tokenfleet.domain.fleet.conditions import condition
@@ -117,3 +120,33 @@ def test_the_router_and_the_route_tell_the_same_story() -> None:
         {"name": "small", "share": 0},
     ]
     assert status["rules"][0]["reason"] == "AsWritten"
+
+
+def test_each_router_has_its_own_conditions() -> None:
+    late = condition(PROGRAMMED, status=False, reason="NotAcknowledged", message="pod x lags")
+    lost = Problem(condition=ACCEPTED, reason="ModelNameConflict", message="chat belongs to other")
+    parents = [{"name": "r0"}, {"name": "r1"}, {"name": "gone"}]
+    body = route(parentRefs=parents)
+
+    status = plan_route(
+        look(view(), view(lost, programmed=late), body=body, missing=("gone",))
+    ).status
+
+    assert status is not None
+    told = {one["parentRef"]["name"]: conditions(one) for one in status["parents"]}
+    assert list(told) == ["r0", "r1", "gone"]
+    assert set(told["r0"].values()) == {
+        ("True", reason) for reason in ("Accepted", "ResolvedRefs", "Programmed")
+    }
+    assert told["r1"][ACCEPTED] == ("False", "ModelNameConflict")
+    assert told["r1"][PROGRAMMED] == ("False", "NotAcknowledged")
+    assert told["gone"][RESOLVED_REFS] == ("False", "RouterNotFound")
+    assert told["gone"][PROGRAMMED] == ("False", "NoRouter")
+
+
+def test_a_second_look_leaves_the_times_of_parents_alone() -> None:
+    body = route(parentRefs=[{"name": "r0"}])
+    first = plan_route(look(view(), body=body)).status
+    later = replace(look(view(), body={**body, "status": first}), now=T0 + timedelta(hours=1))
+
+    assert plan_route(later).status == first

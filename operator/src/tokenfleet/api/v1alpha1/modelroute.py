@@ -20,6 +20,7 @@ from tokenfleet.api.conventions import (
     PrinterColumn,
     PublicModelName,
     named,
+    named_once,
     union,
 )
 from tokenfleet.api.quantities import Duration
@@ -96,10 +97,12 @@ class RouteRule(Model):
     matches: Annotated[list[RuleMatch], Field(max_length=16), ListAtomic()] = []
     """Alternatives, any of them; none matches every request."""
     backend_refs: Annotated[
-        list[BackendReference], Field(min_length=1, max_length=8), ListMap(("name",))
+        list[BackendReference], Field(min_length=1, max_length=8), ListAtomic(), named_once("pool")
     ]
     """The pools that serve the rule."""
-    fallback_refs: Annotated[list[FallbackReference], Field(max_length=8), ListMap(("name",))] = []
+    fallback_refs: Annotated[
+        list[FallbackReference], Field(max_length=8), ListAtomic(), named_once("pool")
+    ] = []
     """The pools that stand in, in order."""
 
 
@@ -169,7 +172,9 @@ class PinnedRule(Model):
 
     name: ObjectName
     """Name of the rule."""
-    pools: Annotated[list[BackendReference], Field(min_length=1, max_length=16), ListMap(("name",))]
+    pools: Annotated[
+        list[BackendReference], Field(min_length=1, max_length=16), ListAtomic(), named_once("pool")
+    ]
     """Pools of the rule's backendRefs and fallbackRefs, with weights."""
 
 
@@ -212,7 +217,7 @@ class ModelRouteSpec(Model):
     )
 
     parent_refs: Annotated[
-        list[LocalReference], Field(min_length=1, max_length=8), ListMap(("name",))
+        list[LocalReference], Field(min_length=1, max_length=8), ListAtomic(), named_once("router")
     ]
     """ModelRouters in the same namespace that carry this route."""
     model_names: Annotated[list[PublicModelName], Field(min_length=1, max_length=16), ListSet()]
@@ -255,11 +260,22 @@ class RuleStatus(Model):
     """Whether a fallback pool has a share now."""
 
 
+class ParentStatus(Model):
+    """What one router makes of the route."""
+
+    parent_ref: LocalReference
+    """The router, as `spec.parentRefs` names it."""
+    conditions: Annotated[list[Condition], Field(max_length=8), ListMap(("type",))] = []
+    """Accepted, ResolvedRefs, Programmed."""
+
+
 class ModelRouteStatus(Model):
     """What the operator saw last."""
 
     observed_generation: Count | None = None
     """The `metadata.generation` this status was computed from."""
+    parents: Annotated[list[ParentStatus], Field(max_length=8), ListAtomic()] = []
+    """What each router of `spec.parentRefs` makes of the route, in that order."""
     rules: Annotated[list[RuleStatus], Field(max_length=64), ListMap(("name",))] = []
     """Where each rule's traffic goes."""
     traffic: Annotated[str, Field(max_length=1024)] = ""

@@ -32,6 +32,8 @@ from tokenfleet.api.v1alpha1.objectives import Objective
 class TargetReference(Model):
     """The traffic that the objective is about."""
 
+    group: Literal["tokenfleet.dev"] = "tokenfleet.dev"
+    """API group of the referent."""
     kind: Literal["ModelRoute"] = "ModelRoute"
     """Kind of the referent."""
     name: ObjectName

@@ -71,11 +71,37 @@ def plan_route(seen: RouteSnapshot) -> Plan:
     return Plan(
         status={
             "observedGeneration": generation,
+            "parents": [_parent(seen, name) for name in _named(seen)],
             "rules": rules,
             "traffic": traffic,
             "conditions": merged(previous, fresh, generation=generation, now=seen.now),
         }
     )
+
+
+def _named(seen: RouteSnapshot) -> list[str]:
+    """Return the routers of parentRefs of which something is known, in that order."""
+    names = [parent["name"] for parent in seen.body["spec"].get("parentRefs", ())]
+    return [name for name in names if name in seen.missing or seen.views.get(name) is not None]
+
+
+def _parent(seen: RouteSnapshot, name: str) -> dict[str, Any]:
+    """Return what one router makes of the route, as the Gateway API has it."""
+    view = seen.views.get(name)
+    problems = [_no_router(seen, name)] if view is None else list(view.problems)
+    before = seen.body.get("status", {}).get("parents", ())
+    previous = next((one["conditions"] for one in before if one["parentRef"]["name"] == name), ())
+    generation = seen.body["metadata"].get("generation", 0)
+    word = held_over(
+        _programmed([view] if view is not None else []), previous, generation=generation
+    )
+    fresh = [
+        judged(ACCEPTED, problems, reason="Accepted"),
+        judged(RESOLVED_REFS, problems, reason="ResolvedRefs"),
+        word,
+    ]
+    conditions = merged(previous, fresh, generation=generation, now=seen.now)
+    return {"parentRef": {"name": name}, "conditions": conditions}
 
 
 def _carrying(seen: RouteSnapshot) -> dict[str, RouteView]:

@@ -1,0 +1,64 @@
+"""What an earlier release has stored is read by this one, field by field."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tokenfleet.api.quantities import parse_duration
+from tokenfleet.api.v1alpha1.kinds import KINDS
+
+RELEASES = sorted((Path(__file__).parent / "testdata").glob("stored-*.yaml"))
+MODELS = {kind.kind: model for kind, model in KINDS}
+STORED = [
+    pytest.param(body, id=f"{path.stem} {body['kind']} {body['metadata']['name']}")
+    for path in RELEASES
+    for body in yaml.safe_load_all(path.read_text(encoding="utf-8"))
+]
+
+
+def leaves(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every value with its place; empty lists and maps say nothing."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from leaves(item, f"{place}.{key}")
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from leaves(item, f"{place}[{number}]")
+    else:
+        yield place, value
+
+
+def same(stored: Any, read: Any) -> bool:
+    """Compare by meaning: 60s is 1m, and a quantity may be a number."""
+    if str(stored) == str(read):
+        return True
+    try:
+        return parse_duration(str(stored)) == parse_duration(str(read))
+    except ValueError:
+        return False
+
+
+def test_every_kind_is_among_them() -> None:
+    assert RELEASES
+    assert {param.values[0]["kind"] for param in STORED} == set(MODELS)
+
+
+@pytest.mark.parametrize("body", STORED)
+def test_nothing_of_a_stored_spec_is_lost(body: dict[str, Any]) -> None:
+    read = MODELS[body["kind"]].model_validate(body)
+    told = dict(leaves(read.model_dump(mode="json", by_alias=True)["spec"]))
+
+    lost = {
+        place: (value, told.get(place))
+        for place, value in leaves(body["spec"])
+        if not same(value, told.get(place))
+    }
+    assert lost == {}
+
+
+@pytest.mark.parametrize("body", STORED)
+def test_a_stored_status_stands_in_nobody_s_way(body: dict[str, Any]) -> None:
+    assert MODELS[body["kind"]].model_validate(body)
