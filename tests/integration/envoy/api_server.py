@@ -1,10 +1,12 @@
-"""Two collections of a Kubernetes API: enough for list and watch, and for going away."""
+"""Two collections of a Kubernetes API, and its keys: enough for list and watch, and for going away."""
 
 import asyncio
 import json
 from typing import Any
 
 from aiohttp import web
+
+from tests.support.tokens import published
 
 
 class ApiServer:
@@ -27,6 +29,7 @@ class ApiServer:
 
     async def start(self) -> None:
         app = web.Application()
+        app.router.add_get("/openid/v1/jwks", self._keys)
         app.router.add_get("/api/v1/namespaces/{ns}/{kind}", self._collection)
         app.router.add_get("/apis/discovery.k8s.io/v1/namespaces/{ns}/{kind}", self._collection)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
@@ -34,6 +37,9 @@ class ApiServer:
         site = web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True)
         await site.start()
         self.port = site._server.sockets[0].getsockname()[1]  # type: ignore[union-attr]
+
+    async def _keys(self, _: web.Request) -> web.Response:
+        return web.json_response(published())
 
     async def stop(self) -> None:
         for _, queue in self._watchers:

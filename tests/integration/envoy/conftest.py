@@ -13,6 +13,7 @@ from tests.integration.envoy.configuration import Endpoints, configuration
 from tests.integration.envoy.model_server import ModelServer
 from tests.integration.envoy.pods import CHAT, Pod
 from tests.integration.envoy.router import Router, envoy_binary, free_port, module_folder
+from tests.support.tokens import OPERATOR, token
 from tokenfleet.adapters.envoy.bootstrap import Limits
 from tokenfleet.adapters.envoy.module import METRICS_PATH, SEARCH_PATH
 from tokenfleet.adapters.envoy.wire import Ports
@@ -108,6 +109,8 @@ async def pod(tmp_path: Path) -> AsyncIterator[Pod]:
     api.endpoints("large", [large.port])
     api.endpoints("small", [small.port])
     ports = Ports(host="127.0.0.1", traffic=free_port(), admin=free_port())
+    own = tmp_path / "token"
+    own.write_text(token(sub="system:serviceaccount:default:default-router"))
     settings = Settings(
         router="default",
         namespace="default",
@@ -118,7 +121,8 @@ async def pod(tmp_path: Path) -> AsyncIterator[Pod]:
         limits=Limits(),
         listen_host="127.0.0.1",
         listen_port=free_port(),
-        api=ApiServer(url=api.url, ca_file=None, token_file=None),
+        api=ApiServer(url=api.url, ca_file=None, token_file=own),
+        operator=OPERATOR,
     )
     async with (
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{ports.traffic}", timeout=20) as client,

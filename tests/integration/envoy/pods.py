@@ -12,6 +12,7 @@ import httpx
 from tests.integration.envoy.api_server import ApiServer as FakeApiServer
 from tests.integration.envoy.model_server import ModelServer
 from tests.integration.envoy.router import envoy_binary
+from tests.support.tokens import token
 from tokenfleet.agent.service import Agent
 from tokenfleet.agent.settings import Settings
 from tokenfleet.domain.routing.codec import Document, encode
@@ -75,6 +76,11 @@ class Pod:
         self.revision += 1
         self.api.config("default", encode(Document(revision=self.revision, config=config)))
         return self.revision
+
+    async def configuration(self) -> httpx.Response:
+        """Read the configuration back as the operator does."""
+        proof = {"authorization": f"Bearer {token()}"}
+        return await self.agent_client.get("/configuration", headers=proof)
 
     async def acknowledgement(self) -> dict[str, Any]:
         answer: dict[str, Any] = (await self.agent_client.get("/acknowledgement")).json()

@@ -31,7 +31,7 @@ async def test_a_pod_is_ready_when_envoy_runs_a_published_configuration(pod: Pod
     await pod.start_envoy()
     await until(lambda: pod.client.get("/v1/models"), lambda a: a.json()["data"] == [])
     assert await ready(pod) == 503
-    assert (await pod.agent_client.get("/configuration")).status_code == 204
+    assert (await pod.configuration()).status_code == 204
 
     pod.write(CONFIG)
 
@@ -47,7 +47,8 @@ async def test_a_new_revision_is_acknowledged_and_can_be_read_back(running: Pod)
     await running.applied(running.write(shifted(CONFIG, {"large": 0, "small": 1000})))
 
     assert await running.pool() == "small"
-    held = (await running.agent_client.get("/configuration")).json()
+    assert (await running.agent_client.get("/configuration")).status_code == 401
+    held = (await running.configuration()).json()
     assert held == running.api.objects["configmaps"]["default-config"]["data"]
 
 
@@ -117,7 +118,7 @@ async def test_a_deleted_configuration_is_a_loss_and_not_a_wish(running: Pod) ->
     await asyncio.sleep(0.5)
 
     assert await running.pool() == "large"
-    assert (await running.agent_client.get("/configuration")).status_code == 200
+    assert (await running.configuration()).status_code == 200
 
 
 async def test_without_the_api_server_traffic_goes_on_and_changes_come_after(running: Pod) -> None:

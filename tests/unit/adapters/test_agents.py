@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -59,6 +60,39 @@ async def test_a_configuration_is_read_back() -> None:
     data = {"config": "{}", "memory": "{}"}
 
     assert await fleet(httpx.Response(200, json=data)).configuration(ADDRESS) == data
+
+
+async def test_the_operator_shows_its_token_to_read_one_and_for_nothing_else(
+    tmp_path: Path,
+) -> None:
+    """The file is read each time: the kubelet renews it."""
+    file = tmp_path / "token"
+    shown: list[tuple[str, str | None]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        shown.append((request.url.path, request.headers.get("authorization")))
+        return httpx.Response(200, json=GOOD)
+
+    client = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+    agents = HttpRouterFleet(client, token_file=file)
+    await agents.acknowledgement(ADDRESS)
+    for text in ("first", "second\n"):
+        file.write_text(text)
+        await agents.configuration(ADDRESS)
+    file.unlink()
+
+    assert shown == [
+        ("/acknowledgement", None),
+        ("/configuration", "Bearer first"),
+        ("/configuration", "Bearer second"),
+    ]
+    with pytest.raises(PortError, match="cannot prove to agents"):
+        await agents.configuration(ADDRESS)
+
+
+async def test_an_agent_that_refuses_is_a_port_error() -> None:
+    with pytest.raises(PortError, match="401"):
+        await fleet(httpx.Response(401)).configuration(ADDRESS)
 
 
 @pytest.mark.parametrize("status", [204, 404])

@@ -1,7 +1,7 @@
 """What the agent answers to the kubelet while others wait for the router."""
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ class Agent:
     publisher: Any = None
     error: str = ""
     api_reached: bool = True
-    extra: dict[str, Any] = field(default_factory=dict)
+    callers: Any = None
 
 
 async def startz(handlers: _Handlers) -> int:

@@ -6,6 +6,7 @@ a limit of bytes.
 
 import asyncio
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import httpx
@@ -22,6 +23,7 @@ TIMEOUT: Final = httpx.Timeout(2.0, connect=1.0)
 LARGEST: Final = 2 * 1024 * 1024
 """Bytes of one answer. A configuration is 700 KiB at most, and its quotes are escaped once more."""
 
+NO_HEADERS: Final[Mapping[str, str]] = {}
 NO_CONTENT: Final = 204
 NOT_FOUND: Final = 404
 
@@ -30,9 +32,20 @@ class HttpRouterFleet:
     """Asks agents one by one; one connection pool for all."""
 
     def __init__(
-        self, client: httpx.AsyncClient | None = None, *, deadline: float = DEADLINE
+        self,
+        client: httpx.AsyncClient | None = None,
+        *,
+        token_file: Path | None = None,
+        deadline: float = DEADLINE,
     ) -> None:
-        """Use `client`, or make one that ignores proxies: agents are pods."""
+        """Use `client`, or make one that ignores proxies: agents are pods.
+
+        Args:
+            client: for tests.
+            token_file: proof that this is the operator, read again for each configuration.
+            deadline: seconds for one whole answer.
+        """
+        self._token_file = token_file
         self._client = client or httpx.AsyncClient(timeout=TIMEOUT, trust_env=False)
         self._deadline = deadline
 
@@ -53,7 +66,7 @@ class HttpRouterFleet:
 
     async def configuration(self, address: str) -> Mapping[str, str] | None:
         """Read back the data of `<router>-config`; None where the agent has none."""
-        answer = await self._get(address, "/configuration")
+        answer = await self._get(address, "/configuration", await self._proof())
         if answer.status_code in (NO_CONTENT, NOT_FOUND):
             return None
         data = _json(address, answer)
@@ -63,10 +76,23 @@ class HttpRouterFleet:
         """Close the connections."""
         await self._client.aclose()
 
-    async def _get(self, address: str, path: str) -> httpx.Response:
+    async def _proof(self) -> dict[str, str]:
+        """Return the headers by which an agent knows the operator."""
+        if self._token_file is None:
+            return {}
+        try:
+            token = await asyncio.to_thread(self._token_file.read_text, "utf-8")
+        except OSError as error:
+            msg = f"cannot prove to agents that this is the operator: {error}"
+            raise PortError(msg) from error
+        return {"authorization": f"Bearer {token.strip()}"}
+
+    async def _get(
+        self, address: str, path: str, headers: Mapping[str, str] = NO_HEADERS
+    ) -> httpx.Response:
         try:
             async with asyncio.timeout(self._deadline):
-                return await self._read(address, path)
+                return await self._read(address, path, headers)
         except TimeoutError as error:
             msg = f"agent {address} does not answer within {self._deadline:g} s"
             raise PortError(msg) from error
@@ -74,10 +100,10 @@ class HttpRouterFleet:
             msg = f"agent {address} does not answer: {error or type(error).__name__}"
             raise PortError(msg) from error
 
-    async def _read(self, address: str, path: str) -> httpx.Response:
+    async def _read(self, address: str, path: str, headers: Mapping[str, str]) -> httpx.Response:
         # Compressed, a few bytes could become more than fits into memory.
-        headers = {"accept-encoding": "identity"}
-        async with self._client.stream("GET", f"http://{address}{path}", headers=headers) as answer:
+        plain = {"accept-encoding": "identity", **headers}
+        async with self._client.stream("GET", f"http://{address}{path}", headers=plain) as answer:
             if answer.headers.get("content-encoding", "identity") != "identity":
                 msg = f"agent {address} answers compressed"
                 raise PortError(msg)

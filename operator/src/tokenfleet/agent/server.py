@@ -8,6 +8,7 @@ from typing import Protocol
 from aiohttp import web
 
 from tokenfleet import __version__
+from tokenfleet.agent.callers import Callers
 from tokenfleet.agent.envoy import Admin, AdminError
 from tokenfleet.agent.publisher import Publisher
 from tokenfleet.agent.settings import Settings
@@ -21,6 +22,7 @@ class Answers(Protocol):
     publisher: Publisher
     error: str
     api_reached: bool
+    callers: Callers
 
     @property
     def applied_revision(self) -> int:
@@ -85,7 +87,9 @@ class _Handlers:
             }
         )
 
-    async def configuration(self, _: web.Request) -> web.Response:
+    async def configuration(self, request: web.Request) -> web.Response:
+        if not await self._agent.callers.is_operator(request.headers.get("authorization", "")):
+            return web.Response(status=401, text="only the operator may read this\n")
         data = self._agent.publisher.data
         return web.Response(status=204) if data is None else web.json_response(dict(data))
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 import httpx
 
 from tokenfleet.agent import endpoints as slices
+from tokenfleet.agent.callers import Callers
 from tokenfleet.agent.envoy import Admin
 from tokenfleet.agent.module import check_module
 from tokenfleet.agent.publisher import Publisher, PublishError
@@ -58,6 +59,7 @@ class Agent:
         await check_module(self.settings.envoy, self.settings.folder)
         async with AsyncExitStack() as stack:
             client = await stack.enter_async_context(api_client(self.settings.api))
+            self.callers = Callers(client, self.settings.api, self.settings.operator)
             stack.push_async_callback(self.admin.close)
             await serve(self, stack)
             async with asyncio.TaskGroup() as tasks:

@@ -41,3 +41,6 @@ class Settings:
     listen_host: str | None
     listen_port: int
     api: ApiServer
+    operator: str = ""
+    """Service account that may read the configuration, as `system:serviceaccount:NAMESPACE:NAME`;
+    empty: nobody may."""

@@ -47,6 +47,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument("--api-server", default=_in_cluster(), help="URL of the Kubernetes API")
     parser.add_argument("--token-file", type=Path, default=TOKEN_FOLDER / "token")
     parser.add_argument("--ca-file", type=Path, default=TOKEN_FOLDER / "ca.crt")
+    parser.add_argument("--operator", default="", help="account that may read the configuration")
     parser.add_argument("--timeout", default="10m", help="drain: how long to wait at most")
 
 
@@ -81,6 +82,7 @@ def settings(args: argparse.Namespace) -> Settings:
         ports=Ports(host=args.traffic_host, traffic=args.traffic_port, admin=args.admin_port),
         limits=Limits(heap=_heap(args)),
         start_limit=parse_duration(args.start_limit),
+        operator=args.operator,
         listen_host=args.listen_host,
         listen_port=args.listen_port,
         api=ApiServer(

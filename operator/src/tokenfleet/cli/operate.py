@@ -38,7 +38,7 @@ async def operate(options: Options) -> int:
     collect_rarely()
     api = await connect()
     cluster = KubernetesCluster(api, BY_KIND.values(), namespaces=options.namespaces)
-    agents = HttpRouterFleet()
+    agents = HttpRouterFleet(token_file=options.agent_token_file)
     source = PrometheusSource(options.prometheus) if options.prometheus is not None else None
     outside = Outside(
         cluster=cluster,

@@ -4,6 +4,7 @@ import time
 import uuid
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 from tokenfleet.adapters.prometheus.access import Access
 from tokenfleet.domain.fleet.keys import POOL, ROUTE, ROUTER, SLO, ObjectKey
@@ -51,6 +52,10 @@ class Options:
     """Whether pods name their user and group."""
     lease_namespace: str
     lease_name: str
+    account: str
+    """Service account of this pod, as `system:serviceaccount:NAMESPACE:NAME`; empty: none."""
+    agent_token_file: Path | None
+    """Proof for agents that this is the operator; None: there is none."""
     identity: str
     """Name of this pod."""
     listen: str
@@ -186,6 +191,7 @@ def _visits(core: Core, tick: SloTick, resync: Resync, replicas: Replicas) -> Vi
             pod_monitors=MONITORS in core.watched,
             fixed_ids=options.fixed_ids,
             operator_namespace=options.lease_namespace,
+            operator_account=options.account,
         )
 
     services = Services(cluster=outside.cluster, store=core.store)

@@ -15,6 +15,8 @@ class Platform:
     asks."""
     operator_namespace: str = ""
     """Namespace of the operator's pods; empty where it runs outside the cluster."""
+    operator_account: str = ""
+    """Its service account, as `system:serviceaccount:NAMESPACE:NAME`; empty where it has none."""
 
 
 PLAIN: Final = Platform()

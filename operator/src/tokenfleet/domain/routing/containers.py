@@ -79,13 +79,14 @@ def envoy(image: str, resources: Resources, drain: timedelta) -> Body:
     }
 
 
-def agent(router: str, image: str, resources: Resources) -> Body:
+def agent(router: str, image: str, resources: Resources, operator: str) -> Body:
     """Return the agent as a native sidecar: it starts first and stops last.
 
     Args:
         router: name of the ModelRouter.
         image: router image.
         resources: of the Envoy beside it, which decide its heap.
+        operator: service account that may read the configuration; empty: nobody may.
     """
     probe = {"httpGet": {"path": "/healthz", "port": AGENT_PORT}, "timeoutSeconds": 3}
     return {
@@ -97,6 +98,7 @@ def agent(router: str, image: str, resources: Resources) -> Body:
             f"--router={router}",
             f"--folder={CONFIG_FOLDER}",
             f"--heap-limit={_heap_limit(resources)}",
+            *([f"--operator={operator}"] if operator else []),
         ],
         "env": [
             {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},

@@ -244,7 +244,9 @@ def _pod(router: ModelRouter, image: str, platform: Platform) -> Body:
         "terminationGracePeriodSeconds": seconds(managed.drain_timeout + SHUTDOWN_MARGIN),
         "securityContext": pod_security(fixed_ids=platform.fixed_ids),
         "topologySpreadConstraints": _spread(router),
-        "initContainers": [agent(router.metadata.name, image, managed.resources)],
+        "initContainers": [
+            agent(router.metadata.name, image, managed.resources, platform.operator_account)
+        ],
         "containers": [envoy(image, managed.resources, managed.drain_timeout)],
         "volumes": volumes(),
         **_placement(managed),
