@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -71,7 +72,7 @@ async def test_the_operator_shows_its_token_to_read_one_and_for_nothing_else(
 
     def answer(request: httpx.Request) -> httpx.Response:
         shown.append((request.url.path, request.headers.get("authorization")))
-        return httpx.Response(200, json=GOOD)
+        return httpx.Response(200, stream=httpx.ByteStream(json.dumps(GOOD).encode()))
 
     client = httpx.AsyncClient(transport=httpx.MockTransport(answer))
     agents = HttpRouterFleet(client, token_file=file)
