@@ -135,3 +135,29 @@ def test_a_change_of_share_moves_no_conversation_but_the_difference(fleet: Fleet
     assert all(few[name] == FALLBACK for name in moved), "a conversation moved the wrong way"
     assert 0.2 < len(moved) / len(few.keys() & many.keys()) < 0.4
     assert all(few[name] == again[name] for name in few.keys() & again.keys())
+
+
+def test_a_deleted_configuration_is_read_back_by_the_operator_alone(fleet: Fleet) -> None:
+    """The agents show it to nobody else, and the shares stay what they were."""
+    fleet.pin(400)
+    fleet.wait_share("a share of 400", lambda seen: seen == 400)
+    fleet.programmed()
+    pod = fleet.namespace.list("pods", f"tokenfleet.dev/router={ROUTER}")[0]["metadata"]["name"]
+    path = f"/api/v1/namespaces/{fleet.namespace.name}/pods/{pod}:9091/proxy"
+    shown = {
+        what: fleet.proxy.send(f"{path}/{what}").status_code for what in ("readyz", "configuration")
+    }
+    fleet.namespace.delete("configmap", f"{ROUTER}-config")
+
+    def told() -> str | NotYet:
+        events = fleet.namespace.list("events.events.k8s.io")
+        notes = [one["note"] for one in events if one["reason"] == "ConfigLost"]
+        return notes[-1] if notes else NotYet("no Event")
+
+    note = wait_for("the Event", told, timeout=60, namespace=fleet.namespace)
+    share = fleet.shares()[PRIMARY]
+    fleet.unpin()
+
+    assert shown == {"readyz": 200, "configuration": 401}
+    assert "read back from a replica" in note
+    assert share == 400
