@@ -1,7 +1,6 @@
 """What the agent answers to the kubelet while others wait for the router."""
 
-import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ SETTINGS = Settings(
     limits=Limits(),
     listen_host=None,
     listen_port=0,
-    start_limit=timedelta(milliseconds=50),
+    start_limit=timedelta(),
     api=ApiServer(url="", ca_file=None, token_file=None),
 )
 
@@ -58,18 +57,17 @@ async def test_whoever_waits_starts_at_once_when_the_router_is_ready() -> None:
 
 
 async def test_whoever_waits_for_a_router_that_is_not_ready_starts_after_the_limit() -> None:
-    for agent in (Agent(0, Admin(serves=True)), Agent(1, Admin(serves=False))):
-        handlers = _Handlers(agent)
-        early = await startz(handlers)
-        await asyncio.sleep(0.06)
+    patient = replace(SETTINGS, start_limit=timedelta(hours=1))
+    for revision, serves in ((0, True), (1, False)):
+        early = _Handlers(Agent(revision, Admin(serves=serves), settings=patient))
+        late = _Handlers(Agent(revision, Admin(serves=serves)))
 
-        assert early == 503
-        assert await startz(handlers) == 200
+        assert await startz(early) == 503
+        assert await startz(late) == 200
 
 
 async def test_readiness_never_says_yes_for_lack_of_patience() -> None:
     handlers = _Handlers(Agent(0, Admin(serves=True)))
-    await asyncio.sleep(0.06)
     answer = await handlers.readyz(make_mocked_request("GET", "/readyz"))
 
     assert answer.status == 503
