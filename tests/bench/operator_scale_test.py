@@ -5,11 +5,16 @@ far beyond the latter only, because CPU time on a busy machine is not that of an
 """
 
 import json
+import os
+import re
+import socket
 import subprocess
 import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+import httpx
 
 from tests.bench.operator_fleet import Fleet, objects, resident
 from tests.integration.prometheus.conftest import RECORDING, Prometheus
@@ -179,3 +184,104 @@ def test_a_cold_start_with_ten_thousand_objects() -> None:
     assert found["revisits"] >= found["woken"]
     assert rate > 90
     assert found["cold"] < 100
+
+
+OWN_NAMESPACES, OWN_ROUTES, FOREIGN, FOREIGN_ENDPOINTS = 12, 104, 10_000, 10
+
+
+def test_ten_thousand_objects_among_ten_thousand_services_of_others(tmp_path: Path) -> None:
+    """The real process, with its watches, against an API server in another process."""
+    port, metrics = free_port(), free_port()
+    sizes = [str(n) for n in (port, OWN_NAMESPACES, OWN_ROUTES, FOREIGN, FOREIGN_ENDPOINTS)]
+    server = subprocess.Popen([sys.executable, "-m", "tests.bench.operator_api", *sizes])
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(json.dumps(kubeconfig_for(port)))
+    environment = {**os.environ, "KUBECONFIG": str(kubeconfig), "POD_NAME": "bench"}
+    arguments = ["--probe-port=0", "--listen=127.0.0.1", f"--metrics-port={metrics}", "--tick=5m"]
+    operator = None
+    try:
+        answered(f"http://127.0.0.1:{port}/requests")
+        operator = subprocess.Popen(
+            [sys.executable, "-m", "tests.bench.operator_process", "run", *arguments],
+            env=environment,
+            stderr=(tmp_path / "log").open("w"),
+        )
+        counted = settled(operator, port, metrics)
+        peak, now, cpu = (
+            memory(operator.pid, "VmHWM"),
+            memory(operator.pid, "VmRSS"),
+            seconds(operator.pid),
+        )
+        visits = sum(scraped(metrics, "controller_runtime_reconcile_total"))
+    finally:
+        if operator is not None:
+            operator.terminate()
+            operator.wait(timeout=30)
+        server.terminate()
+        server.wait(timeout=30)
+    own = OWN_NAMESPACES * OWN_ROUTES * 8 + OWN_NAMESPACES
+    print(
+        f"\n{own:,} own objects and {FOREIGN:,} Services of {FOREIGN_ENDPOINTS} endpoints of others:"
+        f" peak {peak:.0f} MiB (to reach: 200), then {now:.0f} MiB; cold start {cpu:.0f} s of CPU,"
+        f" {visits:,.0f} visits, {counted['requests']:,} requests, {counted['writes']:,} of them writes"
+    )
+
+    assert peak < 400
+
+
+def kubeconfig_for(port: int) -> dict[str, object]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "bench",
+        "clusters": [{"name": "bench", "cluster": {"server": f"http://127.0.0.1:{port}"}}],
+        "users": [{"name": "bench", "user": {}}],
+        "contexts": [{"name": "bench", "context": {"cluster": "bench", "user": "bench"}}],
+    }
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def answered(url: str, *, within: float = 300.0) -> httpx.Response:
+    until = time.monotonic() + within
+    while True:
+        try:
+            return httpx.get(url, trust_env=False, timeout=60.0)
+        except httpx.TransportError:
+            assert time.monotonic() < until, f"{url} does not answer"
+            time.sleep(0.5)
+
+
+def scraped(port: int, name: str) -> list[float]:
+    lines = answered(f"http://127.0.0.1:{port}/metrics").text.splitlines()
+    return [float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{name}{{")]
+
+
+def settled(process: subprocess.Popen[bytes], port: int, metrics: int) -> dict[str, int]:
+    """Wait until nothing is visited and nothing is written any more; return what was counted."""
+    before: tuple[dict[str, int], float] = ({}, -1.0)
+    while True:
+        assert process.poll() is None, "the operator ended"
+        time.sleep(5)
+        counted = answered(f"http://127.0.0.1:{port}/requests").json()
+        visits = sum(scraped(metrics, "controller_runtime_reconcile_total"))
+        busy = sum(scraped(metrics, "workqueue_depth"))
+        if visits and not busy and before == (counted, visits):
+            return dict(counted)
+        before = (counted, visits)
+
+
+def memory(pid: int, field: str) -> float:
+    """MiB of a process, as the kernel counts them."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(re.search(rf"{field}:\s+(\d+) kB", status)[1]) / 1024  # type: ignore[index]
+
+
+def seconds(pid: int) -> float:
+    """CPU seconds of a process so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -1,6 +1,7 @@
 """The loop around the visits: order of writes, failures of one key, and what is told."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -324,3 +325,27 @@ async def test_a_visit_that_hangs_gives_its_worker_back(
     await worker
 
     assert bench.queue.busy == 0
+
+
+async def test_a_visit_does_not_tell_for_long(bench: Bench) -> None:
+    """What was told is noted at its end; hundreds of slow calls would end in its time limit."""
+    notes = tuple(replace(NOTE, id=str(number), note=str(number)) for number in range(40))
+    bench.queue.done(await bench.queue.get() or bench.key)
+
+    await bench.visit(Plan(status=STATUS, events=notes))
+
+    assert bench.told().count(NOTE.reason) == visits.TOLD_AT_ONCE
+    assert bench.queue.waiting() == (bench.key,), "the rest is told by the next visit"
+
+
+async def test_telling_that_fails_is_not_tried_without_a_pause(bench: Bench) -> None:
+    notes = tuple(replace(NOTE, id=str(number), note=str(number)) for number in range(40))
+    bench.queue.done(await bench.queue.get() or bench.key)
+    bench.cluster.fault = lambda _, body: (
+        Fault(PortError("slow")) if body["kind"] == "Event" else None
+    )
+
+    with pytest.raises(PortError):
+        await bench.visit(Plan(status=STATUS, events=notes))
+
+    assert bench.queue.waiting() == ()

@@ -42,6 +42,10 @@ WORKERS: Final = 16
 """Visits under way at once. They wait for the API server most of the time; one worker would be the
 bottleneck, and priority and fairness on the server is the limit that matters."""
 
+TOLD_AT_ONCE: Final = 16
+"""Notes that one visit tells: each is a call, and a router may have hundreds at once. What is told
+is remembered when the visit ends, so one that is cut short must not have been telling for long."""
+
 LONGEST_VISIT: Final = 90.0
 """Seconds. Longer than the few calls of a visit take against a slow API server, each within its
 30 s; what hangs for longer gives its worker back, and is tried again."""
@@ -174,9 +178,7 @@ class Visits:
         for text in attempt.contests:
             await self.recorder.tell(owner, contest_note(text))
         if settled is not None:
-            stored = await self._write_status(owner, settled, attempt)
-            told = await self._tell(owner, settled.events, attempt)
-            await visitor.applied(owner, settled, Done(status=stored, told=told))
+            await self._conclude(owner, settled, attempt)
         attempt.look_again(REFUSED_RETRY if attempt.refused else (settled or plan).requeue_after)
         again = attempt.again
         if attempt.errors:
@@ -184,6 +186,16 @@ class Visits:
                 self.queue.add_after(key, again.total_seconds())
             raise _together(attempt.errors)
         return again
+
+    async def _conclude(self, owner: Body, settled: Plan, attempt: _Attempt) -> None:
+        """Write and tell what is true now, and note it."""
+        stored = await self._write_status(owner, settled, attempt)
+        now, later = _told_now(settled.events)
+        told = await self._tell(owner, now, attempt)
+        visitor = self.visitors[key_of(owner).kind]
+        await visitor.applied(owner, settled, Done(status=stored, told=told))
+        if later and not attempt.errors:
+            self.queue.add(key_of(owner))
 
     def _lasting(self, key: ObjectKey, failures: Sequence[Failure]) -> bool:
         """Tell whether children have been failing for long."""
@@ -304,6 +316,13 @@ class Visits:
             self.queue.add_after(key, again.total_seconds())
             return "requeue_after"
         return "success"
+
+
+def _told_now(notes: Sequence[EventNote]) -> tuple[list[EventNote], list[EventNote]]:
+    """Return the notes to tell in this visit, and those that are remembered for the next one."""
+    kept = [note for note in notes if note.id]
+    passing = [note for note in notes if not note.id]
+    return passing + kept[:TOLD_AT_ONCE], kept[TOLD_AT_ONCE:]
 
 
 def _problem(condition: str, reason: str, failure: Failure) -> Problem:
