@@ -1,18 +1,66 @@
-"""What the router is measured with: a server that answers at once, and a closed-loop client.
+"""What the router is measured with: a server that answers at once, and closed-loop clients.
 
-Both speak just enough HTTP/1.1 over raw asyncio, so that little of the machine goes to them.
+Both speak just enough HTTP/1.1 over raw asyncio, so that little of the machine goes to them. The
+request says in its body how it wants to be answered: whole, as a stream in one go, or paced.
 """
 
 import asyncio
+import json
 import sys
 import time
+from dataclasses import dataclass, field
 
-BODY = b'{"model":"chat","messages":[{"role":"user","content":"hello world, how are you today?"}]}'
-ANSWER = b'{"id":"1","object":"chat.completion","choices":[],"usage":{"prompt_tokens":9,"completion_tokens":8}}'
+CHUNKS = 50
+"""Events of a stream, the last one without content."""
+GAP = 0.01
+"""Seconds between the events of a paced stream."""
+
+
+def body(words: int = 6, **members: object) -> bytes:
+    """A request of so many words."""
+    asked = {"messages": [{"role": "user", "content": "word " * words}], **members}
+    return json.dumps({"model": "chat", **asked}).encode()
+
+
+BODY = body()
+USAGE = {"prompt_tokens": 9, "completion_tokens": CHUNKS - 1}
+STREAM = {"stream": True, "stream_options": {"include_usage": True}}
+"""With usage asked for, so that both sides carry the same bytes."""
+BODIES = {
+    "small": BODY,
+    "33 KB": body(6_600),
+    "128 KB": body(26_000),
+    "burst stream": body(user="burst", **STREAM),
+    "paced stream": body(user="paced", **STREAM),
+}
+STREAMS = ("burst stream", "paced stream")
+
+_WHOLE = json.dumps({"id": "1", "object": "chat.completion", "choices": [
+    {"index": 0, "message": {"role": "assistant", "content": "hello"}, "finish_reason": "stop"}
+], "usage": {"prompt_tokens": 9, "completion_tokens": 8}}).encode()  # fmt: skip
 RESPONSE = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (
-    len(ANSWER),
-    ANSWER,
+    len(_WHOLE),
+    _WHOLE,
 )
+_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+
+
+def _piece(data: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+def _event(content: dict[str, object], finish: str | None = None, **more: object) -> bytes:
+    choice = {"index": 0, "delta": content, "finish_reason": finish}
+    chunk = {"id": "1", "object": "chat.completion.chunk", "choices": [choice], **more}
+    return b"data: " + json.dumps(chunk).encode() + b"\n\n"
+
+
+EVENTS = [
+    *(_piece(_event({"content": "tok "})) for _ in range(CHUNKS - 1)),
+    _piece(_event({}, "stop")),
+    _piece(b"data: " + json.dumps({"choices": [], "usage": USAGE}).encode() + b"\n\n"),
+    _piece(b"data: [DONE]\n\n") + b"0\r\n\r\n",
+]
 
 
 class Answering(asyncio.Protocol):
@@ -29,8 +77,23 @@ class Answering(asyncio.Protocol):
             length = int(head[at + 15 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
             if len(self.pending) < end + 4 + length:
                 return
+            asked = self.pending[end + 4 : end + 4 + length]
             self.pending = self.pending[end + 4 + length :]
+            self.answer(asked)
+
+    def answer(self, asked: bytes) -> None:
+        if b'"stream": true' not in asked:
             self.transport.write(RESPONSE)  # type: ignore[attr-defined]
+        elif b'"paced"' not in asked:
+            self.transport.write(_HEAD + b"".join(EVENTS))  # type: ignore[attr-defined]
+        else:
+            asyncio.get_running_loop().create_task(self.paced())
+
+    async def paced(self) -> None:
+        self.transport.write(_HEAD)  # type: ignore[attr-defined]
+        for event in EVENTS:
+            self.transport.write(event)  # type: ignore[attr-defined]
+            await asyncio.sleep(GAP)
 
 
 async def answer(port: int) -> None:
@@ -38,36 +101,63 @@ async def answer(port: int) -> None:
     await server.serve_forever()
 
 
+@dataclass
+class Load:
+    """Asks again as soon as answered."""
+
+    port: int
+    body: bytes = BODY
+    connections: int = 16
+    latencies: list[float] = field(default_factory=list)
+    """Seconds of each request; of streams, to the first byte of the body."""
+    head: bytes = b""
+    """The last answer's headers, lower case."""
+
+    async def for_seconds(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        await self._run(lambda: time.monotonic() < until)
+
+    async def times(self, count: int) -> None:
+        left = iter(range(count))
+        await self._run(lambda: next(left, None) is not None)
+
+    async def _run(self, more: object) -> None:
+        await asyncio.gather(*(self._one(number, more) for number in range(self.connections)))
+
+    async def _one(self, number: int, more: object) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port, limit=2**22)
+        wanted = (
+            b"POST /v1/chat/completions HTTP/1.1\r\nhost: router\r\n"
+            b"content-type: application/json\r\nx-session-id: %d\r\ncontent-length: %d\r\n\r\n%b"
+            % (number, len(self.body), self.body)
+        )
+        while more():  # type: ignore[operator]
+            started = time.perf_counter()
+            writer.write(wanted)
+            self.head = (await reader.readuntil(b"\r\n\r\n")).lower()
+            assert self.head.startswith(b"http/1.1 200"), self.head
+            if b"content-length:" in self.head:
+                length = int(self.head.split(b"content-length:", 1)[1].split(b"\r\n", 1)[0])
+                await reader.readexactly(length)
+                self.latencies.append(time.perf_counter() - started)
+            else:
+                await reader.readuntil(b"\r\n")
+                self.latencies.append(time.perf_counter() - started)
+                await reader.readuntil(b"0\r\n\r\n")
+        writer.close()
+
+
 async def closed_loop(
     port: int, *, seconds: float, connections: int, body: bytes = BODY
 ) -> list[float]:
-    """Ask again as soon as answered; return the latency of every request, in seconds.
+    """Return the latency of every request, in seconds.
 
     Raises:
         AssertionError: an answer was not 200.
     """
-    request = (
-        b"POST /v1/chat/completions HTTP/1.1\r\nhost: router\r\ncontent-type: application/json\r\n"
-        b"x-session-id: %d\r\ncontent-length: %d\r\n\r\n%b"
-    )
-    latencies: list[float] = []
-    until = time.monotonic() + seconds
-
-    async def one(number: int) -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        wanted = request % (number, len(body), body)
-        while time.monotonic() < until:
-            started = time.perf_counter()
-            writer.write(wanted)
-            head = (await reader.readuntil(b"\r\n\r\n")).lower()
-            assert head.startswith(b"http/1.1 200"), head
-            length = int(head.split(b"content-length:", 1)[1].split(b"\r\n", 1)[0])
-            await reader.readexactly(length)
-            latencies.append(time.perf_counter() - started)
-        writer.close()
-
-    await asyncio.gather(*(one(number) for number in range(connections)))
-    return latencies
+    load = Load(port, body, connections)
+    await load.for_seconds(seconds)
+    return load.latencies
 
 
 if __name__ == "__main__":

@@ -113,6 +113,11 @@ STORED = [
         id="a router",
     ),
     pytest.param(
+        merged(ROUTER, at("spec.tracing.endpoint", "http://collector:4318")),
+        merged(_ROUTER, at("tracing.sampling", "0.01")),
+        id="a router that traces",
+    ),
+    pytest.param(
         _BESIDE,
         merged(
             _ROUTER,

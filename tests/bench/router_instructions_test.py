@@ -1,0 +1,71 @@
+"""Instructions of Envoy per request and per event, under callgrind: nobody disturbs them.
+
+What the kernel does is not in them; `router_overhead_test.py` measures CPU time with it.
+"""
+
+import asyncio
+import shutil
+from pathlib import Path
+
+import pytest
+
+from e2e.cluster.packages import install_missing
+from tests.bench.router_overhead_test import envoys, native_module  # noqa: F401  # a fixture
+from tests.bench.router_peer import BODIES, CHUNKS, STREAMS, Load
+from tests.bench.router_subjects import Subject, bare, router
+from tests.integration.envoy.router import free_port
+
+pytestmark = pytest.mark.envoy
+
+REQUESTS = {"small": 400, "33 KB": 200, "128 KB": 100, "burst stream": 40, "paced stream": 40}
+LEAST = {"small": 0.70, "33 KB": 0.55, "128 KB": 0.40, "burst stream": 0.6, "paced stream": 0.7}
+"""Of bare Envoy: below what is measured, so that a feature that becomes dear fails."""
+
+
+async def dumped(pid: int, option: str) -> None:
+    """Tell callgrind to begin, or to write down what it has counted and begin anew."""
+    control = await asyncio.create_subprocess_exec(
+        "callgrind_control", option, *(["on"] if option == "-i" else []), str(pid),
+        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    await control.wait()
+
+
+def instructions(file: Path) -> int:
+    """Return the sum over all threads of one dump."""
+    lines = file.read_text(errors="replace").splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.startswith("totals:"))
+
+
+async def counted(subject: Subject, upstream: int, folder: Path, kind: str) -> float:
+    """Return instructions per request, or per event of a stream."""
+    out = folder / f"{subject.name}.out"
+    wrapper = ("valgrind", "-q", "--tool=callgrind", "--instr-atstart=no",
+               f"--callgrind-out-file={out}")  # fmt: skip
+    async with envoys([subject], upstream, *wrapper) as running:
+        pid = running[subject.name].pid
+        await Load(subject.port, BODIES[kind]).times(64)
+        await dumped(pid, "-i")
+        await Load(subject.port, BODIES[kind]).times(32)
+        await dumped(pid, "-d")
+        await Load(subject.port, BODIES[kind]).times(REQUESTS[kind])
+        await dumped(pid, "-d")
+    dumps = sorted(folder.glob(f"{out.name}.*"), key=lambda file: int(file.suffix[1:]))
+    parts = CHUNKS if kind in STREAMS else 1
+    return instructions(dumps[1]) / REQUESTS[kind] / parts
+
+
+@pytest.mark.parametrize("kind", BODIES)
+async def test_instructions_against_a_bare_envoy(tmp_path: Path, kind: str) -> None:
+    install_missing([] if shutil.which("valgrind") else ["valgrind"])
+    upstream = free_port()
+    plain = await counted(bare(tmp_path, upstream), upstream, tmp_path, kind)
+    ours = await counted(router(tmp_path, upstream), upstream, tmp_path, kind)
+    renamed = router(tmp_path, upstream, "renaming", same_name=False)
+    rewritten = await counted(renamed, upstream, tmp_path, kind)
+    print(
+        f"\n{kind}: thousand instructions per {'event' if kind in STREAMS else 'request'}:"
+        f" {plain / 1e3:.1f} bare, {ours / 1e3:.1f} router ({plain / ours:.2f}x),"
+        f" {rewritten / 1e3:.1f} where the model is renamed ({plain / rewritten:.2f}x)"
+    )
+    assert plain / ours > LEAST[kind]
