@@ -20,8 +20,8 @@ import pytest
 
 from tests.bench.router_peer import BODIES, CHUNKS, STREAMS, Load
 from tests.bench.router_subjects import Subject, bare, counted, router
-from tests.integration.envoy.router import envoy_binary, free_port, module_folder
-from tokenfleet.adapters.envoy.module import METRICS_PATH, SEARCH_PATH
+from tests.integration.envoy.router import envoy_binary, free_port
+from tokenfleet.adapters.envoy.module import METRICS_PATH
 
 pytestmark = pytest.mark.envoy
 
@@ -30,11 +30,6 @@ SECONDS = 2.0
 CONNECTIONS = 16
 CALM = 1
 """Connections where latency is measured: no request waits for another."""
-
-
-@pytest.fixture(autouse=True)
-def native_module(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(SEARCH_PATH, str(module_folder()))
 
 
 def cpu_seconds(pid: int) -> float:
