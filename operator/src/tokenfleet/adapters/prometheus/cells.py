@@ -44,7 +44,7 @@ _MADE_OF: Final[Mapping[Signal, tuple[Family, ...]]] = {
     Signal.TTFT: (Family.GOOD, Family.BAD),
     Signal.ERRORS: (Family.OUTCOMES,),
     Signal.END_TO_END: (Family.DURATIONS, Family.OUTCOMES),
-    Signal.TPOT: (Family.TPOT, Family.OUTCOMES),
+    Signal.TPOT: (Family.TPOT,),
 }
 
 _Steps = dict[timedelta, float]
@@ -137,11 +137,11 @@ def _durations(draft: _Draft, window: timedelta) -> Tally:
 
 
 def _per_token(draft: _Draft, window: timedelta) -> Tally:
+    # The router counts streams that failed above every boundary; whole answers never.
     good = draft.steps(Family.TPOT, window)
     counts = draft.counts[Family.TPOT].get(window, {})
     total = sum(value for text, value in counts.items() if number(text) == float("inf"))
-    bad = draft.outcome(window, FAILED) + total
-    return Tally(good, {threshold: max(0.0, bad - count) for threshold, count in good.items()})
+    return Tally(good, {threshold: max(0.0, total - count) for threshold, count in good.items()})
 
 
 _TALLY: Final = {

@@ -29,7 +29,7 @@ ATTEMPTS: Final = "tokenfleet_attempts_total"
 DURATIONS: Final = "tokenfleet_attempt_duration_seconds_bucket"
 """Attempts that ended, however they did, by their length."""
 TPOT: Final = "tokenfleet_time_per_output_token_seconds_bucket"
-"""Attempts that answered, by the rest of the stream divided by its tokens."""
+"""Streams by the rest of them divided by its tokens; those that failed are in `+Inf` only."""
 USAGE: Final = {
     "requests": 'tokenfleet_requests_total{outcome="ok"}',
     "missing": "tokenfleet_usage_missing_total",
@@ -158,7 +158,8 @@ def _ended(objectives: Sequence[ObjectiveSpec], split: Sequence[str]) -> list[Qu
         return []
     by = (*RULE, "pool", *split)
     outcomes = f'{ATTEMPTS}{{outcome!="cancelled"}}'
-    found = _batched(Family.OUTCOMES, _windows(objectives), (*by, "outcome"), outcomes)
+    judged = [slo for slo in objectives if slo.signal is not Signal.TPOT]
+    found = _batched(Family.OUTCOMES, _windows(judged), (*by, "outcome"), outcomes)
     for signal, family, ladder, series, whole in (
         (Signal.END_TO_END, Family.DURATIONS, Family.DURATION_LADDER, DURATIONS, ""),
         (Signal.TPOT, Family.TPOT, Family.TPOT_LADDER, TPOT, r"|\\+Inf"),
