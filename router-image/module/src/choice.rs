@@ -42,6 +42,8 @@ pub fn mix(mut hash: u32) -> u32 {
 pub enum Why {
     /// The attempt took too long.
     Timeout,
+    /// The pool wants to be left alone for longer than a request can wait.
+    Busy,
     /// The request does not fit into the pool's context window.
     Context,
     /// Anything else.
@@ -117,7 +119,7 @@ impl Places {
         let mut order = 0..self.count;
         let next = match why {
             Why::Context => self.larger(plan).or_else(|| order.find(|at| free(self, at))),
-            Why::Timeout if self.sister && self.last == 0 => {
+            Why::Timeout | Why::Busy if self.sister_is_next() => {
                 // The sister of a replica that hangs is likely to hang too.
                 self.pools[1..self.count].rotate_left(1);
                 order.find(|at| free(self, at))
@@ -129,6 +131,12 @@ impl Places {
             self.last = at;
         }
         self.pool()
+    }
+
+    /// Tells whether the next place is the same pool's, on another replica.
+    #[must_use]
+    pub fn sister_is_next(&self) -> bool {
+        self.sister && self.last == 0 && self.count > 1
     }
 
     /// An unused place whose pool has a larger context window than the one under way.

@@ -16,6 +16,8 @@ use std::sync::Arc;
 /// Header of an answer after which Envoy asks the next place.
 pub const AGAIN: &[u8] = b"x-tokenfleet-again";
 
+/// Header of an answer after which Envoy waits as many seconds before it asks the next place.
+pub const WAIT: &[u8] = b"x-tokenfleet-wait";
 /// Header of an answer that says where it comes from.
 pub const SERVED_BY: &[u8] = b"x-tokenfleet-served-by";
 
@@ -166,6 +168,12 @@ impl Stream {
         self.places.get().more()
     }
 
+    /// Tells whether the same pool is asked next, on another replica.
+    #[must_use]
+    pub fn sister_is_next(&self) -> bool {
+        self.places.get().sister_is_next()
+    }
+
     /// Tells whether a pool with a larger context window can be asked.
     #[must_use]
     pub fn larger(&self) -> bool {
@@ -249,6 +257,12 @@ impl Stream {
         open.gauge.fetch_sub(1, Relaxed);
     }
 
+    /// How the attempt under way or the last one ends, as far as it is known.
+    #[must_use]
+    pub fn outcome(&self) -> Option<Outcome> {
+        self.verdict.get().or(self.last.get())
+    }
+
     /// Ends the request; says how.
     pub fn complete(&self, status: u32, flags: u64, micros: u64) -> Outcome {
         let by_envoy = Outcome::of(status, flags);
@@ -258,7 +272,7 @@ impl Stream {
         }
         let outcome = match by_envoy {
             Outcome::Cancelled => self.verdict.get().unwrap_or(by_envoy),
-            _ => self.verdict.get().or(self.last.get()).unwrap_or(by_envoy),
+            _ => self.outcome().unwrap_or(by_envoy),
         };
         let (decision, pool) = (&self.decision, self.places.get().pool());
         let series = decision.plan.series(decision.route, decision.rule, decision.labels, pool);

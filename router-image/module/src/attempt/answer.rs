@@ -165,6 +165,10 @@ impl Attempt {
             copy(&mut passed, piece, &pass);
             remember(&mut last, piece);
         });
+        if seen == Seen::End && events.ending() != Ending::Complete {
+            // Clients stop at this event, and would take the answer for whole.
+            whole &= !strip_done(&mut passed);
+        }
         if end && !events.rest().is_empty() {
             passed.extend_from_slice(events.rest());
             whole = false;
@@ -200,7 +204,7 @@ impl Attempt {
             envoy.append(body, &passed);
         }
         stream.at_boundary.set(last.ends_with(b"\n\n") || last == *b"\r\n\r\n");
-        if seen == Seen::Error {
+        if seen == Seen::Error || events.malformed_events() > 0 {
             stream.judge(Outcome::BrokenStream);
         }
         if let (Some(watch), false) = (stream.watch.get(), end) {
@@ -273,6 +277,18 @@ fn copy(out: &mut Vec<u8>, piece: &[u8], pass: &crate::pass::Pass<'_>) {
         from = *end;
     }
     out.extend_from_slice(&piece[from..]);
+}
+
+/// Takes the event that ends a stream from the end of `passed`; tells whether it was there.
+fn strip_done(passed: &mut Vec<u8>) -> bool {
+    const DONE: &[u8] = b"[DONE]";
+    let found = passed.windows(DONE.len()).rposition(|window| window == DONE);
+    let line = found
+        .and_then(|at| passed[..at].iter().rposition(|c| *c == b'\n').map(|n| n + 1).or(Some(0)));
+    if let Some(at) = line {
+        passed.truncate(at);
+    }
+    line.is_some()
 }
 
 /// Keeps the last four bytes of a stream.

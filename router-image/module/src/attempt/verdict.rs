@@ -4,7 +4,11 @@ use crate::abi::{Envoy, Header};
 use crate::choice::Why;
 use crate::fault::{Class, Fault};
 use crate::outcome::Outcome;
-use crate::stream::{Stream, AGAIN};
+use crate::request::number;
+use crate::stream::{Stream, AGAIN, WAIT};
+
+/// Seconds that a request waits at most for a pool that asks for it (`retry-after`).
+const LONGEST_WAIT: usize = 2;
 
 /// An answer that says what it is by its status.
 pub(super) fn refused(envoy: &mut Envoy, stream: &Stream, status: usize) {
@@ -18,6 +22,20 @@ pub(super) fn refused(envoy: &mut Envoy, stream: &Stream, status: usize) {
     stream.judge(outcome);
     if again && stream.more() {
         mark(envoy, stream);
+        if status == 429 && stream.sister_is_next() {
+            wait(envoy, stream);
+        }
+    }
+}
+
+/// Honours `retry-after` where the same pool is asked next: another pool is asked at once.
+fn wait(envoy: &mut Envoy, stream: &Stream) {
+    match envoy.header(Header::Response, b"retry-after").and_then(number) {
+        None | Some(0) => {}
+        Some(seconds @ 1..=LONGEST_WAIT) => {
+            envoy.set_header(Header::Response, WAIT, seconds.to_string().as_bytes());
+        }
+        Some(_) => stream.because(Why::Busy),
     }
 }
 

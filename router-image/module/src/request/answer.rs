@@ -5,7 +5,7 @@ use crate::abi::{Body, Envoy, Header, Next};
 use crate::answers::Refusal;
 use crate::counts::{self, LABELS};
 use crate::outcome::Outcome;
-use crate::stream::{Stream, AGAIN, SERVED_BY};
+use crate::stream::{Stream, AGAIN, SERVED_BY, WAIT};
 use crate::waiting::clock;
 use crate::watch::Watch;
 
@@ -32,6 +32,7 @@ impl Request {
         let Some(stream) = self.stream.get() else { return Next::Continue };
         if stream.marked.get() {
             envoy.remove_header(Header::Response, AGAIN);
+            envoy.remove_header(Header::Response, WAIT);
         }
         let decision = &stream.decision;
         if decision.plan.explain && stream.attempts() > 0 {
@@ -54,6 +55,7 @@ impl Request {
             stream.watch.get_or_init(|| Watch::new(envoy.scheduler(), STALL, stall)).touch();
             return Next::Continue;
         }
+        observe(envoy, stream, stream.outcome());
         if !stream.broken.get() {
             return Next::Continue;
         }
@@ -68,6 +70,9 @@ impl Request {
 
     /// The answer's trailers are on their way to the client.
     pub fn response_trailers(&self, envoy: &mut Envoy) -> Next {
+        if let Some(stream) = self.stream.get() {
+            observe(envoy, stream, stream.outcome());
+        }
         match self.stream.get() {
             Some(stream) if stream.broken.get() && !self.over.get() => {
                 cut_soon(envoy, stream);
@@ -94,6 +99,7 @@ impl Request {
         }
         if stalled {
             stream.judge(Outcome::Timeout);
+            observe(envoy, stream, stream.outcome());
         }
         let tail = self.tail.take();
         self.over.set(true);
@@ -110,6 +116,7 @@ impl Request {
         if self.status.get() == 0 || self.over.replace(true) {
             return;
         }
+        observe(envoy, stream, stream.outcome());
         send_event(envoy, stream, false);
     }
 
@@ -120,7 +127,7 @@ impl Request {
         if let Some(stream) = self.stream.get() {
             let outcome = stream.complete(status, flags, took);
             if stream.decision.plan.observe {
-                observe(envoy, stream, outcome);
+                observe(envoy, stream, Some(outcome));
             }
         } else {
             let none = LABELS.map(|_| String::new());
@@ -148,9 +155,13 @@ fn send_event(envoy: &mut Envoy, stream: &Stream, stalled: bool) {
     envoy.send((gap.to_owned() + &refusal.event(stream.decision.shape)).as_bytes());
 }
 
-/// Tells the access log and the spans what became of a request.
-fn observe(envoy: &mut Envoy, stream: &Stream, outcome: Outcome) {
+/// Tells the access log and the spans what became of a request, as far as it is known: Envoy finishes
+/// spans before the request is over.
+fn observe(envoy: &mut Envoy, stream: &Stream, outcome: Option<Outcome>) {
     let decision = &stream.decision;
+    if !decision.plan.observe {
+        return;
+    }
     let route = &decision.plan.routes[decision.route];
     let model = String::from_utf8_lossy(&decision.model);
     let texts = [
@@ -160,7 +171,7 @@ fn observe(envoy: &mut Envoy, stream: &Stream, outcome: Outcome) {
         ("model", &model),
         ("feature", &route.features[decision.labels.0]),
         ("request_type", &route.request_types[decision.labels.1]),
-        ("outcome", outcome.name()),
+        ("outcome", outcome.map_or("", Outcome::name)),
         ("stream", if decision.stream { "true" } else { "false" }),
     ];
     #[allow(clippy::cast_precision_loss)] // counts far below 2^53
@@ -171,7 +182,7 @@ fn observe(envoy: &mut Envoy, stream: &Stream, outcome: Outcome) {
         numbers.push(("cached_prompt_tokens", exact(used.cached)));
         numbers.push(("completion_tokens", exact(used.completion)));
     }
-    if let Some(waited) = stream.waited.get() {
+    if let Some(waited) = stream.waited.get().filter(|_| decision.stream) {
         numbers.push(("ttft_ms", exact(waited) / 1000.0));
     }
     envoy.observe(&texts, &numbers);
