@@ -74,6 +74,7 @@ async def test_every_request_is_a_line_with_the_documented_members(fleet: Fleet)
     assert first["completion_tokens"] == 7
     assert 0 <= first["ttft_ms"] <= first["duration_ms"] + 1
     assert (second["pool"], second["attempts"], second["outcome"]) == ("small", 2, "ok")
+    assert second["ttft_ms"] is None
     assert TRACE in second["traceparent"]
 
 
@@ -113,6 +114,17 @@ async def test_a_request_is_a_span_and_each_attempt_is_one(
     attempts = [span for span in found if span.parent == request.span]
     assert {span.trace for span in found} == {TRACE}
     assert len(attempts) == 2
+    wanted = {
+        "gen_ai.request.model": "chat",
+        "gen_ai.usage.input_tokens": "11",
+        "gen_ai.usage.output_tokens": "7",
+        "tokenfleet.route": "chat",
+        "tokenfleet.rule": "slow",
+        "tokenfleet.pool": "small",
+        "tokenfleet.outcome": "ok",
+        "tokenfleet.attempts": "2",
+    }
+    assert {key: str(request.attributes.get(key)) for key in wanted} == wanted
     # Engines trace on from the attempt that reached them.
     (told,) = [headers["traceparent"] for headers in fleet.small.headers]
     assert told.split("-")[1:3] in [[span.trace, span.span] for span in attempts]
