@@ -21,6 +21,7 @@ pub mod exposition;
 pub mod fault;
 pub mod find;
 pub mod glance;
+pub mod held;
 pub mod json;
 pub mod lines;
 pub mod multipart;

@@ -5,10 +5,11 @@ mod choose;
 mod refuse;
 
 use self::choose::Choice;
-use self::refuse::{bad, too_large};
+use self::refuse::{bad, overloaded, too_large};
 use crate::abi::{Body, Envoy, Header, Next};
 use crate::answers::Refusal;
 use crate::endpoint::{self, Endpoint, Service};
+use crate::held::{Held, BODIES};
 use crate::multipart::Form;
 use crate::plan::Plan;
 use crate::rewrite::{Edit, Rewriter};
@@ -60,6 +61,7 @@ pub struct Request {
     reader: RefCell<Option<Reader>>,
     refusal: RefCell<Option<Refusal>>,
     size: Cell<usize>,
+    held: RefCell<Held<'static>>,
     stream: OnceCell<Rc<Stream>>,
     ticket: Cell<Option<Ticket>>,
     upload: RefCell<Option<Watch>>,
@@ -80,6 +82,7 @@ impl Request {
             reader: RefCell::default(),
             refusal: RefCell::default(),
             size: Cell::new(0),
+            held: RefCell::new(Held::of(&BODIES)),
             stream: OnceCell::new(),
             ticket: Cell::default(),
             upload: RefCell::default(),
@@ -135,6 +138,8 @@ impl Request {
             Reader::Json(Box::new(Scanner::new()))
         };
         *self.reader.borrow_mut() = Some(reader);
+        // One byte more than is taken: what is too large is refused here, in the API's own shape.
+        envoy.set_buffer_limit(plan.body_limit + 1);
         self.watch_upload(envoy);
         Next::Stop
     }
@@ -156,6 +161,7 @@ impl Request {
                 Ok(()) => return Next::Stop,
                 Err(refusal) => *self.refusal.borrow_mut() = Some(refusal),
             }
+            *self.held.borrow_mut() = Held::of(&BODIES);
         }
         for body in [Body::KeptRequest, Body::Request] {
             let kept = envoy.size(body);
@@ -193,6 +199,9 @@ impl Request {
                 .plan
                 .get()
                 .map_or_else(|| Refusal::bad(None, ""), |plan| too_large(plan)));
+        }
+        if !self.held.borrow_mut().grow(size) {
+            return Err(overloaded());
         }
         let mut reader = self.reader.borrow_mut();
         let Some(reader) = &mut *reader else { return Ok(()) };

@@ -76,7 +76,9 @@ def table(name: str, scores: dict[Fault, Score]) -> str:
     ]
     found = Counter(score.verdict for score in scores.values())
     total = ", ".join(f"{found[verdict]} {verdict.value}" for verdict in Verdict)
-    return "\n".join([f"{name}: {total}", "| id | fault | verdict | why |", "| - | - | - | - |", *rows])
+    return "\n".join(
+        [f"{name}: {total}", "| id | fault | verdict | why |", "| - | - | - | - |", *rows]
+    )
 
 
 async def test_the_router_with_its_defaults_rescues_what_can_be_rescued(

@@ -44,5 +44,7 @@ def score(fault: Fault, seen: Evidence) -> Score:
     if fault.rescue == "answer" and len(answered) < len(seen.calls):
         return Score(Verdict.SAFE, seen.call.why[:100])
     if missed:
-        return Score(Verdict.PARTIAL, "rescued; missed: " + ", ".join(check.name for check in missed))
+        return Score(
+            Verdict.PARTIAL, "rescued; missed: " + ", ".join(check.name for check in missed)
+        )
     return Score(Verdict.PASS, "rescued" if answered else "a clean error")

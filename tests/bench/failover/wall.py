@@ -179,7 +179,9 @@ async def limited_once(answer: Answer, earlier: int) -> str:
     """429 with `Retry-After`, the first time."""
     if earlier:
         return await answer.whole()
-    return await answer.refuse(429, "rate_limit_exceeded", "slow down", f"retry-after: {RETRY_AFTER}")
+    return await answer.refuse(
+        429, "rate_limit_exceeded", "slow down", f"retry-after: {RETRY_AFTER}"
+    )
 
 
 async def limited(answer: Answer, _: int) -> str:

@@ -69,6 +69,7 @@ class Router:
         self.folder = folder
         self.ports = Ports(host="127.0.0.1", traffic=free_port(), admin=free_port())
         self.url = f"http://127.0.0.1:{self.ports.traffic}"
+        self.limits = Limits()
         self.version = 0
         self.process: asyncio.subprocess.Process | None = None
         self.admin = httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.ports.admin}")
@@ -91,7 +92,7 @@ class Router:
             lds=str(self._file("lds")), cds=str(self._file("cds")), rds=str(self._file("rds"))
         )
         boot = self.folder / "bootstrap.json"
-        boot.write_text(canonical(bootstrap(files, Limits(), admin_port=self.ports.admin)))
+        boot.write_text(canonical(bootstrap(files, self.limits, admin_port=self.ports.admin)))
         with (self.folder / "envoy.log").open("w") as log:
             self.process = await asyncio.create_subprocess_exec(
                 envoy_binary(), "-c", boot, "--disable-hot-restart", "--concurrency", "1",

@@ -58,6 +58,7 @@ envoy! {
     pieces = http_get_body_chunks_size(f: Ptr, kind: Body) -> usize;
     get_pieces = http_get_body_chunks(f: Ptr, kind: Body, out: *mut Buffer) -> bool;
     append = http_append_body(f: Ptr, kind: Body, data: Buffer) -> bool;
+    set_buffer_limit = http_set_buffer_limit(f: Ptr, bytes: u64);
     drain = http_drain_body(f: Ptr, kind: Body, count: usize) -> bool;
     clear_cluster = http_clear_route_cluster_cache(f: Ptr);
     route_config = get_most_specific_route_config(f: Ptr) -> Ptr;
@@ -131,6 +132,11 @@ impl Envoy {
     /// Adds to the end of a body.
     pub fn append(&mut self, body: Body, data: &[u8]) {
         unsafe { append(self.0, body, Buffer::of(data)) };
+    }
+
+    /// Sets how much of a body Envoy keeps, whatever the connection's own limit is.
+    pub fn set_buffer_limit(&mut self, bytes: usize) {
+        unsafe { set_buffer_limit(self.0, bytes as u64) };
     }
 
     /// Takes bytes from the start of a body.

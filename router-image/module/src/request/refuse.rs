@@ -20,6 +20,12 @@ pub(super) fn too_large(plan: &Plan) -> Refusal {
     Refusal::new(413, "request_too_large", words)
 }
 
+/// A body for which there is no memory.
+pub(super) fn overloaded() -> Refusal {
+    let words = "the router holds as many large request bodies as it has memory for; try again";
+    Refusal::new(503, "overloaded", words)
+}
+
 /// A model that no route serves.
 pub(super) fn unknown_model() -> Refusal {
     let words = "the model does not exist; GET /v1/models lists those that do";

@@ -23,6 +23,11 @@ _STATS: Final = (
 """The stats that exist; Envoy's other thousands per cluster cost memory and time at every flush."""
 
 
+BODIES: Final = 0.5
+"""Part of the heap for request bodies above 64 KiB; the module refuses what exceeds it, so that
+Envoy's limit on the heap, which refuses everybody, is not reached by uploads."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Files:
     """Where Envoy finds what changes while it runs; each is replaced by an atomic rename."""
@@ -68,7 +73,14 @@ def static_part(limits: Limits, *, admin_port: int = ADMIN_PORT) -> Json:
                 "tokenfleet.metrics",
                 "envoy.extensions.bootstrap.dynamic_modules.v3.DynamicModuleBootstrapExtension",
                 extension_name="metrics",
-                extension_config=text(canonical({"ladder_ms": list(LADDER_MILLISECONDS)})),
+                extension_config=text(
+                    canonical(
+                        {
+                            "ladder_ms": list(LADDER_MILLISECONDS),
+                            "bodies": int(limits.heap * BODIES),
+                        }
+                    )
+                ),
             )
         ],
         "overload_manager": _overload_manager(limits),

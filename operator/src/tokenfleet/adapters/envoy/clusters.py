@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from tokenfleet.adapters.envoy.module import ATTEMPT_FILTER, module_filter
-from tokenfleet.adapters.envoy.wire import Json, address, extension, typed
+from tokenfleet.adapters.envoy.wire import CONNECTION_BUFFER, Json, address, extension, typed
 from tokenfleet.domain.routing.ir import RouterConfig
 
 Endpoint = tuple[str, int]
@@ -44,12 +44,11 @@ def pool_clusters(
             has none.
     """
     return [
-        _cluster(pool.name, tuple(sorted(endpoints.get(pool.name, ()))), config.body_limit)
-        for pool in config.pools
+        _cluster(pool.name, tuple(sorted(endpoints.get(pool.name, ())))) for pool in config.pools
     ]
 
 
-def _cluster(name: str, replicas: tuple[Endpoint, ...], body_limit: int) -> Json:
+def _cluster(name: str, replicas: tuple[Endpoint, ...]) -> Json:
     limits = dict.fromkeys(
         ("max_connections", "max_pending_requests", "max_requests", "max_retries"), UNLIMITED
     )
@@ -57,7 +56,7 @@ def _cluster(name: str, replicas: tuple[Endpoint, ...], body_limit: int) -> Json
         "name": name,
         "type": "STATIC",
         "connect_timeout": "0.5s",
-        "per_connection_buffer_limit_bytes": body_limit,
+        "per_connection_buffer_limit_bytes": CONNECTION_BUFFER,
         "load_assignment": _load_assignment(name, replicas),
         "load_balancing_policy": {"policies": [{"typed_extension_config": _least_request()}]},
         "common_lb_config": {"healthy_panic_threshold": {"value": 0}},

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from tokenfleet.adapters.envoy.wire import AGAIN, Json, extension
+from tokenfleet.adapters.envoy.wire import AGAIN, WAIT, Json, extension
 from tokenfleet.domain.routing.ir import Deadline, Failover, RouterConfig, Rule
 
 IDLE_TIMEOUT: Final = "660s"
@@ -81,6 +81,11 @@ def retry_policy(policy: Policy) -> Json:
         # A dead pool must not cost its requests more than 3 ms; the next place is another one, so
         # there is nobody to spare by waiting.
         "retry_back_off": {"base_interval": "0.001s", "max_interval": "0.010s"},
+        # A sister is the same provider: the module passes on how long that asked to be spared.
+        "rate_limited_retry_back_off": {
+            "reset_headers": [{"name": WAIT, "format": "SECONDS"}],
+            "max_interval": "3s",
+        },
         **limit,
     }
 

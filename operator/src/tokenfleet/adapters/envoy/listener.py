@@ -11,6 +11,7 @@ from tokenfleet.adapters.envoy.access_log import access_log
 from tokenfleet.adapters.envoy.module import REQUEST_FILTER, module_extension, module_filter
 from tokenfleet.adapters.envoy.tracing import tracing
 from tokenfleet.adapters.envoy.wire import (
+    CONNECTION_BUFFER,
     ROUTE_TABLE,
     TRAFFIC_STAT_PREFIX,
     Json,
@@ -62,7 +63,7 @@ def traffic_listener(config: RouterConfig, *, routes: Json, ports: Ports) -> Jso
                 "ipv4_compat": ports.host == "::",
             }
         },
-        "per_connection_buffer_limit_bytes": config.body_limit,
+        "per_connection_buffer_limit_bytes": CONNECTION_BUFFER,
         "filter_chains": [{"filters": [manager]}],
     }
 

@@ -37,6 +37,7 @@ def route_table(config: RouterConfig, endpoints: Mapping[str, tuple[Endpoint, ..
     )
     route: Json = {
         "match": {"prefix": "/"},
+        "request_body_buffer_limit": config.body_limit,
         "route": {
             # Streams may run for as long as they move; what ends them is silence.
             "timeout": "0s",

@@ -20,6 +20,8 @@ NAMESPACE: Final = "tokenfleet"
 
 AGAIN: Final = "x-tokenfleet-again"
 """On the answer of an attempt, inside only: another place is to be asked."""
+WAIT: Final = "x-tokenfleet-wait"
+"""Beside it: whole seconds to wait before a sister replica is asked."""
 SESSION_HEADER: Final = "x-session-id"
 """Where clients put a conversation's identity when the body has no `prompt_cache_key`."""
 
@@ -56,3 +58,8 @@ def canonical(message: Mapping[str, Any]) -> str:
 def openai_error(message: str, kind: str, code: str | None, param: str | None = None) -> Json:
     """Return an error body as OpenAI's clients read it."""
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+CONNECTION_BUFFER: Final = 256 * 1024
+"""Bytes that Envoy keeps for a connection ahead of who is to take them, and reads from one before
+it turns to the next. Bodies of requests have a limit of their own, the route's."""
