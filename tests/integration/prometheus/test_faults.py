@@ -88,7 +88,6 @@ def recovering(at: datetime) -> RuleMemory:
         fallback="small",
         last_good=0.5,
         changed_at=at - timedelta(minutes=20),
-        dwell_until=at - timedelta(minutes=10),
     )
     return RuleMemory(loops={"large": loop}, blind_since={HEALED.rule: None})
 

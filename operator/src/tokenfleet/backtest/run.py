@@ -24,6 +24,8 @@ from tokenfleet.backtest.history import (
 from tokenfleet.backtest.replay import LoopKey, Replay, Seen
 from tokenfleet.backtest.variants import AS_WRITTEN, VARIANTS
 from tokenfleet.domain.fleet.subject import Subject, UnfitError
+from tokenfleet.domain.slo.objectives.spec import Windows, fitting
+from tokenfleet.domain.slo.observation.history import extended, looked_at
 from tokenfleet.domain.slo.observation.measurement import Measurement, RouterReplica, RuleKey
 from tokenfleet.ports import MetricHistory
 
@@ -140,6 +142,16 @@ class _Variant:
     name: str
     queries: tuple[Query, ...]
     replays: list[Replay]
+    windows: tuple[Windows, ...]
+    before: Measurement | None = None
+
+    def measured(self, everything: Measurement) -> Measurement:
+        """Return what a live operator would have asked for at that tick."""
+        since = self.before.at if self.before is not None else None
+        asked = {w for one in self.windows for w in one.due(everything.at, since).all}
+        lengths = {one.short for one in self.windows}
+        self.before = extended(self.before, looked_at(everything, asked), lengths)
+        return self.before
 
     @classmethod
     def of(
@@ -150,10 +162,14 @@ class _Variant:
             RouterReplica(namespace=namespace, pod=pod, since=plan.span.start)
             for namespace, pod in pods
         ]
+        promises = [
+            fitting(slo, plan.scrape_interval) for s in held for slo in (*s.objectives, *s.levels)
+        ]
         return cls(
             name=name,
-            queries=queries([slo for s in held for slo in (*s.objectives, *s.levels)], replicas),
+            queries=queries(promises, replicas),
             replays=[Replay(subject=s) for s in held],
+            windows=tuple(slo.windows for slo in promises),
         )
 
 
@@ -200,7 +216,7 @@ class _Run:
             if replicas is None:
                 replicas = self.attendance.at(measured[asked])
             seen = Seen(
-                measurement=measured[asked],
+                measurement=variant.measured(measured[asked]),
                 replicas=replicas,
                 shares=self.recorded.shares,
                 ready=self.recorded.ready,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from typing import Final
 
-from tokenfleet.domain.slo.objectives.spec import ObjectiveSpec, Windows
+from tokenfleet.domain.slo.objectives.spec import BREACH_EXCESS, ObjectiveSpec, Windows
 
 AS_WRITTEN: Final = "as written"
 
@@ -29,6 +29,10 @@ class Scaled(ObjectiveSpec):
     def slow_limit(self) -> float:
         """Return the scaled limit, below everything bad."""
         return min(self.factor * _slow(self), (1 + _slow(self)) / 2)
+
+    def limit(self, window: timedelta, excess: float = BREACH_EXCESS) -> float:
+        """Return the limit for a scaled excess."""
+        return ObjectiveSpec.limit(self, window, self.factor * excess)
 
 
 def _fast(spec: ObjectiveSpec) -> float:

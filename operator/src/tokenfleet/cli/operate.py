@@ -124,15 +124,21 @@ async def _serves(core: Core, resource: Resource) -> bool:
 
 
 def _measure(source: PrometheusSource, scrape_interval: timedelta) -> Measure:
+    before: Measurement | None = None
+
     async def run(
         objectives: Sequence[Promise], replicas: Sequence[RouterReplica], at: datetime
     ) -> Measurement:
-        return await measure(
+        nonlocal before
+        measured = await measure(
             source,
             objectives=objectives,
             replicas=replicas,
             at=at,
             scrape_interval=scrape_interval,
+            before=before,
         )
+        before = measured if measured.failure is None else before
+        return measured
 
     return run

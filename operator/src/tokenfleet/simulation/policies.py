@@ -6,13 +6,20 @@ one rule with a primary and one fallback.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final, NamedTuple, Protocol
 
 from tokenfleet.domain.routing.ir import BUCKETS
 from tokenfleet.domain.slo.control.memory import RuleMemory
 from tokenfleet.domain.slo.engine import Snapshot, step
-from tokenfleet.domain.slo.observation.measurement import RouterReplica, RuleKey, Signal
+from tokenfleet.domain.slo.objectives.spec import fitting
+from tokenfleet.domain.slo.observation.history import extended
+from tokenfleet.domain.slo.observation.measurement import (
+    Measurement,
+    RouterReplica,
+    RuleKey,
+    Signal,
+)
 from tokenfleet.domain.slo.reporting.decisions import Taken
 from tokenfleet.simulation.fleet import TARGET, Scenario
 from tokenfleet.simulation.profiles import ZERO, Afflictions
@@ -174,13 +181,13 @@ class Ours:
     memory: Mapping[str, RuleMemory] = field(default_factory=dict)
     told: list[Told] = field(default_factory=list)
     changed: float = float("-inf")
+    before: Measurement | None = None
 
     def decide(self, t: float, store: Store, shares: Shares) -> Shares:
         """Measure and step."""
         scenario = self.scenario
         now = EPOCH + timedelta(seconds=t)
         namespace = scenario.stream.rule.key.namespace
-        windows = {w for slo in scenario.objectives for w in slo.windows.all}
         acknowledged = self.changed + scenario.acknowledge_after
         outcome = step(
             Snapshot(
@@ -192,7 +199,7 @@ class Ours:
                         namespace=namespace, pod=REPLICA, since=EPOCH - timedelta(days=1)
                     ),
                 ),
-                measurement=store.measure(t, sorted(windows)),
+                measurement=self.measured(t, store, now),
                 acknowledged_at=(
                     EPOCH + timedelta(seconds=max(0.0, acknowledged)) if acknowledged <= t else None
                 ),
@@ -213,3 +220,13 @@ class Ours:
             return shares
         self.changed = t
         return chosen
+
+    def measured(self, t: float, store: Store, now: datetime) -> Measurement:
+        """Ask as the operator does: for the windows that are due, with what came before."""
+        interval = timedelta(seconds=store.interval)
+        windows = [fitting(slo, interval).windows for slo in self.scenario.objectives]
+        since = self.before.at if self.before is not None else None
+        asked = {window for one in windows for window in one.due(now, since).all}
+        seen = store.measure(t, sorted(asked))
+        self.before = extended(self.before, seen, {one.short for one in windows})
+        return self.before

@@ -174,12 +174,21 @@ class Store:
 
     def increase(self, line: Line, t: float, window: float) -> tuple[float, float] | None:
         """Return (good, bad) as `increase` would, or None with fewer than two samples."""
+        found = self._increase(line, t, window)
+        return found[:2] if found is not None else None
+
+    def _increase(self, line: Line, t: float, window: float) -> tuple[float, float, float] | None:
+        """Return (good, bad, given up)."""
         span = self._span(t, window)
         if span is None:
             return None
         first, last, factor = span
         before, after = self.counts[first][line], self.counts[last][line]
-        return (after.good - before.good) * factor, (after.bad - before.bad) * factor
+        return (
+            (after.good - before.good) * factor,
+            (after.bad - before.bad) * factor,
+            (after.cancelled - before.cancelled) * factor,
+        )
 
     def measure(self, t: float, windows: Iterable[timedelta]) -> Measurement:
         """Return what one tick would measure."""
@@ -191,12 +200,13 @@ class Store:
                 continue
             place = cells.setdefault(line.rule, {}).setdefault((line.pool, line.signal), {})
             for window, seconds in spans.items():
-                found = self.increase(line, t, seconds)
+                found = self._increase(line, t, seconds)
                 if found is not None:
                     known = place.get(window, Tally({}, {}))
                     place[window] = Tally(
                         {**known.good, line.threshold: found[0]},
                         {**known.bad, line.threshold: found[1]},
+                        max(known.abandoned, found[2]) if line.signal is Signal.TTFT else 0.0,
                     )
         return Measurement(
             at=EPOCH + timedelta(seconds=t),

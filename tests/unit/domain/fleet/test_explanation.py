@@ -37,7 +37,9 @@ LOOP = LoopMemory(
     state=State.SHIFTED,
     w=0.5,
     fallback="small",
-    settle_until=T0 + timedelta(seconds=40),
+    changed_at=T0 - timedelta(seconds=65),
+    cause="ttft",
+    bad_level=0.5,
     capacity_at_breach=2,
 )
 
@@ -114,7 +116,11 @@ def test_the_text_is_whole() -> None:
         "   50 %  large (primary, 1/2 ready)",
         "ttft (ShiftTraffic): missed; data OK, 40 of 80 bad, burn rate 10.00",
         "next: the shift settles until 12:00:40 UTC (for 40 s)",
-        "next: first step back when large has been healthy for 5 min; it is not now",
+        "next: if large is proven still bad, more is shifted, down to 2% at most and as far as",
+        "next: first step back at 12:03:55 UTC (in 3 min 55 s) at the earliest, when attempts of",
+        "of 3 min 45 s prove large well; silence proves nothing",
+        "next: large gets 0.22 attempts/s now: proving it still bad takes 5 bad ones (22 s)",
+        "proving it well 13 good ones (58 s)",
         "next: large needs its part of the 2 ready replicas it had before each step",
     ):
         assert part in said
@@ -130,26 +136,26 @@ def test_the_text_is_whole() -> None:
             id="on probation",
         ),
         pytest.param(
-            replace(LOOP, settle_until=None, healthy_since=T0 - timedelta(minutes=2)),
-            "first step back at 12:03:00 UTC (in 3 min) if large stays healthy",
-            id="healthy while shifted",
+            replace(LOOP, effective_at=T0 - timedelta(minutes=2)),
+            "first step back at 12:03:00 UTC (in 3 min) at the earliest",
+            id="settled",
         ),
         pytest.param(
-            replace(LOOP, settle_until=None, failures=2),
-            "has been healthy for 20 min",
+            replace(LOOP, failures=2),
+            "when attempts of 15 min prove large well",
             id="after two failed recoveries",
         ),
         pytest.param(
             replace(LOOP, w=0.0), "when large has had ready endpoints for 30 s", id="no endpoints"
         ),
         pytest.param(
-            replace(LOOP, state=State.RECOVERING, dwell_until=T0 + timedelta(seconds=90)),
-            "next step back at 12:01:30 UTC (in 1 min 30 s) if large is healthy",
+            replace(LOOP, state=State.RECOVERING, effective_at=T0 - timedelta(minutes=2)),
+            "next step back at 12:01:30 UTC (in 1 min 30 s) if large is proven well",
             id="between two steps back",
         ),
         pytest.param(
-            replace(LOOP, state=State.RECOVERING, dwell_until=T0),
-            "as soon as every objective agrees",
+            replace(LOOP, state=State.RECOVERING, changed_at=T0 - timedelta(minutes=9)),
+            "as soon as large is proven well and no objective doubts it",
             id="due",
         ),
         pytest.param(

@@ -28,7 +28,7 @@ from tokenfleet.domain.routing import codec
 from tokenfleet.domain.slo.control.memory import LoopMemory, RuleMemory, State
 
 SHIFTED = RuleMemory(
-    loops={"large": LoopMemory(state=State.SHIFTED, w=0.4, fallback="small", settle_until=T0)}
+    loops={"large": LoopMemory(state=State.SHIFTED, w=0.4, fallback="small", effective_at=T0)}
 )
 
 
@@ -53,7 +53,7 @@ def stored(data: Mapping[str, str], version: str = "7") -> dict[str, Any]:
 
 
 def after(plan: RouterPlan, snapshot: RouterSnapshot, **changes: Any) -> RouterSnapshot:
-    """The snapshot once a plan has been carried out and acknowledged."""
+    """The world once a plan has been carried out and acknowledged."""
     held = written(plan)
     status = {**(plan.status or {})}
     return replace(

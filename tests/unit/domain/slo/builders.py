@@ -3,7 +3,13 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from tokenfleet.domain.slo.control.memory import Decision, LoopMemory, RuleMemory, State
+from tokenfleet.domain.slo.control.memory import (
+    Decision,
+    FallbackLimit,
+    LoopMemory,
+    RuleMemory,
+    State,
+)
 from tokenfleet.domain.slo.engine import Outcome, Snapshot, step
 from tokenfleet.domain.slo.objectives.spec import (
     Level,
@@ -40,18 +46,18 @@ FULL = LoopMemory(
     last_good=0.375,
     bad_at=0.75,
     bad_rate=7.25,
-    crowded_rate=3.375,
-    crowded_pool="chat-medium-fallback",
-    crowded_until=T0,
+    well_rate=6.5,
+    bad_level=0.476,
+    dispersion=1.25,
+    parts={"chat-medium-fallback": 500, "chat-small-fallback": 62},
+    limits={"chat-medium-fallback": FallbackLimit(3.375, T0, 2)},
     failures=3,
     capacity_at_breach=12,
     pace=210,
     episodes=tuple(T0 + timedelta(minutes=i) for i in range(5)),
     changed_at=T0,
     awaiting=True,
-    settle_until=T0,
-    dwell_until=T0,
-    healthy_since=T0,
+    effective_at=T0,
     stable_since=T0,
     ceiling_until=T0,
     freeze_until=T0,
@@ -79,7 +85,8 @@ BUSY = replace(
     stable_since=None,
     filled_since=None,
     empty_since=None,
-    healthy_since=None,  # kept while Shifted
+    parts={},  # seldom do several share
+    well_rate=None,  # kept while Normal
     idle_since=None,  # nothing is idle and unknown
 )
 """What one state can hold at once; each of the others has clocks of its own and lacks these."""

@@ -63,7 +63,7 @@ def test_a_new_replica_is_asked_only_for_its_own_age(age: int) -> None:
     ("rate", "kind"),
     [
         pytest.param(0, Kind.NO_TRAFFIC, id="none"),
-        pytest.param(0.1, Kind.INSUFFICIENT, id="18 in 3 min"),
+        pytest.param(0.02, Kind.INSUFFICIENT, id="4 in 3 min"),
         pytest.param(0.2, Kind.OK, id="36 in 3 min"),
     ],
 )

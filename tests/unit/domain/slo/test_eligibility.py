@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from tests.unit.domain.slo.builders import RULE, T0, Fleet, cell, facts, objective, target
-from tokenfleet.domain.slo.control.memory import decode, encode
+from tokenfleet.domain.slo.control.memory_json import decode, encode
 from tokenfleet.domain.slo.observation.measurement import Failure, Pin
 
 DARK = {"failure": Failure("SourceError", "dark"), "rules": {}}

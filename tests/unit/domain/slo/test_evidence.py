@@ -1,5 +1,6 @@
 """Counts become proof only when they are many enough."""
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -8,21 +9,8 @@ import pytest
 from tests.unit.domain.slo.builders import THRESHOLD, WINDOWS, cell, objective
 from tokenfleet.api.v1alpha1.tokenslo import TokenSLO
 from tokenfleet.domain.slo.objectives.spec import Policy, Windows, from_token_slo
-from tokenfleet.domain.slo.observation.evidence import Evidence, wilson_lower
-
-
-@pytest.mark.parametrize(
-    ("bad", "total", "lower"),
-    [
-        pytest.param(0, 0, 0.0, id="nothing seen proves nothing"),
-        pytest.param(0, 100, 0.0, id="nothing bad"),
-        pytest.param(5, 20, 0.1274, id="a quarter of twenty"),
-        pytest.param(250, 1000, 0.2282, id="a quarter of a thousand"),
-        pytest.param(20, 20, 0.8809, id="all of twenty"),
-    ],
-)
-def test_the_wilson_bound_is_the_published_one(bad: int, total: int, lower: float) -> None:
-    assert wilson_lower(bad, total) == pytest.approx(lower, abs=5e-4)
+from tokenfleet.domain.slo.observation.evidence import Evidence
+from tokenfleet.domain.slo.observation.measurement import Slots
 
 
 @pytest.mark.parametrize(
@@ -45,29 +33,107 @@ def test_limits_follow_the_table(target: float, fast: float, slow: float) -> Non
 
 
 @pytest.mark.parametrize(
-    ("rate", "bad", "fast", "slow"),
+    ("rate", "bad", "minutes"),
     [
-        pytest.param(4, 0.60, True, True, id="a clear breach"),
-        pytest.param(4, 0.20, False, True, id="a slow one"),
-        pytest.param(4, 0.03, False, False, id="within the budget"),
-        pytest.param(0.05, 1.00, False, True, id="too few for the fast pair, enough for the slow"),
-        pytest.param(0.01, 1.00, False, False, id="too few for anything"),
+        pytest.param(4, 0.60, 1, id="much of much: at once"),
+        pytest.param(4, 0.20, 2, id="four budgets"),
+        pytest.param(4, 0.10, 16, id="two budgets"),
+        pytest.param(4, 0.03, None, id="within the budget"),
+        pytest.param(0.05, 1.00, 8, id="three attempts a minute, all bad"),
+        pytest.param(0.01, 1.00, 32, id="one in two minutes, all bad"),
     ],
 )
-def test_a_breach_needs_enough_that_is_bad_enough(rate: float, bad: float, fast, slow) -> None:
-    evidence = Evidence.of([cell("large", rate, bad)], objective())
+def test_the_shortest_window_that_proves_a_breach_depends_on_rate_and_badness(
+    rate: float, bad: float, minutes: int | None
+) -> None:
+    found = Evidence.of([cell("large", rate, bad)], objective()).breach()
 
-    assert (evidence.fast() is not None, evidence.slow() is not None) == (fast, slow)
+    assert (found.window if found else None) == (timedelta(minutes=minutes) if minutes else None)
+
+
+def changed(window: timedelta, bad: float, *, rate=4.0, otherwise=0.0):
+    """A pool whose windows up to one length are bad and whose longer ones are not, or so."""
+    held = cell("large", rate, otherwise)
+    now = cell("large", rate, bad)
+    return replace(
+        held, windows={w: (now if w <= window else held).windows[w] for w in held.windows}
+    )
 
 
 def test_a_breach_that_is_over_is_not_called() -> None:
-    """The long window is still full of bad attempts; the short one is clean."""
-    before, now = cell("large", 4, 0.8), cell("large", 4, 0.0)
-    windows = {**before.windows, WINDOWS.short: now.windows[WINDOWS.short]}
-    held = cell("large", 4, 0.8)
-    object.__setattr__(held, "windows", windows)
+    """The longer windows are still full of bad attempts; the shortest is clean."""
+    assert Evidence.of([changed(WINDOWS.short, 0.0, otherwise=0.8)], objective()).breach() is None
 
-    assert Evidence.of([held], objective()).fast() is None
+
+def test_a_window_that_is_longer_than_the_traffic_says_no_more_than_its_half() -> None:
+    """A route that is two minutes old: 8 % bad is nothing yet, and would be much for a quarter."""
+    held = cell("large", 4, 0.08)
+    two = held.windows[2 * WINDOWS.short]
+    young = replace(
+        held, windows={w: (t if w <= 2 * WINDOWS.short else two) for w, t in held.windows.items()}
+    )
+
+    assert Evidence.of([held], objective()).breach() is not None
+    assert Evidence.of([young], objective()).breach() is None
+
+
+def test_a_window_that_was_not_scraped_well_enough_does_not_judge() -> None:
+    bad = cell("large", 4, 1.0)
+    covered = [w for w in WINDOWS.all if w > WINDOWS.short]
+    found = Evidence.of([bad], objective(), covered=covered).breach()
+
+    assert found is not None
+    assert found.window == 2 * WINDOWS.short
+    assert Evidence.of([bad], objective(), covered=()).breach() is None
+
+
+@pytest.mark.parametrize(
+    ("threshold", "seconds", "judged"),
+    [
+        pytest.param(0.5, 61, True, id="a minute after the change, its attempts decided"),
+        pytest.param(0.5, 60, False, id="the window reaches back before the change"),
+        pytest.param(120, 179, False, id="attempts of before are decided for two minutes more"),
+        pytest.param(120, 181, True, id="and then they are"),
+    ],
+)
+def test_a_share_is_judged_by_its_own_attempts_whatever_the_threshold(
+    threshold: float, seconds: int, judged
+) -> None:
+    slo = objective(threshold=timedelta(seconds=threshold))
+    bad = cell("large", 4, 1.0, threshold=slo.threshold)
+    found = Evidence.of([bad], slo).still_bad(timedelta(seconds=seconds))
+
+    assert (found is not None) is judged
+
+
+@pytest.mark.parametrize(
+    ("rate", "bad", "level", "minutes"),
+    [
+        pytest.param(1, 0.0, 1.0, 8, id="good attempts prove it, in the longest window there is"),
+        pytest.param(0.02, 0.0, 1.0, 8, id="a dozen are enough after everything was bad"),
+        pytest.param(0.02, 0.0, 0.2, 0, id="and not after a fifth was"),
+        pytest.param(1, 0.6, 1.0, 0, id="bad ones prove nothing good"),
+        pytest.param(0.0, 0.0, 1.0, 0, id="silence proves nothing"),
+    ],
+)
+def test_health_is_proved_by_good_attempts_against_how_bad_it_was(
+    rate: float, bad: float, level: float, minutes: int
+) -> None:
+    evidence = Evidence.of([cell("large", rate, bad)], objective())
+    found = evidence.well_for(timedelta(minutes=9), level=level)
+
+    assert found == timedelta(minutes=minutes)
+
+
+def test_minutes_that_vary_by_themselves_prove_less() -> None:
+    """Every tenth minute was all bad for two hours: one more is no news. Without that it is."""
+    key = (WINDOWS.short, THRESHOLD)
+    now = changed(WINDOWS.short, 1.0)
+    rough = Slots(tuple([240] * 9 + [0]) * 12, tuple([0] * 9 + [240]) * 12)
+    even = Slots((238,) * 120, (2,) * 120)
+
+    assert Evidence.of([replace(now, slots={key: even})], objective()).breach() is not None
+    assert Evidence.of([replace(now, slots={key: rough})], objective()).breach() is None
 
 
 def test_an_objective_counts_only_what_it_selects() -> None:
@@ -77,14 +143,6 @@ def test_an_objective_counts_only_what_it_selects() -> None:
 
     assert chat.long.ratio == 1.0
     assert both.long.ratio == 0.5
-
-
-def test_few_attempts_are_healthy_with_one_bad_and_not_with_two() -> None:
-    one = Evidence.of([cell("large", 0.05, 1 / 9)], objective())
-    two = Evidence.of([cell("large", 0.05, 2 / 9)], objective())
-
-    assert (one.sufficient, one.long.bad, one.healthy) == (False, 1, True)
-    assert (two.long.bad, two.healthy) == (2, False)
 
 
 def token_slo(**bounds: str) -> TokenSLO:
@@ -106,7 +164,7 @@ def token_slo(**bounds: str) -> TokenSLO:
 @pytest.mark.parametrize(
     ("bounds", "floor"),
     [
-        pytest.param({}, 0.05, id="the defaults, whose 1 - 0.95 is no float of 0.05"),
+        pytest.param({}, 0.02, id="the defaults, whose 1 - 0.98 is no float of 0.02"),
         pytest.param({"primaryFloor": "0.0505"}, 0.051, id="finer than w: up"),
         pytest.param({"primaryFloor": "0", "maxShift": "1"}, 0.0, id="none"),
     ],
@@ -120,7 +178,7 @@ def test_a_token_slo_is_read_with_its_defaults() -> None:
     spec = from_token_slo(token_slo(maxShift="0.8"))
 
     assert spec.windows == Windows(short=timedelta(minutes=1), long=timedelta(minutes=3))
-    assert spec.windows.all == tuple(timedelta(minutes=m) for m in (1, 3, 5, 20))
+    assert spec.windows.evidence == tuple(timedelta(minutes=2**k) for k in range(8))
     assert spec.threshold == THRESHOLD
     assert spec.target == float(Decimal("0.95"))
     assert spec.policy == Policy(floor=0.2)

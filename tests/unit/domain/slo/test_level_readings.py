@@ -135,7 +135,7 @@ def test_an_engine_that_says_it_never_hits_is_believed() -> None:
 
 
 def test_few_requests_are_insufficient_and_none_are_no_traffic() -> None:
-    few, none = look(used("large", 0.01, prompt=1000)), look()
+    few, none = look(used("large", 0.005, prompt=1000)), look()
 
     assert few.data.kind is Kind.INSUFFICIENT
     assert few.met is None

@@ -19,7 +19,7 @@ from tests.unit.domain.slo.builders import (
     used,
 )
 from tokenfleet.domain.slo.control import level_machine
-from tokenfleet.domain.slo.control.memory import decode, encode
+from tokenfleet.domain.slo.control.memory_json import decode, encode
 from tokenfleet.domain.slo.objectives.spec import Level, Policy
 from tokenfleet.domain.slo.observation.measurement import Failure, TokenPrices, Usage
 from tokenfleet.domain.slo.reporting import explanations

@@ -12,6 +12,7 @@ from tests.unit.domain.slo.builders import (
     WINDOWS,
     Fleet,
     cell,
+    facts,
     loop,
     shifted,
 )
@@ -28,23 +29,23 @@ def failed_recovery(*, rate=4.0) -> Fleet:
 
 
 def test_t6_a_step_that_spends_a_little_too_much_is_taken_back_too() -> None:
-    """9 % is no breach of p95, and a step back has no business being beyond its budget."""
+    """10 % is no breach of p95, and a step back has no business being beyond its budget."""
     fleet = shifted()
     while fleet.transitions[-1] != "T3":
         fleet.see(GOOD, SPARE)
-    fleet.see(cell("large", 4, 0.09), SPARE, seconds=150)
+    fleet.see(cell("large", 4, 0.1), SPARE, seconds=90)
     assert fleet.transitions[-1] == "T3"
-    fleet.see(cell("large", 4, 0.09), SPARE, seconds=60)
+    fleet.see(cell("large", 4, 0.1), SPARE, seconds=90)
 
     assert fleet.transitions[-1] == "T6"
-    assert "exceeds 5.0%" in fleet.decisions[-1].message
+    assert "10.0% exceeds 6.9%" in fleet.decisions[-1].message
 
 
 def test_t2_a_share_that_stays_beyond_the_budget_is_lowered() -> None:
     fleet = shifted()
-    fleet.see(cell("large", 4, 0.09), SPARE, seconds=255)
+    fleet.see(cell("large", 4, 0.1), SPARE, seconds=240)
     assert fleet.transitions == ["T1"]
-    fleet.see(cell("large", 4, 0.09), SPARE, seconds=45)
+    fleet.see(cell("large", 4, 0.1), SPARE, seconds=60)
 
     assert fleet.transitions == ["T1", "T2"]
     assert loop(fleet).w == pytest.approx(0.375)
@@ -98,19 +99,20 @@ def test_on_probation_less_is_needed_to_call_a_breach() -> None:
 
 
 def test_t7_what_a_fallback_did_not_bear_is_remembered_whatever_was_declared() -> None:
-    """2/s on two replicas of small made it bad: later shifts send at most 0.85 of that."""
-    fleet = shifted()
+    """2/s on two replicas of small made it bad: later shifts send at most 0.7 of that."""
+    fleet = Fleet(pools=facts(capacity=1.5))
+    fleet.see(BAD, demand=4.0)
     fleet.see(GOOD, cell("small", 4, 0.5), seconds=120, demand=4.0)
     assert fleet.transitions == ["T1", "T7"]
-    assert loop(fleet).crowded_rate == pytest.approx(1.0)
     fleet.see(BAD, SPARE, seconds=900, demand=4.0)
 
-    assert fleet.shares()["small"] == pytest.approx(425, abs=1)
+    assert fleet.shares()["small"] == pytest.approx(350, abs=1)
 
 
 def test_t7_what_a_fallback_did_not_bear_is_forgotten_after_a_while() -> None:
-    fleet = shifted()
+    fleet = Fleet(pools=facts(capacity=1.5))
+    fleet.see(BAD, demand=4.0)
     fleet.see(GOOD, cell("small", 4, 0.5), seconds=120, demand=4.0)
     fleet.see(BAD, SPARE, seconds=4200, demand=4.0)
 
-    assert fleet.shares()["small"] == 950
+    assert fleet.shares()["small"] == pytest.approx(637, abs=1)  # 0.85 of what is declared

@@ -5,13 +5,8 @@ import json
 import pytest
 
 from tests.unit.domain.slo.builders import BUSY, FULL
-from tokenfleet.domain.slo.control.memory import (
-    LoopMemory,
-    RuleMemory,
-    UnreadableMemoryError,
-    decode,
-    encode,
-)
+from tokenfleet.domain.slo.control.memory import LoopMemory, RuleMemory
+from tokenfleet.domain.slo.control.memory_json import UnreadableMemoryError, decode, encode
 
 
 def test_full_memory_of_a_thousand_rules_fits() -> None:

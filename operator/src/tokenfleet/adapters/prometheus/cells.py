@@ -2,7 +2,8 @@
 
     signal              good                                   bad
     ==================  =====================================  ==================================
-    TimeToFirstToken    first token within T                   `late` at T, as the router counts
+    TimeToFirstToken    first token within T                   `late` at T, as the router counts;
+                                                               given up, on a pool that hangs
     Errors              ok                                     failed
     EndToEnd            ok within T                            every other attempt that was ok or
                                                                failed
@@ -34,14 +35,18 @@ _AT_ONCE: Final = frozenset({"client_error", "server_error", "throttled", "conne
 _BOUNDARY: Final = {
     Family.GOOD: "le",
     Family.BAD: "threshold",
+    Family.ABANDONED: "",
     Family.OUTCOMES: "outcome",
     Family.DURATIONS: "le",
     Family.TPOT: "le",
 }
 """Families of rows that cells are made of -> the label that divides them."""
 
+_NAMED: Final = frozenset({Family.OUTCOMES, Family.ABANDONED})
+"""Families that no boundary divides."""
+
 _MADE_OF: Final[Mapping[Signal, tuple[Family, ...]]] = {
-    Signal.TTFT: (Family.GOOD, Family.BAD),
+    Signal.TTFT: (Family.GOOD, Family.BAD, Family.ABANDONED),
     Signal.ERRORS: (Family.OUTCOMES,),
     Signal.END_TO_END: (Family.DURATIONS, Family.OUTCOMES),
     Signal.TPOT: (Family.TPOT,),
@@ -87,7 +92,7 @@ def cells_of(rows: Mapping[Family, Iterable[Sample]]) -> dict[RuleKey, list[Cell
             text = row.labels.get(boundary, "")
             if key is None or window is None:
                 continue
-            if family is not Family.OUTCOMES and number(text) is None:
+            if family not in _NAMED and number(text) is None:
                 continue
             place = (row.labels.get("pool", ""), row.labels.get("feature", ""))
             draft = drafts[(key, *place, row.labels.get("request_type", ""))]
@@ -111,14 +116,16 @@ def cells_of(rows: Mapping[Family, Iterable[Sample]]) -> dict[RuleKey, list[Cell
 def _signals(draft: _Draft) -> Iterator[tuple[Signal, dict[timedelta, Tally]]]:
     """Yield the tallies of every signal that there are rows of."""
     for signal, families in _MADE_OF.items():
-        own = (Family.GOOD, Family.BAD) if signal is Signal.TTFT else families[:1]
+        own = families if signal is Signal.TTFT else families[:1]
         windows = sorted({w for family in own for w in draft.counts.get(family, {})})
         if windows:
             yield signal, {window: _TALLY[signal](draft, window) for window in windows}
 
 
 def _first_tokens(draft: _Draft, window: timedelta) -> Tally:
-    return Tally(draft.steps(Family.GOOD, window), draft.steps(Family.BAD, window))
+    given_up = draft.counts.get(Family.ABANDONED, {}).get(window, {})
+    good, bad = draft.steps(Family.GOOD, window), draft.steps(Family.BAD, window)
+    return Tally(good, bad, sum(given_up.values()))
 
 
 def _errors(draft: _Draft, window: timedelta) -> Tally:

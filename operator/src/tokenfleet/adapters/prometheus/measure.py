@@ -17,8 +17,9 @@ from tokenfleet.adapters.prometheus.queries import Family, Query, queries
 from tokenfleet.adapters.prometheus.rows import END_OF_TIME, number, rule_of, sound, window_of
 from tokenfleet.adapters.prometheus.source import PartialError
 from tokenfleet.adapters.prometheus.usage import engine_loads_of, engines_of, usage_of
-from tokenfleet.domain.slo.objectives.spec import Promise
+from tokenfleet.domain.slo.objectives.spec import Promise, due, fitting
 from tokenfleet.domain.slo.observation.data_state import CLOCK_TOLERANCE
+from tokenfleet.domain.slo.observation.history import extended
 from tokenfleet.domain.slo.observation.measurement import (
     Failure,
     Ladder,
@@ -43,9 +44,22 @@ async def measure(
     replicas: Collection[RouterReplica],
     at: datetime,
     scrape_interval: timedelta,
+    before: Measurement | None = None,
 ) -> Measurement:
-    """Ask everything that one tick needs; never raises for what the outside snapshot did."""
-    wanted = queries(objectives, replicas)
+    """Ask everything that one tick needs; never raises for what the outside world did.
+
+    Args:
+        source: who is asked.
+        objectives: what must be judged.
+        replicas: the router replicas whose scrapes are looked at.
+        at: the instant.
+        scrape_interval: as declared; windows that are too short for it are asked for longer.
+        before: the last measurement that succeeded. Long windows are asked for when they are due
+            since then, and what came before is taken over; None: everything is asked for.
+    """
+    since = before.at if before is not None else None
+    fitted = [fitting(slo, scrape_interval) for slo in objectives]
+    wanted = queries([due(slo, at, since) for slo in fitted], replicas)
     try:
         # One first: where nobody answers, 29 more timeouts would only delay saying so.
         first = await _ask(source, wanted[0], at)
@@ -57,7 +71,8 @@ async def measure(
     except PortError as error:
         return _failed(at, scrape_interval, Failure("SourceError", str(error)))
     answers = list(zip(wanted, [first, *rest], strict=True))
-    return read(answers, at=at, scrape_interval=scrape_interval)
+    measured = read(answers, at=at, scrape_interval=scrape_interval)
+    return extended(before, measured, {slo.windows.short for slo in fitted})
 
 
 def read(

@@ -67,6 +67,7 @@ class Family(StrEnum):
 
     GOOD = "good"
     BAD = "bad"
+    ABANDONED = "abandoned"
     OUTCOMES = "outcomes"
     DURATIONS = "durations"
     TPOT = "tpot"
@@ -84,6 +85,7 @@ class Family(StrEnum):
 BUDGET: Final = {
     Family.GOOD: 4,
     Family.BAD: 4,
+    Family.ABANDONED: 1,
     Family.OUTCOMES: 2,
     Family.DURATIONS: 2,
     Family.TPOT: 2,
@@ -93,7 +95,7 @@ BUDGET: Final = {
     Family.USAGE: 2,
     Family.ENGINE_CACHE: 1,
     Family.ENGINE_LOAD: 1,
-    Family.SCRAPES: 2,
+    Family.SCRAPES: 1,
     Family.DEMAND: 1,
     Family.NEWEST: 1,
 }
@@ -120,6 +122,7 @@ def queries(
     """
     wanted = list(objectives)
     long = sorted({slo.windows.long for slo in wanted})
+    covered = sorted({*long, *_windows(slo for slo in wanted if isinstance(slo, ObjectiveSpec))})
     narrow = split or any(slo.features or slo.request_types for slo in wanted)
     labels = LABELS if narrow else ()
     found = [Query(Family.DEMAND, _demand(min(long, default=DEMAND_WINDOW)))]
@@ -134,7 +137,7 @@ def queries(
         found.append(Query(Family.NEWEST, f"max by (namespace, pod) (timestamp({up}))"))
         found += [
             Query(Family.SCRAPES, _marked(part, lambda w: _scrapes(up, w)))
-            for part in _parts(long or [DEMAND_WINDOW], BUDGET[Family.SCRAPES])
+            for part in _parts(covered or [DEMAND_WINDOW], BUDGET[Family.SCRAPES])
         ]
     return tuple(sorted(found, key=lambda query: list(Family).index(query.family)))
 
@@ -148,6 +151,7 @@ def _first_tokens(objectives: Sequence[ObjectiveSpec], split: Sequence[str]) -> 
     return [
         *_batched(Family.GOOD, windows, (*by, "le"), f'{FIRST_TOKENS}{{le=~"{matcher}"}}'),
         *_batched(Family.BAD, windows, (*by, "threshold"), f'{LATE}{{threshold=~"{matcher}"}}'),
+        *_batched(Family.ABANDONED, windows, by, f'{ATTEMPTS}{{outcome="cancelled"}}'),
         *_ladder(Family.LADDER, objectives, split, FIRST_TOKENS),
     ]
 

@@ -62,10 +62,10 @@ class MinimumEvents(Model):
         ),
     )
 
-    total: Annotated[int, Field(ge=1, le=100_000)] = 20
-    """Fewest attempts in the long window."""
+    total: Annotated[int, Field(ge=1, le=100_000)] = 5
+    """Fewest attempts in a window that is judged. The bounds ask for more where they need more."""
     bad: Annotated[int, Field(ge=1, le=100_000)] = 5
-    """Fewest bad attempts in the long window to call a breach."""
+    """Fewest bad attempts in a window that proves a breach: one client's retries do not count."""
 
 
 class Control(Model):
@@ -80,10 +80,11 @@ class Control(Model):
     )
 
     short_window: Annotated[timedelta, Duration("5s", "10m")] = timedelta(minutes=1)
-    """Window that must still be bad when a breach is called, and that a probe is judged by.
-    At least four scrape intervals."""
+    """The shortest window of evidence; the others are 2, 4, 8 ... 128 times as long. At least four
+    scrape intervals: where it is shorter, all windows are taken longer, and condition
+    DataAvailable says so."""
     long_window: Annotated[timedelta, Duration("10s", "1h")] = timedelta(minutes=3)
-    """Window that must hold the evidence for a breach."""
+    """Window of what is reported, of demand, and of the coverage that is asked for."""
     minimum_events: MinimumEvents = MinimumEvents()
     """How much evidence a judgement needs."""
 
@@ -96,7 +97,8 @@ class DataPolicy(Model):
     max_staleness: Annotated[timedelta, Duration("5s", "1h")] = timedelta(minutes=2)
     """Oldest sample that still counts as now."""
     min_coverage: Annotated[Decimal, Fraction("0.1", "1")] = Decimal("0.8")
-    """Fraction of expected scrapes that the long window must hold, for each router replica."""
+    """Fraction of expected scrapes that the long window, and each window that is judged, must hold,
+    for each router replica."""
     idle_reset: Annotated[timedelta, Duration("10s", "24h")] = timedelta(minutes=15)
     """After so long without traffic, shares go back to the weights as written."""
 
@@ -112,16 +114,19 @@ class ShiftTraffic(Model):
         ),
     )
 
-    primary_floor: Annotated[Decimal, Fraction("0", "0.5")] = Decimal("0.05")
-    """Share that the primary keeps, so that its recovery can be seen."""
-    max_shift: Annotated[Decimal, Fraction("0.05", "1")] = Decimal("0.95")
+    primary_floor: Annotated[Decimal, Fraction("0", "0.5")] = Decimal("0.02")
+    """Share that the primary keeps, so that its recovery can be seen. With 0 nothing can be seen:
+    a step back is tried after each hold, which doubles as long as it fails."""
+    max_shift: Annotated[Decimal, Fraction("0.05", "1")] = Decimal("0.98")
     """Largest share that may leave the primary."""
     settle: Annotated[timedelta, Duration("5s", "1h")] = timedelta(seconds=105)
-    """Wait after a shift until its effect is judged: short window + scrape + 30 s."""
+    """Least wait between two shifts. Only attempts since the last one are judged, so it is longer
+    where the threshold, or the rate of traffic, asks for it."""
     dwell: Annotated[timedelta, Duration("5s", "1h")] = timedelta(seconds=210)
     """Wait between steps of the recovery: long window + 30 s."""
     hold_before_recovery: Annotated[timedelta, Duration("5s", "24h")] = timedelta(minutes=5)
-    """Healthy time before the first step back; doubles with each failed recovery."""
+    """Time before the first step back, most of which must prove the primary well; doubles with each
+    failed recovery."""
     max_hold: Annotated[timedelta, Duration("5s", "24h")] = timedelta(hours=1)
     """Limit of that doubling."""
     fallback_max_utilization: Annotated[Decimal, Fraction("0.1", "1")] = Decimal("0.85")

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from tokenfleet.domain.slo.control.memory import RuleMemory
+from tokenfleet.domain.slo.control.memory_json import rule_from_json, rule_to_json
 
 KEPT: Final = timedelta(hours=1)
 """As long as the control loop counts episodes: what is older is no longer believed anyway."""
@@ -46,7 +47,7 @@ def encode(departed: Mapping[str, Departed]) -> str:
             "at": int(gone.at.timestamp()),
             "models": list(gone.models),
             "shares": dict(gone.shares),
-            "memory": gone.memory.to_json(),
+            "memory": rule_to_json(gone.memory),
         }
         for key, gone in departed.items()
     }
@@ -64,7 +65,7 @@ def decode(text: str) -> dict[str, Departed]:
             at=datetime.fromtimestamp(gone["at"], UTC),
             models=tuple(str(name) for name in gone["models"]),
             shares={str(pool): int(share) for pool, share in gone["shares"].items()},
-            memory=RuleMemory.from_json(gone["memory"]),
+            memory=rule_from_json(gone["memory"]),
         )
         for key, gone in json.loads(text).items()
     }

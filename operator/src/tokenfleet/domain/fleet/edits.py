@@ -29,6 +29,7 @@ from tokenfleet.domain.slo.control.memory import (
     LoopMemory,
     RuleMemory,
 )
+from tokenfleet.domain.slo.control.memory_json import rule_to_json
 from tokenfleet.domain.slo.observation.measurement import RuleTarget
 from tokenfleet.domain.slo.reporting.decisions import Taken
 from tokenfleet.domain.slo.reporting.explanations import ITSELF
@@ -187,7 +188,7 @@ def _leaving(
         if key in backends:
             loops = {p: loop for p, loop in memory.loops.items() if p not in backends[key]}
             gone = RuleMemory(loops={p: loop for p, loop in loops.items() if loop != REST})
-        if gone.to_json():
+        if rule_to_json(gone):
             leaving[key] = Departed(
                 at=now,
                 models=tuple(models.get(route.rpartition("/")[2], ())),

@@ -4,7 +4,7 @@ It says what the operator has written down, in the words of people; it decides n
 operator that runs.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
@@ -19,11 +19,13 @@ from tokenfleet.domain.fleet.conditions import rfc3339
 from tokenfleet.domain.fleet.parsing import parsed
 from tokenfleet.domain.fleet.problems import Problem
 from tokenfleet.domain.fleet.steering import promises_of
+from tokenfleet.domain.routing.ir import BUCKETS
 from tokenfleet.domain.slo.control.level_machine import LEVEL_STEP
 from tokenfleet.domain.slo.control.memory import REST, RuleMemory
-from tokenfleet.domain.slo.objectives.spec import combined
+from tokenfleet.domain.slo.control.shares import baseline
+from tokenfleet.domain.slo.objectives.spec import ObjectiveSpec, Promise, combined
 from tokenfleet.domain.slo.observation.measurement import RuleKey
-from tokenfleet.domain.slo.reporting.next_steps import next_steps
+from tokenfleet.domain.slo.reporting.next_steps import Rate, next_steps
 
 Body = Mapping[str, Any]
 T = TypeVar("T", bound=Model)
@@ -238,10 +240,13 @@ def _next(seen: Seen, route: ModelRoute, rule: RouteRule) -> tuple[str, ...]:
     memory = seen.memory.get(str(_key(route, rule.name)), RuleMemory())
     policy = combined(slo.policy for slo in voters)
     said: list[str] = []
+    weights = {ref.name: ref.weight for ref in rule.backend_refs}
     for backend in rule.backend_refs:
         loop = memory.loops.get(backend.name, REST)
         if voters or loop.shifted:
-            said += next_steps(loop, backend.name, policy, seen.now)
+            share = baseline(weights)[backend.name] / BUCKETS * loop.w
+            rate = _rate(seen, voters, loop.cause, share)
+            said += next_steps(loop, backend.name, policy, seen.now, rate)
         level = memory.levels.get(backend.name, REST)
         if level.shifted:
             said.append(
@@ -251,6 +256,17 @@ def _next(seen: Seen, route: ModelRoute, rule: RouteRule) -> tuple[str, ...]:
     if voters:
         return tuple(said)
     return (*said, "no objective with onBreach ShiftTraffic is about this rule: nothing shifts it")
+
+
+def _rate(seen: Seen, voters: Iterable[Promise], cause: str, share: float) -> Rate | None:
+    """Return how fast evidence comes, by what the objective that made the shift saw last."""
+    slo = next((v for v in voters if v.name == cause and isinstance(v, ObjectiveSpec)), None)
+    body = next((one for one in seen.slos if one["metadata"]["name"] == cause), None)
+    if slo is None or body is None:
+        return None
+    total = body.get("status", {}).get("current", {}).get("total", 0)
+    rate = total / slo.windows.long.total_seconds()
+    return Rate(attempts=rate * share, budget=slo.budget, min_bad=slo.min_bad)
 
 
 def _key(route: ModelRoute, rule: str) -> RuleKey:

@@ -28,13 +28,13 @@ from tokenfleet.domain.fleet.plan import EventNote
 from tokenfleet.domain.fleet.problems import Problem
 from tokenfleet.domain.routing import codec
 from tokenfleet.domain.routing.codec import CodecError, Document
-from tokenfleet.domain.slo.control import memory as control_memory
+from tokenfleet.domain.slo.control import memory_json as control_memory
 from tokenfleet.domain.slo.control.memory import (
     LoopMemory,
     RuleMemory,
     State,
-    UnreadableMemoryError,
 )
+from tokenfleet.domain.slo.control.memory_json import UnreadableMemoryError
 from tokenfleet.domain.slo.control.shares import baseline
 
 Body = Mapping[str, Any]

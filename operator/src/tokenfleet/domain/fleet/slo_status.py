@@ -154,7 +154,7 @@ def _data(view: SLOView) -> Condition:
     data = view.data
     if not data.known:
         return condition(DATA, status=False, reason=data.reason or "Unknown", message=data.message)
-    return condition(DATA, status=True, reason=data.kind.value)
+    return condition(DATA, status=True, reason=data.kind.value, message=view.note)
 
 
 def _voting(slo: TokenSLO, view: SLOView) -> Condition:

@@ -70,6 +70,7 @@ def step(
             the memory holds.
     """
     now = now.replace(microsecond=0)
+    snapshot = snapshot.fitted()
     rules = sorted(snapshot.rules, key=lambda rule: rule.key)
     remembered = {rule.key: memory.get(str(rule.key), RuleMemory()) for rule in rules}
     ledger = _ledger(snapshot, rules, remembered, now)
@@ -142,9 +143,10 @@ def _learned(memory: Mapping[RuleKey, RuleMemory], now: datetime) -> dict[str, f
     learned: dict[str, float] = {}
     for key, rule in memory.items():
         for loop in rule.loops.values():
-            rate, place = learned_capacity(loop, now), f"{key.namespace}/{loop.crowded_pool}"
-            if rate is not None:
-                learned[place] = min(rate, learned.get(place, rate))
+            for pool, limit in loop.limits.items():
+                rate, place = learned_capacity(limit, now), f"{key.namespace}/{pool}"
+                if rate is not None:
+                    learned[place] = min(rate, learned.get(place, rate))
     return learned
 
 

@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from tokenfleet.domain.slo.control.allocation import WHOLE
 from tokenfleet.domain.slo.control.memory import (
     NO_OBJECTIVE,
     REST,
@@ -27,7 +28,7 @@ from tokenfleet.domain.slo.control.memory import (
     State,
 )
 from tokenfleet.domain.slo.control.rule_step import pin_of, shares_of
-from tokenfleet.domain.slo.control.shares import baseline
+from tokenfleet.domain.slo.control.shares import apportion, baseline
 from tokenfleet.domain.slo.control.timers import STEP
 from tokenfleet.domain.slo.objectives.spec import Policy
 from tokenfleet.domain.slo.observation.measurement import RuleTarget
@@ -122,7 +123,10 @@ def _moved(loop: LoopMemory, w: float, helper: str, decision: Decision) -> LoopM
     """Return a loop at another part of another weight."""
     state = loop.state if loop.shifted else State.RECOVERING
     fallback = loop.fallback or helper
-    return started_anew(replace(loop, state=state, w=w, fallback=fallback), decision)
+    rest = {pool: float(part) for pool, part in loop.parts.items()}
+    parts = apportion(rest, WHOLE - round(w * WHOLE)) if rest else {}
+    kept = replace(loop, state=state, w=w, fallback=fallback, parts=parts)
+    return started_anew(kept, decision)
 
 
 def started_anew(loop: LoopMemory, decision: Decision) -> LoopMemory:
@@ -134,8 +138,7 @@ def started_anew(loop: LoopMemory, decision: Decision) -> LoopMemory:
         pace=loop.pace or round(policy.dwell / timedelta(seconds=1)),
         changed_at=now,
         awaiting=True,
-        settle_until=now + 2 * policy.settle,
-        dwell_until=now + 2 * policy.dwell,
+        effective_at=None,
         last=decision,
     )
 

@@ -81,5 +81,4 @@ def muted(
 
 
 def _judged(vote: Vote) -> bool:
-    evidence = vote.evidence
-    return evidence.long.total > 0 or evidence.slow_long.total > 0
+    return vote.evidence.seen

@@ -76,7 +76,7 @@ class LevelStep:
         """Tell whether no latency or error vote moves the rule, or is about to."""
         votes = [self.ballots[pool] for pool in self.rule.backends]
         return all(loop.state is State.NORMAL for loop in self.loops.values()) and all(
-            not ballot.votes or (ballot.all_known and ballot.healthy) for ballot in votes
+            not ballot.votes or ballot.content for ballot in votes
         )
 
     def standby(self, pool: str, level: LoopMemory) -> Standby | None:
@@ -88,9 +88,10 @@ class LevelStep:
             rule=self.rule,
             ledger=self.ledger,
             primary=pool,
-            bad={name: ballot.probe_bad is not None for name, ballot in self.ballots.items()},
+            ballots=self.ballots,
             utilization=self.policy.utilization,
             flow=flow,
+            now=self.now,
         ).choose(level.fallback)
 
     def vote(

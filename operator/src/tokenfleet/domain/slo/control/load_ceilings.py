@@ -20,13 +20,18 @@ has shown what it cannot bear, whatever was declared of it. The ledger believes 
 """
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-from tokenfleet.domain.slo.control.memory import LoopMemory
-from tokenfleet.domain.slo.control.transition import LoopInput
+from tokenfleet.domain.slo.control.memory import FallbackLimit, LoopMemory
+from tokenfleet.domain.slo.control.transition import LoopInput, Standby
 
 BORNE: Final = 0.85
 """Part of a load that was bad which is taken for safe; see the figures above."""
+LESS: Final = 0.7
+"""Part of its load that a crowded fallback keeps: a queue that has grown must also drain."""
+FORGOTTEN: Final = 4
+"""Times maxHold after which a fallback that was found bad has a clean record again."""
+_MOST_DOUBLINGS: Final = 3
 LEAST_GAIN: Final = 0.05
 """Under a ceiling, smaller steps are not worth a change."""
 
@@ -61,20 +66,37 @@ def ceiling(memory: LoopMemory, seen: LoopInput) -> float | None:
     return limit if limit >= 1 or limit - memory.w >= LEAST_GAIN else memory.w
 
 
-def crowded(seen: LoopInput) -> dict[str, Any]:
-    """Return what a fallback that suffers leaves in memory; nothing where its load is unknown."""
-    standby = seen.standby
-    if standby is None or standby.rate <= 0:
-        return {}
-    until = seen.now + seen.policy.max_hold
-    return {
-        "crowded_rate": round(standby.rate, 3),
-        "crowded_pool": standby.pool,
-        "crowded_until": until,
+def found_bad(
+    memory: LoopMemory, standby: Standby, seen: LoopInput
+) -> tuple[dict[str, FallbackLimit], float]:
+    """Return what a fallback that suffers leaves in memory, and what it may keep.
+
+    It is *broken*, and gets nothing, where load cannot be why: errors, a load that is small for it,
+    or a load that is smaller than the one that was too much before. Else it is *crowded*: it keeps
+    `LESS` of what it has, and that load counts as its capacity. Either is believed for maxHold,
+    twice as long each time in a row; then it is tried again with a little.
+    """
+    before = memory.limits.get(standby.pool)
+    count = min(before.times + 1, _MOST_DOUBLINGS) if before is not None else 1
+    again = before is not None and seen.now < before.until
+    straight = standby.worse is not None and standby.worse.straight
+    broken = straight or standby.easy or standby.rate <= 0 or standby.trial or again
+    until = seen.now + seen.policy.max_hold * 2 ** (count - 1)
+    kept = {
+        pool: limit
+        for pool, limit in memory.limits.items()
+        if seen.now - limit.until < FORGOTTEN * seen.policy.max_hold
     }
+    rate = 0.0 if broken else round(LESS * standby.rate / seen.policy.utilization, 3)
+    limits = {**kept, standby.pool: FallbackLimit(rate, until, count)}
+    return limits, 0.0 if broken else LESS * standby.used
 
 
-def learned_capacity(memory: LoopMemory, now: datetime) -> float | None:
-    """Return requests per second of each replica of the fallback that are known to be too many."""
-    until = memory.crowded_until
-    return memory.crowded_rate if until is not None and now < until else None
+def learned_capacity(limit: FallbackLimit, now: datetime) -> float | None:
+    """Return requests per second of each replica that are known to be too many; 0: any are."""
+    return limit.rate if now < limit.until else None
+
+
+def on_trial(limit: FallbackLimit | None, now: datetime) -> bool:
+    """Tell whether a fallback was found bad at any load, and may be tried again."""
+    return limit is not None and limit.rate == 0 and now >= limit.until

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final
 
+from tokenfleet.domain.slo.control.allocation import LEAST_ROOM
 from tokenfleet.domain.slo.control.capacity_ledger import Ledger
 from tokenfleet.domain.slo.control.eligibility import blind_since_of, muted
 from tokenfleet.domain.slo.control.fallbacks import Fallbacks
@@ -20,14 +20,19 @@ from tokenfleet.domain.slo.control.memory import (
 )
 from tokenfleet.domain.slo.control.shares import apportion, baseline, shifted
 from tokenfleet.domain.slo.control.state_machine import advance
+from tokenfleet.domain.slo.control.timers import age, reach, suspected
 from tokenfleet.domain.slo.control.transition import LoopInput
 from tokenfleet.domain.slo.control.votes import Ballot, ballot
-from tokenfleet.domain.slo.objectives.spec import LevelObjective, ObjectiveSpec, Policy, combined
+from tokenfleet.domain.slo.objectives.spec import (
+    DOUBLINGS,
+    LevelObjective,
+    ObjectiveSpec,
+    Policy,
+    combined,
+)
+from tokenfleet.domain.slo.observation.evidence import EVER
 from tokenfleet.domain.slo.observation.measurement import Failure, Pin, RuleMeasurement, RuleTarget
 from tokenfleet.domain.slo.observation.snapshot import Snapshot
-
-LEAST_ROOM: Final = 0.05
-"""Part of a primary's traffic; where a fallback has less room than that, it is full."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +116,7 @@ class RuleStep:
             muted=silent,
             held=any(seen.voting and not seen.known for seen in inputs.values()),
             saturated=any(helpless(loops[pool], seen) for pool, seen in inputs.items()),
-            full=next((seen.standby.full for seen in inputs.values() if seen.standby), ""),
+            full=next((s.full for seen in inputs.values() for s in seen.chain if s.full), ""),
             shadow_shares={
                 name: shares_of(self.rule, RuleMemory(loops=loops))
                 for name, loops in shadows.items()
@@ -150,15 +155,30 @@ class RuleStep:
         return done
 
     def shadow(self, name: str) -> dict[str, LoopMemory]:
-        """Advance the loops as they would be, had this objective's vote counted."""
+        """Advance the loops by the first step that this objective's vote would have led to.
+
+        Nothing is moved, so nobody can say what would have come next: the step is shown until the
+        primary has shown no fault for a hold.
+        """
         loops = self.memory.shadows.get(name, {})
         return {
-            pool: advance(
-                loops.get(pool, REST),
-                self.loop_input(pool, loops.get(pool, REST), {name}),
-            )[0]
-            for pool in self.rule.backends
+            pool: self.first_step(pool, loops.get(pool, REST), name) for pool in self.rule.backends
         }
+
+    def first_step(self, pool: str, loop: LoopMemory, name: str) -> LoopMemory:
+        """Advance one loop of a shadow."""
+        if not loop.shifted:
+            return advance(loop, self.loop_input(pool, loop, {name}))[0]
+        votes, policy = self.ballots[pool].of({name}), self.policy({name})
+        bad = not votes.known or votes.still_bad(EVER, phi=None) is not None
+        since = loop.changed_at if loop.changed_at is not None else self.now
+        # The clock of the hold: a moment, and so nothing that changes with every tick.
+        if bad:
+            return replace(loop, idle_since=None)
+        calm = loop.idle_since or max(since, self.now)
+        if self.now - calm >= policy.hold:
+            return replace(REST, last=loop.last)
+        return replace(loop, idle_since=calm)
 
     def loop_input(
         self,
@@ -178,24 +198,29 @@ class RuleStep:
         """
         shadow = asking is None
         asking = voters if asking is None else asking
-        votes = self.ballots[pool].of(voters)
-        policy = self.policy(asking)
-        idle = all(b.of(voters).no_traffic for b in self.ballots.values())
-        namespace = self.rule.key.namespace
-        measured = self.snapshot.measured(self.rule.key)
-        flow = flow_of(self.rule, pool, measured)
-        # A surge is seen by the short window long before the mean over the long one follows.
-        asked = max(flow, arriving(pool, measured))
-        others = {name: b.of(voters) for name, b in self.ballots.items()}
-        chosen = Fallbacks(
+        policy, ballots = self.policy(asking), {p: b.of(voters) for p, b in self.ballots.items()}
+        votes, measured = ballots[pool], self.snapshot.measured(self.rule.key)
+        flow, since = flow_of(self.rule, pool, measured), age(loop, self.now, policy.settle)
+        lately = since if since == EVER else since + reach(loop, policy)
+        level = loop.bad_level if loop.bad_level is not None else 1.0
+        chain = Fallbacks(
             snapshot=self.snapshot,
             rule=self.rule,
             ledger=self.ledger,
             primary=pool,
-            bad={name: other.probe_bad is not None for name, other in others.items()},
+            ballots=ballots,
             utilization=policy.utilization,
-            flow=asked,
-        ).choose(loop.fallback if loop.shifted else "")
+            # A surge is seen by the short window long before the mean over the long one follows.
+            flow=max(flow, arriving(pool, measured)),
+            now=self.now,
+            loop=loop,
+            age=since,
+        ).chain()
+        ready = self.snapshot.facts(self.rule.key.namespace, pool).ready
+        normal = loop.state is State.NORMAL
+        phi: float | None = max(1.0, loop.dispersion or 1.0)
+        if normal and not suspected(loop, self.now, flow / max(1, ready), policy):
+            phi = None
         return LoopInput(
             now=self.now,
             policy=policy,
@@ -204,17 +229,23 @@ class RuleStep:
             known=votes.known,
             all_known=votes.all_known,
             acknowledged_at=self.now if shadow else self.snapshot.acknowledged_at,
-            ready=self.snapshot.facts(namespace, pool).ready,
+            ready=ready,
             flow=flow,
-            standby=chosen,
-            fast=votes.fast,
-            slow=votes.slow,
-            probe_bad=votes.probe_bad,
-            over_budget=votes.over_budget,
-            healthy=votes.healthy and not idle,  # silence is no sign of health
-            sufficient=votes.sufficient,
-            fallback_suffers_more=chosen is not None and others[chosen.pool].suffers_more(votes),
-            idle=idle,
+            chain=chain,
+            age=since,
+            breach=votes.breach(lately) if normal else None,
+            still_bad=votes.still_bad(lately, phi=phi),
+            well_for=timedelta(0)
+            if normal
+            else votes.well_for(since, cause=loop.cause, level=level, phi=phi or 1.0),
+            doubtful=votes.doubtful(since, cause=loop.cause, phi=phi or 1.0),
+            longest=policy.short * 2**DOUBLINGS,
+            fallback_helps=all(
+                ballots[s.pool].better_than(votes, since, level, loop.cause)
+                for s in chain
+                if s.used > 0
+            ),
+            idle=all(b.no_traffic for b in ballots.values()),
         )
 
     def policy(self, voters: AbstractSet[str]) -> Policy:
@@ -226,14 +257,7 @@ class RuleStep:
         old = self.memory.loops.get(pool, REST)
         if not loop.awaiting or loop.changed_at == old.changed_at:
             return loop
-        settle = (loop.settle_until or self.now) - self.now
-        dwell = (loop.dwell_until or self.now) - self.now
-        return replace(
-            loop,
-            awaiting=False,
-            settle_until=self.now + settle / 2,
-            dwell_until=self.now + dwell / 2,
-        )
+        return replace(loop, awaiting=False, effective_at=self.now)
 
 
 def ballots_of(
@@ -259,11 +283,18 @@ def flow_of(rule: RuleTarget, pool: str, measured: RuleMeasurement) -> float:
 
 
 def arriving(pool: str, measured: RuleMeasurement) -> float:
-    """Return the attempts per second on a pool in the shortest window that was measured."""
-    found = [
-        min(cell.windows.items()) for cell in measured.cells if cell.pool == pool and cell.windows
-    ]
-    return sum(tally.total / window.total_seconds() for window, tally in found)
+    """Return the attempts per second on a pool in the shortest window that was measured.
+
+    Several signals count the same attempts: the one that sees most speaks.
+    """
+    found: dict[tuple[str, str], float] = {}
+    for cell in measured.cells:
+        if cell.pool == pool and cell.windows:
+            window, tally = min(cell.windows.items())
+            labels = (cell.feature, cell.request_type)
+            rate = tally.total / window.total_seconds()
+            found[labels] = max(found.get(labels, 0.0), rate)
+    return sum(found.values())
 
 
 def enter(
@@ -271,8 +302,9 @@ def enter(
 ) -> None:
     """Enter in the ledger what one loop sends to each fallback."""
     flow = flow_of(rule, pool, measured)
+    parts = loop.spread
     for name in rule.fallbacks:
-        moved = flow * (1 - loop.w) if name == loop.fallback else 0.0
+        moved = flow * parts.get(name, 0) / 1000
         ledger.enter(f"{rule.key.namespace}/{name}", f"{rule.key}/{pool}", moved)
 
 
@@ -280,9 +312,9 @@ def shares_of(rule: RuleTarget, memory: RuleMemory) -> dict[str, int]:
     """Return the shares that the memory of a rule stands for."""
     loops = {pool: memory.kept(pool) for pool in rule.backends}
     kept = {
-        pool: (loop.w, loop.fallback)
+        pool: (loop.w, parts)
         for pool, loop in loops.items()
-        if loop.shifted and loop.fallback in rule.fallbacks
+        if (parts := {p: n for p, n in loop.spread.items() if p in rule.fallbacks})
     }
     return shifted(rule.backends, kept, rule.fallbacks)
 
@@ -326,8 +358,6 @@ def under_pin(
         fallback=fallback,
         pace=pace if w < 1 else 0,
         changed_at=now,
-        # A pin that ends at once is still a change that must be seen before the next one.
-        dwell_until=now + timedelta(seconds=pace) if w < 1 else None,
         cause=NO_OBJECTIVE if w < 1 else "",
         failures=loop.failures,
         episodes=loop.episodes,
@@ -337,9 +367,8 @@ def under_pin(
 
 def helpless(loop: LoopMemory, seen: LoopInput) -> bool:
     """Tell whether the primary is bad and no fallback can take more of its traffic."""
-    if seen.probe_bad is None:
+    if seen.still_bad is None and seen.breach is None:
         return False
-    if seen.standby is None or not seen.standby.ok:
-        return True
-    least = seen.standby.least_kept
-    return least is not None and least > seen.policy.floor and loop.w - least < LEAST_ROOM
+    more = (s.room - s.used for s in seen.chain if s.ok)
+    helps = seen.fallback_helps and max(more, default=0.0) >= LEAST_ROOM
+    return loop.w > seen.policy.floor and not helps

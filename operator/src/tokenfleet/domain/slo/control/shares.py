@@ -29,21 +29,24 @@ def baseline(backends: Mapping[str, int]) -> dict[str, int]:
 
 
 def shifted(
-    backends: Mapping[str, int], kept: Mapping[str, tuple[float, str]], fallbacks: tuple[str, ...]
+    backends: Mapping[str, int],
+    kept: Mapping[str, tuple[float, Mapping[str, int]]],
+    fallbacks: tuple[str, ...],
 ) -> dict[str, int]:
     """Return the shares of a rule, backends first, then fallbacks, zeros included.
 
     Args:
         backends: pool -> weight.
-        kept: backend -> (w, fallback that takes the rest). A backend that is absent keeps all; one
-            without a fallback too.
+        kept: backend -> (w, fallback -> its part of the rest). A backend that is absent keeps all;
+            one without a fallback too.
         fallbacks: pools that must appear in the answer.
     """
     shares = dict.fromkeys((*backends, *fallbacks), 0)
     for pool, seats in baseline(backends).items():
-        w, fallback = kept.get(pool, (1.0, ""))
-        stay = round(seats * w) if fallback else seats
+        w, parts = kept.get(pool, (1.0, {}))
+        stay = round(seats * w) if parts else seats
         shares[pool] += stay
-        if fallback:
-            shares[fallback] = shares.get(fallback, 0) + seats - stay
+        moved = apportion({name: float(part) for name, part in parts.items()}, seats - stay)
+        for fallback, part in moved.items():
+            shares[fallback] = shares.get(fallback, 0) + part
     return shares

@@ -23,58 +23,63 @@ One transition per tick; the first whose guard holds:
     name  from                 guard                                  does
     ====  ===================  =====================================  ===========================
     P0    any                  the user pins shares (rule_step.py)    exactly as pinned
-    T11   any with w < 1       the fallback has no ready replica      next fallback, else w = 1
+    T11   any with w < 1       a fallback has no ready replica        next fallbacks, else w = 1
     T1h   any                  primary without endpoint for short/2,  w = 0
                                fallback ok
     P1    any                  no vote can see                        hold; clocks stand still
     T8    any but Normal       rule without traffic for idleReset     w = 1
     T12   any but Normal       no objective that asks is heard        step up every dwell
-    T9    Shifted, Recovering  more than 4 episodes within an hour    freeze for an hour
+    T9    Shifted, Recovering  more than 4 changes of mind in 1 h     freeze for an hour
     T10   Frozen               the hour has passed                    go on
     P2    w below floor        the user raised the floor              step up every dwell
     P3    any with w < 1       the user edited the rule               traffic stays (carry_over.py)
     P4    -                    the rule takes the place of another    w as that one had it
-    T1r   w = 0                endpoints are back for short/2         first step up
-    T1    Normal               fast or slow breach (on probation:     w down
-                               bad), fallback ok, under 4 episodes
-    T6    Recovering           0.75 short after a step: primary bad   w down, ceiling, back off
-    T7    Shifted, Recovering  settled; fallback bad, primary less    step up
-    T2    Shifted              settled; primary bad, w above floor    w down
-    T3    Shifted              settled; healthy for hold; replicas    step up
-    T4    Recovering           dwelt; healthy; replicas               step up
+    T1r   w = 0 after T1h or   endpoints are back for short/2         first step up
+          a pin
+    T1    Normal               proven bad (on probation: still bad),  w down
+                               a fallback has room, under 4 changes
+    T6    Recovering           still bad at this share                w down, ceiling, back off
+    T7    Shifted, Recovering  settled; a fallback is bad, and more   next fallbacks, else step up;
+                               so than the primary                    remember what it did not bear
+    T2    Shifted              settled; still bad, w above floor, a   w down
+                               fallback helps and has room
+    T3    Shifted              unchanged for hold; proven well, or    step up
+                               nothing can be seen; replicas
+    T4    Recovering           dwelt; proven well; replicas           step up
     T5    Recovering           as T4, and the step reaches 1          Normal, on probation
     ====  ===================  =====================================  ===========================
 
-w goes down to `max(floor, w * beta, g)` with g the least w that the fallback can bear; errors do
-not depend on load, so their beta is 0: straight to the floor. A step up is at least 0.10 and at
-most 0.25; under a ceiling (after a failed recovery) it ends short of the load that was bad
-(load_ceilings.py). Bad means the short window beyond the slow limit; a share that lasted for the
-whole long window is bad as soon as that window is provably beyond the budget (T2, T6). Normal after
-a recovery is probation: within 2 * maxHold being bad is a breach and counts as a failed recovery.
-Each failure in a row doubles the hold and the life of the ceiling. The numbers and where they come
-from are in timers.py and in the control-loop page.
+Bad, still bad and well are proofs from the attempts since the last change of share (evidence.py).
+w goes down to `max(floor, w * beta)` as far as fallbacks have room (allocation.py). Errors do not
+depend on load, and neither does what a shift did not make better: then beta is 0, straight to the
+floor. A step up is at least 0.10 and at most 0.25; under a ceiling (after a failed recovery) it
+ends short of the load that was bad (load_ceilings.py). Normal after a recovery is probation: within
+2 * maxHold being still bad is a breach and counts as a failed recovery. Each failure in a row
+doubles the hold and the life of the ceiling. At w = 0 nothing can be seen, and a step is tried
+after each hold; at a w that lets too little through, after the longest window without a bad sign. A
+change of mind is a shift, a failed recovery or a fallback that was found bad. The numbers and where
+they come from are in timers.py and in the control-loop page.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
-from tokenfleet.domain.slo.control.load_ceilings import crowded, outgrown
+from tokenfleet.domain.slo.control.allocation import Parts, allocate, main_pool
+from tokenfleet.domain.slo.control.load_ceilings import found_bad, outgrown
 from tokenfleet.domain.slo.control.memory import NO_OBJECTIVE, Decision, LoopMemory, State
 from tokenfleet.domain.slo.control.timers import (
-    BETA_FAST,
-    BETA_SLOW,
     CAREFUL_SHIFT,
     EPISODE_WINDOW,
     MAX_EPISODES,
-    SLOW_RECOVERY,
+    PART_OF_DWELL,
+    PART_OF_HOLD,
     STEP,
     applied,
     failed_once_more,
     fallen,
-    guard,
     hold,
-    just_changed,
     lacks_replicas,
     lowered,
     may_rise,
@@ -84,11 +89,16 @@ from tokenfleet.domain.slo.control.timers import (
     recent_episodes,
     tick,
 )
-from tokenfleet.domain.slo.control.transition import LoopInput, Move
+from tokenfleet.domain.slo.control.transition import LoopInput, Move, Standby
 from tokenfleet.domain.slo.observation.evidence import Trigger
 
 Transition = Callable[[LoopMemory, LoopInput], Move | None]
-NOW: Final = timedelta(0)
+BETA_SEVERE: Final = 0.5
+"""Part of w that stays after a severe breach. Less overloads small fallbacks before T7 answers."""
+BETA_MILD: Final = 0.75
+"""Part of w that stays after a mild one."""
+UNCHANGED: Final = 0.8
+"""Where this part of the bad fraction is left after a shift, it does not depend on load."""
 
 
 def advance(memory: LoopMemory, seen: LoopInput) -> tuple[LoopMemory, Decision | None]:
@@ -113,24 +123,22 @@ def _blind(seen: LoopInput) -> bool:
 
 
 def no_fallback_left(memory: LoopMemory, seen: LoopInput) -> Move | None:
-    """T11: what took the rest is gone; the next one in the chain, or the primary, must."""
-    if not memory.shifted or seen.ready == 0:
-        # With nobody ready there is no better place: leave the traffic where it is.
-        return _next_fallback(memory, seen) if memory.shifted else None
-    if seen.standby is None or seen.standby.ready == 0:
-        return _home("T11")
-    return _next_fallback(memory, seen)
-
-
-def _next_fallback(memory: LoopMemory, seen: LoopInput) -> Move | None:
-    standby = seen.standby
-    if standby is None or standby.ready == 0 or memory.fallback == standby.pool:
+    """T11: what took the rest is gone; the next ones in the chain, or the primary, must."""
+    if not memory.shifted:
         return None
-    w = memory.w if seen.ready == 0 else max(memory.w, guard(seen))
+    serving = {standby.pool for standby in seen.serving}
+    lost = [pool for pool in memory.spread if pool not in serving]
+    if not lost or (seen.ready == 0 and not serving):
+        # With nobody ready there is no better place: leave the traffic where it is.
+        return None
+    known = {standby.pool for standby in seen.chain}
+    note = "" if set(lost) <= known else "taken out of the rule"
+    w, parts = allocate(memory.w, seen)
+    if seen.ready == 0:  # a full one is better than none
+        w, parts = memory.w, {seen.serving[0].pool: round((1 - memory.w) * 1000)}
     if w >= 1:
-        return _home("T11")
-    changes = {"fallback": standby.pool}
-    return Move(name="T11", w=w, state=memory.state, pool=standby.pool, changes=changes)
+        return replace(_home("T11"), pool=lost[0], note=note)
+    return Move(name="T11", w=w, state=memory.state, pool=lost[0], parts=parts, note=note)
 
 
 def primary_lost(memory: LoopMemory, seen: LoopInput) -> Move | None:
@@ -138,15 +146,20 @@ def primary_lost(memory: LoopMemory, seen: LoopInput) -> Move | None:
     since = memory.empty_since
     if since is None or memory.w == 0 or seen.now - since < seen.policy.short / 2:
         return None
-    standby = seen.standby  # a full one is better than none
-    if not seen.asked or standby is None or standby.ready == 0 or standby.bad:
+    usable = [standby for standby in seen.serving if not standby.bad]
+    if not seen.asked or not usable:
         return None
+    w, parts = allocate(0.0, seen)
+    if w > 0:  # a full one is better than none
+        pool = main_pool(parts) or usable[0].pool
+        parts = {**parts, pool: parts.get(pool, 0) + round(w * 1000)}
     return Move(
         name="T1h",
         w=0.0,
         state=State.SHIFTED,
-        pool=_standby(seen),
-        changes={"fallback": _standby(seen), "freeze_until": None, "cause": NO_OBJECTIVE},
+        pool=main_pool(parts),
+        parts=parts,
+        changes={"freeze_until": None, "cause": NO_OBJECTIVE},
     )
 
 
@@ -190,7 +203,7 @@ def floor_raised(memory: LoopMemory, seen: LoopInput) -> Move | None:
     """P2: the user changed the bounds; w follows, step by step."""
     if not 0 < memory.w < seen.policy.floor or not may_rise(memory, seen):
         return None
-    if not passed(memory.dwell_until, seen):
+    if seen.age < seen.policy.dwell:
         return None
     w = min(seen.policy.floor, raised(memory, seen, ceiling=False))
     return Move(name="P2", w=w, state=memory.state)
@@ -199,139 +212,115 @@ def floor_raised(memory: LoopMemory, seen: LoopInput) -> Move | None:
 def primary_returned(memory: LoopMemory, seen: LoopInput) -> Move | None:
     """T1r: endpoints again. Nothing was wrong with the load, so try it with a first step."""
     since = memory.filled_since
-    if not seen.asked or memory.w > 0 or since is None or seen.now - since < seen.policy.short / 2:
+    if not seen.asked or memory.w > 0 or since is None or memory.cause != NO_OBJECTIVE:
         return None
-    if not may_rise(memory, seen):
+    if seen.now - since < seen.policy.short / 2 or not may_rise(memory, seen):
         return None
     return Move(name="T1r", w=max(STEP, seen.policy.floor), state=State.RECOVERING)
 
 
-def _of_this_share(
-    trigger: Trigger | None, memory: LoopMemory, seen: LoopInput, *, after: timedelta = NOW
-) -> Trigger | None:
-    """Return the proof if all of its window lies so long after the last change of share.
-
-    Else it still holds the attempts of the episode that has just ended, and would start the next
-    one with them. The fast window is short enough to be covered by the dwell of the recovery.
-    """
-    since = memory.changed_at
-    if trigger is None or (since is not None and seen.now - since < trigger.window + after):
-        return None
-    return trigger
-
-
 def breach(memory: LoopMemory, seen: LoopInput) -> Move | None:
     """T1: the objective is being missed, the primary is why, and somebody can help."""
-    trigger = seen.fast or _of_this_share(seen.slow, memory, seen)
-    if on_probation(memory, seen):  # it was bad an hour ago: less is needed to believe it again
-        trigger = trigger or _of_this_share(seen.probe_bad, memory, seen)
-    if memory.state is not State.NORMAL or trigger is None or not _standby_ok(seen):
-        return None
+    trigger, probation = seen.breach, on_probation(memory, seen)
+    if probation:  # it was bad an hour ago: less is needed to believe it again
+        trigger = trigger or seen.still_bad
     episodes = recent_episodes(memory, seen)
-    if len(episodes) >= MAX_EPISODES or just_changed(memory, seen):
+    if memory.state is not State.NORMAL or trigger is None or len(episodes) >= MAX_EPISODES:
         return None
-    w = lowered(memory, seen, _beta(trigger, seen))
+    wanted = lowered(memory, seen, _beta(trigger, BETA_SEVERE))
     changes = {
-        "fallback": _standby(seen),
         "bad_at": memory.w,
         "capacity_at_breach": seen.ready,
         "episodes": (*episodes, seen.now),
         "stable_since": None,
+        "well_rate": None,
     }
-    if on_probation(memory, seen):
-        w = min(w, fallen(memory, seen))
+    if not probation:  # else what came before is the last episode
+        changes["dispersion"] = round(trigger.dispersion, 3)
+    if probation:
+        wanted = min(wanted, fallen(memory, seen))
         changes |= failed_once_more(memory, seen)
-    if w >= memory.w:  # the fallback has no room
-        return None
-    return Move(
-        name="T1",
-        w=w,
-        state=State.SHIFTED,
-        trigger=trigger,
-        pool=_standby(seen),
-        changes=changes,
-    )
+    # A failed attempt is tried again on a fallback at once, so the fraction that is proven to fail
+    # is nothing new to it, whatever its capacity.
+    careful = max(CAREFUL_SHIFT, trigger.lower if trigger.straight else 0.0)
+    return _down("T1", trigger, allocate(wanted, seen, careful=careful), memory, **changes)
 
 
 def recovery_failed(memory: LoopMemory, seen: LoopInput) -> Move | None:
     """T6: the last step up was one too many; remember where."""
-    trigger = None if just_changed(memory, seen) else seen.probe_bad
-    trigger = trigger or _of_this_share(seen.over_budget, memory, seen)
-    if memory.state is not State.RECOVERING or trigger is None or not _standby_ok(seen):
+    trigger = seen.still_bad
+    if memory.state is not State.RECOVERING or trigger is None:
         return None
     if memory.w == 0:  # after a pin to nothing: what is seen is older than that
         return None
     changes = failed_once_more(memory, seen)
     changes["episodes"] = (*recent_episodes(memory, seen), seen.now)
-    return Move(
-        name="T6",
-        w=lowered(memory, seen, 0) if trigger.straight else fallen(memory, seen),
-        state=State.SHIFTED,
-        trigger=trigger,
-        pool=_standby(seen),
-        changes=changes,
-    )
+    wanted = lowered(memory, seen, 0) if trigger.straight else fallen(memory, seen)
+    return _down("T6", trigger, allocate(wanted, seen), memory, **changes)
 
 
 def fallback_bad(memory: LoopMemory, seen: LoopInput) -> Move | None:
-    """T7: the fallback suffers more than the primary does: give some back."""
-    if memory.state not in {State.SHIFTED, State.RECOVERING} or not 0 < memory.w < 1:
+    """T7: a fallback is bad, and more so than the primary: to the next ones, or back."""
+    if memory.state not in {State.SHIFTED, State.RECOVERING} or not memory.shifted:
         return None
-    if not seen.fallback_suffers_more:
+    worst = next((s for s in seen.chain if s.worse is not None and s.used > 0), None)
+    if worst is None or seen.ready == 0:
         return None
-    if not passed(memory.settle_until, seen) or not may_rise(memory, seen):
+    if seen.age < seen.policy.settle or not may_rise(memory, seen):
         return None
-    w = round(memory.w + STEP, 3)
-    changes = crowded(seen)
+    limits, keeps = found_bad(memory, worst, seen)
+    left = replace(
+        seen,
+        chain=tuple(s if s.pool != worst.pool else _limited(s, keeps) for s in seen.chain),
+    )
+    w, parts = allocate(memory.w, left)
+    changes: dict[str, Any] = {
+        "limits": limits,
+        "episodes": (*recent_episodes(memory, seen), seen.now),
+    }
     if w >= 1:
-        return _home("T7", stable_since=seen.now, **changes)
-    return Move(name="T7", w=w, state=memory.state, pool=_standby(seen), changes=changes)
+        return replace(_home("T7", **changes), pool=worst.pool)
+    return Move(name="T7", w=w, state=memory.state, pool=worst.pool, parts=parts, changes=changes)
 
 
 def still_bad(memory: LoopMemory, seen: LoopInput) -> Move | None:
     """T2: the shift took effect and was not enough."""
-    lasting = _of_this_share(seen.over_budget, memory, seen, after=seen.policy.settle)
-    trigger = seen.probe_bad or lasting
-    if memory.state is not State.SHIFTED or trigger is None or not _standby_ok(seen):
+    trigger = seen.still_bad
+    if memory.state is not State.SHIFTED or trigger is None or not seen.fallback_helps:
         return None
-    beta = BETA_FAST if seen.probe_bad is not None else BETA_SLOW
-    w = lowered(memory, seen, 0 if trigger.straight else beta)
-    if not passed(memory.settle_until, seen) or w >= memory.w:
+    if seen.age < seen.policy.settle:
         return None
-    return Move(
-        name="T2",
-        w=w,
-        state=State.SHIFTED,
-        trigger=trigger,
-        pool=_standby(seen),
-    )
+    unknown = any(s.used > 0 and s.least_kept is None for s in seen.chain)
+    beta = _beta(trigger, BETA_SEVERE)
+    if trigger.counts.ratio >= UNCHANGED * (memory.bad_level or 1.0) and not unknown:
+        beta = 0.0
+    return _down("T2", trigger, allocate(lowered(memory, seen, beta), seen), memory)
 
 
 def first_step_back(memory: LoopMemory, seen: LoopInput) -> Move | None:
-    """T3: healthy for long enough at a lower share: try a little more."""
-    if memory.state is not State.SHIFTED or memory.w == 0 or not may_rise(memory, seen):
-        return None
-    since = memory.healthy_since
-    if since is None or not passed(memory.settle_until, seen):
+    """T3: proven well for long enough at a lower share: try a little more."""
+    if memory.state is not State.SHIFTED or not may_rise(memory, seen):
         return None
     least = hold(memory, seen)
-    if not seen.sufficient:
-        least = max(least, SLOW_RECOVERY * seen.policy.dwell)
-    if seen.now - since < least or lacks_replicas(memory, seen):
+    if seen.age < seen.policy.settle or seen.age < least or lacks_replicas(memory, seen):
         return None
-    return _step("T3", memory, seen)
+    if memory.w == 0:
+        # Nobody is there to show whether it is well. After T1h or a pin T1r goes first.
+        return _step("T3", memory, seen) if memory.cause != NO_OBJECTIVE else None
+    well = seen.well_for >= min(PART_OF_HOLD * least, seen.longest)
+    # Where so little comes that nothing is ever proved, a step is tried after the longest window.
+    unseen = seen.age >= seen.longest and not seen.doubtful
+    return _step("T3", memory, seen) if seen.still_bad is None and (well or unseen) else None
 
 
 def next_step_back(memory: LoopMemory, seen: LoopInput) -> Move | None:
     """T4, T5: the last step was fine; go on, and be Normal at 1."""
-    if memory.state is not State.RECOVERING or not seen.healthy or not may_rise(memory, seen):
+    if memory.state is not State.RECOVERING or not may_rise(memory, seen):
         return None
-    if not passed(memory.dwell_until, seen) or lacks_replicas(memory, seen):
+    if seen.age < seen.policy.dwell or lacks_replicas(memory, seen):
         return None
-    longer = (SLOW_RECOVERY - 1) * seen.policy.dwell
-    if not seen.sufficient and seen.now - (memory.dwell_until or seen.now) < longer:
-        return None
-    return _step("T4", memory, seen)
+    well = seen.well_for >= min(PART_OF_DWELL * seen.policy.dwell, seen.longest)
+    return _step("T4", memory, seen) if well and seen.still_bad is None else None
 
 
 BLIND: Final[tuple[Transition, ...]] = (no_fallback_left, primary_lost)
@@ -362,7 +351,8 @@ def _step(name: str, memory: LoopMemory, seen: LoopInput) -> Move | None:
     if outgrown(memory, seen):
         changes |= {"bad_at": None, "bad_rate": None, "ceiling_until": None}
     if w >= 1:
-        return _home("T5", stable_since=seen.now, **changes)
+        rate = round(seen.flow / seen.ready, 3) if seen.ready else None
+        return _home("T5", stable_since=seen.now, well_rate=rate, **changes)
     return Move(name=name, w=w, state=State.RECOVERING, changes=changes)
 
 
@@ -370,22 +360,31 @@ def _home(name: str, **changes: object) -> Move:
     return Move(name=name, w=1.0, state=State.NORMAL, changes=changes)
 
 
-def _beta(trigger: Trigger, seen: LoopInput) -> float:
-    """Return the part of w that stays after a breach.
+def _down(
+    name: str, trigger: Trigger, shared: tuple[float, Parts], memory: LoopMemory, **changes: object
+) -> Move | None:
+    """Give as much away as was shared out; None where that is nothing."""
+    w, parts = shared
+    if w >= memory.w:
+        return None
+    return Move(
+        name=name,
+        w=w,
+        state=State.SHIFTED,
+        trigger=trigger,
+        pool=main_pool(parts),
+        parts=parts,
+        changes={**changes, "bad_level": round(trigger.counts.ratio, 3)},
+    )
 
-    A failed attempt is tried again on the fallback at once, so the fraction that is proven to fail
-    is nothing new to a fallback, whatever its capacity.
-    """
-    beta = BETA_FAST if seen.fast is not None else BETA_SLOW
-    beta = 0.0 if trigger.straight else beta
-    unknown = seen.standby is not None and seen.standby.least_kept is None
-    careful = max(CAREFUL_SHIFT, trigger.counts.lower if trigger.straight else 0.0)
-    return max(beta, 1 - careful) if unknown else beta
+
+def _limited(standby: Standby, keeps: float) -> Standby:
+    """Return a fallback that may get no more than this part of the baseline, however it does."""
+    return replace(standby, worse=None, bad=True, used=keeps)
 
 
-def _standby_ok(seen: LoopInput) -> bool:
-    return seen.standby is not None and seen.standby.ok
-
-
-def _standby(seen: LoopInput) -> str:
-    return seen.standby.pool if seen.standby is not None else ""
+def _beta(trigger: Trigger, severe: float) -> float:
+    """Return the part of w that stays after a proof."""
+    if trigger.straight:
+        return 0.0
+    return severe if trigger.severe else BETA_MILD

@@ -6,13 +6,12 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from tokenfleet.domain.slo.control import load_ceilings
+from tokenfleet.domain.slo.control.allocation import main_pool, shrunk
 from tokenfleet.domain.slo.control.memory import Decision, LoopMemory, State
 from tokenfleet.domain.slo.control.transition import LoopInput, Move
+from tokenfleet.domain.slo.objectives.spec import Policy
+from tokenfleet.domain.slo.observation.evidence import EVER
 
-BETA_FAST: Final = 0.5
-"""Part of w that stays after a fast breach. Less overloads small fallbacks before T7 can answer."""
-BETA_SLOW: Final = 0.75
-"""Part of w that stays after a slow breach."""
 CAREFUL_SHIFT: Final = 0.25
 """Largest first shift onto a fallback whose capacity nobody has declared."""
 STEP: Final = 0.10
@@ -22,15 +21,20 @@ LARGEST_STEP: Final = 0.25
 MAX_EPISODES: Final = 4
 """Shifts per hour; more is flapping, and flapping is frozen for people to look at."""
 EPISODE_WINDOW: Final = timedelta(hours=1)
-SLOW_RECOVERY: Final = 3
-"""How many times longer recovery waits where the evidence is thin."""
-PROBE_PART: Final = 0.75
-"""Part of the short window that must lie after a change before it is judged: 45 s of 1 min."""
+SOON: Final = 3
+"""Holds after a recovery in which its last step may still prove to have been one too many."""
+MORE: Final = 1.1
+"""Part of a load that was borne from which it is another load."""
+PART_OF_HOLD: Final = 0.75
+"""Part of the hold that the window must be long which proves the primary well."""
+PART_OF_DWELL: Final = 0.5
+"""Part of the dwell that a window must be long which proves the primary well: while a step settles
+nothing can be seen."""
 
 
 def lowered(memory: LoopMemory, seen: LoopInput, beta: float) -> float:
-    """Return w after a shift that keeps `beta` of it, within floor and guard; never above w."""
-    return min(memory.w, _up(max(seen.policy.floor, memory.w * beta, guard(seen))))
+    """Return w after a shift that keeps `beta` of it, not below the floor; never above w."""
+    return min(memory.w, _up(max(seen.policy.floor, memory.w * beta)))
 
 
 def raised(memory: LoopMemory, seen: LoopInput, *, ceiling: bool = True) -> float:
@@ -41,15 +45,10 @@ def raised(memory: LoopMemory, seen: LoopInput, *, ceiling: bool = True) -> floa
     return step if limit is None else min(step, round(limit, 3))
 
 
-def guard(seen: LoopInput) -> float:
-    """Return the least w that the fallback can bear (g); 0 where its capacity is unknown."""
-    return (seen.standby.least_kept or 0.0) if seen.standby is not None else 0.0
-
-
 def fallen(memory: LoopMemory, seen: LoopInput) -> float:
     """Return where a failed recovery falls back to."""
     last_good = memory.last_good if memory.last_good is not None else seen.policy.floor
-    return min(memory.w, _up(max(seen.policy.floor, load_ceilings.BORNE * last_good, guard(seen))))
+    return min(memory.w, _up(max(seen.policy.floor, load_ceilings.BORNE * last_good)))
 
 
 def hold(memory: LoopMemory, seen: LoopInput) -> timedelta:
@@ -87,11 +86,46 @@ def passed(moment: datetime | None, seen: LoopInput) -> bool:
     return moment is None or seen.now >= moment
 
 
-def just_changed(memory: LoopMemory, seen: LoopInput) -> bool:
-    """Tell whether the last change is too fresh to be seen in the short window."""
-    return memory.changed_at is not None and seen.now - memory.changed_at < (
-        PROBE_PART * seen.policy.short
-    )
+def age(memory: LoopMemory, now: datetime, settle: timedelta) -> timedelta:
+    """Return how long the present share has been in effect; `EVER` where it never changed.
+
+    While routers do not acknowledge, it is taken to be in effect after a settle: a replica that
+    never answers must not stop a shift away from a bad pool for ever. Time in which
+    nothing was known does not count: nobody saw how the share did.
+    """
+    if memory.changed_at is None:
+        return EVER
+    since = memory.changed_at + settle if memory.awaiting else memory.changed_at
+    unseen = now - memory.unknown_since if memory.unknown_since is not None else timedelta(0)
+    return max(timedelta(0), now - max(since, memory.effective_at or since) - unseen)
+
+
+def reach(memory: LoopMemory, policy: Policy) -> timedelta:
+    """Return how far before the last change a window may reach that proves the primary bad.
+
+    Before a step up the primary was proven well for `PART_OF_DWELL` of the dwell at least. Its
+    attempts of that time can only dilute what is bad since, so windows need not wait to be filled.
+    """
+    after_step = memory.last is not None and memory.last.transition in {"T3", "T4", "T5"}
+    return PART_OF_DWELL * policy.dwell if after_step and memory.w > 0 else timedelta(0)
+
+
+def suspected(memory: LoopMemory, seen_at: datetime, rate: float, policy: Policy) -> bool:
+    """Tell whether a recovered primary carries a load at which it was not proven well.
+
+    So it is soon after the last step, and whenever it is asked for clearly more than it was then.
+
+    Args:
+        memory: the loop, on probation.
+        seen_at: now.
+        rate: requests per second that each ready replica is asked for.
+        policy: its clocks.
+    """
+    since = memory.stable_since
+    if since is None:
+        return False
+    proven = memory.well_rate if memory.well_rate is not None else 0.0
+    return seen_at - since < SOON * policy.hold or rate > MORE * proven
 
 
 def may_rise(memory: LoopMemory, seen: LoopInput) -> bool:
@@ -126,9 +160,7 @@ def tick(memory: LoopMemory, seen: LoopInput) -> LoopMemory:
         return replace(memory, unknown_since=memory.unknown_since or seen.now)
     memory = _acknowledged(_resumed(memory, seen), seen)
     idle_since = (memory.idle_since or seen.now) if seen.idle else None
-    healthy = seen.healthy and memory.state is State.SHIFTED and memory.w > 0
-    healthy_since = (memory.healthy_since or seen.now) if healthy else None
-    return replace(memory, idle_since=idle_since, healthy_since=healthy_since)
+    return replace(memory, idle_since=idle_since)
 
 
 def applied(memory: LoopMemory, move: Move, seen: LoopInput) -> tuple[LoopMemory, Decision]:
@@ -145,34 +177,30 @@ def applied(memory: LoopMemory, move: Move, seen: LoopInput) -> tuple[LoopMemory
         limit=round(move.trigger.limit * 1000) if move.trigger is not None else 0,
         window=round(move.trigger.window.total_seconds()) if move.trigger is not None else 0,
         pool=move.pool,
+        note=move.note,
     )
-    changes = move.changes
+    changes = {**_spread(memory, move, seen), **move.changes}
     if move.trigger is not None:
         changes = changes | {"cause": move.trigger.objective}
     after = replace(memory, w=round(move.w, 3), state=move.state, last=decision, **changes)
-    if after.w == memory.w and after.fallback == memory.fallback:
+    if after.w == memory.w and after.spread == memory.spread:
         return after, decision
     if after.state is State.NORMAL:
         return replace(after, changed_at=seen.now, **_AT_HOME), decision
-    # Until the routers acknowledge, wait twice as long: a replica that never answers must not
-    # stop a shift away from a bad pool for ever.
     return replace(
         after,
         changed_at=seen.now,
+        effective_at=None,
         awaiting=True,
-        settle_until=seen.now + 2 * seen.policy.settle,
-        dwell_until=seen.now + 2 * seen.policy.dwell,
-        healthy_since=None,
         pace=round(seen.policy.dwell.total_seconds()) if seen.voting else after.pace,
     ), decision
 
 
 _AT_HOME: Final[dict[str, Any]] = {
     "awaiting": False,
+    "effective_at": None,
     "fallback": "",
-    "settle_until": None,
-    "dwell_until": None,
-    "healthy_since": None,
+    "parts": {},
     "freeze_until": None,
     "idle_since": None,
     "unknown_since": None,
@@ -203,6 +231,9 @@ def _forget(memory: LoopMemory, seen: LoopInput) -> LoopMemory:
         last_good=None,
         bad_at=None,
         bad_rate=None,
+        well_rate=None,
+        bad_level=None,
+        dispersion=None,
         ceiling_until=None,
         episodes=recent_episodes(memory, seen),
     )
@@ -212,12 +243,9 @@ def _clamped(memory: LoopMemory, seen: LoopInput) -> LoopMemory:
     """Cut waits that are longer than the policy ever sets: it changed, or the clock went back."""
     now, policy = seen.now, seen.policy
     limits = {
-        "settle_until": now + 2 * policy.settle,
-        "dwell_until": now + 2 * policy.dwell,
         "ceiling_until": now + 4 * policy.max_hold,
-        "crowded_until": now + policy.max_hold,
         "freeze_until": now + EPISODE_WINDOW,
-        "healthy_since": now,
+        "effective_at": now,
         "idle_since": now,
         "unknown_since": now,
         "changed_at": now,
@@ -234,11 +262,11 @@ def _resumed(memory: LoopMemory, seen: LoopInput) -> LoopMemory:
     if since is None:
         return memory
     stood = seen.now - since
-    moved: dict[str, Any] = {
-        name: at + stood
-        for name in ("settle_until", "dwell_until", "healthy_since", "idle_since")
-        if (at := getattr(memory, name)) is not None and (at > since or name.endswith("since"))
-    }
+    moved: dict[str, Any] = {}
+    if memory.idle_since is not None:
+        moved["idle_since"] = memory.idle_since + stood
+    if memory.changed_at is not None:  # nobody saw how the share did meanwhile
+        moved["effective_at"] = (memory.effective_at or memory.changed_at) + stood
     return replace(memory, unknown_since=None, **moved)
 
 
@@ -249,9 +277,18 @@ def _acknowledged(memory: LoopMemory, seen: LoopInput) -> LoopMemory:
     return replace(
         memory,
         awaiting=False,
-        settle_until=min(at, seen.now) + seen.policy.settle,
-        dwell_until=min(at, seen.now) + seen.policy.dwell,
+        effective_at=min(at, seen.now),
     )
+
+
+def _spread(memory: LoopMemory, move: Move, seen: LoopInput) -> dict[str, Any]:
+    """Return who gets what the primary gives away."""
+    if move.parts is None:
+        order = {standby.pool: n for n, standby in enumerate(seen.chain)}
+        parts = shrunk(memory.spread, move.w, order)
+    else:
+        parts = dict(move.parts)
+    return {"fallback": main_pool(parts), "parts": parts if len(parts) > 1 else {}}
 
 
 def _up(w: float) -> float:

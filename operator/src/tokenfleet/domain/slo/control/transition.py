@@ -1,12 +1,16 @@
 """The input and the output of one transition of the control state machine."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from tokenfleet.domain.slo.control.memory import State
 from tokenfleet.domain.slo.objectives.spec import Policy
 from tokenfleet.domain.slo.observation.evidence import Trigger
+
+TRIAL: Final = 0.1
+"""Part of the primary's baseline with which a fallback that was found bad is tried again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,18 +20,36 @@ class Standby:
     pool: str
     ready: int
     bad: bool
-    """Probed bad."""
+    """It is bad, and more so than the primary."""
     full: str = ""
     """Why its engines can take no more, by their own word (saturation.py); empty where they can."""
     least_kept: float | None
     """Least w that it can bear (g); None where its capacity is unknown."""
     rate: float = 0.0
     """Requests per second of each ready replica that all rules together send there now."""
+    used: float = 0.0
+    """Part of the primary's baseline that it gets now; 0..1."""
+    worse: Trigger | None = None
+    """The proof of that, where it is in use."""
+    easy: bool = False
+    """What it gets is little for it: at most half of its capacity, or its engines do not queue."""
+    trial: bool = False
+    """It was found bad before, long enough ago to be tried with a little."""
 
     @property
     def ok(self) -> bool:
         """Tell whether more may be sent there."""
         return self.ready > 0 and not self.bad and not self.full
+
+    @property
+    def room(self) -> float:
+        """Return the largest part of the primary's baseline that it may get; 0..1."""
+        if self.ready == 0:
+            return 0.0
+        if not self.ok:  # what it has is not taken back because of that
+            return self.used
+        fits = 1.0 if self.least_kept is None else 1.0 - self.least_kept
+        return min(fits, max(TRIAL, self.used)) if self.trial else fits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,20 +72,34 @@ class LoopInput:
     """Ready replicas of the primary."""
     flow: float = 0.0
     """Requests per second that the weight as written asks of the primary; 0 where not measured."""
-    standby: Standby | None
-    """None: the rule has no fallback."""
-    fast: Trigger | None = None
-    slow: Trigger | None = None
-    probe_bad: Trigger | None = None
-    over_budget: Trigger | None = None
-    healthy: bool = False
-    """Every vote that sees says healthy."""
-    sufficient: bool = False
-    """Every vote that sees has enough attempts."""
-    fallback_suffers_more: bool = False
-    """The fallback is bad, and provably more so than the primary is now."""
+    chain: tuple[Standby, ...] = ()
+    """The fallbacks of the rule, in its order."""
+    age: timedelta = timedelta(0)
+    """How long the present share has been in effect; `EVER` where it never changed."""
+    breach: Trigger | None = None
+    """The proof that the primary is bad, out of the blue."""
+    still_bad: Trigger | None = None
+    """The proof that it is bad at the present share."""
+    well_for: timedelta = timedelta(0)
+    """For how long it is proven well at the present share; 0: it is not."""
+    doubtful: bool = False
+    """It shows signs of being bad at the present share."""
+    longest: timedelta = timedelta(hours=2)
+    """The longest window of evidence."""
+    fallback_helps: bool = True
+    """The fallbacks in use seem better than the primary, or have not been seen yet."""
     idle: bool = False
     """The rule as a whole has no traffic."""
+
+    @property
+    def ok(self) -> bool:
+        """Tell whether any fallback may get more."""
+        return any(standby.ok and standby.room > standby.used for standby in self.chain)
+
+    @property
+    def serving(self) -> tuple[Standby, ...]:
+        """Return the fallbacks with ready replicas."""
+        return tuple(standby for standby in self.chain if standby.ready > 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,5 +112,9 @@ class Move:
     trigger: Trigger | None = None
     pool: str = ""
     """The pool it is about."""
+    parts: Mapping[str, int] | None = None
+    """Fallback -> thousandths of the baseline; None: the rest goes to those who have it now."""
+    note: str = ""
+    """What the numbers do not say."""
     changes: dict[str, Any] = field(default_factory=dict)
     """Further fields of the memory."""

@@ -7,18 +7,20 @@ that cannot see holds the others back from raising.
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from tokenfleet.domain.slo.objectives.spec import ObjectiveSpec
-from tokenfleet.domain.slo.observation.data_state import DataState, Kind, blindness, judge
-from tokenfleet.domain.slo.observation.evidence import Evidence, Trigger
+from tokenfleet.domain.slo.observation.data_state import DataState, Kind, blindness, covered, judge
+from tokenfleet.domain.slo.observation.evidence import EVER, Evidence, Trigger
 from tokenfleet.domain.slo.observation.measurement import (
     Measurement,
     RouterReplica,
     RuleMeasurement,
 )
 
+HELPS: Final = 0.75
+"""Part of the primary's bad fraction below which a fallback is worth more traffic."""
 LEVEL_BAD: Final = 1.05
 """Times its limit from which a level is bad."""
 LEVEL_HEALTHY: Final = 0.95
@@ -58,41 +60,66 @@ class Ballot:
         """Tell whether every one can see."""
         return all(vote.data.known for vote in self.votes)
 
-    @property
-    def fast(self) -> Trigger | None:
-        """Return the worst proof of a fast or sudden breach."""
-        return _worst(evidence.fast() or evidence.surge() for evidence in self.seeing)
+    def breach(self, age: timedelta) -> Trigger | None:
+        """Return the worst proof of a breach at a share of this age."""
+        return _worst(evidence.breach(age) for evidence in self.seeing)
+
+    def still_bad(self, age: timedelta, *, phi: float | None = 1.0) -> Trigger | None:
+        """Return the worst proof that a pool under suspicion is bad at a share of this age."""
+        return _worst(evidence.still_bad(age, phi=phi) for evidence in self.seeing)
+
+    def well_for(self, age: timedelta, *, cause: str, level: float, phi: float) -> timedelta:
+        """Return for how long the pool is proven well; 0 where it is not.
+
+        The objective that made the shift must prove it; where it is not among them, every one that
+        saw an attempt. And none may show signs of the contrary.
+        """
+        if self.doubtful(age, cause=cause, phi=phi):
+            return timedelta(0)
+        own = [e for e in self.seeing if e.objective.name == cause]
+        asked = own or [e for e in self.seeing if e.since_change(age).total]
+        return min((e.well_for(age, level=level, phi=phi) for e in asked), default=timedelta(0))
+
+    def doubtful(self, age: timedelta, *, cause: str, phi: float) -> bool:
+        """Tell whether any shows signs that the pool is bad at a share of this age."""
+        return any(
+            e.doubtful(age, phi=phi if e.objective.name == cause else 1.0) for e in self.seeing
+        )
 
     @property
-    def slow(self) -> Trigger | None:
-        """Return the worst proof of a slow breach."""
-        return _worst(evidence.slow() for evidence in self.seeing)
-
-    @property
-    def probe_bad(self) -> Trigger | None:
-        """Return the worst proof that the pool is bad now."""
-        return _worst(evidence.probe_bad() for evidence in self.seeing)
-
-    @property
-    def over_budget(self) -> Trigger | None:
-        """Return the worst proof that the long window is beyond its budget."""
-        return _worst(evidence.over_budget() for evidence in self.seeing)
-
-    @property
-    def healthy(self) -> bool:
-        """Tell whether every one that sees is content."""
-        return self.known and all(evidence.healthy for evidence in self.seeing)
+    def content(self) -> bool:
+        """Tell whether every one sees, and none sees the pool bad."""
+        return self.all_known and self.still_bad(EVER, phi=None) is None
 
     @property
     def sufficient(self) -> bool:
         """Tell whether every one that sees has enough attempts."""
         return self.known and all(evidence.sufficient for evidence in self.seeing)
 
-    def suffers_more(self, other: "Ballot") -> bool:
-        """Tell whether this pool is bad, and provably more so than another one now."""
-        others = {evidence.objective.name: evidence.short.ratio for evidence in other.seeing}
-        found = [t for evidence in self.seeing if (t := evidence.probe_bad()) is not None]
-        return any(t.counts.lower > others.get(t.objective, 0.0) for t in found)
+    def suffers_more(self, other: "Ballot", age: timedelta, level: float) -> Trigger | None:
+        """Return the proof that this pool is bad, and more so than another one.
+
+        Args:
+            other: the votes about the other pool, of the same objectives.
+            age: how long the present share has been in effect.
+            level: how bad the other pool was before.
+        """
+        others = {e.objective.name: e.estimate(age, level) for e in other.seeing}
+        for evidence in self.seeing:
+            trigger = evidence.still_bad(age)
+            if trigger and evidence.at_least(age) > others.get(evidence.objective.name, 0.0):
+                return trigger
+        return None
+
+    def better_than(self, other: "Ballot", age: timedelta, level: float, cause: str) -> bool:
+        """Tell whether this pool seems clearly better than another one, by what both showed."""
+        mine = {e.objective.name: e for e in self.seeing}
+        theirs = {e.objective.name: e for e in other.seeing}
+        if cause not in mine or cause not in theirs:
+            return True
+        evidence = mine[cause]
+        expected = evidence.objective.budget
+        return evidence.estimate(age, expected) < HELPS * theirs[cause].estimate(age, level)
 
     @property
     def no_traffic(self) -> bool:
@@ -151,9 +178,15 @@ def ballot(
 ) -> Ballot:
     """Ask every objective about one pool."""
     cells = tuple(cell for cell in measured.cells if cell.pool == pool)
+    interval = measurement.scrape_interval if measurement is not None else timedelta(0)
     votes = []
     for objective in sorted(objectives, key=lambda objective: objective.name):
-        evidence = Evidence.of(cells, objective)
+        evidence = Evidence.of(
+            cells,
+            objective,
+            covered=covered(measurement, replicas, objective),
+            interval=interval,
+        )
         failure = blindness(measurement, replicas, objective, now)
         votes.append(Vote(judge(measured, evidence, failure), evidence))
     return Ballot(tuple(votes))

@@ -18,11 +18,11 @@ and notice a total breach after most of an hour. The limits here are therefore c
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import reduce
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from tokenfleet.api.v1alpha1.objectives import Objective
 from tokenfleet.api.v1alpha1.tokenslo import ShiftTraffic, TokenSLO
@@ -38,10 +38,18 @@ SLOW_BURN: Final = 6.0
 SLOW_FRACTION: Final = 0.125
 """Cap of the slow limit; half of the fast one."""
 
-SLOW_SHORT_FACTOR: Final = 5
-"""Slow pair, short window, in short windows: 5 min for the default of 1 min."""
-SLOW_LONG_FACTOR: Final = 20
-"""Slow pair, long window, in short windows: 20 min for the default of 1 min."""
+DOUBLINGS: Final = 7
+"""The longest window of evidence is 2^7 short ones: 128 min for the default of 1 min."""
+LEAST_REQUESTS: Final = 20
+"""Fewest requests that have a mean, or a burn rate for people."""
+QUARTERS: Final = 4
+"""A window is judged this often within its own length."""
+SCRAPES: Final = 4
+"""Fewest scrapes in the shortest window: with fewer, one lost scrape is a third of it."""
+BREACH_EXCESS: Final = 4.0
+"""Short windows' worth of budget that must have been overspent before a shift is worth its cost."""
+PROBE_EXCESS: Final = 1.5
+"""The same for a share that the loop chose itself: it has no business being over at all."""
 LEVEL_FACTOR: Final = 15
 """Window of cost and cache, in short windows: 15 min for the default of 1 min. Tokens of a request
 vary by a factor of ten and more; a mean needs more of them than a fraction does."""
@@ -49,22 +57,21 @@ vary by a factor of ten and more; a mean needs more of them than a fraction does
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Windows:
-    """The four windows of one objective, two pairs of a short and a long one."""
+    """The windows of one objective: evidence in doubling lengths, and one for people."""
 
     short: timedelta
-    """Must still be bad when a breach is called; probes are judged by it."""
+    """The shortest one; the others are 2, 4, 8 ... 128 times as long."""
     long: timedelta
-    """Holds the evidence of a fast breach, and of health."""
+    """Window of what is reported, of demand and of coverage."""
+    wanted: tuple[timedelta, ...] = ()
+    """Those that are asked for in place of all; empty: all."""
+    declared: timedelta | None = None
+    """The shortest one as the user wrote it, where it was too short for the scrapes."""
 
     @property
-    def slow_short(self) -> timedelta:
-        """Return the short window of the slow pair."""
-        return self.short * SLOW_SHORT_FACTOR
-
-    @property
-    def slow_long(self) -> timedelta:
-        """Return the long window of the slow pair; never shorter than `long`."""
-        return max(self.short * SLOW_LONG_FACTOR, self.long)
+    def evidence(self) -> tuple[timedelta, ...]:
+        """Return the windows that are judged, ascending."""
+        return tuple(self.short * 2**k for k in range(DOUBLINGS + 1))
 
     @property
     def level(self) -> timedelta:
@@ -78,15 +85,48 @@ class Windows:
 
     @property
     def all(self) -> tuple[timedelta, ...]:
-        """Return the distinct windows, ascending."""
-        return tuple(sorted({self.short, self.long, self.slow_short, self.slow_long}))
+        """Return the distinct windows that are asked for, ascending."""
+        return self.wanted or tuple(sorted({*self.evidence, self.long}))
+
+    def due(self, at: datetime, since: datetime | None) -> "Windows":
+        """Return the windows to ask for now: the shortest, and each once per quarter of its length.
+
+        The moments lie such that a tick of a quarter of the shortest window asks for one longer
+        window at a time, and for its half beside it, so that every tick costs the same.
+
+        Args:
+            at: the instant of this tick.
+            since: that of the last tick that was answered; None asks for everything.
+        """
+        if since is None:
+            return self
+        due = {self.short, self.long}
+        for window in self.evidence[1:]:
+            if _turn(window, at) != _turn(window, since):
+                due |= {window, window / 2}
+        return replace(self, wanted=tuple(sorted(due)))
+
+    def fitted(self, scrape_interval: timedelta) -> "Windows":
+        """Return windows that hold enough scrapes; these where they do."""
+        least = SCRAPES * scrape_interval
+        if self.wanted or self.short >= least:
+            return self
+        return Windows(short=least, long=max(self.long, least), declared=self.short)
+
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _turn(window: timedelta, at: datetime) -> int:
+    """Return how many quarters of the window have begun."""
+    return (at - _EPOCH + window / (2 * QUARTERS)) // (window / QUARTERS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """Bounds and pace of shifting; see `ShiftTraffic` of the API for each field."""
 
-    floor: float = 0.05
+    floor: float = 0.02
     """Least w that a breach leads to; 0..1. The larger of `primaryFloor` and 1 - `maxShift`."""
     settle: timedelta = timedelta(seconds=105)
     dwell: timedelta = timedelta(seconds=210)
@@ -126,7 +166,7 @@ class Promise:
     request_types: frozenset[str] = frozenset()
     """Empty means all."""
     windows: Windows
-    min_total: int = 20
+    min_total: int = 5
     max_staleness: timedelta = timedelta(minutes=2)
     min_coverage: float = 0.8
     shifts: bool = False
@@ -168,14 +208,18 @@ class ObjectiveSpec(Promise):
         return max(min(FAST_BURN * self.budget, FAST_FRACTION), least)
 
     @property
-    def surge_limit(self) -> float:
-        """Return the bad fraction of a sudden breach: twice fast, or half way to all bad."""
-        return min(2 * self.fast_limit, (1 + self.fast_limit) / 2)
-
-    @property
     def slow_limit(self) -> float:
         """Return the bad fraction of a slow breach; 1.25 budgets at least."""
         return max(min(SLOW_BURN * self.budget, SLOW_FRACTION), 1.25 * self.budget)
+
+    def limit(self, window: timedelta, excess: float = BREACH_EXCESS) -> float:
+        """Return the bad fraction from which a window matters: long ones for less than short ones.
+
+        A window of n short ones that is beyond `B * (1 + excess / n)` has overspent `excess` short
+        windows' worth of budget, however long it is. At most half way from B to all bad.
+        """
+        part = self.windows.short / window
+        return min(self.budget * (1 + excess * part), (1 + self.budget) / 2)
 
 
 class Level(StrEnum):
@@ -192,6 +236,22 @@ class LevelObjective(Promise):
     level: Level
     limit: float
     """Largest mean cost of a request; or largest part of the prompt that is not cached, 0..1."""
+
+
+AnyPromise = TypeVar("AnyPromise", bound=Promise)
+
+
+def fitting(promise: AnyPromise, scrape_interval: timedelta) -> AnyPromise:
+    """Return an objective whose windows hold at least `SCRAPES` scrapes."""
+    windows = promise.windows.fitted(scrape_interval)
+    if windows == promise.windows:
+        return promise
+    return replace(promise, windows=windows, policy=replace(promise.policy, short=windows.short))
+
+
+def due(promise: AnyPromise, at: datetime, since: datetime | None) -> AnyPromise:
+    """Return an objective with the windows that are to be asked for now; see `Windows.due`."""
+    return replace(promise, windows=promise.windows.due(at, since))
 
 
 def from_token_slo(slo: TokenSLO) -> ObjectiveSpec:
@@ -219,11 +279,18 @@ def level_of(slo: TokenSLO) -> LevelObjective:
     """
     cost, cache = slo.spec.objective.cost_per_request, slo.spec.objective.cache_hit_rate
     if cost is not None:
-        return LevelObjective(level=Level.COST, limit=float(cost.max), **_common(slo))
+        return _enough(LevelObjective(level=Level.COST, limit=float(cost.max), **_common(slo)))
     if cache is not None:
-        return LevelObjective(level=Level.CACHE, limit=float(1 - cache.min), **_common(slo))
+        return _enough(
+            LevelObjective(level=Level.CACHE, limit=float(1 - cache.min), **_common(slo))
+        )
     msg = f"objective type {slo.spec.objective.type} is no level, or its member is absent"
     raise ValueError(msg)
+
+
+def _enough(objective: LevelObjective) -> LevelObjective:
+    """Ask for enough requests: no bound says how little a mean of few proves."""
+    return replace(objective, min_total=max(LEAST_REQUESTS, objective.min_total))
 
 
 def _common(slo: TokenSLO) -> dict[str, Any]:

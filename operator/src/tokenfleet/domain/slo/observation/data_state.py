@@ -104,12 +104,25 @@ def judge(rule: RuleMeasurement, evidence: Evidence, failure: Failure | None) ->
     return DataState(Kind.OK)
 
 
+def covered(
+    measurement: Measurement | None, replicas: Iterable[RouterReplica], objective: Promise
+) -> frozenset[timedelta]:
+    """Return the windows that every router replica was scraped well enough for."""
+    if measurement is None:
+        return frozenset()
+    asked = {w for scrapes in measurement.replicas.values() for w in scrapes.successes}
+    known = list(replicas)
+    return frozenset(
+        window
+        for window in asked
+        if not any(_lacks(measurement, replica, objective, window) for replica in known)
+    )
+
+
 def _replica_blind(
     measurement: Measurement, replica: RouterReplica, objective: Promise
 ) -> Failure | None:
-    interval = measurement.scrape_interval
-    age = measurement.at - replica.since
-    if age < 2 * interval:  # may not have been discovered and scraped yet
+    if _young(measurement, replica):
         return None
     scrapes = measurement.replicas.get((replica.namespace, replica.pod))
     if scrapes is None or scrapes.newest is None:
@@ -122,11 +135,32 @@ def _replica_blind(
     if -lag > CLOCK_TOLERANCE:
         ahead = int(-lag.total_seconds())
         return Failure("ClockSkew", f"samples of {replica.pod} are {ahead} s in the future")
-    window = min(objective.windows.long, age - interval)
-    expected = max(1.0, window / interval)
-    got = scrapes.successes.get(objective.windows.long, 0.0)
-    # One scrape of grace: a window that is no multiple of the interval holds one scrape less.
-    if got + 1 < objective.min_coverage * expected:
+    window = objective.windows.long
+    if _lacks(measurement, replica, objective, window):
+        got = scrapes.successes.get(window, 0.0)
+        expected = _expected(measurement, replica, window)
         need = f"{objective.min_coverage:.0%} of {expected:.0f}"
         return Failure("LowCoverage", f"{got:.0f} scrapes of {replica.pod}, {need} are needed")
     return None
+
+
+def _young(measurement: Measurement, replica: RouterReplica) -> bool:
+    """Tell whether a replica may not have been discovered and scraped yet."""
+    return measurement.at - replica.since < 2 * measurement.scrape_interval
+
+
+def _expected(measurement: Measurement, replica: RouterReplica, window: timedelta) -> float:
+    interval = measurement.scrape_interval
+    return max(1.0, min(window, measurement.at - replica.since - interval) / interval)
+
+
+def _lacks(
+    measurement: Measurement, replica: RouterReplica, objective: Promise, window: timedelta
+) -> bool:
+    """Tell whether a window holds too few scrapes of a replica."""
+    if _young(measurement, replica):
+        return False
+    scrapes = measurement.replicas.get((replica.namespace, replica.pod))
+    got = scrapes.successes.get(window, 0.0) if scrapes is not None else 0.0
+    # One scrape of grace: a window that is no multiple of the interval holds one scrape less.
+    return got + 1 < objective.min_coverage * _expected(measurement, replica, window)

@@ -1,25 +1,53 @@
-"""Evidence: counts of good and bad attempts, and how much they can be trusted.
+"""Evidence: what the attempts on one pool prove about one objective, at any rate of traffic.
 
-A bad fraction of few attempts is luck. A breach is therefore called on the lower end of the
-one-sided 95 % Wilson score interval (Wilson 1927; Brown, Cai and DasGupta 2001 on why not Wald's):
-with p the observed fraction, n the number of attempts and z = 1.645,
+Attempts are counted in windows of doubling length, and only in those that lie wholly after the last
+change of share: a window that reaches further back would judge the old share. A window is judged if
 
-    lower = (p + z^2/2n - z * sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n)
+- it is measured now, with enough scrapes (data_state.py);
+- its older half holds attempts too: a window that is longer than the traffic says no more than its
+  half, and would take a short excess for a long one;
+- the shortest window with attempts is still as bad: what is over is no reason to act.
 
-It rises with p and, for a fixed p, with n; 0 attempts give 0.
+It proves the pool *bad* when its bad fraction is large enough to matter (`ObjectiveSpec.limit`) and
+the counts weigh enough against the budget being kept (bounds.py), and *well* when they weigh enough
+against half the way back to how bad it was; with nothing but silence neither is proved.
 """
 
-import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import reduce
 from typing import Final
 
-from tokenfleet.domain.slo.objectives.spec import ObjectiveSpec, Promise
-from tokenfleet.domain.slo.observation.measurement import Cell, Signal
+from tokenfleet.domain.slo.objectives.spec import (
+    BREACH_EXCESS,
+    PROBE_EXCESS,
+    QUARTERS,
+    ObjectiveSpec,
+    Promise,
+)
+from tokenfleet.domain.slo.observation.bounds import (
+    COMPARED_WEIGHT,
+    HEALTH_WEIGHT,
+    LIKELY,
+    PROBE_WEIGHT,
+    least,
+    looks_weight,
+    weight,
+)
+from tokenfleet.domain.slo.observation.dispersion import DOUBT, Slot, dispersion
+from tokenfleet.domain.slo.observation.measurement import NO_SLOTS, Cell, Signal, Slots
 
-Z: Final = 1.6448536269514722
-"""95 % quantile of the normal distribution, one-sided."""
+EVER: Final = timedelta.max
+"""Age of a share that was never changed."""
+STILL: Final = 0.75
+"""Part of a window's bad fraction that must be seen now for the cause not to be over."""
+SEEN_NOW: Final = 5
+"""Fewest attempts that say what is now."""
+OLDER_HALF: Final = 0.125
+"""Least part of its attempts that the older half of a window must hold."""
+PRIOR_ATTEMPTS: Final = 4.0
+"""Weight of what was known before in a comparison of two pools, in attempts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +62,14 @@ class Counts:
         """Return the bad fraction; 0 without attempts."""
         return self.bad / self.total if self.total else 0.0
 
-    @property
-    def lower(self) -> float:
-        """Return the least bad fraction that these counts leave plausible."""
-        return wilson_lower(self.bad, self.total)
+    def plus(self, bad: int) -> "Counts":
+        """Return the counts with so many more bad attempts."""
+        return Counts(self.total + bad, self.bad + bad) if bad else self
 
 
-def wilson_lower(bad: int, total: int) -> float:
-    """Return the lower end of the one-sided 95 % Wilson interval of bad / total."""
-    if total <= 0:
-        return 0.0
-    p = bad / total
-    spread = Z * math.sqrt(p * (1 - p) / total + Z * Z / (4 * total * total))
-    return max(0.0, (p + Z * Z / (2 * total) - spread) / (1 + Z * Z / total))
+NONE: Final = Counts(0, 0)
+Hung = dict[timedelta, int]
+"""Window -> attempts that were given up."""
 
 
 def count(cells: Iterable[Cell], window: timedelta, objective: ObjectiveSpec) -> Counts:
@@ -58,6 +81,30 @@ def count(cells: Iterable[Cell], window: timedelta, objective: ObjectiveSpec) ->
             good += tally.good.get(objective.threshold, 0.0)
             bad += tally.bad.get(objective.threshold, 0.0)
     return Counts(round(good) + round(bad), round(bad))
+
+
+def hung(cells: Iterable[Cell], windows: Iterable[timedelta], objective: ObjectiveSpec) -> Hung:
+    """Return the attempts that were given up on a pool which answers nobody, by window.
+
+    Where not one first token comes in a window, those who give up do so because of that. But only
+    where the pool has answered before: a client that always gives up says nothing about it.
+    """
+    mine = [c for c in cells if selects(objective, c.feature, c.request_type)]
+    key = (objective.windows.short, objective.threshold)
+
+    def good(cell: Cell, window: timedelta) -> float:
+        tally = cell.windows.get(window)
+        return tally.good.get(objective.threshold, 0.0) if tally is not None else 0.0
+
+    held = tuple(windows)
+    answered = {w for w in held if any(good(cell, w) >= 1 for cell in mine)}
+    if not answered and not any(any(cell.slots.get(key, NO_SLOTS).good) for cell in mine):
+        return {}
+    return {
+        w: round(sum(cell.windows[w].abandoned for cell in mine if w in cell.windows))
+        for w in held
+        if w not in answered
+    }
 
 
 def selects(objective: Promise, feature: str, request_type: str) -> bool:
@@ -75,6 +122,12 @@ class Trigger:
     counts: Counts
     limit: float
     window: timedelta
+    lower: float
+    """Least bad fraction that the counts leave plausible."""
+    dispersion: float = 1.0
+    """Attempts that made one independent one before."""
+    severe: bool = True
+    """So much is bad that half of the share should go at once."""
     straight: bool = False
     """True: halving would not help, because errors do not depend on load."""
 
@@ -84,89 +137,217 @@ class Evidence:
     """What one objective says about one pool."""
 
     objective: ObjectiveSpec
-    short: Counts
-    long: Counts
-    slow_short: Counts
-    slow_long: Counts
+    windows: Mapping[timedelta, Counts]
+    """Those that were measured, and scraped well enough, now."""
+    slots: tuple[Slots, ...] = ()
+    """What came before, in slots of the shortest window, of each cell."""
+    interval: timedelta = timedelta(0)
+    """Between two scrapes."""
 
     @classmethod
-    def of(cls, cells: Iterable[Cell], objective: ObjectiveSpec) -> "Evidence":
-        """Count the four windows."""
-        held = tuple(cells)
-        windows = objective.windows
+    def of(
+        cls,
+        cells: Iterable[Cell],
+        objective: ObjectiveSpec,
+        *,
+        covered: Iterable[timedelta] | None = None,
+        interval: timedelta = timedelta(0),
+    ) -> "Evidence":
+        """Count every window that was measured.
+
+        Args:
+            cells: those of one pool.
+            objective: what is asked.
+            covered: windows that were scraped well enough; None: all.
+            interval: between two scrapes.
+        """
+        held = tuple(cell for cell in cells if cell.signal is objective.signal)
+        measured = {window for cell in held for window in cell.windows}
+        wanted = {*objective.windows.evidence, objective.windows.long} & measured
+        if covered is not None:
+            wanted &= set(covered)
+        key = (objective.windows.short, objective.threshold)
+        more = hung(held, wanted, objective)
         return cls(
             objective=objective,
-            short=count(held, windows.short, objective),
-            long=count(held, windows.long, objective),
-            slow_short=count(held, windows.slow_short, objective),
-            slow_long=count(held, windows.slow_long, objective),
+            windows={
+                window: count(held, window, objective).plus(more.get(window, 0))
+                for window in sorted(wanted)
+            },
+            slots=tuple(
+                cell.slots.get(key, NO_SLOTS)
+                for cell in held
+                if selects(objective, cell.feature, cell.request_type)
+            ),
+            interval=interval,
         )
 
-    def fast(self) -> Trigger | None:
-        """Return the proof of a fast breach: much bad in the long window, and still now."""
-        limit = self.objective.fast_limit
-        return self._breach(self.long, self.short, limit, self.objective.windows.long)
+    @property
+    def long(self) -> Counts:
+        """Return the counts of the window that is reported."""
+        return self.windows.get(self.objective.windows.long, NONE)
 
-    def surge(self) -> Trigger | None:
-        """Return the proof of a sudden breach: the short window alone, twice as bad as fast.
+    @property
+    def short(self) -> Counts:
+        """Return the counts of the shortest window."""
+        return self.windows.get(self.objective.windows.short, NONE)
 
-        It does not wait for the long window to fill, and so acts some 20 s earlier on a pool that
-        fails outright; a bad fraction near the fast limit still needs the long window.
-        """
-        limit = self.objective.surge_limit
-        window = self.objective.windows.short
-        return self._breach(self.short, self.short, limit, window)
-
-    def slow(self) -> Trigger | None:
-        """Return the proof of a slow breach: less bad, for longer."""
-        limit = self.objective.slow_limit
-        return self._breach(
-            self.slow_long, self.slow_short, limit, self.objective.windows.slow_long
-        )
-
-    def probe_bad(self) -> Trigger | None:
-        """Return the proof that the pool is bad now, by the short window alone."""
-        enough = self.short.total >= self.objective.min_total
-        limit = self.objective.slow_limit
-        if not enough or self.short.lower <= limit:
-            return None
-        return self._trigger(self.short, limit, self.objective.windows.short)
-
-    def over_budget(self) -> Trigger | None:
-        """Return the proof that the long window spends more than the budget, however little more.
-
-        Not a breach: it is asked only of shares that the loop chose, which have no business being
-        over at all. Errors are not asked: they do not depend on load, and so not on the share.
-        """
-        if self.objective.signal is Signal.ERRORS:
-            return None
-        limit = self.objective.budget
-        return self._breach(self.long, self.long, limit, self.objective.windows.long)
+    @property
+    def seen(self) -> bool:
+        """Tell whether there was any attempt in any window."""
+        return any(counts.total for counts in self.windows.values())
 
     @property
     def sufficient(self) -> bool:
-        """Tell whether the long window holds enough attempts for a judgement."""
+        """Tell whether the reported window holds as many attempts as the objective asks for."""
         return self.long.total >= self.objective.min_total
 
-    @property
-    def healthy(self) -> bool:
-        """Tell whether the objective is met; with too few attempts, whether at most one was bad."""
-        if self.sufficient:
-            return self.long.ratio <= self.objective.budget
-        return self.long.bad <= 1
+    def breach(self, age: timedelta = EVER) -> Trigger | None:
+        """Return the proof of a breach, out of the blue: with luck once in `QUIET`.
 
-    def _breach(self, held: Counts, now: Counts, limit: float, window: timedelta) -> Trigger | None:
-        enough = held.total >= self.objective.min_total and held.bad >= self.objective.min_bad
-        if not enough or held.lower <= limit or now.ratio <= limit:
-            return None
-        return self._trigger(held, limit, window)
+        Args:
+            age: how long the present share has been in effect.
+        """
+        windows = self.objective.windows.evidence
+        for window in self._judged(age):
+            nats = looks_weight(window, windows=len(windows), quarters=QUARTERS)
+            limit = self.objective.limit(window, BREACH_EXCESS)
+            # How much counts vary is only asked where they would be a proof: it takes long to tell.
+            if self._bad(window, limit, nats) and self._bad(
+                window, limit, nats * self._dispersion(window, doubt=DOUBT)
+            ):
+                return self._trigger(window, limit, self._dispersion(window))
+        return None
 
-    def _trigger(self, counts: Counts, limit: float, window: timedelta) -> Trigger:
-        objective = self.objective
+    def still_bad(self, age: timedelta = EVER, *, phi: float | None = 1.0) -> Trigger | None:
+        """Return the proof that a pool is bad which is under suspicion: less is needed.
+
+        Args:
+            age: how long the present share has been in effect.
+            phi: attempts that make one independent one; None: as what came before shows.
+        """
+        for window in self._judged(age):
+            limit = self.objective.limit(window, PROBE_EXCESS)
+            if not self._bad(window, limit, PROBE_WEIGHT * (phi or 1.0)):
+                continue
+            found = phi or self._dispersion(window)
+            if self._bad(window, limit, PROBE_WEIGHT * found):
+                return self._trigger(window, limit, found)
+        return None
+
+    def well_for(self, age: timedelta, *, level: float, phi: float = 1.0) -> timedelta:
+        """Return the longest window that proves the pool better than half as bad as it was.
+
+        Args:
+            age: how long the present share has been in effect.
+            level: the bad fraction that was proven; what is shown is that it is below the middle
+                between that and the budget.
+            phi: attempts that make one independent one.
+
+        Returns:
+            0 where nothing is proved; silence proves nothing.
+        """
+        middle = (self.objective.budget + level) / 2
+        longest = self.objective.windows.evidence[-1]
+        proofs = [
+            window
+            for window in self._judged(age)
+            if 0 < (counts := self.windows[window]).total > counts.bad
+            and counts.ratio < middle
+            and (
+                self._weight(window, middle) >= HEALTH_WEIGHT * phi
+                # More than the longest window will never be known.
+                or (window == longest and counts.total >= SEEN_NOW)
+            )
+        ]
+        return max(proofs, default=timedelta(0))
+
+    def doubtful(self, age: timedelta, *, phi: float = 1.0) -> bool:
+        """Tell whether the present share shows signs of being bad: no time to send more."""
+        budget = self.objective.budget
+        return any(
+            self.windows[window].ratio > budget
+            and self._weight(window, budget) >= COMPARED_WEIGHT * phi
+            for window in self._judged(age)
+        )
+
+    def since_change(self, age: timedelta) -> Counts:
+        """Return the counts of the longest window that judges the present share."""
+        return max(
+            (self.windows[window] for window in self._judged(age)),
+            key=lambda counts: counts.total,
+            default=NONE,
+        )
+
+    def estimate(self, age: timedelta, before: float) -> float:
+        """Return the bad fraction at the present share, drawn to what was known before."""
+        counts = self.since_change(age)
+        return (counts.bad + PRIOR_ATTEMPTS * before) / (counts.total + PRIOR_ATTEMPTS)
+
+    def at_least(self, age: timedelta) -> float:
+        """Return the bad fraction at the present share that the counts leave plausible."""
+        counts = self.since_change(age)
+        return least(counts.bad, counts.total, COMPARED_WEIGHT)
+
+    def _judged(self, age: timedelta) -> Iterator[timedelta]:
+        """Yield the windows that judge a share of this age, the shortest first."""
+        late = self.objective.threshold + self.interval
+        for window in self.objective.windows.evidence:
+            if window not in self.windows or (age != EVER and age < window + late):
+                continue
+            half = self.windows.get(window / 2)
+            counts = self.windows[window]
+            if half is None or counts.total - half.total >= OLDER_HALF * counts.total:
+                yield window
+
+    def _bad(self, window: timedelta, limit: float, nats: float) -> bool:
+        counts, slo = self.windows[window], self.objective
+        if counts.total < slo.min_total or counts.bad < slo.min_bad or counts.ratio < limit:
+            return False
+        if self._now(window).ratio < STILL * counts.ratio:
+            return False
+        return self._weight(window, slo.budget) >= nats
+
+    def _weight(self, window: timedelta, q: float) -> float:
+        """Return the weight against q, of the attempts that were not extrapolated."""
+        counts = self.windows[window]
+        return weight(counts.bad, counts.total, q) * (1 - min(0.5, self.interval / window))
+
+    def _now(self, window: timedelta) -> Counts:
+        """Return the shortest window with attempts; the judged one where there is none shorter."""
+        shorter = (self.windows[w] for w in sorted(self.windows) if w <= window)
+        return next((c for c in shorter if c.total >= SEEN_NOW), self.windows[window])
+
+    def _trigger(self, window: timedelta, limit: float, phi: float) -> Trigger:
+        counts = self.windows[window]
         return Trigger(
-            objective=objective.name,
+            objective=self.objective.name,
             counts=counts,
             limit=limit,
             window=window,
-            straight=objective.signal is Signal.ERRORS,
+            lower=least(counts.bad, counts.total, LIKELY * phi),
+            dispersion=phi,
+            severe=counts.ratio >= self.objective.fast_limit,
+            straight=self.objective.signal is Signal.ERRORS,
         )
+
+    def _dispersion(self, window: timedelta, *, doubt: float = 0.0) -> float:
+        slots = round(window / self.objective.windows.short)
+        return dispersion(self._summed(), slots, doubt=doubt)
+
+    def _summed(self) -> list[Slot]:
+        """Return (good, bad) of what came before, newest first, over all cells."""
+        if not self.slots:
+            return []
+        length = max(len(slots.bad) for slots in self.slots)
+
+        def whole(values: tuple[int, ...]) -> tuple[int, ...]:
+            return values + (0,) * (length - len(values))
+
+        good = reduce(_plus, (whole(slots.good) for slots in self.slots))
+        bad = reduce(_plus, (whole(slots.bad) for slots in self.slots))
+        return [(float(g), float(b)) for g, b in zip(good, bad, strict=True)]
+
+
+def _plus(some: tuple[int, ...], more: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(a + b for a, b in zip(some, more, strict=True))

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 
 class Signal(StrEnum):
@@ -104,6 +104,9 @@ class Tally(NamedTuple):
 
     good: Mapping[timedelta, float]
     bad: Mapping[timedelta, float]
+    abandoned: float = 0.0
+    """Attempts that the client gave up, whether or not a first token had come; by first tokens
+    only."""
 
     @property
     def total(self) -> float:
@@ -111,6 +114,16 @@ class Tally(NamedTuple):
         thresholds = {*self.good, *self.bad}
         sums = (self.good.get(t, 0.0) + self.bad.get(t, 0.0) for t in thresholds)
         return max(sums, default=0.0)
+
+
+class Slots(NamedTuple):
+    """What came before: attempts in one slot after the other, the newest first; whole numbers."""
+
+    good: tuple[int, ...]
+    bad: tuple[int, ...]
+
+
+NO_SLOTS: Final = Slots((), ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +137,8 @@ class Cell:
     request_type: str = ""
     windows: Mapping[timedelta, Tally]
     """Window -> attempts in it; a window without rows is absent."""
+    slots: Mapping[tuple[timedelta, timedelta], Slots] = field(default_factory=dict)
+    """(length of a slot, threshold) -> what came before (history.py)."""
     broken: bool = False
     """True: a value was not a finite number of at least 0."""
 

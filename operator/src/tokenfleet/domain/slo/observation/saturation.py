@@ -21,6 +21,9 @@ WAITING: Final = 5.0
 """Requests that wait for each engine (`vllm:num_requests_waiting`); the limit at which the Gateway
 API's inference extension calls an endpoint saturated."""
 
+NOBODY_WAITS: Final = 0.2
+"""Requests that wait for each engine, in the mean, below which load is no reason to be slow."""
+
 
 def full(engine_loads: Mapping[tuple[str, str], EngineLoad], namespace: str, pool: str) -> str:
     """Return why a pool can take no more; empty where it can, or says nothing."""
@@ -32,3 +35,9 @@ def full(engine_loads: Mapping[tuple[str, str], EngineLoad], namespace: str, poo
     if seen.waiting is not None and seen.waiting >= WAITING:
         return f"{seen.waiting:.1f} requests wait for each engine of {pool}"
     return ""
+
+
+def idle_engines(loads: Mapping[tuple[str, str], EngineLoad], namespace: str, pool: str) -> bool:
+    """Tell whether a pool's engines say that nobody waits; False where they say nothing."""
+    seen = loads.get((namespace, pool))
+    return seen is not None and seen.waiting is not None and seen.waiting < NOBODY_WAITS

@@ -1,10 +1,10 @@
 """Everything that one step of the control loop looks at."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from tokenfleet.domain.slo.objectives.spec import LevelObjective, ObjectiveSpec
+from tokenfleet.domain.slo.objectives.spec import SCRAPES, LevelObjective, ObjectiveSpec, fitting
 from tokenfleet.domain.slo.observation.measurement import (
     NOTHING,
     EngineLoad,
@@ -40,6 +40,20 @@ class Snapshot:
     """Since when all ready replicas run the newest configuration; None: they do not yet."""
     actuation: bool = True
     """False: the operator-wide switch is off; nothing shifts, and what is shifted ramps back."""
+
+    def fitted(self) -> "Snapshot":
+        """Return the snapshot with windows that hold enough scrapes."""
+        if self.measurement is None:
+            return self
+        interval = self.measurement.scrape_interval
+        least = SCRAPES * interval
+        if all(slo.windows.short >= least for slo in (*self.objectives, *self.levels)):
+            return self
+        return replace(
+            self,
+            objectives=tuple(fitting(slo, interval) for slo in self.objectives),
+            levels=tuple(fitting(slo, interval) for slo in self.levels),
+        )
 
     def facts(self, namespace: str, pool: str) -> PoolFacts:
         """Return what is known of a pool."""

@@ -17,11 +17,11 @@ one so that the alert ends when the trouble does.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
-from tokenfleet.domain.slo.objectives.spec import ObjectiveSpec, Windows
+from tokenfleet.domain.slo.objectives.spec import LEAST_REQUESTS, ObjectiveSpec, Windows
 from tokenfleet.domain.slo.observation.evidence import count
 from tokenfleet.domain.slo.observation.measurement import Cell, RuleKey
 
@@ -43,21 +43,9 @@ LABELS: Final[Mapping[timedelta, str]] = {
 """Window -> its name in metrics and rules."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _LookBack(Windows):
-    """The windows that are asked, in place of those of control."""
-
-    wanted: tuple[timedelta, ...]
-
-    @property
-    def all(self) -> tuple[timedelta, ...]:
-        """Return the distinct windows, ascending."""
-        return self.wanted
-
-
 def looking_back(objective: ObjectiveSpec, windows: tuple[timedelta, ...]) -> ObjectiveSpec:
     """Return the objective as it is measured over other windows."""
-    return replace(objective, windows=_LookBack(short=windows[0], long=windows[-1], wanted=windows))
+    return replace(objective, windows=Windows(short=windows[0], long=windows[-1], wanted=windows))
 
 
 def burn_rates(
@@ -67,8 +55,8 @@ def burn_rates(
 ) -> dict[timedelta, float]:
     """Return how fast the error budget burns, by window, over all pools and rules it is about.
 
-    A window with fewer than `minimumEvents` attempts has no burn rate: half of two requests is
-    luck, and nobody should be woken by it. One with a value that is no number has none either.
+    A window with fewer than 20 attempts, or than `minimumEvents`, has no burn rate: half of two
+    requests is luck, and nobody should be woken by it. One with a value that is no number has none.
     """
     mine = [cell for key, found in cells.items() if _about(objective, key) for cell in found]
     if any(cell.broken for cell in mine if cell.signal is objective.signal):
@@ -77,7 +65,7 @@ def burn_rates(
     return {
         window: counts.ratio / objective.budget
         for window, counts in counted.items()
-        if counts.total >= objective.min_total
+        if counts.total >= max(LEAST_REQUESTS, objective.min_total)
     }
 
 

@@ -20,15 +20,15 @@ _TEXTS: Final[dict[str, str]] = {
     "T1h": "{primary} has no ready endpoint: all to {pool}",
     "T1r": "{primary} has endpoints again: trying it",
     "T2": "still missed after the shift settled, {evidence}: shifting more to {pool}",
-    "T3": "{primary} has been healthy at {before}: first step back",
+    "T3": "{primary} shows no fault at {before}: first step back",
     "T4": "{primary} is healthy at {before}: next step back",
     "T5": "{primary} is healthy at {before}: back to the weights as written",
     "T6": "the last step back was one too many, {evidence}",
-    "T7": "{pool} misses the objective more than {primary} does: giving some back",
+    "T7": "{pool} misses the objective more than {primary} does: it gets less",
     "T8": "no traffic: back to the weights as written",
-    "T9": "more than 4 shifts within an hour: frozen for an hour",
+    "T9": "more than 4 changes of mind within an hour: frozen for an hour",
     "T10": "the freeze is over",
-    "T11": "the fallback has no ready endpoint",
+    "T11": "{pool} {gone}",
     "T12": "no objective asks for a shift any more: stepping back",
 }
 
@@ -57,8 +57,9 @@ def describe(decision: Decision, primary: str) -> str:
         before=_percent(decision.from_w),
         source=_source(decision.note),
         evidence=_evidence(decision, primary),
+        gone="was " + decision.note if decision.note else "has no ready endpoint",
     )
-    if decision.transition in {"T11", "L1"} and decision.to_w < WHOLE:
+    if decision.transition == "L1" and decision.to_w < WHOLE:
         text = f"{text}: using {decision.pool}"
     if decision.from_w == decision.to_w:
         return text

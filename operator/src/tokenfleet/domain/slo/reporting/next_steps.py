@@ -1,13 +1,39 @@
 """What a loop waits for, in words: the timer or the condition that comes next."""
 
+import math
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from tokenfleet.domain.slo.control.memory import LoopMemory, State
+from tokenfleet.domain.slo.control.timers import PART_OF_HOLD
 from tokenfleet.domain.slo.objectives.spec import Policy
+from tokenfleet.domain.slo.observation.bounds import HEALTH_WEIGHT, PROBE_WEIGHT
 
 
-def next_steps(loop: LoopMemory, primary: str, policy: Policy, now: datetime) -> tuple[str, ...]:
-    """Return sentences, the nearest cause first; they follow the table of `state_machine`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """How fast evidence about a primary comes."""
+
+    attempts: float
+    """Attempts per second on the primary at its present share."""
+    budget: float
+    """Largest bad fraction that the objective allows; 0..1."""
+    min_bad: int
+    """Fewest bad attempts of a proof."""
+
+
+def next_steps(
+    loop: LoopMemory, primary: str, policy: Policy, now: datetime, rate: Rate | None = None
+) -> tuple[str, ...]:
+    """Return sentences, the nearest cause first; they follow the table of `state_machine`.
+
+    Args:
+        loop: what is remembered of the primary.
+        primary: its name.
+        policy: the clocks of those who vote.
+        now: the current time.
+        rate: how fast evidence comes; None: not known.
+    """
     said = []
     if loop.unknown_since is not None:
         said.append(
@@ -16,6 +42,8 @@ def next_steps(loop: LoopMemory, primary: str, policy: Policy, now: datetime) ->
     if loop.awaiting:
         said.append("waits until every ready router replica runs the last change")
     said += _BY_STATE[loop.state](loop, primary, policy, now)
+    if loop.shifted and loop.w > 0 and rate is not None:
+        said += _evidence(loop, primary, rate)
     if loop.shifted and loop.ceiling_until is not None and now < loop.ceiling_until:
         said.append(
             f"remembers the share that was too much: steps back stay below it"
@@ -42,19 +70,18 @@ def _shifted(loop: LoopMemory, primary: str, policy: Policy, now: datetime) -> l
             f"first step back {_at(loop.filled_since + half, now)}: {primary} has endpoints again"
         ]
     said = []
-    if loop.settle_until is not None and now < loop.settle_until:
-        said.append(f"the shift settles {_until(loop.settle_until, now)}")
-    said.append(f"if {primary} is still bad then, more is shifted, down to {policy.floor:.0%}")
+    since = loop.effective_at or loop.changed_at or now
+    if now < since + policy.settle:
+        said.append(f"the shift settles {_until(since + policy.settle, now)}")
+    said.append(
+        f"if {primary} is proven still bad, more is shifted, down to {policy.floor:.0%} at most and"
+        " as far as fallbacks have room and help"
+    )
     wait = min(policy.max_hold, policy.hold * 2 ** min(loop.failures, 16))
-    if loop.healthy_since is None:
-        said.append(
-            f"first step back when {primary} has been healthy for {_span(wait)}; it is not now"
-        )
-    else:
-        said.append(
-            f"first step back {_at(loop.healthy_since + wait, now)} if {primary} stays healthy"
-            f" ({_since(loop.healthy_since, now)})"
-        )
+    said.append(
+        f"first step back {_at(since + wait, now)} at the earliest, when attempts of"
+        f" {_span(PART_OF_HOLD * wait)} prove {primary} well; silence proves nothing"
+    )
     if loop.capacity_at_breach:
         said.append(
             f"{primary} needs its part of the {loop.capacity_at_breach} ready replicas it had"
@@ -63,13 +90,14 @@ def _shifted(loop: LoopMemory, primary: str, policy: Policy, now: datetime) -> l
     return said
 
 
-def _recovering(loop: LoopMemory, primary: str, _: Policy, now: datetime) -> list[str]:
+def _recovering(loop: LoopMemory, primary: str, policy: Policy, now: datetime) -> list[str]:
     said = [f"falls back if {primary} is bad at this share"]
-    if loop.dwell_until is not None and now < loop.dwell_until:
-        said.insert(0, f"next step back {_at(loop.dwell_until, now)} if {primary} is healthy")
+    due = (loop.effective_at or loop.changed_at or now) + policy.dwell
+    if now < due:
+        said.insert(0, f"next step back {_at(due, now)} if {primary} is proven well")
     else:
         said.insert(
-            0, f"next step back as soon as every objective agrees that {primary} is healthy"
+            0, f"next step back as soon as {primary} is proven well and no objective doubts it"
         )
     return said
 
@@ -86,6 +114,22 @@ _BY_STATE = {
     State.RECOVERING: _recovering,
     State.FROZEN: _frozen,
 }
+
+
+def _evidence(loop: LoopMemory, primary: str, rate: Rate) -> list[str]:
+    """Say how long a proof takes at the present rate, if every attempt says the same."""
+    phi = max(1.0, loop.dispersion or 1.0)
+    level = loop.bad_level if loop.bad_level is not None else 1.0
+    bad = max(rate.min_bad, math.ceil(phi * PROBE_WEIGHT / -math.log(rate.budget)))
+    well = math.ceil(phi * HEALTH_WEIGHT / -math.log1p(-(rate.budget + level) / 2))
+    if rate.attempts <= 0:
+        return [f"no attempt reaches {primary} now: nothing can be proved about it"]
+    long, longer = (_span(timedelta(seconds=n / rate.attempts)) for n in (bad, well))
+    text = (
+        f"{primary} gets {rate.attempts:.2g} attempts/s now: proving it still bad takes {bad} bad"
+        f" ones ({long}), proving it well {well} good ones ({longer})"
+    )
+    return [text]
 
 
 def _until(at: datetime, now: datetime) -> str:

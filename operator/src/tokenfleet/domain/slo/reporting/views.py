@@ -8,11 +8,11 @@ from typing import Final, Literal
 from tokenfleet.domain.slo.control.level_step import refusal
 from tokenfleet.domain.slo.control.memory import Decision, LoopMemory, State
 from tokenfleet.domain.slo.control.rule_step import Done
-from tokenfleet.domain.slo.objectives.spec import Level, LevelObjective, ObjectiveSpec
+from tokenfleet.domain.slo.objectives.spec import Level, LevelObjective, ObjectiveSpec, Windows
 from tokenfleet.domain.slo.observation.data_state import DataState, Kind, blindness, judge
 from tokenfleet.domain.slo.observation.evidence import Evidence, selects
 from tokenfleet.domain.slo.observation.level_readings import reading
-from tokenfleet.domain.slo.observation.measurement import Failure, Ladder, RuleMeasurement
+from tokenfleet.domain.slo.observation.measurement import Failure, Ladder, RuleMeasurement, Signal
 from tokenfleet.domain.slo.observation.snapshot import Snapshot
 from tokenfleet.domain.slo.reporting.explanations import describe
 
@@ -77,6 +77,8 @@ class SLOView:
     last: DecisionView | None
     value: str = ""
     """Mean cost of a request, or cache hit rate; empty for other objectives."""
+    note: str = ""
+    """What people should know about how it is judged; empty: nothing."""
     refused: Failure | None = None
     """Why it may not shift although it asks to; None where nothing stands against it."""
 
@@ -124,7 +126,20 @@ def slo_view(
         met=evidence.long.ratio <= objective.budget if data.kind is Kind.OK else None,
         shadow=_shadow(objective, mine),
         last=_decision(*latest) if latest is not None else None,
+        note=widened(objective.windows, snapshot),
         refused=next((one.muted[name] for one in mine if name in one.muted), None),
+    )
+
+
+def widened(windows: Windows, snapshot: Snapshot) -> str:
+    """Say that windows are longer than the user wrote, and why; empty where they are not."""
+    if windows.declared is None or snapshot.measurement is None:
+        return ""
+    interval = snapshot.measurement.scrape_interval.total_seconds()
+    return (
+        f"the shortest window is {windows.short.total_seconds():g} s, four scrapes of"
+        f" {interval:g} s; spec.control.shortWindow asks for"
+        f" {windows.declared.total_seconds():g} s"
     )
 
 
@@ -226,9 +241,24 @@ def _shadow(objective: ObjectiveSpec, done: list[Done]) -> ShadowView | None:
             return ShadowView(
                 shares=one.shadow_shares[objective.name],
                 transition=latest[1].transition if latest is not None else "",
-                message=describe(latest[1], latest[0]) if latest is not None else "",
+                message=_first_step(objective, *latest) if latest is not None else "",
             )
     return None
+
+
+def _first_step(objective: ObjectiveSpec, pool: str, step: Decision) -> str:
+    """Say what the first step would have been, and between what its effect would have been.
+
+    At best what was moved is all good, and errors are as many as before where they stay while first
+    tokens may be in time with less load; at worst the fallback is no better. What would have come
+    next depends on that, so nobody can say.
+    """
+    text = f"first step: {describe(step, pool)}"
+    if not step.total:
+        return text
+    before = step.bad / step.total
+    best = before * step.to_w / 1000 if objective.signal is Signal.ERRORS else 0.0
+    return f"{text}; after it between {best:.1%} and {before:.1%} would have been bad"
 
 
 def _latest(loops: Iterable[tuple[str, LoopMemory]]) -> tuple[str, Decision] | None:

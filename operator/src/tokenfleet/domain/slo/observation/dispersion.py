@@ -1,0 +1,72 @@
+"""Dispersion: how many attempts make one independent one.
+
+Attempts of a conversation share their fate, and pools have better and worse minutes. Then counts
+vary more than those of a coin would, by a factor phi, and n attempts prove as much as n / phi
+independent ones (quasi-likelihood: Wedderburn 1974; McCullagh and Nelder 1989, section 4.5). phi
+is estimated from what came before the window that is judged, as Pearson's statistic over its
+degrees of freedom,
+
+    phi = mean of (bad_i - n_i p)^2 / (n_i p (1 - p)),
+
+over slots of the shortest window, and over blocks of 2, 4, 8 and 16 of them: clusters that are
+longer than a slot only show there. The largest counts. What is judged is not among the slots, or a
+fault would excuse itself; only a long window, of `OWN` blocks and more, is also looked at around
+its own mean. A prior of `PRIOR`, as heavy as `PRIOR_SLOTS` slots, stands for what was not seen.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+PRIOR: Final = 2.0
+"""phi of a pool that nothing is known of."""
+PRIOR_SLOTS: Final = 8
+DOUBT: Final = 2.0
+"""phi itself is estimated: with d degrees of freedom its standard error is phi * sqrt(2/d), and it
+is taken to be some 1.4 of these higher than it seems where a breach is called out of the blue."""
+OWN: Final = 8
+"""Fewest blocks of a window that say something about it by themselves."""
+LONGEST_BLOCK: Final = 16
+FEWEST_BLOCKS: Final = 4
+
+Slot = tuple[float, float]
+"""(good, bad) attempts."""
+
+
+def dispersion(slots: Sequence[Slot], judged: int, *, doubt: float = 0.0) -> float:
+    """Return phi for a window of so many slots; at least 1.
+
+    Args:
+        slots: one for each length of the shortest window, newest first.
+        judged: how many of them the window holds.
+        doubt: how far above its estimate phi is taken to be; see `DOUBT`.
+    """
+    found, size = [1.0], 1
+    while size <= LONGEST_BLOCK:
+        before, own = _blocks(slots[judged:], size), _blocks(slots[:judged], size)
+        parts = [
+            part for part, fewest in ((before, FEWEST_BLOCKS), (own, OWN)) if len(part) >= fewest
+        ]
+        if parts or size == 1:
+            chi, degrees = PRIOR * PRIOR_SLOTS, float(PRIOR_SLOTS)
+            for part in parts:
+                more, freedom = _pearson(part)
+                chi, degrees = chi + more, degrees + freedom
+            found.append(chi / degrees * (1 + doubt / math.sqrt(degrees)))
+        size *= 2
+    return max(found)
+
+
+def _blocks(slots: Sequence[Slot], size: int) -> list[Slot]:
+    groups = [slots[i : i + size] for i in range(0, len(slots) - size + 1, size)]
+    return [(sum(s[0] for s in group), sum(s[1] for s in group)) for group in groups]
+
+
+def _pearson(blocks: Sequence[Slot]) -> tuple[float, float]:
+    """Return the statistic and its degrees of freedom; nothing where all or none were bad."""
+    held = [(good + bad, bad) for good, bad in blocks if good + bad > 0]
+    total, failed = sum(n for n, _ in held), sum(bad for _, bad in held)
+    if not 0 < failed < total:
+        return 0.0, 0.0
+    p = failed / total
+    return sum((bad - n * p) ** 2 / (n * p * (1 - p)) for n, bad in held), len(held) - 1.0

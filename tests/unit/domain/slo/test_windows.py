@@ -1,0 +1,95 @@
+"""Windows are asked for when they are due, long enough for the scrapes, and what came before is kept."""
+
+from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from tests.unit.domain.slo.builders import (
+    RULE,
+    T0,
+    THRESHOLD,
+    WINDOWS,
+    Fleet,
+    cell,
+    measurement,
+    objective,
+)
+from tokenfleet.domain.slo.objectives.spec import Windows, fitting
+from tokenfleet.domain.slo.observation.history import LENGTH, extended, looked_at
+
+
+def test_each_window_is_asked_for_once_per_quarter_of_its_length_and_every_tick_costs_the_same() -> (
+    None
+):
+    asked, most = Counter(), 0
+    for n in range(1, 2048):
+        at, since = (T0 + timedelta(seconds=15 * k) for k in (n, n - 1))
+        due = WINDOWS.due(at, since).all
+        most = max(most, len(due))
+        asked.update(due)
+
+    assert most <= 4
+    for window in WINDOWS.evidence[1:]:
+        looks = 2047 * 15 / (window.total_seconds() / 4)
+        # Beside each comes its half, which is asked for more often than it is due itself.
+        assert looks - 1 <= asked[window] <= 1.5 * looks + 2
+
+
+def test_after_a_start_or_a_long_silence_everything_is_asked_for() -> None:
+    assert WINDOWS.due(T0, None).all == WINDOWS.all
+    assert set(WINDOWS.due(T0, T0 - timedelta(days=1)).all) == set(WINDOWS.all)
+
+
+@pytest.mark.parametrize(
+    ("scrape", "short"),
+    [
+        pytest.param(15, 60, id="four scrapes fit"),
+        pytest.param(60, 240, id="the window follows the scrape"),
+    ],
+)
+def test_the_shortest_window_holds_four_scrapes(scrape: int, short: int) -> None:
+    found = fitting(objective(), timedelta(seconds=scrape))
+
+    assert found.windows.short == found.policy.short == timedelta(seconds=short)
+    assert found.windows.long >= found.windows.short
+
+
+def test_a_declared_scrape_of_a_minute_makes_the_engine_judge_longer_windows() -> None:
+    wide = Windows(short=timedelta(minutes=4), long=timedelta(minutes=4))
+    fleet = Fleet()
+    outcome = fleet.see(
+        cell("large", 4, 0.6, windows=wide), scrape_interval=timedelta(minutes=1), seconds=15
+    )
+
+    assert fleet.transitions == ["T1"]
+    assert fleet.decisions[0].decision.window == 240
+    assert "240 s, four scrapes of 60 s" in outcome.slos["team-a/latency"].note
+
+
+def test_a_slot_is_kept_when_it_is_over_and_two_hours_of_them() -> None:
+    seen = None
+    for n in range(4 * (LENGTH + 3)):
+        at = T0 + timedelta(seconds=15 * n)
+        seen = extended(seen, measurement(at, cell("large", 4, 0.25)), {WINDOWS.short})
+    slots = seen.rule(RULE).cells[0].slots[WINDOWS.short, THRESHOLD]
+
+    assert slots.good == (180,) * LENGTH
+    assert slots.bad == (60,) * LENGTH
+
+
+def test_a_broken_series_adds_nothing_to_what_came_before() -> None:
+    first = extended(None, measurement(T0, cell("large", 4, 0.25)), {WINDOWS.short})
+    later = T0 + timedelta(minutes=1)
+    broken = replace(cell("large", 4, 0.25), broken=True)
+
+    assert (
+        extended(first, measurement(later, broken), {WINDOWS.short}).rule(RULE).cells[0].slots == {}
+    )
+
+
+def test_a_replay_sees_only_the_windows_that_a_live_operator_asked_for() -> None:
+    seen = looked_at(measurement(T0, cell("large", 4, 0.25)), {WINDOWS.short})
+
+    assert set(seen.rule(RULE).cells[0].windows) == {WINDOWS.short}
