@@ -119,8 +119,8 @@ SLOS = [
         ".spec.control.minimumEvents",
         "bad must not be more than total",
         SLO,
-        refused=at("spec.control.minimumEvents", {"bad": 21}),
-        accepted=at("spec.control.minimumEvents", {"bad": 20}),
+        refused=at("spec.control.minimumEvents", {"bad": 6}),
+        accepted=at("spec.control.minimumEvents", {"bad": 5}),
     ),
     *between(SLO, "spec.control.shortWindow", ("5s", "10m"), "4s", inside="5s"),
     *between(

@@ -53,7 +53,7 @@ _PINNED = merged(
 
 # What a user leaves out, and what is stored then. Changing a value here changes what existing
 # manifests mean: it needs a decision record.
-_CONTROL = {"shortWindow": "1m", "longWindow": "3m", "minimumEvents": {"total": 20, "bad": 5}}
+_CONTROL = {"shortWindow": "1m", "longWindow": "3m", "minimumEvents": {"total": 5, "bad": 5}}
 _DATA = {"onUnknown": "Hold", "maxStaleness": "2m", "minCoverage": "0.8", "idleReset": "15m"}
 _FAILOVER = {
     "retryOn": [
@@ -196,8 +196,8 @@ STORED = [
             "data": _DATA,
             "onBreach": {
                 "shiftTraffic": {
-                    "primaryFloor": "0.05",
-                    "maxShift": "0.95",
+                    "primaryFloor": "0.02",
+                    "maxShift": "0.98",
                     "settle": "105s",
                     "dwell": "210s",
                     "holdBeforeRecovery": "5m",

@@ -24,12 +24,20 @@ from tokenfleet.adapters.prometheus.measure import measure
 from tokenfleet.adapters.prometheus.source import Access, PrometheusSource
 from tokenfleet.domain.slo.control.memory import LoopMemory, RuleMemory, State
 from tokenfleet.domain.slo.engine import Outcome, Snapshot, step
+from tokenfleet.domain.slo.objectives.spec import Policy
 from tokenfleet.domain.slo.observation.measurement import Measurement, RouterReplica, RuleKey
 
 BAD, HEALED = RuleKey("team-a", "chat", "slow"), RuleKey("team-a", "chat", "healed")
 STALENESS = timedelta(seconds=5)
 SLOS = [
-    replace(PLAIN, name=rule.rule, rule=rule.rule, max_staleness=STALENESS)
+    replace(
+        PLAIN,
+        name=rule.rule,
+        rule=rule.rule,
+        max_staleness=STALENESS,
+        # Half of it must prove a pool well, and this store is only some seconds old.
+        policy=Policy(dwell=timedelta(seconds=6)),
+    )
     for rule in (BAD, HEALED)
 ]
 HALF = {"large": 500, "small": 500}

@@ -40,8 +40,14 @@ LARGEST_STEP = 250
 """Buckets of a primary with all the weight; what a step of a recovery moves at most."""
 
 SHIFTED = LoopMemory(
-    state=State.SHIFTED, w=0.4, fallback="small", cause="ttft", pace=210, changed_at=T0
+    state=State.SHIFTED,
+    w=0.4,
+    fallback="small",
+    cause="ttft",
+    pace=210,
+    changed_at=T0 + timedelta(minutes=59),
 )
+"""A minute ago: no step is due yet."""
 
 
 def rule(name: str = "slow", *, fallbacks: tuple[str, ...] = ("small",), **weights: int) -> Any:

@@ -278,7 +278,8 @@ def test_an_edited_objective_is_stepped_to(
 
 @pytest.mark.parametrize("bound", [{"primaryFloor": "0.5"}, {"maxShift": "0.5"}])
 def test_a_bound_above_the_share_is_stepped_to(bound: dict[str, str]) -> None:
-    fleet = Fleet(loops={"large": replace(SHIFTED, w=0.1)})
+    dwelt = SHIFTED.changed_at - timedelta(minutes=3)
+    fleet = Fleet(loops={"large": replace(SHIFTED, w=0.1, changed_at=dwelt)})
     fleet.slos = [objective(onBreach={"type": "ShiftTraffic", "shiftTraffic": bound})]
     fleet.visit()
 

@@ -200,7 +200,7 @@ def test_what_comes_next_names_the_timer_or_the_condition(loop: LoopMemory, word
         (
             judged("Unknown", data={"state": "Insufficient", "reason": "", "message": ""}),
             "ShiftTraffic",
-            "too few attempts to judge: no breach, and a slow recovery",
+            "few attempts: proofs take longer",
         ),
     ],
 )

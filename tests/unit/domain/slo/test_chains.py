@@ -1,12 +1,16 @@
 """Several fallbacks: by room and soundness, moved on from the bad one, shared where one is too small."""
 
+from dataclasses import replace
+
 from tests.unit.domain.slo.builders import (
     BAD,
     GOOD,
     RULE,
     Fleet,
     cell,
+    facts,
     loop,
+    measurement,
     objective,
     target,
 )
@@ -15,6 +19,7 @@ from tokenfleet.domain.slo.observation.measurement import (
     NO_THRESHOLD,
     EngineLoad,
     PoolFacts,
+    RuleKey,
     Signal,
 )
 
@@ -107,3 +112,29 @@ def test_attempts_are_counted_once_however_many_signals_count_them() -> None:
     both.see(BAD, cell("large", 4, 0.0, signal=Signal.ERRORS, threshold=NO_THRESHOLD), demand=4.0)
 
     assert alone.shares(RULE) == both.shares(RULE)
+
+
+def test_two_rules_never_push_more_onto_one_fallback_than_it_bears() -> None:
+    """Both need 4/s; together they may send 0.85 * 2 * 2 = 3.4/s."""
+    other = RuleKey("team-a", "chat", "fast")
+    rules = (target(), target(key=other))
+    objectives = (objective(), objective("fast", rule="fast"))
+    fleet = Fleet(rules=rules, objectives=objectives, pools=facts(capacity=2.0))
+    for _ in range(80):
+        fleet.now += fleet.tick
+        seen = measurement(fleet.now, BAD, demand=4.0)
+        both = {**seen.rules, other: seen.rules[RULE]}
+        fleet.step(replace(seen, rules=both))
+    sent = (fleet.shares()["small"] + fleet.shares(other)["small"]) / 1000 * 4
+
+    assert sent <= 3.4 + 0.01
+    assert sent > 3.0
+
+
+def test_each_backend_shifts_only_its_own_share() -> None:
+    rule = target(backends={"large": 3, "twin": 1})
+    pools = {**facts(), "team-a/twin": PoolFacts(ready=1, desired=1, capacity=10.0)}
+    fleet = Fleet(rules=(rule,), pools=pools)
+    fleet.see(cell("large", 3, 0.0), cell("twin", 1, 0.9))
+
+    assert fleet.shares() == {"large": 750, "twin": 125, "small": 125}

@@ -212,7 +212,7 @@ def _says(slo: TokenSLO, controlled: bool) -> str:  # noqa: FBT001 - see above
     found = {"True": "met", "False": "missed"}.get(met, "")
     known = found or {
         "NoTraffic": "no traffic: neither good nor bad",
-        "Insufficient": "too few attempts to judge: no breach, and a slow recovery",
+        "Insufficient": "few attempts: proofs take longer",
     }.get(slo.status.data.state, "cannot see: shares are not raised")
     if slo.spec.on_breach.type == "Alert":
         return f"{known}; only alerts, and has no vote"

@@ -94,7 +94,7 @@ def age(memory: LoopMemory, now: datetime, settle: timedelta) -> timedelta:
     nothing was known does not count: nobody saw how the share did.
     """
     if memory.changed_at is None:
-        return EVER
+        return timedelta(0) if memory.shifted else EVER
     since = memory.changed_at + settle if memory.awaiting else memory.changed_at
     unseen = now - memory.unknown_since if memory.unknown_since is not None else timedelta(0)
     return max(timedelta(0), now - max(since, memory.effective_at or since) - unseen)

@@ -14,6 +14,7 @@ from tokenfleet.domain.slo.objectives.spec import ObjectiveSpec
 from tokenfleet.domain.slo.observation.data_state import DataState, Kind, blindness, covered, judge
 from tokenfleet.domain.slo.observation.evidence import EVER, Evidence, Trigger
 from tokenfleet.domain.slo.observation.measurement import (
+    Failure,
     Measurement,
     RouterReplica,
     RuleMeasurement,
@@ -167,28 +168,42 @@ class LevelVote:
         return self.after is None or 2 * self.now - self.after <= self.limit
 
 
-def ballot(
-    objectives: Iterable[ObjectiveSpec],
-    *,
-    pool: str,
-    measured: RuleMeasurement,
-    measurement: Measurement | None,
-    replicas: tuple[RouterReplica, ...],
-    now: datetime,
-) -> Ballot:
-    """Ask every objective about one pool."""
-    cells = tuple(cell for cell in measured.cells if cell.pool == pool)
-    interval = measurement.scrape_interval if measurement is not None else timedelta(0)
-    votes = []
-    for objective in sorted(objectives, key=lambda objective: objective.name):
-        evidence = Evidence.of(
-            cells,
-            objective,
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """How well one objective can be seen now, by whatever pool."""
+
+    failure: Failure | None
+    """Why it cannot; None where it can."""
+    covered: frozenset[timedelta]
+    """Windows that were scraped well enough."""
+    interval: timedelta
+    """Between two scrapes."""
+
+    @classmethod
+    def of(
+        cls,
+        objective: ObjectiveSpec,
+        measurement: Measurement | None,
+        replicas: tuple[RouterReplica, ...],
+        now: datetime,
+    ) -> "Sight":
+        """Look at the scrapes."""
+        return cls(
+            failure=blindness(measurement, replicas, objective, now),
             covered=covered(measurement, replicas, objective),
-            interval=interval,
+            interval=measurement.scrape_interval if measurement is not None else timedelta(0),
         )
-        failure = blindness(measurement, replicas, objective, now)
-        votes.append(Vote(judge(measured, evidence, failure), evidence))
+
+
+def ballot(
+    sights: Iterable[tuple[ObjectiveSpec, Sight]], *, pool: str, measured: RuleMeasurement
+) -> Ballot:
+    """Ask every objective about one pool; by name."""
+    cells = tuple(cell for cell in measured.cells if cell.pool == pool)
+    votes = []
+    for objective, sight in sights:
+        evidence = Evidence.of(cells, objective, covered=sight.covered, interval=sight.interval)
+        votes.append(Vote(judge(measured, evidence, sight.failure), evidence))
     return Ballot(tuple(votes))
 
 

@@ -6,7 +6,7 @@
     Unknown       the source failed, or a router replica is not scraped  hold: shares and clocks
                   well enough to speak for its traffic                    stand still
     NoTraffic     seen, and no attempt in the long window                neither good nor bad
-    Insufficient  seen, fewer attempts than `minimumEvents`              no breach, slow recovery
+    Insufficient  seen, fewer attempts than `minimumEvents`              proofs take longer
     OK            otherwise                                              judge
     ============  =====================================================  =======================
 

@@ -47,12 +47,11 @@ class Snapshot:
             return self
         interval = self.measurement.scrape_interval
         least = SCRAPES * interval
-        if all(slo.windows.short >= least for slo in (*self.objectives, *self.levels)):
+        if all(slo.windows.short >= least for slo in self.objectives):
             return self
         return replace(
             self,
             objectives=tuple(fitting(slo, interval) for slo in self.objectives),
-            levels=tuple(fitting(slo, interval) for slo in self.levels),
         )
 
     def facts(self, namespace: str, pool: str) -> PoolFacts:
