@@ -15,7 +15,7 @@ from tokenfleet.adapters.prometheus.source import Access, PrometheusSource
 from tokenfleet.domain.fleet.subject import Subject
 from tokenfleet.domain.slo.control.memory import RuleMemory
 from tokenfleet.domain.slo.engine import Snapshot, step
-from tokenfleet.domain.slo.observation.measurement import RouterReplica
+from tokenfleet.domain.slo.observation.measurement import Measurement, RouterReplica
 from tokenfleet.simulation.fleet import RULE, Scenario
 from tokenfleet.simulation.policies import Shares
 from tokenfleet.simulation.scrapes import EPOCH, REPLICA, Store
@@ -69,6 +69,7 @@ class Live:
     ticks: list[float] = field(default_factory=list)
     scrapes: int = 0
     changed: float = float("-inf")
+    before: Measurement | None = None
 
     def __post_init__(self) -> None:
         self.source = PrometheusSource(Access(url=self.url))
@@ -92,8 +93,10 @@ class Live:
                 replicas=replicas,
                 at=now,
                 scrape_interval=timedelta(seconds=store.interval),
+                before=self.before,
             )
         )
+        self.before = measurement if measurement.failure is None else self.before
         acknowledged = self.changed + self.scenario.acknowledge_after
         outcome = step(
             Snapshot(

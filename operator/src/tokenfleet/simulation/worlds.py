@@ -263,28 +263,7 @@ CHECKS: Final[Mapping[str, Check]] = {
 }
 """Name -> what measures it."""
 
-FALLS_SHORT: Final = frozenset(
-    {
-        *(f"late-for-hours-{rate}" for rate in ("0.05", "0.1", "0.2", "0.5", "floor")),
-        *(f"failing-for-hours-{rate}" for rate in ("0.1", "0.2", "0.3")),
-        *(f"worse-fallback-{rate}" for rate in ("0.1", "0.3", "1.2")),
-        "poor-fallbacks",
-        "chain",
-        "back-after-a-fault",
-        "on-budget-p80",
-        "on-budget-p90",
-        *(f"conversations-{rate}" for rate in ("0.5", "3")),
-        *(f"good-and-bad-minutes-{rate}" for rate in ("0.5", "3")),
-        "steadily-late-20%",
-        "steadily-late-10%",
-        "one-bad-minute",
-        "drifting-prompts",
-        "overstated-capacity",
-        "slow-scrapes-C",
-        "slow-scrapes-A'",
-        "hang",
-    }
-)
+FALLS_SHORT: Final = frozenset({"overstated-capacity", "slow-scrapes-C", "slow-scrapes-A'"})
 """What the loop does not reach; the control-loop page says so."""
 
 

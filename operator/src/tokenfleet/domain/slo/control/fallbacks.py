@@ -12,11 +12,12 @@ from tokenfleet.domain.slo.control.transition import Standby
 from tokenfleet.domain.slo.control.votes import Ballot
 from tokenfleet.domain.slo.observation.evidence import EVER
 from tokenfleet.domain.slo.observation.measurement import RuleTarget
-from tokenfleet.domain.slo.observation.saturation import full, idle_engines
+from tokenfleet.domain.slo.observation.saturation import full, queueing
 from tokenfleet.domain.slo.observation.snapshot import Snapshot
 
-EASY: Final = 0.5
-"""Part of its declared capacity up to which load is no reason to be bad."""
+EASY: Final = 0.25
+"""Part of its declared capacity up to which load is no reason to be bad, even where twice as much
+was declared as is true."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +66,7 @@ class Fallbacks:
         level = self.loop.bad_level if self.loop.bad_level is not None else 0.0
         mine, primary = self.ballots[pool], self.ballots[self.primary]
         facts, rate = self.snapshot.facts(namespace, pool), self.ledger.rate(place)
+        queues = queueing(self.snapshot.engine_loads, namespace, pool)
         worse = mine.suffers_more(primary, self.age if used else EVER, level)
         return Standby(
             pool=pool,
@@ -75,7 +77,7 @@ class Fallbacks:
             rate=rate,
             used=used,
             worse=worse if used else None,
-            easy=(facts.capacity is not None and rate <= EASY * facts.capacity)
-            or idle_engines(self.snapshot.engine_loads, namespace, pool),
+            easy=queues is False or (facts.capacity is not None and rate <= EASY * facts.capacity),
+            queueing=queues is True,
             trial=on_trial(self.loop.limits.get(pool), self.now),
         )

@@ -29,6 +29,8 @@ BORNE: Final = 0.85
 """Part of a load that was bad which is taken for safe; see the figures above."""
 LESS: Final = 0.7
 """Part of its load that a crowded fallback keeps: a queue that has grown must also drain."""
+ENOUGH: Final = 2
+"""Times that a fallback is given less because it is crowded; then load is not why."""
 FORGOTTEN: Final = 4
 """Times maxHold after which a fallback that was found bad has a clean record again."""
 _MOST_DOUBLINGS: Final = 3
@@ -72,14 +74,15 @@ def found_bad(
     """Return what a fallback that suffers leaves in memory, and what it may keep.
 
     It is *broken*, and gets nothing, where load cannot be why: errors, a load that is small for it,
-    or a load that is smaller than the one that was too much before. Else it is *crowded*: it keeps
+    or a load that was taken from it twice and is still too much. Else it is *crowded*: it keeps
     `LESS` of what it has, and that load counts as its capacity. Either is believed for maxHold,
     twice as long each time in a row; then it is tried again with a little.
     """
     before = memory.limits.get(standby.pool)
     count = min(before.times + 1, _MOST_DOUBLINGS) if before is not None else 1
-    again = before is not None and seen.now < before.until
+    again = before is not None and seen.now < before.until and before.times >= ENOUGH
     straight = standby.worse is not None and standby.worse.straight
+    again = again and not standby.queueing
     broken = straight or standby.easy or standby.rate <= 0 or standby.trial or again
     until = seen.now + seen.policy.max_hold * 2 ** (count - 1)
     kept = {

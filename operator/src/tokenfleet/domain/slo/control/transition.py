@@ -32,7 +32,9 @@ class Standby:
     worse: Trigger | None = None
     """The proof of that, where it is in use."""
     easy: bool = False
-    """What it gets is little for it: at most half of its capacity, or its engines do not queue."""
+    """What it gets is little for it: a quarter of its capacity at most, or its engines do not queue."""
+    queueing: bool = False
+    """Its engines say that requests wait."""
     trial: bool = False
     """It was found bad before, long enough ago to be tried with a little."""
 

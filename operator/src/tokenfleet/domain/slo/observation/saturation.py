@@ -37,7 +37,9 @@ def full(engine_loads: Mapping[tuple[str, str], EngineLoad], namespace: str, poo
     return ""
 
 
-def idle_engines(loads: Mapping[tuple[str, str], EngineLoad], namespace: str, pool: str) -> bool:
-    """Tell whether a pool's engines say that nobody waits; False where they say nothing."""
+def queueing(loads: Mapping[tuple[str, str], EngineLoad], namespace: str, pool: str) -> bool | None:
+    """Tell whether requests wait in a pool's engines; None where they do not say."""
     seen = loads.get((namespace, pool))
-    return seen is not None and seen.waiting is not None and seen.waiting < NOBODY_WAITS
+    if seen is None or seen.waiting is None:
+        return None
+    return seen.waiting >= NOBODY_WAITS
