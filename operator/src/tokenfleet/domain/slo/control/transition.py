@@ -32,7 +32,7 @@ class Standby:
     worse: Trigger | None = None
     """The proof of that, where it is in use."""
     easy: bool = False
-    """What it gets is little for it: a quarter of its capacity at most, or its engines do not queue."""
+    """What it gets is little for it: at most a quarter of its capacity, or engines do not queue."""
     queueing: bool = False
     """Its engines say that requests wait."""
     trial: bool = False
