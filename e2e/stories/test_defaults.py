@@ -8,7 +8,7 @@ from e2e.stories.fleet import PRIMARY, RULE, SLO, Fleet, all_answered
 LIMIT = 90.0
 """Seconds from breach to first action at a scrape and tick of 15 s; here both are shorter."""
 JUDGED = 20
-"""`minimumEvents.total` by default: with fewer attempts nothing is judged, so more were sent."""
+"""Attempts: more than a proof takes were sent."""
 
 
 def test_the_default_windows_act_within_ninety_seconds(fleet: Fleet) -> None:
