@@ -147,3 +147,38 @@ async def test_a_pool_s_own_last_error_reaches_the_client(fleet: Fleet) -> None:
     response = await fleet.ask()
 
     assert (response.status_code, response.json()["error"]["message"]) == (429, "large")
+
+
+async def ejected(fleet: Fleet) -> int:
+    """Return how many replicas of the large pool are out."""
+    name = "cluster.large.outlier_detection.ejections_active"
+    text = (await fleet.router.admin.get(f"/stats?filter={name}")).text
+    return int(text.rpartition(": ")[2])
+
+
+async def test_errors_that_follow_a_request_take_no_replica_out(serving: Fleet) -> None:
+    """A 500 can be one client's doing: the pool's only replica stays for the others."""
+    serving.large.behaviour = Behaviour(status=500)
+    await served_by(serving, 10)
+    assert await ejected(serving) == 0
+
+    serving.large.behaviour = Behaviour()
+    assert pool_of(await serving.ask()) == "large"
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        pytest.param(Behaviour(status=503), id="says that it cannot"),
+        pytest.param(Behaviour(first_token=20), id="accepts and never answers"),
+    ],
+)
+async def test_a_replica_that_serves_nobody_goes_out(fleet: Fleet, behaviour: Behaviour) -> None:
+    """Also one that hangs: connections that open do not forgive it its silence."""
+    await fleet.serve(configuration(ALL_LARGE, timeout_ms=300))
+    fleet.large.behaviour = behaviour
+
+    for _ in range(3):
+        assert pool_of(await fleet.ask(stream=True)) == "small"
+
+    assert await ejected(fleet) == 1
