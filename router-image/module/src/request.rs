@@ -67,7 +67,6 @@ pub struct Request {
     upload: RefCell<Option<Watch>>,
     status: Cell<u32>,
     origin: RefCell<Option<Vec<u8>>>,
-    tail: RefCell<Vec<u8>>,
     over: Cell<bool>,
 }
 
@@ -88,7 +87,6 @@ impl Request {
             upload: RefCell::default(),
             status: Cell::new(0),
             origin: RefCell::default(),
-            tail: RefCell::default(),
             over: Cell::new(false),
         }
     }

@@ -16,6 +16,8 @@ use std::sync::Arc;
 /// Header of an answer after which Envoy asks the next place.
 pub const AGAIN: &[u8] = b"x-tokenfleet-again";
 
+/// The scheduler's event for an answer whose end may not reach the client.
+pub const CUT: u64 = 3;
 /// Header of an answer after which Envoy waits as many seconds before it asks the next place.
 pub const WAIT: &[u8] = b"x-tokenfleet-wait";
 /// Header of an answer that says where it comes from.
@@ -110,8 +112,8 @@ pub struct Stream {
     pub events: Cell<bool>,
     /// What has gone on to the client ends at an event's end.
     pub at_boundary: Cell<bool>,
-    /// The answer ends well-formed and is not whole: its end must not reach the client.
-    pub broken: Cell<bool>,
+    /// The rest of an answer that ends well-formed and is not whole.
+    pub left: RefCell<Vec<u8>>,
     /// Ends an answer that stays silent.
     pub watch: OnceCell<Watch>,
     /// Microseconds to the first token.
@@ -136,7 +138,7 @@ impl Stream {
             marked: Cell::default(),
             events: Cell::default(),
             at_boundary: Cell::new(true),
-            broken: Cell::default(),
+            left: RefCell::default(),
             watch: OnceCell::new(),
             waited: Cell::default(),
             used: Cell::default(),

@@ -9,7 +9,7 @@ use crate::events::{Ending, Events, Seen};
 use crate::fault::Class;
 use crate::outcome::Outcome;
 use crate::request::{number, set_length};
-use crate::stream::Stream;
+use crate::stream::{Stream, CUT};
 use crate::usage::Answer;
 use crate::waiting::clock;
 
@@ -52,8 +52,10 @@ impl Attempt {
     /// The answer's trailers have come.
     pub fn response_trailers(&self, envoy: &mut Envoy) -> Next {
         let Some(stream) = self.stream.get() else { return Next::Continue };
-        self.take(envoy, stream, Body::KeptResponse, true);
-        Next::Continue
+        match self.take(envoy, stream, Body::KeptResponse, true) {
+            Next::Continue => Next::Continue,
+            _ => Next::Stop,
+        }
     }
 
     fn take(&self, envoy: &mut Envoy, stream: &Stream, body: Body, end: bool) -> Next {
@@ -185,8 +187,8 @@ impl Attempt {
                 return (Next::Keep, false);
             }
         }
-        if end && self.holds.get() && events.ending() == Ending::Cut && events.output_events() == 0
-        {
+        let unfinished = end && matches!(events.ending(), Ending::Cut | Ending::Aborted);
+        if unfinished && self.holds.get() {
             return (self.replace(envoy, stream, events, body), true);
         }
         if self.holds.replace(false) {
@@ -197,6 +199,10 @@ impl Attempt {
             let mut held = self.held.take();
             held.append(&mut passed);
             passed = held;
+        }
+        if unfinished {
+            self.end_events(stream, events);
+            return (stop_before_end(envoy, stream, passed, body), false);
         }
         if !whole {
             let size = envoy.size(body);
@@ -228,11 +234,7 @@ impl Attempt {
                     }
                 }
             }
-            Ending::Failed => stream.judge(Outcome::BrokenStream),
-            Ending::Cut | Ending::Aborted => {
-                stream.judge(Outcome::BrokenStream);
-                stream.broken.set(true);
-            }
+            _ => stream.judge(Outcome::BrokenStream),
         }
         let whole = events.ending() == Ending::Complete;
         self.count(counts, if whole { 0 } else { events.output_events() });
@@ -277,6 +279,18 @@ fn copy(out: &mut Vec<u8>, piece: &[u8], pass: &crate::pass::Pass<'_>) {
         from = *end;
     }
     out.extend_from_slice(&piece[from..]);
+}
+
+/// Keeps a well-formed end from the client: the request's filter sends what is left, says what is wrong,
+/// and cuts. It cannot do so once it has seen the end itself: Envoy passes nothing on after that.
+fn stop_before_end(envoy: &mut Envoy, stream: &Stream, left: Vec<u8>, body: Body) -> Next {
+    let size = envoy.size(body);
+    envoy.drain(body, size);
+    *stream.left.borrow_mut() = left;
+    if let Some(watch) = stream.watch.get() {
+        watch.wake(CUT);
+    }
+    Next::Keep
 }
 
 /// Takes the event that ends a stream from the end of `passed`; tells whether it was there.

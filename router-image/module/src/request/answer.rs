@@ -1,18 +1,16 @@
 //! An answer on its way back to the client.
 
 use super::{number, Request, UPLOAD};
-use crate::abi::{Body, Envoy, Header, Next};
+use crate::abi::{Envoy, Header, Next};
 use crate::answers::Refusal;
 use crate::counts::{self, LABELS};
 use crate::outcome::Outcome;
-use crate::stream::{Stream, AGAIN, SERVED_BY, WAIT};
+use crate::stream::{Stream, AGAIN, CUT, SERVED_BY, WAIT};
 use crate::waiting::clock;
 use crate::watch::Watch;
 
 /// The scheduler's event for an answer that has gone silent.
 const STALL: u64 = 2;
-/// The scheduler's event for an answer whose end may not reach the client.
-const CUT: u64 = 3;
 
 impl Request {
     /// The answer's headers are on their way to the client.
@@ -30,6 +28,9 @@ impl Request {
             envoy.set_header(Header::Response, b"vary", b"origin");
         }
         let Some(stream) = self.stream.get() else { return Next::Continue };
+        if stream.events.get() {
+            watch(envoy, stream);
+        }
         if stream.marked.get() {
             envoy.remove_header(Header::Response, AGAIN);
             envoy.remove_header(Header::Response, WAIT);
@@ -51,21 +52,11 @@ impl Request {
             return Next::Continue;
         }
         if !end {
-            let stall = stream.decision.rule().stall_ms;
-            stream.watch.get_or_init(|| Watch::new(envoy.scheduler(), STALL, stall)).touch();
+            watch(envoy, stream).touch();
             return Next::Continue;
         }
         observe(envoy, stream, stream.outcome());
-        if !stream.broken.get() {
-            return Next::Continue;
-        }
-        // The end stays here: a cut follows, outside of this hook.
-        let mut tail = self.tail.borrow_mut();
-        envoy.each(Body::Response, |piece| tail.extend_from_slice(piece));
-        let size = tail.len();
-        envoy.drain(Body::Response, size);
-        cut_soon(envoy, stream);
-        Next::Keep
+        Next::Continue
     }
 
     /// The answer's trailers are on their way to the client.
@@ -73,13 +64,7 @@ impl Request {
         if let Some(stream) = self.stream.get() {
             observe(envoy, stream, stream.outcome());
         }
-        match self.stream.get() {
-            Some(stream) if stream.broken.get() && !self.over.get() => {
-                cut_soon(envoy, stream);
-                Next::Stop
-            }
-            _ => Next::Continue,
-        }
+        Next::Continue
     }
 
     /// A deadline has passed.
@@ -101,7 +86,7 @@ impl Request {
             stream.judge(Outcome::Timeout);
             observe(envoy, stream, stream.outcome());
         }
-        let tail = self.tail.take();
+        let tail = stream.left.take();
         self.over.set(true);
         if !tail.is_empty() {
             envoy.send(&tail);
@@ -136,9 +121,10 @@ impl Request {
     }
 }
 
-fn cut_soon(envoy: &Envoy, stream: &Stream) {
+/// What wakes the filter of an answer that is not whole yet.
+fn watch<'a>(envoy: &Envoy, stream: &'a Stream) -> &'a Watch {
     let stall = stream.decision.rule().stall_ms;
-    stream.watch.get_or_init(|| Watch::new(envoy.scheduler(), STALL, stall)).wake(CUT);
+    stream.watch.get_or_init(|| Watch::new(envoy.scheduler(), STALL, stall))
 }
 
 /// Says in the stream what is wrong with it. Only streams of events have a place for that.

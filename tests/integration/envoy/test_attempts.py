@@ -1,0 +1,370 @@
+"""What an attempt was: judged by what the client would get, not by the status line."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from tests.integration.envoy.configuration import configuration
+from tests.integration.envoy.pools import Pools
+from tests.integration.envoy.router import Router
+from tests.integration.envoy.scripted import (
+    DONE,
+    GOOD,
+    GOOD_WHOLE,
+    ROLE,
+    SSE,
+    STOP,
+    WHOLE,
+    Cut,
+    Data,
+    End,
+    Head,
+    Json,
+    Pause,
+    Reset,
+    Script,
+    Scripted,
+    event,
+    token,
+)
+from tokenfleet.domain.routing.ir import RouterConfig
+
+pytestmark = pytest.mark.envoy
+
+LIMIT = 1.0
+"""Seconds to a first token, or to a whole answer."""
+
+
+@pytest.fixture
+async def pools(tmp_path: Path) -> AsyncIterator[Pools]:
+    pools = Pools(Router(tmp_path))
+    async with AsyncExitStack() as stack:
+        for server in (*pools.large, *pools.small):
+            await stack.enter_async_context(server.serving())
+        try:
+            yield pools
+        finally:
+            await pools.router.stop()
+
+
+ALL_LARGE = {"large": 1000, "small": 0}
+LIMITED = configuration(ALL_LARGE, timeout_ms=int(LIMIT * 1000), response_ms=int(LIMIT * 1000))
+ERROR: Json = {"error": {"message": "no capacity", "type": "server_error", "code": 503}}
+RATE: Json = {"error": {"message": "slow down", "type": "rate_limit_error", "code": "429"}}
+INVALID: Json = {"error": {"message": "bad", "type": "invalid_request_error", "code": 400}}
+OVERLOADED: Json = {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
+TOO_LONG: Json = {
+    "error": {"message": "This model's maximum context length is 8192 tokens.", "code": 400}
+}
+CREATED = event({"type": "response.created", "response": {}}, "response.created")
+MESSAGE = event(
+    {"type": "message_start", "message": {"usage": {"input_tokens": 3}}}, "message_start"
+)
+PING = event({"type": "ping"}, "ping")
+LATE = (Pause(3), token("late"), STOP, DONE, End)
+ABORTED = event({"choices": [{"index": 0, "delta": {}, "finish_reason": "abort"}]})
+
+
+@dataclass(frozen=True)
+class Row:
+    """A script of the first pool, and what becomes of it."""
+
+    id: str
+    script: Script
+    outcome: str
+    stream: bool = True
+    """What the client asks for."""
+    told: bool = True
+    """An error event comes before the cut."""
+
+
+TAKEN_OVER = (
+    Row("an error is the first event", (SSE, event(ERROR), End), "server_error"),
+    Row("an error is the first event after the role", (SSE, ROLE, event(ERROR), Pause(5)), "server_error"),
+    Row("a named error is the first event", (SSE, event(OVERLOADED, "error"), End), "server_error"),
+    Row("a rate limit is the first event", (SSE, event(RATE), End), "throttled"),
+    Row("more follows the error", (SSE, event(ERROR), *[Data("data: x\n\n")] * 20, End), "server_error"),
+    Row("an error inside a whole answer", (WHOLE, Data(json.dumps(ERROR)), End), "server_error", stream=False),
+    Row("a rate limit inside a whole answer", (WHOLE, Data(json.dumps(RATE)), End), "throttled", stream=False),
+    Row("a stream is asked for, an error comes whole", (WHOLE, Data(json.dumps(ERROR)), End), "server_error"),
+    Row("an empty stream", (SSE, End), "broken_stream"),
+    Row("a stream without output", (SSE, ROLE, End), "broken_stream"),
+    Row("a stream cut before its first token", (SSE, ROLE, Pause(0.2), Cut), "broken_stream"),
+    Row("a stream reset before its first token", (SSE, ROLE, Pause(0.2), Reset), "broken_stream"),
+    Row("a whole answer cut", (WHOLE, Data('{"choices":'), Pause(0.2), Cut), "broken_stream", stream=False),
+    Row("the role comes at once, the token late", (SSE, ROLE, *LATE), "timeout"),
+    Row("comments come at once, the token late", (SSE, Data(": ping\n\n"), *LATE), "timeout"),
+    Row("response.created comes at once, the token late", (SSE, CREATED, *LATE), "timeout"),
+    Row("message_start comes at once, the token late", (SSE, MESSAGE, PING, *LATE), "timeout"),
+    Row("headers come at once, the token late", (SSE, *LATE), "timeout"),
+    Row("a stream hangs", (Pause(5), Cut), "timeout"),
+    Row("a whole answer hangs", (Pause(5), Cut), "timeout", stream=False),
+    Row("a whole answer hangs after its headers", (WHOLE, Data("{"), Pause(5), Cut), "timeout", stream=False),
+    Row("a stream without its finish reason, all at once", (SSE, token("a"), End), "broken_stream"),
+    Row("503", (Head(503, "application/json"), Data("{}"), End), "server_error"),
+    Row("500", (Head(500, "application/json"), Data("{}"), End), "server_error", stream=False),
+    Row("429", (Head(429, "application/json"), Data("{}"), End), "throttled"),
+    Row("the connection is reset", (Reset,), "broken_stream"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("row", TAKEN_OVER, ids=lambda row: row.id)
+async def test_what_fails_before_anything_was_sent_is_taken_over(pools: Pools, row: Row) -> None:
+    pools.large[0].script = row.script
+    pools.small[0].script = GOOD if row.stream else GOOD_WHOLE
+    await pools.serve(LIMITED)
+
+    seen = await pools.ask({"stream": row.stream})
+
+    assert (seen.status, seen.pool, seen.attempts, seen.whole) == (200, "small", 2, True), seen
+    assert "good" in seen.body
+    assert "x-tokenfleet-again" not in seen.headers
+    assert len(pools.large[0].requests) == 1
+    assert await pools.outcomes() == [("large", row.outcome), ("small", "ok")]
+
+
+PASSED_ON = (
+    Row("another 400", (Head(400, "application/json"), Data(json.dumps(INVALID)), End), "client_error"),
+    Row("a request's own fault inside a stream", (SSE, event(INVALID), End), "client_error"),
+    Row("a request's own fault inside a whole answer", (WHOLE, Data(json.dumps(INVALID)), End), "client_error", stream=False),
+    Row("a prompt too long for every pool", (Head(400, "application/json"), Data(json.dumps(TOO_LONG)), End), "client_error"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("row", PASSED_ON, ids=lambda row: row.id)
+async def test_what_is_the_clients_fault_goes_to_the_client(pools: Pools, row: Row) -> None:
+    pools.large[0].script = row.script
+    await pools.serve(LIMITED)
+
+    seen = await pools.ask({"stream": row.stream})
+
+    assert (seen.status, seen.pool, seen.attempts, seen.whole) == (400, "large", 1, True), seen
+    assert json.loads(seen.body)["error"]["message"]
+    assert not pools.small[0].requests
+    assert await pools.outcomes() == [("large", row.outcome)]
+
+
+BROKEN = (
+    Row("cut", (SSE, token("a"), token("b"), Pause(0.2), Cut), "broken_stream"),
+    Row("reset", (SSE, token("a"), token("b"), Pause(0.2), Reset), "broken_stream"),
+    Row("cut inside an event", (SSE, token("a"), token("b"), Data('data: {"choi'), Pause(0.2), Cut), "broken_stream"),
+    Row("well-formed, without a finish reason", (SSE, token("a"), token("b"), Pause(0.2), End), "broken_stream", told=False),
+    Row("done, without a finish reason", (SSE, token("a"), token("b"), Pause(0.2), DONE, End), "broken_stream", told=False),
+    Row("aborted", (SSE, token("a"), token("b"), Pause(0.2), ABORTED, DONE, End), "broken_stream", told=False),
+    Row("silent", (SSE, token("a"), token("b"), Pause(20)), "timeout"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("row", BROKEN, ids=lambda row: row.id)
+async def test_a_stream_that_breaks_ends_with_a_cut(pools: Pools, row: Row) -> None:
+    """Never a well-formed answer that is not whole; what was delivered is counted."""
+    pools.large[0].script = row.script
+    await pools.serve(replace_stall(LIMITED, 1_000))
+
+    seen = await pools.ask()
+
+    assert (seen.status, seen.pool, seen.whole) == (200, "large", False), seen
+    if row.told:
+        last = seen.body.rstrip("\n").rpartition("\n\n")[2]
+        assert json.loads(last.removeprefix("data: "))["error"]["type"] == "server_error", seen
+    assert "[DONE]" not in seen.body
+    assert not pools.small[0].requests
+    assert await pools.outcomes() == [("large", row.outcome)]
+    assert await pools.value("tokenfleet_completion_tokens_total", 'pool="large"') == 2
+
+
+async def test_an_error_after_tokens_is_seen_as_it_was_sent(pools: Pools) -> None:
+    pools.large[0].script = (SSE, token("a"), event(ERROR), DONE, End)
+    await pools.serve(LIMITED)
+
+    seen = await pools.ask()
+
+    assert seen.whole
+    assert seen.body.count("no capacity") == 1
+    assert await pools.outcomes() == [("large", "broken_stream")]
+
+
+async def test_the_first_token_is_output_not_the_first_byte(pools: Pools) -> None:
+    pools.large[0].script = (SSE, ROLE, Pause(1.6), token("good"), STOP, DONE, End)
+    await pools.serve(configuration(ALL_LARGE, timeout_ms=None))
+
+    seen = await pools.ask()
+
+    assert (seen.pool, seen.whole) == ("large", True)
+    assert seen.body.index("assistant") < seen.body.index("good")
+    name = "tokenfleet_time_to_first_token_seconds_bucket"
+    assert await pools.value(name, 'le="1.5"') == 0
+    assert await pools.value(name, 'le="+Inf"') == 1
+
+
+async def test_a_stream_that_moves_is_never_cut(pools: Pools) -> None:
+    moves = [step for n in range(5) for step in (token(str(n)), Pause(0.7))]
+    pools.large[0].script = (SSE, *moves, STOP, DONE, End)
+    await pools.serve(replace_stall(LIMITED, 1_500))
+
+    seen = await pools.ask()
+
+    assert (seen.pool, seen.whole) == ("large", True)
+    assert await pools.outcomes() == [("large", "ok")]
+
+
+SISTER = (
+    Row("refuses", (), "connect"),
+    Row("answers 503", (Head(503, "application/json"), Data("{}"), End), "server_error"),
+    Row("has an error first", (SSE, event(ERROR), End), "server_error"),
+    Row("is reset", (Reset,), "broken_stream"),
+)
+
+
+@pytest.mark.parametrize("row", SISTER, ids=lambda row: row.id)
+async def test_the_sister_replica_is_asked_before_another_model(tmp_path: Path, row: Row) -> None:
+    bad, good, small = Scripted(row.script), Scripted(), Scripted()
+    pools = Pools(Router(tmp_path), [bad, good], [small])
+    async with AsyncExitStack() as stack:
+        for server in (good, small):
+            await stack.enter_async_context(server.serving())
+        if row.script:
+            await stack.enter_async_context(bad.serving())
+        else:
+            bad.port = 1
+        try:
+            await pools.serve(LIMITED)
+            for _ in range(12):
+                seen = await pools.ask()
+                assert (seen.status, seen.pool, seen.whole) == (200, "large", True), seen
+                assert seen.attempts <= 2
+            found = await pools.outcomes()
+        finally:
+            await pools.router.stop()
+    assert not small.requests
+    assert {pair for pair in found if pair[1] != "ok"} == {("large", row.outcome)}
+
+
+async def test_after_a_replica_that_hangs_the_sister_comes_last(tmp_path: Path) -> None:
+    hang: Script = (SSE, Pause(9))
+    pools = Pools(Router(tmp_path), [Scripted(hang), Scripted(hang)], [Scripted()])
+    async with AsyncExitStack() as stack:
+        for server in (*pools.large, *pools.small):
+            await stack.enter_async_context(server.serving())
+        try:
+            await pools.serve(LIMITED)
+            seen = await pools.ask()
+            assert (seen.pool, seen.attempts) == ("small", 2)
+            assert await pools.outcomes() == [("large", "timeout"), ("small", "ok")]
+        finally:
+            await pools.router.stop()
+
+
+async def test_the_last_pool_is_not_hammered(pools: Pools) -> None:
+    busy = Head(503, "application/json", (("retry-after", "7"),))
+    for server in (*pools.large, *pools.small):
+        server.script = (busy, Data(json.dumps(ERROR)), End)
+    await pools.serve(LIMITED)
+
+    seen = await pools.ask()
+
+    assert (seen.status, seen.pool, seen.headers["retry-after"]) == (503, "small", "7")
+    assert "x-tokenfleet-again" not in seen.headers
+    assert [len(s.requests) for s in (*pools.large, *pools.small)] == [1, 1]
+
+
+def windows(config: RouterConfig, large: int | None, small: int | None) -> RouterConfig:
+    sizes = {"large": large, "small": small}
+    return replace(config, pools=tuple(replace(p, window=sizes[p.name]) for p in config.pools))
+
+
+@pytest.mark.parametrize(
+    ("large", "small", "asked"),
+    [(8192, 32768, 1), (8192, 8192, 0), (32768, 8192, 0), (None, 32768, 0)],
+)
+async def test_a_prompt_that_is_too_long_goes_to_a_larger_window(
+    pools: Pools, large: int | None, small: int | None, asked: int
+) -> None:
+    pools.large[0].script = (Head(400, "application/json"), Data(json.dumps(TOO_LONG)), End)
+    await pools.serve(windows(LIMITED, large, small))
+
+    seen = await pools.ask()
+
+    assert (seen.status, len(pools.small[0].requests)) == ((200, 1) if asked else (400, 0))
+    assert len(pools.large[0].requests) == 1
+
+
+async def test_a_request_that_breaks_the_engine_does_not_take_its_pool_from_others(
+    pools: Pools,
+) -> None:
+    pools.large[0].script = (Head(500, "application/json"), Data(json.dumps(ERROR)), End)
+    pools.small[0].script = pools.large[0].script
+    await pools.serve(LIMITED)
+    for _ in range(12):
+        assert (await pools.ask()).status == 500
+    pools.large[0].script = GOOD
+
+    for _ in range(4):
+        seen = await pools.ask()
+        assert (seen.status, seen.pool, seen.attempts) == (200, "large", 1)
+
+
+async def test_usage_is_asked_for_and_hidden_from_clients_that_did_not_ask(pools: Pools) -> None:
+    usage = {"prompt_tokens": 11, "completion_tokens": 7}
+    pools.large[0].script = (
+        SSE,
+        token("a"),
+        STOP,
+        event({"choices": [], "usage": usage}),
+        DONE,
+        End,
+    )
+    await pools.serve(LIMITED)
+
+    plain = await pools.ask()
+    asked = await pools.ask({"stream_options": {"include_usage": True}})
+
+    assert "usage" not in plain.body
+    assert plain.body.endswith("data: [DONE]\n\n")
+    assert "usage" in asked.body
+    assert [r["stream_options"] for r in pools.large[0].requests] == [{"include_usage": True}] * 2
+    assert await pools.value("tokenfleet_prompt_tokens_total") == 22
+    assert await pools.value("tokenfleet_completion_tokens_total") == 14
+
+
+@pytest.mark.parametrize("when", ["before the first token", "after tokens"])
+async def test_a_client_that_leaves_is_nobodys_fault(pools: Pools, when: str) -> None:
+    begun = (token("a"), token("b")) if when == "after tokens" else ()
+    pools.large[0].script = (SSE, *begun, Pause(20))
+    await pools.serve(configuration(ALL_LARGE))
+
+    seen = await pools.ask(leaves_after=0.5)
+
+    assert not seen.whole
+    assert await pools.outcomes() == [("large", "cancelled")]
+    assert await pools.value("tokenfleet_requests_total", 'outcome="cancelled"') == 1
+    assert await pools.value("tokenfleet_completion_tokens_total") == len(begun)
+    for _ in range(100):
+        if pools.large[0].left:
+            break
+        await asyncio.sleep(0.02)
+    assert pools.large[0].left == [0]
+
+
+async def test_an_attempt_that_waits_is_seen_within_one_scrape(pools: Pools) -> None:
+    pools.large[0].script = (Pause(20),)
+    await pools.serve(configuration(ALL_LARGE))
+
+    waiting = asyncio.create_task(pools.ask(leaves_after=1.5))
+    await asyncio.sleep(0.8)
+    late = await pools.value("tokenfleet_late_attempts_total", 'threshold="0.5"')
+    not_yet = await pools.value("tokenfleet_late_attempts_total", 'threshold="10.0"')
+    await waiting
+
+    assert (late, not_yet) == (1, 0)
+
+
+def replace_stall(config: RouterConfig, milliseconds: int) -> RouterConfig:
+    (route,) = config.routes
+    failover = replace(route.failover, stall_ms=milliseconds)
+    return replace(config, routes=(replace(route, failover=failover),))
