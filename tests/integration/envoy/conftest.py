@@ -1,6 +1,7 @@
 """A router on the real Envoy, with two pools of one replica each."""
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from tests.integration.envoy.api_server import ApiServer as FakeApiServer
 from tests.integration.envoy.configuration import Endpoints, configuration
 from tests.integration.envoy.model_server import ModelServer
 from tests.integration.envoy.pods import CHAT, Pod
+from tests.integration.envoy.pools import Pools
 from tests.integration.envoy.router import Router, envoy_binary, free_port, module_folder
 from tests.support.tokens import OPERATOR, token
 from tokenfleet.adapters.envoy.bootstrap import Limits
@@ -99,6 +101,18 @@ async def serving(fleet: Fleet) -> Fleet:
     """The fleet with everything on the large pool, and the small one standing in."""
     await fleet.serve(configuration({"large": 1000, "small": 0}))
     return fleet
+
+
+@pytest.fixture
+async def pools(tmp_path: Path) -> AsyncIterator[Pools]:
+    pools = Pools(Router(tmp_path))
+    async with AsyncExitStack() as stack:
+        for server in (*pools.large, *pools.small):
+            await stack.enter_async_context(server.serving())
+        try:
+            yield pools
+        finally:
+            await pools.router.stop()
 
 
 @pytest.fixture

@@ -80,9 +80,17 @@ GOOD_WHOLE: Script = (
 )
 
 
+def _bytes(step: Head | Data) -> bytes:
+    if isinstance(step, Data):
+        return b"%x\r\n%b\r\n" % (len(step.text.encode()), step.text.encode())
+    lines = [f"HTTP/1.1 {step.status} X", f"content-type: {step.kind}"]
+    lines += [f"{name}: {value}" for name, value in step.more]
+    return "\r\n".join([*lines, "transfer-encoding: chunked", "", ""]).encode()
+
+
 @dataclass
 class Scripted:
-    """One replica."""
+    """One replica. What no pause is between goes out in one write."""
 
     script: Script = GOOD
     requests: list[Json] = field(default_factory=list)
@@ -110,28 +118,31 @@ class Scripted:
         _, _, rest = head.lower().partition(b"content-length:")
         body = await reader.readexactly(int(rest.split(b"\r\n", 1)[0]))
         self.requests.append(json.loads(body))
+        ready = b""
         for step in self.script:
             match step:
-                case Head(status, kind, more):
-                    lines = [f"HTTP/1.1 {status} X", f"content-type: {kind}"]
-                    lines += [f"{name}: {value}" for name, value in more]
-                    lines += ["transfer-encoding: chunked", "", ""]
-                    writer.write("\r\n".join(lines).encode())
-                case Data(text):
-                    writer.write(b"%x\r\n%b\r\n" % (len(text.encode()), text.encode()))
+                case Head() | Data():
+                    ready += _bytes(step)
+                    continue
+                case _ if step is End:
+                    ready += b"0\r\n\r\n"
+                    continue
+            writer.write(ready)
+            await writer.drain()
+            ready = b""
+            match step:
                 case Pause(seconds):
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(reader.read(1), seconds)
                         self.left.append(len(self.requests) - 1)
                         return False
-                case _ if step is End:
-                    writer.write(b"0\r\n\r\n")
-                case _ if step is Cut:
-                    return False
-                case _:
+                case _ if step is Reset:
                     writer.transport.abort()
                     return False
-            await writer.drain()
+                case _:
+                    return False
+        writer.write(ready)
+        await writer.drain()
         return True
 
 

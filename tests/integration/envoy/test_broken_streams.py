@@ -1,0 +1,130 @@
+"""A stream that breaks after its first token: its client is told, then cut off."""
+
+import asyncio
+import json
+from dataclasses import dataclass
+
+import pytest
+
+from tests.integration.envoy.configuration import configuration
+from tests.integration.envoy.pools import Pools
+from tests.integration.envoy.scripted import (
+    DONE,
+    GOOD,
+    SSE,
+    Cut,
+    Data,
+    End,
+    Json,
+    Pause,
+    Reset,
+    Script,
+    event,
+    token,
+)
+
+pytestmark = pytest.mark.envoy
+
+STALL = configuration({"large": 1000, "small": 0}, timeout_ms=1_000, stall_ms=1_000)
+ERROR: Json = {"error": {"message": "no capacity", "type": "server_error", "code": 503}}
+CREATED = event({"type": "response.created", "response": {}}, "response.created")
+MESSAGE = event(
+    {"type": "message_start", "message": {"usage": {"input_tokens": 3}}}, "message_start"
+)
+DELTA = event(
+    {"type": "content_block_delta", "delta": {"type": "text_delta", "text": "a"}},
+    "content_block_delta",
+)
+SAID = event({"type": "response.output_text.delta", "delta": "a"}, "response.output_text.delta")
+TEXT = event({"choices": [{"index": 0, "text": "a", "finish_reason": None}]})
+ABORTED = event({"choices": [{"index": 0, "delta": {}, "finish_reason": "abort"}]})
+
+
+@dataclass(frozen=True)
+class Row:
+    """A script of the first pool, and what becomes of it."""
+
+    id: str
+    script: Script
+    outcome: str
+    path: str = "/v1/chat/completions"
+
+
+BROKEN = (
+    Row("cut", (SSE, token("a"), token("b"), Pause(0.2), Cut), "broken_stream"),
+    Row("reset", (SSE, token("a"), token("b"), Pause(0.2), Reset), "broken_stream"),
+    Row("cut inside an event", (SSE, token("a"), token("b"), Data('data: {"choi'), Pause(0.2), Cut), "broken_stream"),
+    Row("well-formed, without a finish reason", (SSE, token("a"), token("b"), Pause(0.2), End), "broken_stream"),
+    Row("well-formed, without a finish reason, all at once", (SSE, token("a"), token("b"), End), "broken_stream"),
+    Row("done, without a finish reason", (SSE, token("a"), token("b"), Pause(0.2), DONE, End), "broken_stream"),
+    Row("aborted", (SSE, token("a"), token("b"), Pause(0.2), ABORTED, DONE, End), "broken_stream"),
+    Row("aborted, and ends later", (SSE, token("a"), token("b"), ABORTED, DONE, Pause(0.2), End), "broken_stream"),
+    Row("silent", (SSE, token("a"), token("b"), Pause(20)), "timeout"),
+    Row("text without a finish reason", (SSE, TEXT, TEXT, Pause(0.2), DONE, End), "broken_stream", path="/v1/completions"),
+    Row("a message without its stop", (SSE, MESSAGE, DELTA, DELTA, Pause(0.2), End), "broken_stream", path="/v1/messages"),
+    Row("a message cut", (SSE, MESSAGE, DELTA, DELTA, Pause(0.2), Cut), "broken_stream", path="/v1/messages"),
+    Row("a response that is not completed", (SSE, CREATED, SAID, SAID, Pause(0.2), End), "broken_stream", path="/v1/responses"),
+    Row("a response cut", (SSE, CREATED, SAID, SAID, Pause(0.2), Cut), "broken_stream", path="/v1/responses"),
+)  # fmt: skip
+
+
+def told(path: str, text: str) -> bool:
+    """Tell whether an answer's last event is an error in the shape of the API."""
+    name, _, data = text.removesuffix("\n\n").rpartition("\n\n")[2].rpartition("data: ")
+    error = json.loads(data)
+    match path:
+        case "/v1/messages":
+            kinds = (error["type"], error["error"]["type"])
+            return name == "event: error\n" and kinds == ("error", "api_error")
+        case "/v1/responses":
+            return name == "event: error\n" and error["type"] == "error" and bool(error["code"])
+        case _:
+            return name == "" and error["error"]["type"] == "server_error"
+
+
+@pytest.mark.parametrize("row", BROKEN, ids=lambda row: row.id)
+async def test_a_stream_that_breaks_ends_with_a_cut(pools: Pools, row: Row) -> None:
+    """Never a well-formed answer that is not whole; what was delivered is counted."""
+    pools.large[0].script = row.script
+    await pools.serve(STALL)
+
+    seen = await pools.ask(path=row.path)
+
+    assert (seen.status, seen.pool, seen.whole) == (200, "large", False), seen
+    assert told(row.path, seen.body), seen
+    assert "[DONE]" not in seen.body
+    assert not pools.small[0].requests
+    assert await pools.outcomes() == [("large", row.outcome)]
+    assert await pools.value("tokenfleet_completion_tokens_total", 'pool="large"') == 2
+
+
+async def test_a_cut_comes_right_after_its_event(pools: Pools) -> None:
+    """Before an answer that takes half a second and is asked for when the event comes: a connection
+    that Envoy closes otherwise stays for a second.
+    """
+    pools.large[0].script = (SSE, token("a"), token("b"), Pause(0.2), End)
+    pools.small[0].script = (Pause(0.5), *GOOD)
+    await pools.serve(STALL)
+    ends: list[str] = []
+
+    async def ask(name: str, headers: dict[str, str] | None = None) -> None:
+        await pools.ask(headers=headers)
+        ends.append(name)
+
+    cut = asyncio.create_task(ask("cut"))
+    while not await pools.value("tokenfleet_attempts_total", 'outcome="broken_stream"'):
+        await asyncio.sleep(0.01)
+    await asyncio.gather(cut, ask("half a second", {"x-tokenfleet-feature": "suggestions"}))
+
+    assert ends == ["cut", "half a second"]
+
+
+async def test_an_error_after_tokens_is_seen_as_it_was_sent(pools: Pools) -> None:
+    pools.large[0].script = (SSE, token("a"), event(ERROR), DONE, End)
+    await pools.serve(STALL)
+
+    seen = await pools.ask()
+
+    assert seen.whole
+    assert seen.body.count("no capacity") == 1
+    assert await pools.outcomes() == [("large", "broken_stream")]
