@@ -41,11 +41,11 @@ def test_a_fallback_that_others_fill_gets_nothing() -> None:
 
 
 def test_an_autoscaler_driven_by_demand_leaves_a_shifted_primary_its_replicas() -> None:
-    """Why `tokenfleet_pool_demand` exists: driven by busyness the way back takes longer."""
+    """Why `tokenfleet_pool_demand` exists: driven by busyness the idle primary is taken away."""
     busyness, demand = (simulate(BY_NAME[name], "ours", seed=0) for name in ("N", "O"))
 
-    assert demand.shares[-1][1] == 1.0
-    assert demand.shares[-1][0] < busyness.shares[-1][0]
+    assert demand.shares[-1][1] == busyness.shares[-1][1] == 1.0
+    assert demand.fewest["primary"] > 2 * busyness.fewest["primary"]
 
 
 def test_equal_seeds_give_equal_runs() -> None:

@@ -66,6 +66,7 @@ class Loop:
     scraped: int = 0
     first_scrape: float = 0.0
     scalings: dict[str, Scaling] = field(default_factory=dict)
+    fewest: dict[str, int] = field(default_factory=dict)
     pending: list[tuple[float, Shares]] = field(default_factory=list)
     changes: dict[RuleKey, list[tuple[float, Mapping[str, float]]]] = field(default_factory=dict)
     tallies: dict[RuleKey, Tally] = field(default_factory=dict)
@@ -201,6 +202,7 @@ class Loop:
                 each = queue.pool.capacity / queue.pool.replicas
                 used = demand / (each * queue.replicas)
             queue.resize(t, scaling.desired(t, queue.replicas, used), scaling.autoscaler.startup)
+            self.fewest[name] = min(queue.replicas, self.fewest.get(name, queue.replicas))
         self.next_sync = t + PERIOD
 
     def _arrived(self, t: float) -> None:

@@ -66,6 +66,8 @@ class Run(NamedTuple):
     """Decisions of our engine; empty for others."""
     seen: Mapping[Line, Seen]
     """What the router counted until the last scrape."""
+    fewest: Mapping[str, int]
+    """Pool -> fewest replicas that its autoscaler left it; pools without one are not in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +94,8 @@ class Result:
     """(requests, bad) of every minute."""
     decisions: tuple[tuple[float, str], ...] = field(repr=False)
     """(second, transition) of our engine; empty for the others."""
+    fewest: Mapping[str, int] = field(repr=False)
+    """Pool -> fewest replicas that its autoscaler left it."""
 
     def bad_between(self, start: float, end: float) -> float:
         """Return the bad fraction of the whole minutes between two moments."""
@@ -148,6 +152,7 @@ def simulate(
         shares=tuple(changes),
         minutes=lane.minutes,
         decisions=tuple((at, taken.decision.transition) for at, taken in made.told),
+        fewest=made.fewest,
     )
 
 
@@ -212,6 +217,7 @@ def run(
         ),
         told=tuple(chooser.told) if isinstance(chooser, Ours) else (),
         seen={line: book.total for line, book in loop.store.books.items()},
+        fewest=dict(loop.fewest),
     )
 
 
