@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -28,10 +29,15 @@ PACKAGES: Final = ("cargo-web", "rustc-web")
 DEBIAN_CARGO: Final = "/usr/bin/cargo"
 
 
-def router_module(source: Path) -> Path:
-    """Return the folder with the module, built from what the working tree `source` holds now."""
+def router_module(source: Path, *features: str) -> Path:
+    """Return the folder with the module, built from what the working tree `source` holds now.
+
+    Args:
+        source: the working tree.
+        features: the crate's features besides its default ones.
+    """
     crate = source / "router-image" / "module"
-    folder = paths.SOFTWARE / f"router-module-{_content(crate)}"
+    folder = paths.SOFTWARE / "-".join(("router-module", *features, _content(crate)))
     if (folder / LIBRARY).exists():
         return folder
     paths.SOFTWARE.mkdir(parents=True, exist_ok=True)
@@ -40,14 +46,14 @@ def router_module(source: Path) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / LIBRARY).exists():
             with step("building the router's module"):
-                _build(crate, folder)
+                _build(crate, folder, features)
     return folder
 
 
-def _build(crate: Path, folder: Path) -> None:
+def _build(crate: Path, folder: Path, features: Sequence[str]) -> None:
     target = folder.with_name(f".{folder.name}.target")
     command = [_cargo(), "build", "--release", "--locked", "--offline", "--lib",
-               "--manifest-path", str(crate / "Cargo.toml")]  # fmt: skip
+               "--features", ",".join(features), "--manifest-path", str(crate / "Cargo.toml")]  # fmt: skip
     done = subprocess.run(
         command,
         env={**os.environ, "CARGO_TARGET_DIR": str(target)},

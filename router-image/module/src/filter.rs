@@ -80,6 +80,7 @@ impl Filter {
 
     /// The request's trailers have come: its body is whole.
     pub fn request_trailers(&self, envoy: &mut Envoy) -> Next {
+        self.provoke(envoy, "request_trailers");
         match self {
             Filter::Request(request) => request.trailers(envoy),
             Filter::Attempt(attempt) => attempt.request_trailers(envoy),
@@ -106,6 +107,7 @@ impl Filter {
 
     /// The answer's trailers have come: its body is whole.
     pub fn response_trailers(&self, envoy: &mut Envoy) -> Next {
+        self.provoke(envoy, "response_trailers");
         match self {
             Filter::Request(request) => request.response_trailers(envoy),
             Filter::Attempt(attempt) => attempt.response_trailers(envoy),
@@ -123,6 +125,7 @@ impl Filter {
     /// Envoy answers by itself, or cuts an answer that has begun.
     pub fn local_reply(&self, envoy: &mut Envoy, _why: &[u8]) {
         if let Filter::Request(request) = self {
+            self.provoke(envoy, "local_reply");
             request.local_reply(envoy);
         }
     }
