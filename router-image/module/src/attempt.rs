@@ -98,7 +98,8 @@ impl Attempt {
     /// Counts what an answer used, or that it does not say.
     ///
     /// # Arguments
-    /// * `events`: tokens at least, of an answer that has no end.
+    /// * `events`: tokens at least, of an answer that has no end. What messages say in their first event
+    ///   is of their beginning.
     fn count(&self, counts: Option<Counts>, events: u64) {
         let (Some(series), Some(stream)) = (self.series.get(), self.stream.get()) else { return };
         if self.counted.replace(true) {
@@ -108,6 +109,7 @@ impl Attempt {
             series.missing(events);
             return;
         };
+        let counts = Counts { completion: counts.completion.max(events), ..counts };
         series.used(&counts);
         stream.used.set(Some(counts));
     }
@@ -124,7 +126,7 @@ impl Attempt {
         if let Reading::Events(events) = &*self.reading.borrow() {
             let seen = events.output_events();
             if seen > 0 {
-                self.count(None, seen);
+                self.count(events.counts(), seen);
             }
         }
     }
