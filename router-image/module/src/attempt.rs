@@ -4,6 +4,7 @@
 //! end. Whatever fails until then fails before anything was sent, so the next place can be asked.
 
 mod answer;
+mod events;
 mod verdict;
 
 use crate::abi::{Envoy, Next};

@@ -3,18 +3,15 @@
 use super::verdict::{fail, judge_fault, mark, refused};
 use super::{Attempt, Reading};
 use crate::abi::{Body, Envoy, Header, Next};
-use crate::answers::Refusal;
 use crate::choice::Why;
-use crate::events::{Ending, Events, Seen};
-use crate::fault::Class;
+use crate::events::Events;
 use crate::outcome::Outcome;
-use crate::request::{number, set_length};
-use crate::stream::{Stream, CUT};
+use crate::request::number;
+use crate::stream::Stream;
 use crate::usage::Answer;
-use crate::waiting::clock;
 
 /// Bytes of an answer that are held back at most.
-const HELD: usize = 64 * 1024;
+pub(super) const HELD: usize = 64 * 1024;
 
 impl Attempt {
     /// The answer's headers have come.
@@ -145,169 +142,8 @@ impl Attempt {
         self.count(answer.counts(), 0);
         self.release(envoy, body)
     }
-
-    /// Events: returns what follows, and whether the rest of the answer is dropped.
-    fn events(
-        &self,
-        envoy: &mut Envoy,
-        stream: &Stream,
-        events: &mut Events,
-        body: Body,
-        end: bool,
-    ) -> (Next, bool) {
-        let before = events.output_events();
-        let (mut passed, mut whole, mut seen) = (Vec::new(), true, Seen::Nothing);
-        let mut last = [0; 4];
-        envoy.each(body, |piece| {
-            seen = events.feed(piece);
-            let pass = events.pass();
-            if whole && !pass.unchanged() {
-                whole = false;
-            }
-            copy(&mut passed, piece, &pass);
-            remember(&mut last, piece);
-        });
-        if seen == Seen::End && events.ending() != Ending::Complete {
-            // Clients stop at this event, and would take the answer for whole.
-            whole &= !strip_done(&mut passed);
-        }
-        if end && !events.rest().is_empty() {
-            passed.extend_from_slice(events.rest());
-            whole = false;
-        }
-        if self.holds.get() && seen == Seen::Error && before == 0 && events.output_events() == 0 {
-            return (self.replace(envoy, stream, events, body), true);
-        }
-        if self.holds.get() && seen == Seen::Nothing && !end {
-            let held = self.held.borrow().len() + passed.len();
-            if held <= HELD {
-                let size = envoy.size(body);
-                envoy.drain(body, size);
-                self.held.borrow_mut().extend_from_slice(&passed);
-                return (Next::Keep, false);
-            }
-        }
-        let unfinished = end && matches!(events.ending(), Ending::Cut | Ending::Aborted);
-        if unfinished && self.holds.get() {
-            return (self.replace(envoy, stream, events, body), true);
-        }
-        if self.holds.replace(false) {
-            stream.events.set(true);
-            stream.token();
-            self.first.set(clock());
-            whole = false;
-            let mut held = self.held.take();
-            held.append(&mut passed);
-            passed = held;
-        }
-        if unfinished {
-            self.end_events(stream, events);
-            return (stop_before_end(envoy, stream, passed, body), false);
-        }
-        if !whole {
-            let size = envoy.size(body);
-            envoy.drain(body, size);
-            envoy.append(body, &passed);
-        }
-        stream.at_boundary.set(last.ends_with(b"\n\n") || last == *b"\r\n\r\n");
-        if seen == Seen::Error || events.malformed_events() > 0 {
-            stream.judge(Outcome::BrokenStream);
-        }
-        if let (Some(watch), false) = (stream.watch.get(), end) {
-            watch.touch();
-        }
-        if end {
-            self.end_events(stream, events);
-        }
-        (Next::Continue, false)
-    }
-
-    fn end_events(&self, stream: &Stream, events: &Events) {
-        let counts = events.counts();
-        match events.ending() {
-            Ending::Complete => {
-                stream.judge(Outcome::Ok);
-                if let (Some(counts), Some(series)) = (counts, self.series.get()) {
-                    if counts.completion > 1 {
-                        let took = clock().saturating_sub(self.first.get());
-                        series.pace.record(took / (counts.completion - 1));
-                    }
-                }
-            }
-            _ => stream.judge(Outcome::BrokenStream),
-        }
-        let whole = events.ending() == Ending::Complete;
-        self.count(counts, if whole { 0 } else { events.output_events() });
-    }
-
-    /// Puts an error in the place of a stream that has not begun.
-    fn replace(&self, envoy: &mut Envoy, stream: &Stream, events: &Events, body: Body) -> Next {
-        let refusal = if let Some(fault) = events.error() {
-            judge_fault(envoy, stream, fault);
-            let code = match fault.class {
-                Class::Throttled => "rate_limit_exceeded",
-                Class::Invalid if fault.context => "context_length_exceeded",
-                Class::Invalid => "invalid_request",
-                Class::Server => "server_error",
-            };
-            Refusal::new(fault.status().into(), code, fault.message.clone())
-        } else {
-            fail(envoy, stream, "502");
-            Refusal::new(502, "broken_stream", "the stream ended before its first token")
-        };
-        self.holds.set(false);
-        self.held.take();
-        let text = refusal.body(stream.decision.shape);
-        let size = envoy.size(body);
-        envoy.drain(body, size);
-        envoy.append(body, text.as_bytes());
-        envoy.set_header(Header::Response, b"content-type", b"application/json");
-        set_length(envoy, Header::Response, text.len());
-        Next::Continue
-    }
 }
 
 fn read(envoy: &Envoy, answer: &mut Answer, body: Body) {
     envoy.each(body, |piece| answer.feed(piece));
-}
-
-fn copy(out: &mut Vec<u8>, piece: &[u8], pass: &crate::pass::Pass<'_>) {
-    out.extend_from_slice(pass.before);
-    let mut from = 0;
-    for (start, end) in pass.cuts {
-        out.extend_from_slice(&piece[from..*start]);
-        from = *end;
-    }
-    out.extend_from_slice(&piece[from..]);
-}
-
-/// Keeps a well-formed end from the client: the request's filter sends what is left, says what is wrong,
-/// and cuts. It cannot do so once it has seen the end itself: Envoy passes nothing on after that.
-fn stop_before_end(envoy: &mut Envoy, stream: &Stream, left: Vec<u8>, body: Body) -> Next {
-    let size = envoy.size(body);
-    envoy.drain(body, size);
-    *stream.left.borrow_mut() = left;
-    if let Some(watch) = stream.watch.get() {
-        watch.wake(CUT);
-    }
-    Next::Keep
-}
-
-/// Takes the event that ends a stream from the end of `passed`; tells whether it was there.
-fn strip_done(passed: &mut Vec<u8>) -> bool {
-    const DONE: &[u8] = b"[DONE]";
-    let found = passed.windows(DONE.len()).rposition(|window| window == DONE);
-    let line = found
-        .and_then(|at| passed[..at].iter().rposition(|c| *c == b'\n').map(|n| n + 1).or(Some(0)));
-    if let Some(at) = line {
-        passed.truncate(at);
-    }
-    line.is_some()
-}
-
-/// Keeps the last four bytes of a stream.
-fn remember(last: &mut [u8; 4], piece: &[u8]) {
-    let tail = &piece[piece.len().saturating_sub(4)..];
-    last.rotate_left(tail.len());
-    last[4 - tail.len()..].copy_from_slice(tail);
 }
