@@ -70,6 +70,7 @@ class Router:
         self.ports = Ports(host="127.0.0.1", traffic=free_port(), admin=free_port())
         self.url = f"http://127.0.0.1:{self.ports.traffic}"
         self.limits = Limits()
+        self.workers = 1
         self.version = 0
         self.process: asyncio.subprocess.Process | None = None
         self.admin = httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.ports.admin}")
@@ -95,7 +96,7 @@ class Router:
         boot.write_text(canonical(bootstrap(files, self.limits, admin_port=self.ports.admin)))
         with (self.folder / "envoy.log").open("w") as log:
             self.process = await asyncio.create_subprocess_exec(
-                envoy_binary(), "-c", boot, "--disable-hot-restart", "--concurrency", "1",
+                envoy_binary(), "-c", boot, "--disable-hot-restart", "--concurrency", str(self.workers),
                 "--log-level", "warning", "--component-log-level", "misc:error,dynamic_modules:info",
                 "--drain-time-s", "5",
                 env={**os.environ, SEARCH_PATH: str(module_folder())}, stdout=log, stderr=log,
