@@ -8,6 +8,7 @@ mod read;
 use crate::choice::Facts;
 use crate::counts::{Series, Slot};
 use crate::document::{document, Bad, Document, Read};
+use crate::outcome::Outcome;
 use std::collections::HashMap;
 use std::sync::atomic::AtomicU32;
 
@@ -150,6 +151,29 @@ impl Route {
     }
 }
 
+/// Requests that the access log takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Log {
+    /// None.
+    Off,
+    /// Those with a status of 400 or more, or an outcome that is not ok.
+    Errors,
+    /// All.
+    All,
+}
+
+impl Log {
+    /// Tells whether a request is taken.
+    #[must_use]
+    pub fn takes(self, status: u32, outcome: Outcome) -> bool {
+        match self {
+            Log::Off => false,
+            Log::Errors => status >= 400 || outcome != Outcome::Ok,
+            Log::All => true,
+        }
+    }
+}
+
 /// Headers that say what a request is; lower case, empty for none.
 #[derive(Debug)]
 pub struct Headers {
@@ -174,8 +198,10 @@ pub struct Plan {
     pub upload_idle_ms: u64,
     /// Answers say where they come from.
     pub explain: bool,
-    /// Dynamic metadata is set, for access log and spans.
-    pub observe: bool,
+    /// Spans are made, and read dynamic metadata.
+    pub spans: bool,
+    /// Which requests the access log takes; it reads dynamic metadata.
+    pub log: Log,
     /// Origins that browsers may call from; `*` for all.
     pub cors: Vec<String>,
     /// All pools.
@@ -213,7 +239,8 @@ impl Plan {
             body_limit: json.member("body_limit", Document::size)?,
             upload_idle_ms: json.member("upload_idle_ms", Document::number)?,
             explain: json.member("explain", Document::flag)?,
-            observe: json.member("observe", Document::flag)?,
+            spans: json.member("spans", Document::flag)?,
+            log: json.member("log", read::log)?,
             cors: json.member("cors", Document::texts)?,
             pools,
             routes,

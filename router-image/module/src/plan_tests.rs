@@ -2,7 +2,7 @@ use super::*;
 
 pub(crate) const TEXT: &str = r#"{"version":1,
     "headers":{"feature":"X-Feature","request_type":"x-type","user":"x-user","session":"x-session-id"},
-    "body_limit":1024,"upload_idle_ms":20000,"explain":true,"observe":false,"cors":[],
+    "body_limit":1024,"upload_idle_ms":20000,"explain":true,"spans":false,"log":"Off","cors":[],
     "pools":[{"name":"large","serves":"llama","names":["llama","chat"],"window":8192,"several":true},
              {"name":"small","serves":"qwen","names":["qwen"],"window":null,"several":false},
              {"name":"long","serves":"yarn","names":["yarn"],"window":131072,"several":false}],
@@ -40,9 +40,26 @@ fn says_which_member_is_wrong() {
         wrong("\"chain\":[0,1,2]", "\"chain\":[0,3]"),
         "routes[0].rules[0].chain[1] is not a pool"
     );
+    assert_eq!(wrong("\"Off\"", "\"Some\""), "log is not Off, Errors or All");
     assert_eq!(wrong("\"several\":true", "\"several\":1"), "pools[0].several is not a boolean");
     assert_eq!(
         wrong("\"chain\":[0,1,2]", "\"chain\":[1]"),
         "routes[0].rules[0].buckets[0] names a pool outside the chain"
     );
+}
+
+#[test]
+fn the_log_of_errors_takes_what_the_access_log_filter_takes() {
+    let taken = |log: Log| {
+        [
+            (200, Outcome::Ok),
+            (200, Outcome::BrokenStream),
+            (404, Outcome::Ok),
+            (0, Outcome::Cancelled),
+        ]
+        .map(|(status, outcome)| log.takes(status, outcome))
+    };
+    assert_eq!(taken(Log::Off), [false; 4]);
+    assert_eq!(taken(Log::Errors), [false, true, true, true]);
+    assert_eq!(taken(Log::All), [true; 4]);
 }

@@ -1,6 +1,6 @@
 //! The parts of a plan, from their JSON.
 
-use super::{Headers, Match, Pool, Route, Rule, BUCKETS, MOST_ATTEMPTS, OTHER};
+use super::{Headers, Log, Match, Pool, Route, Rule, BUCKETS, MOST_ATTEMPTS, OTHER};
 use crate::counts::{self, Slot};
 use crate::document::{Bad, Document, Read};
 use crate::json::Json;
@@ -13,6 +13,15 @@ pub(super) fn headers(json: &Json) -> Read<Headers> {
         user: name("user")?,
         session: name("session")?,
     })
+}
+
+pub(super) fn log(json: &Json) -> Read<Log> {
+    match json.text()? {
+        "Off" => Ok(Log::Off),
+        "Errors" => Ok(Log::Errors),
+        "All" => Ok(Log::All),
+        _ => Err(Bad(" is not Off, Errors or All".into())),
+    }
 }
 
 pub(super) fn pool(json: &Json) -> Read<Pool> {

@@ -55,14 +55,14 @@ impl Request {
             watch(envoy, stream).touch();
             return Next::Continue;
         }
-        observe(envoy, stream, stream.outcome());
+        describe_span(envoy, stream);
         Next::Continue
     }
 
     /// The answer's trailers are on their way to the client.
     pub fn response_trailers(&self, envoy: &mut Envoy) -> Next {
         if let Some(stream) = self.stream.get() {
-            observe(envoy, stream, stream.outcome());
+            describe_span(envoy, stream);
         }
         Next::Continue
     }
@@ -84,7 +84,7 @@ impl Request {
         }
         if stalled {
             stream.judge(Outcome::Timeout);
-            observe(envoy, stream, stream.outcome());
+            describe_span(envoy, stream);
         }
         let tail = stream.left.take();
         self.over.set(true);
@@ -101,7 +101,7 @@ impl Request {
         if self.status.get() == 0 || self.over.replace(true) {
             return;
         }
-        observe(envoy, stream, stream.outcome());
+        describe_span(envoy, stream);
         send_event(envoy, stream, false);
     }
 
@@ -111,8 +111,8 @@ impl Request {
         let took = clock().saturating_sub(self.start);
         if let Some(stream) = self.stream.get() {
             let outcome = stream.complete(status, flags, took);
-            if stream.decision.plan.observe {
-                observe(envoy, stream, Some(outcome));
+            if stream.decision.plan.log.takes(status, outcome) {
+                describe(envoy, stream, Some(outcome));
             }
         } else {
             let none = LABELS.map(|_| String::new());
@@ -141,13 +141,17 @@ fn send_event(envoy: &mut Envoy, stream: &Stream, stalled: bool) {
     envoy.send((gap.to_owned() + &refusal.event(stream.decision.shape)).as_bytes());
 }
 
-/// Tells the access log and the spans what became of a request, as far as it is known: Envoy finishes
-/// spans before the request is over.
-fn observe(envoy: &mut Envoy, stream: &Stream, outcome: Option<Outcome>) {
-    let decision = &stream.decision;
-    if !decision.plan.observe {
-        return;
+/// Tells the span what becomes of a request, as far as it is known: Envoy finishes spans before the
+/// request is over.
+fn describe_span(envoy: &mut Envoy, stream: &Stream) {
+    if stream.decision.plan.spans {
+        describe(envoy, stream, stream.outcome());
     }
+}
+
+/// Leaves what became of a request in dynamic metadata. Dear: only where something reads it.
+fn describe(envoy: &mut Envoy, stream: &Stream, outcome: Option<Outcome>) {
+    let decision = &stream.decision;
     let route = &decision.plan.routes[decision.route];
     let model = String::from_utf8_lossy(&decision.model);
     let texts = [

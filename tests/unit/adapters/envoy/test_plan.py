@@ -8,7 +8,7 @@ from tests.integration.envoy.configuration import configuration
 from tokenfleet.adapters.envoy.failover import overrides, retry_policy, stream_policies
 from tokenfleet.adapters.envoy.plan import plan
 from tokenfleet.adapters.envoy.routes import route_table
-from tokenfleet.domain.routing.ir import Deadline, RouterConfig
+from tokenfleet.domain.routing.ir import Deadline, RouterConfig, Tracing
 
 TWO = {"large": (("10.0.0.1", 8000), ("10.0.0.2", 8000)), "small": (("10.0.0.3", 8000),)}
 CONFIG = configuration({"large": 900, "small": 100})
@@ -80,9 +80,15 @@ def test_rules_match_features_that_are_not_counted() -> None:
     assert uncounted["features"] == ["suggestions"]
 
 
+@pytest.mark.parametrize("wanted", ["Off", "Errors", "All"])
+def test_the_module_tells_a_request_only_where_the_log_takes_it(wanted: str) -> None:
+    assert plan(replace(CONFIG, access_log=wanted), TWO)["log"] == wanted
+
+
 @pytest.mark.parametrize(
-    ("change", "observed"),
-    [({}, False), ({"access_log": "Errors"}, True), ({"access_log": "All"}, True)],
+    "tracing", [None, Tracing(endpoint="http://otel:4318/v1/traces", sampling=100)]
 )
-def test_nothing_is_told_where_nobody_listens(change: dict[str, str], observed: bool) -> None:  # noqa: FBT001
-    assert plan(replace(CONFIG, **change), TWO)["observe"] == observed  # type: ignore[arg-type]
+def test_the_module_tells_a_request_to_spans_only_where_there_are_some(
+    tracing: Tracing | None,
+) -> None:
+    assert plan(replace(CONFIG, tracing=tracing), TWO)["spans"] == (tracing is not None)

@@ -40,7 +40,9 @@ def plan(config: RouterConfig, endpoints: Mapping[str, tuple[Endpoint, ...]]) ->
         "body_limit": config.body_limit,
         "upload_idle_ms": UPLOAD_IDLE_MS,
         "explain": config.explain,
-        "observe": config.access_log != "Off" or config.tracing is not None,
+        # What the module says in dynamic metadata, and when: it costs as much as all the rest.
+        "spans": config.tracing is not None,
+        "log": config.access_log,
         "cors": list(config.allow_origins),
         "pools": [_pool(pool, len(endpoints.get(pool.name, ()))) for pool in config.pools],
         "routes": [_route(route, places) for route in config.routes],
