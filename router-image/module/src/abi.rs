@@ -21,7 +21,7 @@ mod others;
 
 use std::ffi::c_void;
 
-pub use calls::{log, Body, Envoy, Header, Scheduler};
+pub use calls::{log, Body, Envoy, Header, Headers, Scheduler};
 pub use others::{Ending, Selection};
 
 /// The version of the interface.
@@ -32,7 +32,7 @@ type Ptr = *mut c_void;
 
 /// Bytes of either side. A null pointer stands for nothing.
 #[repr(C)]
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 struct Buffer {
     start: *const u8,
     length: usize,

@@ -37,8 +37,8 @@ pub enum Filter {
 }
 
 /// Panics where the request's header `x-panic` names the hook: for the tests of the panic barrier.
-fn provoke(header: Option<&[u8]>, hook: &str) {
-    assert!(!cfg!(feature = "panics") || header != Some(hook.as_bytes()), "provoked in {hook}");
+fn provoke<'a>(header: impl FnOnce() -> Option<&'a [u8]>, hook: &str) {
+    assert!(!cfg!(feature = "panics") || header() != Some(hook.as_bytes()), "provoked in {hook}");
 }
 
 impl Filter {
@@ -54,7 +54,7 @@ impl Filter {
         if cfg!(feature = "panics") {
             let side = if matches!(self, Filter::Request(_)) { "request" } else { "attempt" };
             provoke(
-                envoy.header(crate::abi::Header::Request, b"x-panic"),
+                || envoy.header(crate::abi::Header::Request, b"x-panic"),
                 &format!("{side} {hook}"),
             );
         }
@@ -158,7 +158,7 @@ impl Filter {
 /// request's filter has decided, and before every further attempt. Returns whether there is a choice.
 pub fn select(selection: &mut Selection) -> bool {
     let Some(stream) = selection.header(HOP).and_then(find) else { return false };
-    provoke(selection.header(b"x-panic"), "select");
+    provoke(|| selection.header(b"x-panic"), "select");
     let attempt = selection.attempt();
     selection.set_pool(&stream.begin(attempt).name);
     if attempt == 1 {
@@ -172,5 +172,5 @@ pub fn select(selection: &mut Selection) -> bool {
 pub fn attempt_ended(ending: &Ending) {
     let Some(stream) = ending.header(HOP).and_then(find) else { return };
     stream.end(ending.status(), ending.flags());
-    provoke(ending.header(b"x-panic"), "log");
+    provoke(|| ending.header(b"x-panic"), "log");
 }

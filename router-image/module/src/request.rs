@@ -6,7 +6,7 @@ mod refuse;
 
 use self::choose::Choice;
 use self::refuse::{bad, overloaded, too_large};
-use crate::abi::{Body, Envoy, Header, Next};
+use crate::abi::{Body, Envoy, Header, Headers, Next};
 use crate::answers::Refusal;
 use crate::endpoint::{self, Endpoint, Service};
 use crate::held::{Held, BODIES};
@@ -27,6 +27,8 @@ const MOST_HOPS: u8 = 3;
 /// A body that is refused is read on and thrown away up to this many times the limit: most clients read
 /// an answer only when they have sent all.
 const SWALLOWED: usize = 4;
+/// Headers of answers that no client sets for its pools.
+const FORGED: [&[u8]; 2] = [AGAIN, SERVED_BY];
 /// The scheduler's event for an upload that has stopped.
 const UPLOAD: u64 = 1;
 
@@ -99,9 +101,10 @@ impl Request {
             return self.refuse(envoy, refusal, end);
         };
         let plan = self.plan.get_or_init(|| plan);
-        self.note_origin(envoy, plan);
-        let path = envoy.header(Header::Request, b":path").unwrap_or_default();
-        let method = envoy.header(Header::Request, b":method").unwrap_or_default();
+        let headers = envoy.headers(Header::Request);
+        self.note_origin(&headers, plan);
+        let path = headers.get(b":path").unwrap_or_default();
+        let method = headers.get(b":method").unwrap_or_default();
         let found = endpoint::endpoint(method, path);
         match found {
             Endpoint::Model(service) => self.service.set(service),
@@ -110,8 +113,8 @@ impl Request {
         }
         let form = found == Endpoint::Form;
         let moved = endpoint::upstream(path);
-        let length = envoy.header(Header::Request, b"content-length").and_then(number);
-        self.hops.set(envoy.header(Header::Request, HOP).map_or(0, hops));
+        let length = headers.get(b"content-length").and_then(number);
+        self.hops.set(headers.get(HOP).map_or(0, hops));
         if let Some(path) = moved {
             envoy.set_header(Header::Request, b":path", &path);
         }
@@ -221,30 +224,23 @@ impl Request {
             Some(Err(wrong)) => return self.refuse(envoy, bad(&wrong), true),
             None => return self.refuse(envoy, Refusal::bad(None, "the request has no body"), true),
         };
-        let choice = self.plan.get().map(|plan| self.choose(envoy, plan, facts, form));
+        let headers = envoy.headers(Header::Request);
+        let choice = self.plan.get().map(|plan| self.choose(&headers, plan, facts, form));
+        let own = Own::of(&headers);
         match choice {
-            Some(Ok(choice)) => self.send(envoy, last, choice),
+            Some(Ok(choice)) => self.send(envoy, last, choice, &own),
             Some(Err(refusal)) => self.refuse(envoy, refusal, true),
             None => Next::Stop,
         }
     }
 
-    fn send(&self, envoy: &mut Envoy, last: Body, choice: Choice) -> Next {
+    fn send(&self, envoy: &mut Envoy, last: Body, choice: Choice, own: &Own) -> Next {
         let Choice { mut decision, first, edits } = choice;
         if !edits.is_empty() {
             decision.named.follow(&edits);
             edit(envoy, last, edits, decision.named.size);
         }
-        set_length(envoy, Header::Request, decision.named.size);
-        if envoy.header(Header::Request, b"accept-encoding").is_some_and(|own| own != b"identity") {
-            // Compressed answers cannot be read on the way.
-            envoy.set_header(Header::Request, b"accept-encoding", b"identity");
-        }
-        for own in [AGAIN, SERVED_BY] {
-            if envoy.header(Header::Request, own).is_some() {
-                envoy.remove_header(Header::Request, own);
-            }
-        }
+        own.correct(envoy, decision.named.size);
         let stream = Rc::new(Stream::new(decision, first));
         let ticket = Ticket::keep(Rc::clone(&stream));
         self.ticket.set(Some(ticket));
@@ -258,6 +254,38 @@ impl Request {
     pub fn destroyed(&self) {
         if let Some(ticket) = self.ticket.take() {
             ticket.release();
+        }
+    }
+}
+
+/// What a client's own headers make necessary before its request goes on.
+struct Own {
+    length: Option<usize>,
+    compressed: bool,
+    forged: [bool; FORGED.len()],
+}
+
+impl Own {
+    fn of(headers: &Headers) -> Own {
+        Own {
+            length: headers.get(b"content-length").and_then(number),
+            compressed: headers.get(b"accept-encoding").is_some_and(|own| own != b"identity"),
+            forged: FORGED.map(|name| headers.get(name).is_some()),
+        }
+    }
+
+    fn correct(&self, envoy: &mut Envoy, size: usize) {
+        if self.length != Some(size) {
+            put_length(envoy, Header::Request, size);
+        }
+        if self.compressed {
+            // Compressed answers cannot be read on the way.
+            envoy.set_header(Header::Request, b"accept-encoding", b"identity");
+        }
+        for (name, forged) in FORGED.iter().zip(self.forged) {
+            if forged {
+                envoy.remove_header(Header::Request, name);
+            }
         }
     }
 }
@@ -287,6 +315,10 @@ pub(crate) fn number(text: &[u8]) -> Option<usize> {
 /// Sets `content-length` where it is another one.
 pub(crate) fn set_length(envoy: &mut Envoy, kind: Header, size: usize) {
     if envoy.header(kind, b"content-length").and_then(number) != Some(size) {
-        envoy.set_header(kind, b"content-length", size.to_string().as_bytes());
+        put_length(envoy, kind, size);
     }
+}
+
+fn put_length(envoy: &mut Envoy, kind: Header, size: usize) {
+    envoy.set_header(kind, b"content-length", size.to_string().as_bytes());
 }

@@ -2,6 +2,7 @@
 
 use super::{Buffer, Ptr};
 use crate::plan::Plan;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 /// Which headers.
@@ -29,7 +30,7 @@ pub enum Body {
 }
 
 #[repr(C)]
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 struct Pair {
     key: Buffer,
     value: Buffer,
@@ -50,6 +51,8 @@ macro_rules! envoy {
 envoy! {
     write_log = log(level: u32, message: Buffer);
     get_header = http_get_header(f: Ptr, kind: Header, key: Buffer, out: *mut Buffer, index: usize, count: *mut usize) -> bool;
+    count_headers = http_get_headers_size(f: Ptr, kind: Header) -> usize;
+    get_headers = http_get_headers(f: Ptr, kind: Header, out: *mut Pair) -> bool;
     set_header = http_set_header(f: Ptr, kind: Header, key: Buffer, value: Buffer) -> bool;
     send_response = http_send_response(f: Ptr, status: u32, headers: *const Pair, count: usize, body: Buffer, details: Buffer);
     send_data = http_send_response_data(f: Ptr, data: Buffer, end: bool);
@@ -96,6 +99,16 @@ impl Envoy {
         unsafe {
             get_header(self.0, kind, Buffer::of(name), &raw mut out, 0, count).then(|| out.bytes())
         }
+    }
+
+    /// All headers at once: asking for several one by one costs a search each.
+    pub fn headers(&self, kind: Header) -> Headers<'_> {
+        let count = unsafe { count_headers(self.0, kind) };
+        let mut pairs = vec![Pair { key: Buffer::NONE, value: Buffer::NONE }; count];
+        if count == 0 || !unsafe { get_headers(self.0, kind, pairs.as_mut_ptr()) } {
+            pairs.clear();
+        }
+        Headers { pairs, envoy: PhantomData }
     }
 
     /// Sets a header to one value.
@@ -197,6 +210,23 @@ impl Envoy {
     /// What wakes this filter from any thread.
     pub fn scheduler(&self) -> Scheduler {
         Scheduler(unsafe { scheduler_new(self.0) })
+    }
+}
+
+/// The headers of a request or an answer, as long as nothing is set.
+#[derive(Debug)]
+pub struct Headers<'a> {
+    pairs: Vec<Pair>,
+    envoy: PhantomData<&'a Envoy>,
+}
+
+impl Headers<'_> {
+    /// The first value of a header, by its name in lower case.
+    #[must_use]
+    pub fn get(&self, name: &[u8]) -> Option<&[u8]> {
+        // SAFETY: Envoy's bytes stay while it is borrowed.
+        let found = self.pairs.iter().find(|pair| unsafe { pair.key.bytes() } == name);
+        found.map(|pair| unsafe { pair.value.bytes() })
     }
 }
 

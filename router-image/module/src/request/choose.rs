@@ -1,7 +1,7 @@
 //! Which pool a request goes to, and what its body has to say there.
 
 use super::Request;
-use crate::abi::{Envoy, Header};
+use crate::abi::Headers;
 use crate::answers::Refusal;
 use crate::choice::{bucket, Facts};
 use crate::endpoint::Service;
@@ -26,7 +26,7 @@ impl Request {
     /// Looks the model up, then a rule, then the pool of the request's bucket.
     pub(super) fn choose(
         &self,
-        envoy: &Envoy,
+        headers: &Headers,
         plan: &Arc<Plan>,
         facts: scan::Facts,
         form: bool,
@@ -37,9 +37,7 @@ impl Request {
         let route = &plan.routes[at];
         let header = |name: &str| match name {
             "" => None,
-            name => {
-                envoy.header(Header::Request, name.as_bytes()).filter(|value| !value.is_empty())
-            }
+            name => headers.get(name.as_bytes()).filter(|value| !value.is_empty()),
         };
         let asked = Facts {
             feature: Route::label(&route.features, header(&plan.headers.feature)),
@@ -81,7 +79,7 @@ impl Request {
             route: at,
             rule,
             labels: route.counted(asked.feature, asked.request_type),
-            shape: self.shape(envoy),
+            shape: self.shape(headers),
             stream: facts.stream,
             hide_usage,
             named: Named { name, at: facts.model_at, size: facts.size, quoted: !form },

@@ -1,7 +1,7 @@
 //! What the router answers by itself.
 
 use super::Request;
-use crate::abi::{Envoy, Header, Next};
+use crate::abi::{Envoy, Header, Headers, Next};
 use crate::answers::{self, Refusal, Shape};
 use crate::endpoint::{self, Endpoint, Service};
 use crate::plan::Plan;
@@ -34,11 +34,9 @@ pub(super) fn unknown_model() -> Refusal {
 
 impl Request {
     /// The API of the client, for errors and lists.
-    pub(super) fn shape(&self, envoy: &Envoy) -> Shape {
-        let path = envoy.header(Header::Request, b":path").unwrap_or_default();
-        if endpoint::is_anthropic(path)
-            || envoy.header(Header::Request, b"anthropic-version").is_some()
-        {
+    pub(super) fn shape(&self, headers: &Headers) -> Shape {
+        let path = headers.get(b":path").unwrap_or_default();
+        if endpoint::is_anthropic(path) || headers.get(b"anthropic-version").is_some() {
             return Shape::Anthropic;
         }
         match self.service.get() {
@@ -66,7 +64,7 @@ impl Request {
         let refusal = self.refusal.borrow().clone();
         if let Some(refusal) = refusal.filter(|_| !self.over.replace(true)) {
             *self.upload.borrow_mut() = None;
-            let body = refusal.body(self.shape(envoy));
+            let body = refusal.body(self.shape(&envoy.headers(Header::Request)));
             let allow = refusal.allow.map(|allow| (&b"allow"[..], allow.as_bytes()));
             self.respond(envoy, refusal.status, &body, allow.as_slice());
         }
@@ -95,7 +93,7 @@ impl Request {
         found: Endpoint,
         whole: bool,
     ) -> Next {
-        let shape = self.shape(envoy);
+        let shape = self.shape(&envoy.headers(Header::Request));
         match found {
             Endpoint::List => {
                 self.respond(envoy, 200, &answers::models(&plan.model_names(), shape), &[]);
@@ -139,11 +137,11 @@ impl Request {
     }
 
     /// Notes the origin of a browser that may call.
-    pub(super) fn note_origin(&self, envoy: &Envoy, plan: &Plan) {
+    pub(super) fn note_origin(&self, headers: &Headers, plan: &Plan) {
         if plan.cors.is_empty() {
             return;
         }
-        let origin = envoy.header(Header::Request, b"origin");
+        let origin = headers.get(b"origin");
         if let Some(origin) = origin.filter(|origin| plan.allows_origin(origin)) {
             *self.origin.borrow_mut() = Some(origin.to_vec());
         }
