@@ -1,21 +1,50 @@
 //! Byte searches that the compiler turns into vector instructions, in safe Rust.
 //!
-//! Each asks of a whole block whether any byte of it matches (no early exit, so that all bytes of a
-//! block are compared at once) and looks inside the first block that does. Measured on x86-64 with
-//! SSE2 alone: 10 to 20 GB/s; a loop that ends at the first match does 1 to 2 GB/s.
-#![allow(clippy::needless_bitwise_bool)] // `||` is a jump, and jumps keep a loop from being vectorised
+//! Bytes are compared in lanes of sixteen, the width of SSE2, which every x86-64 has; no loop over
+//! lanes ends early. A block of four lots is asked first whether anything in it matches at all: 0.7
+//! instructions a byte, where a loop that ends at the first match takes 4.
+// `||` is a jump, and jumps keep a loop from being vectorised; so do two iterators side by side.
+#![allow(clippy::needless_bitwise_bool, clippy::needless_range_loop)]
 
-/// Bytes compared at once; smaller ones cost more per byte, larger ones more per match.
-const BLOCK: usize = 32;
+const LANES: usize = 16;
+/// Bytes of a block; smaller ones cost more per byte, larger ones more per match.
+const BLOCK: usize = 4 * LANES;
+
+/// One byte for each that matches, all bits set; the first is the lowest.
+#[inline]
+fn marks(s: &[u8; LANES], matches: impl Fn(u8) -> bool) -> u128 {
+    u128::from_le_bytes(s.map(|byte| if matches(byte) { 0xff } else { 0 }))
+}
+
+/// Whether any byte of a block matches.
+#[inline]
+fn any(block: &[u8; BLOCK], matches: impl Fn(u8) -> bool) -> bool {
+    let mut marks = [0; LANES];
+    for lot in block.chunks_exact(LANES) {
+        for lane in 0..LANES {
+            marks[lane] |= if matches(lot[lane]) { 0xff } else { 0 };
+        }
+    }
+    u128::from_le_bytes(marks) != 0
+}
+
+#[inline]
+fn chunk<const N: usize>(s: &[u8], from: usize) -> Option<&[u8; N]> {
+    s.get(from..).and_then(<[u8]>::first_chunk)
+}
 
 #[inline]
 fn position(s: &[u8], matches: impl Fn(u8) -> bool) -> Option<usize> {
     let mut from = 0;
-    for block in s.chunks_exact(BLOCK) {
-        if block.iter().fold(false, |any, byte| any | matches(*byte)) {
-            break;
-        }
+    while chunk(s, from).is_some_and(|block| !any(block, &matches)) {
         from += BLOCK;
+    }
+    while let Some(lot) = chunk(s, from) {
+        let marks = marks(lot, &matches);
+        if marks != 0 {
+            return Some(from + marks.trailing_zeros() as usize / 8);
+        }
+        from += LANES;
     }
     s[from..].iter().position(|byte| matches(*byte)).map(|at| from + at)
 }
@@ -27,23 +56,16 @@ fn position(s: &[u8], matches: impl Fn(u8) -> bool) -> Option<usize> {
 /// looked at in words of eight, the others in blocks.
 #[must_use]
 pub fn string_special(s: &[u8]) -> usize {
-    let special = |byte: u8| (byte == b'"') | (byte == b'\\') | (byte < 0x20);
     let mut from = 0;
-    while let Some(word) = s.get(from..).and_then(<[u8]>::first_chunk::<8>) {
+    while let Some(word) = chunk(s, from).filter(|_| from < 2 * LANES) {
         if let Some(at) = special_in_word(*word) {
             return from + at;
         }
         from += 8;
-        if from == BLOCK {
-            for block in s[from..].chunks_exact(BLOCK) {
-                if block.iter().fold(false, |any, byte| any | special(*byte)) {
-                    break;
-                }
-                from += BLOCK;
-            }
-        }
     }
-    s[from..].iter().position(|byte| special(*byte)).map_or(s.len(), |at| from + at)
+    // One comparison for quotes (0x22) and all below 0x20: 0x20 and 0x22 change places.
+    let special = |byte: u8| ((byte ^ 2) < 0x21) | (byte == b'\\');
+    position(&s[from..], special).map_or(s.len(), |at| from + at)
 }
 
 /// Position of the first special byte of eight. A subtraction that borrows marks bytes with their
@@ -71,6 +93,8 @@ fn pair_position(
     matches_first: impl Fn(u8) -> bool,
     matches_second: impl Fn(u8) -> bool,
 ) -> Option<usize> {
+    /// Two loads that overlap make the lanes of [`any`] slow; a plain fold is not.
+    const BLOCK: usize = 2 * LANES;
     let next = s.get(1..)?;
     let mut from = 0;
     for (block, after) in s.chunks_exact(BLOCK).zip(next.chunks_exact(BLOCK)) {
@@ -103,6 +127,12 @@ pub fn telling_key(s: &[u8]) -> Option<usize> {
     pair_position(s, |byte| byte == b'"', |byte| byte & 0xec == 0x64)
 }
 
+/// Position of the first brace or bracket that opens.
+#[must_use]
+pub fn opening(s: &[u8]) -> Option<usize> {
+    position(s, |byte| (byte == b'{') | (byte == b'['))
+}
+
 /// Position of the first carriage return that a line feed follows.
 #[must_use]
 pub fn crlf(s: &[u8]) -> Option<usize> {
@@ -115,7 +145,7 @@ mod tests {
 
     #[test]
     fn every_position_is_found_whatever_the_length_and_the_block() {
-        for length in 0..100 {
+        for length in 0..180 {
             let plain = vec![b'x'; length];
             assert_eq!(string_special(&plain), length);
             assert_eq!(line_end(&plain), None);
@@ -128,6 +158,8 @@ mod tests {
                 let mut s = plain.clone();
                 s[at] = b'\n';
                 assert_eq!(line_end(&s), Some(at));
+                s[at] = b'{';
+                assert_eq!(opening(&s), Some(at));
                 if at + 1 < length {
                     s[at] = b'"';
                     s[at + 1] = b'u';
@@ -142,5 +174,17 @@ mod tests {
     #[test]
     fn bytes_outside_ascii_are_plain_text() {
         assert_eq!(string_special("é漢😀\u{7f}".as_bytes()), 10);
+    }
+
+    #[test]
+    fn every_byte_is_special_or_not_wherever_it_stands() {
+        for byte in 0..=255u8 {
+            let special = byte < 0x20 || byte == b'"' || byte == b'\\';
+            for at in [0, 9, 40, 100, 139] {
+                let mut s = [b'x'; 140];
+                s[at] = byte;
+                assert_eq!(string_special(&s), if special { at } else { 140 }, "{byte:#x}");
+            }
+        }
     }
 }

@@ -89,9 +89,14 @@ fn index(before: &[u8]) -> Option<u32> {
     for token in [&b":"[..], b"\"index\"", b"{", b"[", b":", b"\"choices\""] {
         before = before.trim_ascii_end().strip_suffix(token)?;
     }
-    let opened = before.iter().filter(|byte| matches!(byte, b'{' | b'[')).count();
     let index = std::str::from_utf8(digits).ok()?.parse().ok()?;
-    (opened == 1 && index < 127).then_some(index)
+    (at_top(before) && index < 127).then_some(index)
+}
+
+/// Whether nothing but the outermost object is open after `before`; a brace in a text hides that.
+fn at_top(before: &[u8]) -> bool {
+    let inside = before.strip_prefix(b" ").unwrap_or(before).strip_prefix(b"{");
+    inside.is_some_and(|inside| find::opening(inside).is_none())
 }
 
 /// The value after a key's colon.
@@ -136,9 +141,8 @@ fn full_delta(payload: &[u8]) -> bool {
         if key.starts_with(b"\"error\"") || key.starts_with(b"\"usage\"") {
             return false;
         } else if key.starts_with(b"\"delta\"") {
-            let opened = before.iter().filter(|byte| matches!(byte, b'{' | b'[')).count();
             let value = after(&key[7..]);
-            output = opened == 1 && (text(value) || delta_output(value));
+            output = at_top(before) && (text(value) || delta_output(value));
             if !output {
                 return false;
             }
