@@ -40,7 +40,9 @@ pub struct Text {
 
 impl Default for Text {
     fn default() -> Self {
-        Text { escape: Escape::No, high: 0, keep: 0, kept: Vec::new(), lone: false, empty: true }
+        // Room for a key or a name: one allocation for all of them.
+        let kept = Vec::with_capacity(64);
+        Text { escape: Escape::No, high: 0, keep: 0, kept, lone: false, empty: true }
     }
 }
 

@@ -39,7 +39,8 @@ impl Request {
         if decision.plan.explain && stream.attempts() > 0 {
             let route = &decision.plan.routes[decision.route].name;
             let (rule, pool) = (&decision.rule().name, &stream.pool().name);
-            let served = format!("{route}/{rule}/{pool};attempts={}", stream.attempts());
+            let attempts = stream.attempts().to_string();
+            let served = [route, "/", rule, "/", pool, ";attempts=", &attempts].concat();
             envoy.set_header(Header::Response, SERVED_BY, served.as_bytes());
         }
         Next::Continue
