@@ -12,7 +12,7 @@ import pytest
 
 from e2e.kit import repository
 
-COMMIT = "ad1d1bdfddeeefe312da60f91b3c7a670d5d159f"
+COMMIT = "01d40581c3ed80ae62fbf5e9533709385c76e562"
 """The oldest state of this project that this one can be upgraded from."""
 TAG = "0.0.9"
 

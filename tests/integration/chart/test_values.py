@@ -228,7 +228,9 @@ def test_credentials_reach_the_operator_as_files(render: Render) -> None:
         for item in source["items"]
     }
     named = {
-        word.partition("=")[2] for word in arguments(objects) if "-file=" in word.partition("/")[0]
+        word.partition("=")[2]
+        for word in arguments(objects)
+        if word.startswith("--prometheus-") and "-file=" in word.partition("/")[0]
     }
 
     assert provided == {
