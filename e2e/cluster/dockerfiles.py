@@ -30,7 +30,8 @@ BASE: Final = "localhost/base:latest"
 ENVOY: Final = "localhost/envoy:latest"
 BASE_PACKAGES: Final = "python3,python3-venv"
 RUST: Final = "localhost/rust:latest"
-RUST_PACKAGES: Final = "cargo-web,rustc-web"
+RUST_PACKAGES: Final = "cargo-web rustc-web"
+INSTALL: Final = "DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends"
 WHEELS: Final = "/wheels"
 BUILD_REQUIREMENTS: Final = ("hatchling>=1.27", "pip")
 """What pip needs beside the hashed requirements to build our own package."""
@@ -75,8 +76,8 @@ def _inputs() -> str:
 
 def _build_all(work: Path, names: dict[str, str]) -> None:
     wheels = _wheels()
-    _image_of_files(work, BASE, _debian("base", BASE_PACKAGES))
-    _image_of_files(work, RUST, _debian("rust", RUST_PACKAGES))
+    _image_of_files(work, BASE, _debian("base", packages=BASE_PACKAGES))
+    _image_of_files(work, RUST, _debian("rust", updates=RUST_PACKAGES))
     _image_of_files(work, ENVOY, _envoy(work))
     for component, dockerfile in DOCKERFILES.items():
         name = names[component]
@@ -95,18 +96,27 @@ def _build_all(work: Path, names: dict[str, str]) -> None:
         archive.unlink()
 
 
-def _debian(name: str, packages: str) -> Path:
-    """Return an archive of a small Debian with packages; made once per release of the host."""
+def _debian(name: str, *, packages: str = "", updates: str = "") -> Path:
+    """Return an archive of a small Debian with packages; made once per release of the host.
+
+    Args:
+        name: of the archive.
+        packages: of the release itself, with commas between them.
+        updates: that need the release's updates too, with spaces between them; they are installed
+            from where the host gets its own.
+    """
     suite = _release()
     kept = paths.CACHE / f"{name}-{suite}-{ARCHITECTURE}.tar"
     if kept.exists():
         return kept
     root = paths.CACHE / f"{name}-{suite}-{os.getpid()}"
+    include = [f"--include={packages}"] if packages else []
     try:
-        with step(f"making a Debian with {packages} ({suite}, about a minute, once)"):
-            # In a mount namespace of its own: killed, it leaves no mount behind.
-            _run(["unshare", "--mount", "--propagation", "private", "debootstrap",
-                  "--variant=minbase", f"--include={packages}", suite, str(root)])  # fmt: skip
+        with step(f"making a Debian with {packages or updates} ({suite}, about a minute, once)"):
+            _alone("debootstrap", "--variant=minbase", *include, suite, str(root))
+            if updates:
+                _as_on_the_host(root)
+                _alone("chroot", str(root), "sh", "-ec", f"apt-get -qq update; {INSTALL} {updates}")
         unfinished = kept.with_name(f".{kept.name}.{os.getpid()}")
         with tarfile.open(unfinished, "w") as tar:
             for entry in sorted(root.iterdir()):
@@ -116,6 +126,20 @@ def _debian(name: str, packages: str) -> Path:
     finally:
         shutil.rmtree(root, ignore_errors=True)
     return kept
+
+
+def _alone(*command: str) -> None:
+    """Run in a mount namespace of its own: killed, it leaves no mount behind."""
+    _run(["unshare", "--mount", "--propagation", "private", *command])
+
+
+def _as_on_the_host(root: Path) -> None:
+    """Let apt in a tree find packages as the host's does."""
+    for place in ("etc/apt", "usr/share/keyrings"):
+        shutil.copytree(f"/{place}", root / place, dirs_exist_ok=True)
+    for place in ("etc/resolv.conf", "etc/hosts"):
+        if Path(f"/{place}").exists():
+            shutil.copyfile(f"/{place}", root / place)
 
 
 def _without_packages(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
@@ -160,7 +184,7 @@ def _wheels() -> Path:
 
 def _base_python() -> str:
     """Return the version of Python in the base, read from its own files."""
-    with tarfile.open(_debian("base", BASE_PACKAGES)) as tar:
+    with tarfile.open(_debian("base", packages=BASE_PACKAGES)) as tar:
         link = tar.getmember("usr/bin/python3").linkname  # python3 -> python3.11
     return link.removeprefix("python")
 
