@@ -33,7 +33,7 @@ def judged(environment: Path, weights: Path) -> dict[str, dict[str, Any]]:
     """Return vLLM's judgement of every list below; importing vLLM is slow, so all go at once."""
     large = arguments(example_pools()["chat-large"], weights=weights, port=8000)
     lists = {
-        **{name: container(pool)[0]["args"] for name, pool in pools().items()},
+        **{name: container(pool)["args"] for name, pool in pools().items()},
         **{flag: ["m", flag] for flag in REFUSED},
         "a beginning": ["m", "--max-model=4096"],
         "large, configured": large,

@@ -2,6 +2,7 @@
 
 import json
 import re
+from itertools import groupby
 from typing import Any
 
 import httpx
@@ -89,22 +90,29 @@ def test_streams_have_the_real_framing(
     small: Engine, simulator: Engine, path: str, body: dict[str, Any]
 ) -> None:
     asked = {**body, "stream": True, "stream_options": {"include_usage": True}}
-    real, simulated = both(small, simulator, path, asked)
+    answers = both(small, simulator, path, asked)[::-1]
 
-    assert simulated.headers["content-type"] == real.headers["content-type"]
+    assert len({answer.headers["content-type"] for answer in answers}) == 1
     chunks = []
-    for answer in (simulated, real):
+    for answer in answers:
         blocks = answer.text.split("\n\n")
         assert blocks[-2:] == ["data: [DONE]", ""]
         chunks.append([json.loads(block.removeprefix("data: ")) for block in blocks[:-2]])
-    assert missing(shape(chunks[0]), shape(chunks[1])) == []
-    assert [bool(c.get("usage")) for c in chunks[0]] == [bool(c.get("usage")) for c in chunks[1]]
-    assert (
-        chunks[0][-1]["usage"]["completion_tokens"] == chunks[1][-1]["usage"]["completion_tokens"]
-    )
-    assert [[choice["finish_reason"] for choice in c["choices"]] for c in chunks[0]] == [
-        [choice["finish_reason"] for choice in c["choices"]] for c in chunks[1]
-    ]
+    simulated, real = (collapsed(found) for found in chunks)
+    assert missing(*([shape(chunk) for chunk in found] for found in (simulated, real))) == []
+    assert [bool(c.get("usage")) for c in simulated] == [bool(c.get("usage")) for c in real]
+    assert simulated[-1]["usage"]["completion_tokens"] == real[-1]["usage"]["completion_tokens"]
+    assert [endings(c) for c in simulated] == [endings(c) for c in real]
+
+
+def endings(chunk: dict[str, Any]) -> list[str | None]:
+    return [choice["finish_reason"] for choice in chunk["choices"]]
+
+
+def collapsed(chunks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Keep one chunk of several alike in a row: a busy engine puts more tokens into one."""
+    alike = groupby(chunks, key=lambda chunk: (shape(chunk), endings(chunk)))
+    return [next(run) for _, run in alike]
 
 
 def test_an_unknown_model_has_the_real_error(small: Engine, simulator: Engine) -> None:
