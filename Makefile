@@ -22,10 +22,11 @@ demo: .venv/ready ## watch a real fleet defend its objective (KEEP=1 leaves it u
 
 test: check property integration stories ## everything: units, invariants, real components, e2e stories
 
-check: .venv/ready ## what every change takes: lint, types, layers, unit tests
+check: .venv/ready ## what every change takes: lint, types, layers, unit tests; Rust too
 	@$(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m mypy
 	@.venv/bin/lint-imports --no-logo
+	@$(PYTHON) -m e2e.cluster.rust
 	@$(PYTHON) -m pytest -q -n auto $(QUICK)
 
 property: .venv/ready ## three minutes: invariants of the control loop, and its promises in simulation

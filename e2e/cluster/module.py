@@ -1,32 +1,24 @@
 """The router's native module, built once for each content of its crate.
 
-The crate depends on no other, so the build fetches nothing. A compiler that is there, works and is
-new enough is used; otherwise Debian's is installed.
+The crate depends on no other, so the build fetches nothing.
 """
 
 from __future__ import annotations
 
 import fcntl
-import os
-import re
 import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from e2e.cluster import paths, software
+from e2e.cluster import paths, rust, software
 from e2e.cluster.errors import ClusterError
-from e2e.cluster.packages import install_missing
 from e2e.cluster.progress import step
 
 LIBRARY: Final = "libtokenfleet.so"
 SEARCH_PATH: Final = "ENVOY_DYNAMIC_MODULES_SEARCH_PATH"
 """Environment variable by which Envoy finds the folder that holds the library."""
-OLDEST: Final = (1, 85)
-"""Rust's version; the crate says the same in `rust-version`."""
-PACKAGES: Final = ("cargo-web", "rustc-web")
-DEBIAN_CARGO: Final = "/usr/bin/cargo"
 
 
 def router_module(source: Path, *features: str) -> Path:
@@ -52,16 +44,15 @@ def router_module(source: Path, *features: str) -> Path:
 
 def _build(crate: Path, folder: Path, features: Sequence[str]) -> None:
     target = folder.with_name(f".{folder.name}.target")
-    command = [_cargo(), "build", "--release", "--locked", "--offline", "--lib",
-               "--features", ",".join(features), "--manifest-path", str(crate / "Cargo.toml")]  # fmt: skip
     done = subprocess.run(
-        command,
-        env={**os.environ, "CARGO_TARGET_DIR": str(target)},
+        rust.cargo(crate, "build", "--release", "--locked", "--offline", "--lib",
+                   "--features", ",".join(features)),
+        env=rust.environment(target),
         capture_output=True,
         text=True,
         check=False,
         umask=0o022,
-    )
+    )  # fmt: skip
     if done.returncode:
         raise ClusterError(f"building the router's module failed: {done.stderr[-2000:]}")
     part = folder.with_name(f".{folder.name}.part")
@@ -71,23 +62,6 @@ def _build(crate: Path, folder: Path, features: Sequence[str]) -> None:
     (part / LIBRARY).chmod(0o755)
     part.rename(folder)
     shutil.rmtree(target)
-
-
-def _cargo() -> str:
-    """Return a cargo that works and is new enough; install Debian's where there is none."""
-    found = shutil.which("cargo")
-    if found and _new_enough(found):
-        return found
-    if not (Path(DEBIAN_CARGO).exists() and _new_enough(DEBIAN_CARGO)):
-        install_missing(list(PACKAGES))
-    return DEBIAN_CARGO
-
-
-def _new_enough(cargo: str) -> bool:
-    # rustup's launcher is in PATH on many hosts and fails where no toolchain is installed.
-    done = subprocess.run([cargo, "--version"], capture_output=True, text=True, check=False)
-    version = re.match(r"cargo (\d+)\.(\d+)", done.stdout)
-    return version is not None and (int(version[1]), int(version[2])) >= OLDEST
 
 
 def _content(crate: Path) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import struct
 import subprocess
 from collections.abc import Iterable, Sequence
@@ -10,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-REPOSITORY: Final = Path(__file__).resolve().parents[3]
-CRATE: Final = REPOSITORY / "router-image" / "module"
-CACHE: Final = Path.home() / ".cache" / "tokenfleet" / "readers"
+from e2e.cluster import paths, rust
+
+CACHE: Final = paths.CACHE / "readers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +30,11 @@ class Case:
 
 def build() -> Path:
     """Return the program, built from the crate as it is."""
-    command = ["cargo", "build", "--release", "--locked", "--offline", "--no-default-features"]
+    command = rust.cargo(
+        rust.CRATE, "build", "--release", "--locked", "--offline", "--no-default-features"
+    )
     subprocess.run(
-        [*command, "--quiet", "--example", "read", "--manifest-path", str(CRATE / "Cargo.toml")],
-        env={**os.environ, "CARGO_TARGET_DIR": str(CACHE)},
-        check=True,
+        [*command, "--quiet", "--example", "read"], env=rust.environment(CACHE), check=True
     )
     return CACHE / "release" / "examples" / "read"
 
