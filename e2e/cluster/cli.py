@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from e2e.cluster import dockerfiles, images, lifecycle, paths, software
+from e2e.cluster import dockerfiles, images, lifecycle, paths, sbom, software
 from e2e.cluster.build import binaries, ensure_built
 from e2e.cluster.errors import ClusterError
 
@@ -85,6 +85,7 @@ def _images(options: argparse.Namespace) -> None:
     tag = options.tag or f"{software.version(paths.REPOSITORY)}-built"
     for name in dockerfiles.build_images(tag):
         print(name)
+        print(f"  {sbom.path_of(name)}")
 
 
 def _load_image(options: argparse.Namespace) -> None:

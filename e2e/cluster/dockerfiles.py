@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from e2e.cluster import images, paths, software
+from e2e.cluster import images, paths, sbom, software
 from e2e.cluster.archive import ARCHITECTURE
 from e2e.cluster.errors import ClusterError
 from e2e.cluster.packages import ensure_packages, install_missing
@@ -33,8 +33,8 @@ RUST: Final = "localhost/rust:latest"
 RUST_PACKAGES: Final = "cargo-web rustc-web"
 INSTALL: Final = "DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends"
 WHEELS: Final = "/wheels"
-BUILD_REQUIREMENTS: Final = ("hatchling>=1.27", "pip")
-"""What pip needs beside the hashed requirements to build our own package."""
+REQUIREMENTS: Final = ("operator/requirements.txt", "operator/requirements-build.txt")
+"""What is installed, and what builds our own package; all of it by hash."""
 DOCKERFILES: Final = {"operator": "operator/Dockerfile", "router": "router-image/Dockerfile"}
 
 
@@ -64,7 +64,7 @@ def build_images(tag: str) -> list[str]:
 def _inputs() -> str:
     """Return a digest of everything of the working tree that the images are built from."""
     digest = hashlib.sha256()
-    listed = [*DOCKERFILES.values(), "operator/requirements.txt", "pyproject.toml", "README.md",
+    listed = [*DOCKERFILES.values(), *REQUIREMENTS, "pyproject.toml", "README.md",
               "LICENSE", "e2e/cluster/requirements-envoy.txt"]  # fmt: skip
     for path in (paths.REPOSITORY / name for name in listed):
         digest.update(path.read_bytes())
@@ -90,6 +90,7 @@ def _build_all(work: Path, names: dict[str, str]) -> None:
                 "--build-arg", f"PIP_ARGS=--no-index --find-links {WHEELS}",
                 "--tag", name, "--file", dockerfile, str(paths.REPOSITORY),
             )  # fmt: skip
+        sbom.write(name, component, base=_base())
         archive = work / f"{component}.tar"
         _buildah(work, "push", name, f"docker-archive:{archive}:{name}")
         images.publish_archive(archive.read_bytes(), name)
@@ -166,9 +167,10 @@ def _envoy(work: Path) -> Path:
 
 def _wheels() -> Path:
     """Return a folder with a wheel of every requirement, for the base's Python."""
-    requirements = paths.REPOSITORY / "operator" / "requirements.txt"
-    digest = hashlib.sha256(f"{_base_python()}{BUILD_REQUIREMENTS}".encode())
-    digest.update(requirements.read_bytes())
+    requirements = [paths.REPOSITORY / name for name in REQUIREMENTS]
+    digest = hashlib.sha256(_base_python().encode())
+    for path in requirements:
+        digest.update(path.read_bytes())
     folder = paths.CACHE / f"wheels-{digest.hexdigest()[:16]}"
     complete = folder / ".complete"
     if complete.exists():
@@ -176,8 +178,8 @@ def _wheels() -> Path:
     with step("downloading wheels"):
         pip = [str(software.tool_environment() / "pip"), "download", "--quiet", "--disable-pip-version-check",
                "--dest", str(folder), "--only-binary=:all:", "--python-version", _base_python()]  # fmt: skip
-        _run([*pip, "--no-deps", "--require-hashes", "--requirement", str(requirements)])
-        _run([*pip, *BUILD_REQUIREMENTS])
+        for path in requirements:
+            _run([*pip, "--no-deps", "--require-hashes", "--requirement", str(path)])
     complete.touch()
     return folder
 

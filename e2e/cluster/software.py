@@ -74,6 +74,11 @@ def node_packages(manifest: Path) -> Path:
     return _finish(unfinished, folder)
 
 
+def sbom_tool() -> Path:
+    """Return the program that writes bills of materials."""
+    return _environment("sbom", paths.HERE / "requirements-sbom.txt") / "bin" / "cyclonedx-py"
+
+
 def version(source: Path) -> str:
     """Return the version of the project in the working tree `source`."""
     project = tomllib.loads((source / "pyproject.toml").read_text())
