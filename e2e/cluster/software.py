@@ -76,7 +76,7 @@ def node_packages(manifest: Path) -> Path:
 
 def sbom_tool() -> Path:
     """Return the program that writes bills of materials."""
-    return _environment("sbom", paths.HERE / "requirements-sbom.txt") / "bin" / "cyclonedx-py"
+    return environment("sbom", paths.HERE / "requirements-sbom.txt") / "bin" / "cyclonedx-py"
 
 
 def version(source: Path) -> str:
