@@ -47,7 +47,7 @@ class Pace:
     """At most, until clients are served within the objective again."""
     hold: float = 5.0
     """How long that lasts, with the cause still there, before the cause is removed."""
-    recover: float = 720.0
+    recover: float = 440.0
     """At most, until all traffic is back."""
 
 
