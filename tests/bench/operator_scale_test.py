@@ -69,7 +69,8 @@ def of_route(place: dict[str, str], route: int) -> list[Written]:
         "feature": "other",
         "request_type": "other",
     }
-    found.append(("tokenfleet_requests_total", {**ours, "outcome": "ok"}, growing(4.0)))
+    started = {**ours, "pool": f"large-{route}"}
+    found.append(("tokenfleet_requests_started_total", started, growing(4.0)))
     for pool, rate in ((f"large-{route}", 4.0), (f"small-{route}", 0.04)):
         labels = {**ours, "pool": pool}
         for n, boundary in enumerate([*(f"{m / 1000:g}" for m in LADDER_MILLISECONDS), "+Inf"]):

@@ -82,6 +82,8 @@ pub struct Series {
     pub number: u32,
     /// Attempts that ended, by [`Outcome`].
     pub attempts: [AtomicU64; NAMES.len()],
+    /// Requests that were read and sent here first, whether or not they have ended.
+    pub started: AtomicU64,
     /// Requests that ended, by [`Outcome`].
     pub requests: [AtomicU64; NAMES.len()],
     /// Attempts, from start to end.
@@ -113,6 +115,11 @@ pub struct Series {
 }
 
 impl Series {
+    /// Counts a request that goes here first.
+    pub fn start_request(&self) {
+        self.started.fetch_add(1, Relaxed);
+    }
+
     /// Counts a request that ended.
     pub fn end_request(&self, outcome: Outcome, micros: u64) {
         self.requests[outcome.index()].fetch_add(1, Relaxed);

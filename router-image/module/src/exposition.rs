@@ -52,6 +52,14 @@ pub fn exposition() -> String {
     streamed
         .iter()
         .for_each(|row| out.histogram("time_per_output_token_seconds", row, &row.one.pace));
+    out.family(
+        "requests_started_total",
+        "counter",
+        "Requests of clients, by the pool that is asked first.",
+    );
+    tried
+        .iter()
+        .for_each(|row| out.line("requests_started_total", row, "", row.one.started.load(Relaxed)));
     out.family("requests_total", "counter", "Requests of clients that ended, by outcome.");
     rows.iter().for_each(|row| out.outcomes("requests_total", row, &row.one.requests));
     out.family("request_duration_seconds", "histogram", "Requests of clients, from start to end.");

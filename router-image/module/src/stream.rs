@@ -123,9 +123,10 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// The state of a request that goes to the pool `first`.
+    /// The state of a request that goes to the pool `first`, and its start.
     #[must_use]
     pub fn new(decision: Decision, first: usize) -> Stream {
+        decision.plan.series(decision.route, decision.rule, decision.labels, first).start_request();
         let places = Places::new(&decision.plan, decision.rule(), first);
         Stream {
             length: Cell::new(decision.named.size),

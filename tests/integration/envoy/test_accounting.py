@@ -138,3 +138,4 @@ async def test_ten_thousand_mixed_requests_are_counted_to_the_token(tmp_path: Pa
             (_, _, completion) = await counted(pools, f'route="{api}"', f'feature="{BREAKS}"')
             assert delivered <= completion <= sent, api
         assert await pools.value("tokenfleet_requests_total") == REQUESTS
+        assert await pools.value("tokenfleet_requests_started_total") == REQUESTS

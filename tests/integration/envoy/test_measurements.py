@@ -20,6 +20,7 @@ CONTRACT = {
     "tokenfleet_time_to_first_token_seconds": "histogram",
     "tokenfleet_attempt_duration_seconds": "histogram",
     "tokenfleet_time_per_output_token_seconds": "histogram",
+    "tokenfleet_requests_started_total": "counter",
     "tokenfleet_requests_total": "counter",
     "tokenfleet_request_duration_seconds": "histogram",
     "tokenfleet_prompt_tokens_total": "counter",
@@ -44,6 +45,7 @@ OUTCOMES = {
 LARGE = 'route="chat",rule="slow",pool="large",feature="other",request_type="other"'
 SMALL = LARGE.replace("large", "small")
 TTFT = "tokenfleet_time_to_first_token_seconds"
+STARTED = "tokenfleet_requests_started_total"
 
 
 def good(metrics: dict[str, float], threshold: float, labels: str = LARGE) -> float:
@@ -91,6 +93,30 @@ async def test_a_first_token_can_be_scraped_while_its_stream_runs(serving: Fleet
     await asyncio.sleep(3)
     assert good(await serving.metrics(), 600.0) == 1
     stream.cancel()
+
+
+async def test_requests_are_counted_from_their_start(serving: Fleet) -> None:
+    """A pool that hangs is asked for as much as before: its autoscaler must see that."""
+    serving.large.behaviour = Behaviour(first_token=60)
+    waiting = [asyncio.create_task(serving.ask(stream=n % 2 == 0)) for n in range(6)]
+
+    metrics = await scraped(serving, lambda m: m.get(f"{STARTED}{{{LARGE}}}") == 6)
+
+    assert metrics['tokenfleet_inflight{pool="large"}'] == 6
+    assert sum(n for name, n in metrics.items() if name.startswith("tokenfleet_requests_total")) == 0
+    for task in waiting:
+        task.cancel()
+
+
+async def test_a_request_that_is_retried_starts_once(serving: Fleet) -> None:
+    serving.large.behaviour = Behaviour(status=500)
+
+    for _ in range(4):
+        await serving.ask()
+
+    metrics = await scraped(serving, lambda m: ended(m, "server_error") == 4)
+    assert metrics[f"{STARTED}{{{LARGE}}}"] == 4
+    assert metrics.get(f"{STARTED}{{{SMALL}}}", 0) == 0
 
 
 async def test_a_short_stream_is_counted_once(serving: Fleet) -> None:

@@ -41,7 +41,7 @@ def scraped(store: Store, first: int) -> list[Written]:
         counts = [seen[line] for seen in store.counts[first:]]
         good = [(at, float(n.good)) for at, n in zip(times, counts, strict=True)]
         bad = [(at, float(n.bad)) for at, n in zip(times, counts, strict=True)]
-        ended = [(at, float(n.good + n.bad)) for at, n in zip(times, counts, strict=True)]
+        sent = [(at, float(n.good + n.bad)) for at, n in zip(times, counts, strict=True)]
         waiting = [seen.get(pool, 0.0) for seen in store.waiting[first:]]
         engine = {"namespace": POD["namespace"], "pool": pool}
         bucket = "tokenfleet_time_to_first_token_seconds_bucket"
@@ -49,7 +49,7 @@ def scraped(store: Store, first: int) -> list[Written]:
             (bucket, {**labels, "le": "2.5"}, good),
             (bucket, {**labels, "le": "+Inf"}, good),
             ("tokenfleet_late_attempts_total", {**labels, "threshold": "2.5"}, bad),
-            ("tokenfleet_requests_total", {**labels, "outcome": "ok"}, ended),
+            ("tokenfleet_requests_started_total", labels, sent),
             ("vllm:num_requests_waiting", engine, list(zip(times, waiting, strict=True))),
         ]
     return found

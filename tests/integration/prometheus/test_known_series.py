@@ -28,9 +28,10 @@ STEP = 15
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 SECONDS = NOW.timestamp()
 MINUTE = timedelta(minutes=1)
-GOOD, LATE, REQUESTS = (
+GOOD, LATE, STARTED, ENDED = (
     "tokenfleet_time_to_first_token_seconds_bucket",
     "tokenfleet_late_attempts_total",
+    "tokenfleet_requests_started_total",
     "tokenfleet_requests_total",
 )
 
@@ -69,7 +70,7 @@ class Fleet:
         self.put(GOOD, growing(good), pod=pod, pool="large", le=le)
         self.put(GOOD, growing(good), pod=pod, pool="large", le="+Inf")
         self.put(LATE, growing(bad), pod=pod, pool="large", threshold=le)
-        self.put(REQUESTS, growing(good + bad), pod=pod, outcome="ok")
+        self.put(STARTED, growing(good + bad), pod=pod, pool="large")
 
     def measured(self, at: datetime = NOW) -> Measurement:
         async def once() -> Measurement:
@@ -115,6 +116,24 @@ def growing(rate: float, *, start: float = 0.0, first: int = -100, last: int = 0
 @pytest.fixture
 def fleet(recorder: Prometheus) -> Fleet:
     return Fleet(recorder)
+
+
+def test_a_pool_that_slows_down_is_asked_for_as_much_as_before(fleet: Fleet) -> None:
+    """1.0/s are sent, 0.42/s end, the rest wait: an autoscaler that saw 0.42 would shrink the pool."""
+    fleet.serve(good=0.42, bad=0.0)
+    fleet.put(ENDED, growing(0.42), pool="large", outcome="ok")
+    fleet.put(STARTED, growing(0.58), pool="large", feature="search")
+
+    assert fleet.measured().rule(fleet.rule).demand == pytest.approx(1.0)
+
+
+def test_a_router_that_counts_no_starts_is_taken_at_its_ends(fleet: Fleet) -> None:
+    """In an upgrade routers of both builds serve side by side."""
+    fleet.serve(pod="router-new", good=2.0, bad=0.0)
+    fleet.put(ENDED, growing(1.9), pod="router-new", pool="large", outcome="ok")
+    fleet.put(ENDED, growing(1.5), pod="router-old", pool="large", outcome="ok")
+
+    assert fleet.measured().rule(fleet.rule).demand == pytest.approx(3.5)
 
 
 def test_steady_counters_come_back_exactly_in_every_window(fleet: Fleet) -> None:

@@ -48,8 +48,10 @@ ENGINE_LOAD: Final = {
     "waiting": 'vllm:num_requests_waiting{pool!=""}',
 }
 """Field of `EngineLoad` -> its gauge."""
-REQUESTS: Final = "tokenfleet_requests_total"
-"""Requests as clients sent them, each once however often it was retried."""
+STARTED: Final = "tokenfleet_requests_started_total"
+"""Requests as clients sent them, each once however often it was retried, from their start on."""
+ENDED: Final = "tokenfleet_requests_total"
+"""The same at their end, by `outcome`."""
 
 RULE: Final = ("namespace", "route", "rule")
 LABELS: Final = ("feature", "request_type")
@@ -250,7 +252,16 @@ def _marked(windows: Sequence[timedelta], expression: Callable[[timedelta], str]
 
 
 def _demand(window: timedelta) -> str:
-    return f"sum by ({', '.join(RULE)}) (rate({REQUESTS}[{_span(window)}]))"
+    """Count starts: a pool that slows down ends fewer requests while as many are sent.
+
+    Routers that were built before they counted starts are taken at their ends, each by its pod: an
+    upgrade replaces them one by one.
+    """
+    by, pods, span = ", ".join(RULE), ", ".join((*RULE, "pod")), _span(window)
+    return (
+        f"sum by ({by}) (sum by ({pods}) (rate({STARTED}[{span}]))"
+        f" or sum by ({pods}) (rate({ENDED}[{span}])))"
+    )
 
 
 def _scrapes(up: str, window: timedelta) -> str:
