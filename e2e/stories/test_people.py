@@ -9,7 +9,7 @@ from e2e.kit import prometheus, repository
 from e2e.kit.kubectl import Namespace
 from e2e.kit.waiting import NotYet, wait_for
 from e2e.load.pod import LoadRun
-from e2e.stories.fleet import FALLBACK, PRIMARY, ROUTE, SLO, Fleet
+from e2e.stories.fleet import FALLBACK, PRIMARY, ROUTE, SLO, Fleet, pool
 
 BOARD = repository() / "charts" / "tokenfleet" / "files" / "dashboard.json"
 
@@ -17,7 +17,12 @@ BOARD = repository() / "charts" / "tokenfleet" / "files" / "dashboard.json"
 def queries(namespace: str) -> dict[str, str]:
     """Return the dashboard's queries by panel, asked about one namespace."""
     panels = json.loads(BOARD.read_text(encoding="utf-8"))["panels"]
-    chosen = {"$namespace": namespace, "$route": ROUTE, "$__rate_interval": "30s"}
+    chosen = {
+        "$namespace": namespace,
+        "$route": ROUTE,
+        "$rule": ".+",
+        "$__rate_interval": "30s",
+    }
     found = {}
     for panel in panels:
         for target in panel.get("targets", ()):
@@ -39,6 +44,10 @@ def explained(fleet: Fleet) -> dict[str, Any]:
 def test_during_a_shift_it_is_explained_and_every_panel_has_data(
     fleet: Fleet, load: LoadRun, monitoring: Namespace
 ) -> None:
+    tokens = {"prompt": "0.15", "cachedPrompt": "0.03", "completion": "0.60"}
+    by_tokens = {"type": "PerMillionTokens", "perMillionTokens": tokens}
+    by_replicas = {"type": "PerReplicaHour", "perReplicaHour": "2.50"}
+    fleet.apply(pool(PRIMARY, replicas=2, price=by_tokens), pool(FALLBACK, price=by_replicas))
     fleet.breach()
     (rule,) = explained(fleet)["rules"]
 

@@ -56,5 +56,5 @@ class CountingTelemetry:
     def ticked(self, seconds: float, *, ok: bool) -> None:
         self.counts["ticked", str(ok)] += 1
 
-    def decided(self, transition: str) -> None:
+    def decided(self, namespace: str, route: str, transition: str) -> None:
         self.counts["decided", transition] += 1

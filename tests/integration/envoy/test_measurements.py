@@ -103,7 +103,9 @@ async def test_requests_are_counted_from_their_start(serving: Fleet) -> None:
     metrics = await scraped(serving, lambda m: m.get(f"{STARTED}{{{LARGE}}}") == 6)
 
     assert metrics['tokenfleet_inflight{pool="large"}'] == 6
-    assert sum(n for name, n in metrics.items() if name.startswith("tokenfleet_requests_total")) == 0
+    assert (
+        sum(n for name, n in metrics.items() if name.startswith("tokenfleet_requests_total")) == 0
+    )
     for task in waiting:
         task.cancel()
 

@@ -23,18 +23,31 @@ from tests.unit.handlers.test_telemetry import Bench, saturated
 from tokenfleet.api.ladder import LADDER_MILLISECONDS
 from tokenfleet.domain.fleet.keys import ROUTER, ObjectKey
 from tokenfleet.domain.fleet.views import RouterView
+from tokenfleet.handlers.declared_metrics import DeclaredCollector
 
 BOARD = repository() / "charts" / "tokenfleet" / "files" / "dashboard.json"
-LABELS = 'route="chat",rule="slow",pool="large",feature="suggestions",request_type="other"'
-VARIABLES = {"$namespace": ".*", "$route": "chat", "$__rate_interval": "10s"}
+PLACE = 'namespace="ns",pool="large"'
+LABELS = f'{PLACE},route="chat",rule="slow",feature="suggestions",request_type="other"'
+VARIABLES = {"$namespace": "ns", "$route": "chat", "$rule": "slow", "$__rate_interval": "10s"}
+PANELS = [
+    panel
+    for panel in json.loads(BOARD.read_text(encoding="utf-8"))["panels"]
+    if panel["type"] != "row"
+]
+TOKENS = {"type": "PerMillionTokens", "perMillionTokens": {"prompt": "0.15", "completion": "0.6"}}
+REPLICAS = {"type": "PerReplicaHour", "perReplicaHour": "2.5"}
 
 
-def queries() -> list[Any]:
-    panels = json.loads(BOARD.read_text(encoding="utf-8"))["panels"]
+def of_the_fleet(panel: dict[str, Any]) -> bool:
+    """Panels of the operator's own process know no namespace and no route, and say so."""
+    return "whatever is chosen above" not in panel["description"]
+
+
+def queries(panels: list[dict[str, Any]]) -> list[Any]:
     return [
         pytest.param(target["expr"], id=f"{panel['title']} {target['refId']}")
         for panel in panels
-        for target in panel.get("targets", ())
+        for target in panel["targets"]
     ]
 
 
@@ -46,8 +59,10 @@ class Operator:
         shares = [{"name": "large", "share": 400}, {"name": "small", "share": 600}]
         self.bench.store.put(route(status={"rules": [{"name": "slow", "shares": shares}]}))
         self.bench.store.put(slo())
-        for name in ("large", "small"):
-            self.bench.store.put({**pool(name), "status": {"replicas": 2, "readyReplicas": 2}})
+        for name, price in (("large", TOKENS), ("small", REPLICAS)):
+            status = {"replicas": 2, "readyReplicas": 2}
+            self.bench.store.put({**pool(name, price=price), "status": status})
+        self.bench.telemetry.registry.register(DeclaredCollector(self.bench.store))
         view = RouterView(
             demand={"ns/large": 7.5},
             slos={"ttft": replace(SEEN, state="Shifted")},
@@ -61,7 +76,7 @@ class Operator:
         telemetry.visited("modelroute", "success", 0.01)
         telemetry.wrote("TokenSLO", "status")
         telemetry.ticked(0.2, ok=True)
-        telemetry.decided("T1")
+        telemetry.decided("ns", "chat", "T1")
         return telemetry.text().decode()
 
 
@@ -87,6 +102,7 @@ def router(seconds: float) -> str:
             for what in ("attempts", "requests")
             for outcome, ended in (("ok", count), ("server_error", 0))
         ),
+        f"tokenfleet_requests_started_total{{{LABELS}}} {count}",
         f"tokenfleet_prompt_tokens_total{{{LABELS}}} {100 * count}",
         f"tokenfleet_cached_prompt_tokens_total{{{LABELS}}} {60 * count}",
         f"tokenfleet_completion_tokens_total{{{LABELS}}} {40 * count}",
@@ -96,7 +112,9 @@ def router(seconds: float) -> str:
             f" {count if boundary < 300 else 0}"
             for boundary in LADDER_MILLISECONDS
         ),
-        'tokenfleet_inflight{pool="large"} 3',
+        f"tokenfleet_inflight{{{PLACE}}} 3",
+        f"vllm:kv_cache_usage_perc{{{PLACE}}} 0.4",
+        f"vllm:num_requests_waiting{{{PLACE}}} 2",
     ]
     return "\n".join(lines) + "\n"
 
@@ -114,17 +132,76 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
             exporter.close()
 
 
-@pytest.mark.parametrize("query", queries())
-def test_a_query_of_the_dashboard_returns_data(prometheus: Prometheus, query: str) -> None:
+def chosen(query: str, **other: str) -> str:
     for name, value in VARIABLES.items():
-        query = query.replace(name, value)
+        query = query.replace(name, other.get(name[1:], value))
     assert "$" not in query
+    return query
 
+
+def waited_for(prometheus: Prometheus, query: str) -> list[float]:
     deadline = time.monotonic() + 30
     while not (values := answers(prometheus, query)):  # a rate needs two scrapes
-        assert time.monotonic() < deadline
+        assert time.monotonic() < deadline, query
         time.sleep(0.5)
+    return values
+
+
+@pytest.mark.parametrize("query", queries(PANELS))
+def test_a_query_of_the_dashboard_returns_data(prometheus: Prometheus, query: str) -> None:
+    values = waited_for(prometheus, chosen(query))
+
     assert [value for value in values if not math.isfinite(value)] == []
+
+
+@pytest.mark.parametrize("query", queries([panel for panel in PANELS if of_the_fleet(panel)]))
+def test_a_query_of_the_dashboard_respects_what_is_chosen(
+    prometheus: Prometheus, query: str
+) -> None:
+    waited_for(prometheus, chosen(query))
+
+    assert answers(prometheus, chosen(query, namespace="another")) == []
+    assert answers(prometheus, chosen(query, route="another")) == []
+
+
+def value_of(prometheus: Prometheus, title: str, at: int = 0) -> float:
+    (panel,) = [panel for panel in PANELS if panel["title"] == title]
+    (value,) = waited_for(prometheus, chosen(panel["targets"][at]["expr"]))
+    return value
+
+
+def test_numbers_of_the_dashboard_are_the_ones_that_go_in(prometheus: Prometheus) -> None:
+    """10/s of 100 prompt tokens, 60 of them cached, and 40 of answer; 0.15 and 0.6 a million."""
+    request = (100 * 0.15 + 40 * 0.6) / 1e6
+
+    assert value_of(prometheus, "Bad fraction") == pytest.approx(SEEN.burn_rate * 0.05)
+    assert value_of(prometheus, "Bad fraction", 1) == pytest.approx(0.05)
+    assert value_of(prometheus, "Cost per request by feature") == pytest.approx(request, rel=0.01)
+    hour, requests = (
+        value_of(prometheus, title) for title in ("Cost per hour by feature", "Requests by feature")
+    )
+    assert hour / requests == pytest.approx(3600 * request, rel=0.2)  # one scrape may lie between
+    assert value_of(prometheus, "Cost per hour by pool") == pytest.approx(2 * 2.5)
+    assert value_of(prometheus, "Demand") == 7.5
+
+
+def test_shares_of_a_panel_add_up_to_a_whole_at_most() -> None:
+    """Each rule's shares are a whole: two rules in one stack would be 200 %."""
+    shares = [
+        panel
+        for panel in PANELS
+        if any(
+            "tokenfleet_route_share{" in target["expr"].partition(" and ")[0]
+            for target in panel["targets"]
+        )
+    ]
+    stacked = {
+        panel["title"]: panel["fieldConfig"]["defaults"]["custom"]["stacking"]["mode"]
+        for panel in shares
+    }
+
+    assert stacked == {"Share by pool: $rule": "percent"}
+    assert [panel["repeat"] for panel in shares] == ["rule"]
 
 
 def answers(prometheus: Prometheus, query: str) -> list[float]:

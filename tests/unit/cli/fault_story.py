@@ -116,13 +116,12 @@ class Story:
     def counted(self) -> dict[str, float]:
         """Return transition -> `tokenfleet_decisions_total`."""
         registry = self.bench.operator.core.telemetry.registry
-        return {
-            sample.labels["transition"]: sample.value
-            for family in registry.collect()
-            if family.name == "tokenfleet_decisions"
-            for sample in family.samples
-            if sample.name.endswith("_total")
-        }
+        counts: Counter[str] = Counter()
+        for family in registry.collect():
+            for sample in family.samples if family.name == "tokenfleet_decisions" else ():
+                if sample.name.endswith("_total"):
+                    counts[sample.labels["transition"]] += sample.value  # type: ignore[assignment]
+        return dict(counts)
 
     def holds_together(self) -> None:
         """Hold everything against what is stored."""

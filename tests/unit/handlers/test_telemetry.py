@@ -111,6 +111,7 @@ def test_the_fleet_is_told_and_forgotten_with_its_objects() -> None:
 
 def test_the_text_is_what_prometheus_reads() -> None:
     bench = Bench()
-    bench.telemetry.decided("T1")
+    bench.telemetry.decided("ns", "chat", "T1")
 
-    assert b'tokenfleet_decisions_total{transition="T1"} 1.0' in bench.telemetry.text()
+    series = b'tokenfleet_decisions_total{namespace="ns",route="chat",transition="T1"} 1.0'
+    assert series in bench.telemetry.text()

@@ -10,6 +10,7 @@ from tokenfleet.adapters.prometheus.access import Access
 from tokenfleet.domain.fleet.keys import POOL, ROUTE, ROUTER, SLO, ObjectKey
 from tokenfleet.domain.fleet.platform import Platform
 from tokenfleet.handlers.condition_metrics import ConditionCollector
+from tokenfleet.handlers.declared_metrics import DeclaredCollector
 from tokenfleet.handlers.election import Elector
 from tokenfleet.handlers.probes import Check, Probes
 from tokenfleet.handlers.shell import Shell
@@ -142,6 +143,7 @@ def assemble(options: Options, outside: Outside) -> Operator:
         namespaces=options.namespaces,
     )
     core.telemetry.registry.register(ConditionCollector(core.store))
+    core.telemetry.registry.register(DeclaredCollector(core.store))
     core.telemetry.registry.register(
         FleetCollector(
             core.store,

@@ -86,7 +86,7 @@ class PrometheusTelemetry:
         self._decisions = Counter(
             "tokenfleet_decisions_total",
             "Transitions of the control loop; see the control-loop page for the names.",
-            ["transition"],
+            ["namespace", "route", "transition"],
             registry=self.registry,
         )
 
@@ -108,9 +108,9 @@ class PrometheusTelemetry:
         self._ticks.labels("ok" if ok else "failed").inc()
         self._tick_seconds.observe(seconds)
 
-    def decided(self, transition: str) -> None:
+    def decided(self, namespace: str, route: str, transition: str) -> None:
         """The control loop took one transition."""
-        self._decisions.labels(transition).inc()
+        self._decisions.labels(namespace, route, transition).inc()
 
     def text(self) -> bytes:
         """Return all metrics in Prometheus' text format."""

@@ -141,8 +141,9 @@ class RouterVisitor:
             progress.unstored_since = None
         waiting = {note.id: note for note in plan.untold}
         for note in (note for id_, note in waiting.items() if id_ not in progress.counted):
+            about = note.about or key
             for transition in note.transitions:
-                self.telemetry.decided(transition)
+                self.telemetry.decided(about.namespace, about.name, transition)
         progress.counted = set(waiting)
         progress.told = (progress.told | done.told) & waiting.keys()
         self.views.publish(key, plan.view)

@@ -22,6 +22,6 @@ class Telemetry(Protocol):
         """One tick of measurements ended."""
         ...
 
-    def decided(self, transition: str) -> None:
-        """The control loop took one transition."""
+    def decided(self, namespace: str, route: str, transition: str) -> None:
+        """The control loop took one transition, on a rule of this ModelRoute."""
         ...
