@@ -3,12 +3,10 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from tests.integration.envoy.scripted import Json
+from tests.integration.envoy.replica import LAST_CHUNK, Json, Replica, chunk
 
 PATHS: Final = {
     "chat": "/v1/chat/completions",
@@ -81,34 +79,17 @@ class Entry:
 
 
 @dataclass
-class Counting:
+class Counting(Replica):
     """One replica; `orders` are those of all requests, by the number that is in their body."""
 
     orders: list[Order]
     attempt: int
     """0 for the pool that is asked first."""
     ledger: list[Entry] = field(default_factory=list)
-    port: int = 0
 
-    @asynccontextmanager
-    async def serving(self) -> AsyncIterator[None]:
-        server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, backlog=1024)
-        self.port = server.sockets[0].getsockname()[1]
-        try:
-            yield
-        finally:
-            server.close()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-            while await self._one(reader, writer):
-                pass
-        writer.close()
-
-    async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = head.lower().partition(b"content-length:")[2].split(b"\r\n", 1)[0]
-        asked = json.loads(await reader.readexactly(int(length)))
+    async def answer(
+        self, asked: Json, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> bool:
         order = self.orders[asked["number"]]
         fate = order.fates[self.attempt]
         if fate == "reset":
@@ -141,11 +122,11 @@ class Counting:
         self, writer: asyncio.StreamWriter, order: Order, fate: Fate, asked: Json
     ) -> bool:
         writer.write(b"HTTP/1.1 200 X\r\ncontent-type: text/event-stream\r\n")
-        writer.write(b"transfer-encoding: chunked\r\n\r\n" + _chunk(_begin(order)))
+        writer.write(b"transfer-encoding: chunked\r\n\r\n" + chunk(_begin(order)))
         if fate == "cut":
             return False
         tokens = order.before
-        token = _chunk(_token(order))
+        token = chunk(_token(order))
         writer.write(token * tokens)
         while fate == "slow" and not writer.is_closing() and tokens < order.before + 100:
             await asyncio.sleep(0.02)
@@ -156,11 +137,11 @@ class Counting:
         match fate:
             case "ok":
                 told = asked.get("stream_options", {}).get("include_usage", False)
-                writer.write(_chunk(_end(order, told=told)) + b"0\r\n\r\n")
+                writer.write(chunk(_end(order, told=told)) + LAST_CHUNK)
             case "unfinished":
-                writer.write(b"0\r\n\r\n")
+                writer.write(LAST_CHUNK)
             case "error later":
-                writer.write(_chunk(_event({"error": {"message": "full"}}, "error")) + b"0\r\n\r\n")
+                writer.write(chunk(_event({"error": {"message": "full"}}, "error")) + LAST_CHUNK)
             case "reset later":
                 writer.transport.abort()
         return fate in {"ok", "unfinished", "error later"}
@@ -170,10 +151,6 @@ def _plain(status: int, body: Json) -> bytes:
     text = json.dumps(body)
     head = f"HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {len(text)}"
     return f"{head}\r\n\r\n{text}".encode()
-
-
-def _chunk(text: str) -> bytes:
-    return b"%x\r\n%b\r\n" % (len(text), text.encode())
 
 
 def _event(data: Json, name: str) -> str:

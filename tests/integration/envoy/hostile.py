@@ -118,7 +118,7 @@ class Connections:
                 writer.transport.abort()
 
 
-async def talk(fleet: Fleet, sent: bytes, *, patience: float = 5.0) -> bytes:
+async def talk(fleet: Fleet, sent: bytes, *, patience: float = 60.0) -> bytes:
     """Send bytes on a connection of their own; return all that comes back, until silence or its end."""
     received = b""
     async with Connections(fleet) as opened:

@@ -34,6 +34,10 @@ class Behaviour:
     """Pieces of the whole answer's body, instead of the usual one; they arrive one by one."""
     breaks_after: int | None = None
     """Chunks after which the connection is cut."""
+    first: asyncio.Event | None = None
+    """What the first token waits for, besides its seconds."""
+    last: asyncio.Event | None = None
+    """What the end of a stream waits for."""
 
 
 @dataclass
@@ -70,7 +74,7 @@ class ModelServer:
         if does.status != 200:
             return web.json_response({"error": {"message": self.name}}, status=does.status)
         if not body.get("stream"):
-            await asyncio.sleep(does.first_token)
+            await _first(does)
             if does.answer:
                 return await self._pieces(request, does.answer)
             answer = {"model": body["model"], "served_by": self.name}
@@ -100,7 +104,7 @@ class ModelServer:
             await response.prepare(request)
             if does.role:
                 await response.write(b"data: " + json.dumps(ROLE).encode() + b"\n\n")
-        await asyncio.sleep(does.first_token)
+        await _first(does)
         if does.holds_headers:
             await response.prepare(request)
         for number in range(does.chunks):
@@ -109,6 +113,8 @@ class ModelServer:
                 return response
             await response.write(b"data: " + json.dumps(FIRST).encode() + b"\n\n")
             await asyncio.sleep(does.gap)
+        if does.last is not None:
+            await does.last.wait()
         await response.write(b"data: " + json.dumps(LAST).encode() + b"\n\n")
         if does.usage and (body.get("stream_options") or {}).get("include_usage"):
             usage = USAGE | {"completion_tokens": does.tokens}
@@ -117,3 +123,9 @@ class ModelServer:
             )
         await response.write(b"data: [DONE]\n\n")
         return response
+
+
+async def _first(does: Behaviour) -> None:
+    await asyncio.sleep(does.first_token)
+    if does.first is not None:
+        await does.first.wait()

@@ -89,6 +89,12 @@ class Pod:
     async def applied(self, revision: int) -> None:
         await until(self.acknowledgement, lambda a: a["appliedRevision"] == revision)
 
+    async def clusters(self) -> str:
+        """Return what Envoy knows of its pools' replicas."""
+        async with httpx.AsyncClient() as client:
+            admin = f"http://127.0.0.1:{self.settings.ports.admin}/clusters"
+            return (await client.get(admin)).text
+
     async def pool(self) -> str:
         response = await self.client.post(CHAT, json={"model": "chat"})
         assert response.status_code == 200, response.text

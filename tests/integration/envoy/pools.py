@@ -4,14 +4,16 @@ import asyncio
 import re
 from dataclasses import dataclass, field
 
+from tests.integration.envoy.replica import Json
 from tests.integration.envoy.router import Router
-from tests.integration.envoy.scripted import Json, Scripted, Seen, ask
+from tests.integration.envoy.scripted import Scripted, Seen, ask
 from tokenfleet.adapters.envoy.module import METRICS_PATH
 from tokenfleet.domain.routing.ir import RouterConfig
 
 OUTCOME = re.compile(
     r'^tokenfleet_attempts_total\{.*pool="(\w+)".*outcome="(\w+)"\} ([1-9]\d*)$', re.MULTILINE
 )
+UNDER_WAY = re.compile(r"^tokenfleet_inflight\{.*\} [1-9]", re.MULTILINE)
 
 
 @dataclass
@@ -38,13 +40,17 @@ class Pools:
 
     async def outcomes(self) -> list[tuple[str, str]]:
         """Pool and outcome of every attempt so far, once all have ended."""
-        for _ in range(200):
-            text = await self.metrics()
-            if not re.search(r"^tokenfleet_inflight\{.*\} [1-9]", text, re.MULTILINE):
-                break
-            await asyncio.sleep(0.02)
+        async with asyncio.timeout(60):
+            while UNDER_WAY.search(text := await self.metrics()):
+                await asyncio.sleep(0.02)
         found = [(m[1], m[2]) for m in OUTCOME.finditer(text) for _ in range(int(m[3]))]
         return sorted(found)
+
+    async def reaches(self, least: float, name: str, *labels: str) -> None:
+        """Wait until a value is that high."""
+        async with asyncio.timeout(60):
+            while await self.value(name, *labels) < least:
+                await asyncio.sleep(0.02)
 
     async def value(self, name: str, *labels: str) -> float:
         lines = (line for line in (await self.metrics()).splitlines() if line.startswith(name))

@@ -7,12 +7,10 @@ token, in the middle of an event, or by an error inside a 200.
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
-Json = dict[str, Any]
+from tests.integration.envoy.replica import LAST_CHUNK, Json, Replica, chunk
 
 
 @dataclass(frozen=True)
@@ -82,42 +80,25 @@ GOOD_WHOLE: Script = (
 
 def _bytes(step: Head | Data) -> bytes:
     if isinstance(step, Data):
-        return b"%x\r\n%b\r\n" % (len(step.text.encode()), step.text.encode())
+        return chunk(step.text)
     lines = [f"HTTP/1.1 {step.status} X", f"content-type: {step.kind}"]
     lines += [f"{name}: {value}" for name, value in step.more]
     return "\r\n".join([*lines, "transfer-encoding: chunked", "", ""]).encode()
 
 
 @dataclass
-class Scripted:
+class Scripted(Replica):
     """One replica. What no pause is between goes out in one write."""
 
     script: Script = GOOD
     requests: list[Json] = field(default_factory=list)
     left: list[int] = field(default_factory=list)
     """Numbers of requests during which the router went away."""
-    port: int = 0
 
-    @asynccontextmanager
-    async def serving(self) -> AsyncIterator[None]:
-        server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
-        self.port = server.sockets[0].getsockname()[1]
-        try:
-            yield
-        finally:
-            server.close()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-            while await self._one(reader, writer):
-                pass
-        writer.close()
-
-    async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        head = await reader.readuntil(b"\r\n\r\n")
-        _, _, rest = head.lower().partition(b"content-length:")
-        body = await reader.readexactly(int(rest.split(b"\r\n", 1)[0]))
-        self.requests.append(json.loads(body))
+    async def answer(
+        self, asked: Json, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> bool:
+        self.requests.append(asked)
         ready = b""
         for step in self.script:
             match step:
@@ -125,7 +106,7 @@ class Scripted:
                     ready += _bytes(step)
                     continue
                 case _ if step is End:
-                    ready += b"0\r\n\r\n"
+                    ready += LAST_CHUNK
                     continue
             writer.write(ready)
             await writer.drain()
@@ -168,15 +149,23 @@ class Seen:
         return int(self.headers["x-tokenfleet-served-by"].rpartition("=")[2])
 
 
+PATIENCE = 60.0
+"""Seconds after which a client gives up."""
+
+
 async def ask(
     port: int,
     body: Json,
     *,
     path: str = "/v1/chat/completions",
     headers: dict[str, str] | None = None,
-    leaves_after: float = 30.0,
+    leaves: Callable[[Seen], bool] = lambda _: False,
 ) -> Seen:
-    """Send one request over HTTP/1.1 and read the answer to its end, whatever that is."""
+    """Send one request over HTTP/1.1 and read the answer to its end, whatever that is.
+
+    Args:
+        leaves: asked again and again with what has come so far; the client goes away when it says so.
+    """
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     content = json.dumps(body).encode()
     lines = [f"POST {path} HTTP/1.1", "host: x", f"content-length: {len(content)}"]
@@ -184,9 +173,14 @@ async def ask(
     started = asyncio.get_running_loop().time()
     writer.write("\r\n".join([*lines, "", ""]).encode() + content)
     seen = Seen()
-    with contextlib.suppress(TimeoutError, asyncio.IncompleteReadError, ConnectionError):
-        async with asyncio.timeout(leaves_after):
-            await _read(reader, seen, started)
+    reading = asyncio.create_task(_read(reader, seen, started))
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(PATIENCE):
+            while not (reading.done() or leaves(seen)):
+                await asyncio.wait([reading], timeout=0.01)
+    reading.cancel()
+    with contextlib.suppress(asyncio.CancelledError, asyncio.IncompleteReadError, ConnectionError):
+        await reading
     writer.close()
     seen.seconds = asyncio.get_running_loop().time() - started
     return seen

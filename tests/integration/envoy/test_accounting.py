@@ -14,8 +14,9 @@ import pytest
 from tests.integration.envoy.configuration import configuration
 from tests.integration.envoy.counting import PATHS, WORD, Counting, Fate, Order, Usage
 from tests.integration.envoy.pools import Pools
+from tests.integration.envoy.replica import Json
 from tests.integration.envoy.router import Router
-from tests.integration.envoy.scripted import Json, Seen, ask
+from tests.integration.envoy.scripted import Seen, ask
 from tokenfleet.domain.routing.ir import RouterConfig
 
 pytestmark = pytest.mark.envoy
@@ -70,8 +71,12 @@ async def send(port: int, number: int, order: Order) -> Seen:
     if number % 2 and order.api in {"chat", "completions"} and order.stream:
         body["stream_options"] = {"include_usage": True}
     headers = {"x-tokenfleet-feature": BREAKS if breaks(order) else WHOLE}
-    leaves_after = 0.02 + number % 8 / 40 if order.fates[1] == "slow" else 60
-    return await ask(port, body, path=PATHS[order.api], headers=headers, leaves_after=leaves_after)
+    until = asyncio.get_running_loop().time() + 0.02 + number % 8 / 40
+
+    def leaves(_: Seen) -> bool:
+        return order.fates[1] == "slow" and asyncio.get_running_loop().time() > until
+
+    return await ask(port, body, path=PATHS[order.api], headers=headers, leaves=leaves)
 
 
 async def load(port: int, all_: list[Order]) -> list[Seen]:
@@ -112,7 +117,11 @@ async def test_ten_thousand_mixed_requests_are_counted_to_the_token(tmp_path: Pa
 
         seen = await load(pools.router.ports.traffic, all_)
 
+        await pools.reaches(REQUESTS, "tokenfleet_requests_total")
         await pools.outcomes()  # all attempts have ended
+        async with asyncio.timeout(60):  # ... for the servers, too
+            while any(server.under_way for server in servers.values()):
+                await asyncio.sleep(0.02)
         failed = [
             s for s, order in zip(seen, all_, strict=True) if not breaks(order) and not s.whole
         ]

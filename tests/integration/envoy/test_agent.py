@@ -1,7 +1,6 @@
 """The agent with a real Envoy, and an API server that comes and goes."""
 
 import asyncio
-import time
 from dataclasses import replace
 from datetime import timedelta
 
@@ -64,7 +63,9 @@ async def test_endpoints_follow_their_slices(running: Pod) -> None:
 
 async def test_the_last_replica_of_a_rollout_serves_while_it_terminates(running: Pod) -> None:
     running.api.endpoints("large", [running.large.port], terminating=True)
-    await asyncio.sleep(0.3)
+    running.api.endpoints("small", [])  # the agent hears of it later
+    small = f"small::127.0.0.1:{running.small.port}::"
+    await until(running.clusters, lambda text: "small::" in text and small not in text)
 
     assert await running.pool() == "large"
 
@@ -123,10 +124,10 @@ async def test_a_deleted_configuration_is_a_loss_and_not_a_wish(running: Pod) ->
 
 async def test_without_the_api_server_traffic_goes_on_and_changes_come_after(running: Pod) -> None:
     await running.api.stop()
-    await asyncio.sleep(0.5)
+    metrics = lambda: running.agent_client.get("/metrics")  # noqa: E731
+    await until(metrics, lambda answer: "tokenfleet_router_api_reached 0" in answer.text)
     assert await running.pool() == "large"
     assert await ready(running) == 200
-    assert "tokenfleet_router_api_reached 0" in (await running.agent_client.get("/metrics")).text
 
     revision = running.write(shifted(CONFIG, {"large": 0, "small": 1000}))
     await running.api.start()
@@ -157,14 +158,17 @@ async def test_a_restarted_pod_serves_the_last_good_without_the_api_server(runni
 
 
 async def test_an_agent_that_restarts_beside_a_running_envoy_disturbs_nothing(running: Pod) -> None:
-    running.large.behaviour = Behaviour(chunks=20, gap=0.1)
+    end = asyncio.Event()
+    running.large.behaviour = Behaviour(last=end)
     stream = asyncio.create_task(running.client.post(CHAT, json={"model": "chat", "stream": True}))
-    await asyncio.sleep(0.3)
+    await until(lambda: asyncio.sleep(0, running.large.requests), bool)
 
     await running.stop_agent()
     running.start_agent()
     await running.applied(1)
 
+    assert not stream.done()
+    end.set()
     assert (await stream).text.endswith("data: [DONE]\n\n")
 
 
@@ -228,20 +232,21 @@ async def test_metrics_fail_without_envoy(running: Pod) -> None:
 
 
 async def test_draining_waits_for_streams_and_sends_clients_away(running: Pod) -> None:
-    running.large.behaviour = Behaviour(chunks=70, gap=0.1)
+    end = asyncio.Event()
+    running.large.behaviour = Behaviour(last=end)
     stream = asyncio.create_task(running.client.post(CHAT, json={"model": "chat", "stream": True}))
-    await asyncio.sleep(0.5)
+    await until(lambda: asyncio.sleep(0, running.large.requests), bool)
     admin = Admin(running.settings.ports.admin)
-    started = time.monotonic()
-    draining = asyncio.create_task(drain(admin, timedelta(seconds=20)))
-    await asyncio.sleep(0.5)
+    draining = asyncio.create_task(drain(admin, timedelta(seconds=60)))
 
-    during = await running.client.post(CHAT, json={"model": "chat"})
+    async def asked() -> httpx.Response:
+        return await running.client.post(CHAT, json={"model": "chat"})
 
-    assert during.status_code == 200
-    assert during.headers["connection"] == "close"
+    sent_away = await until(asked, lambda answer: answer.headers.get("connection") == "close")
+
+    assert sent_away.status_code == 200
+    assert not draining.done()
+    end.set()
     await draining
-    assert time.monotonic() - started > 5
-    assert stream.done()
-    assert stream.result().text.endswith("data: [DONE]\n\n")
+    assert (await stream).text.endswith("data: [DONE]\n\n")
     await admin.close()

@@ -10,6 +10,7 @@ import pytest
 
 from tests.integration.envoy.configuration import configuration
 from tests.integration.envoy.pools import Pools
+from tests.integration.envoy.replica import Json
 from tests.integration.envoy.router import Router
 from tests.integration.envoy.scripted import (
     DONE,
@@ -23,11 +24,11 @@ from tests.integration.envoy.scripted import (
     Data,
     End,
     Head,
-    Json,
     Pause,
     Reset,
     Script,
     Scripted,
+    Seen,
     event,
     token,
 )
@@ -278,30 +279,34 @@ async def test_usage_is_asked_for_and_hidden_from_clients_that_did_not_ask(pools
 @pytest.mark.parametrize("when", ["before the first token", "after tokens"])
 async def test_a_client_that_leaves_is_nobodys_fault(pools: Pools, when: str) -> None:
     begun = (token("a"), token("b")) if when == "after tokens" else ()
-    pools.large[0].script = (SSE, *begun, Pause(20))
+    pools.large[0].script = (SSE, *begun, Pause(30))
     await pools.serve(configuration(ALL_LARGE))
 
-    seen = await pools.ask(leaves_after=0.5)
+    def leaves(seen: Seen) -> bool:
+        return bool(pools.large[0].requests) and seen.body.count("data: ") == len(begun)
+
+    seen = await pools.ask(leaves=leaves)
 
     assert not seen.whole
     assert await pools.outcomes() == [("large", "cancelled")]
-    assert await pools.value("tokenfleet_requests_total", 'outcome="cancelled"') == 1
+    await pools.reaches(1, "tokenfleet_requests_total", 'outcome="cancelled"')
     assert await pools.value("tokenfleet_completion_tokens_total") == len(begun)
-    for _ in range(100):
-        if pools.large[0].left:
-            break
-        await asyncio.sleep(0.02)
+    async with asyncio.timeout(20):  # the script's pause is longer
+        while not pools.large[0].left:
+            await asyncio.sleep(0.02)
     assert pools.large[0].left == [0]
 
 
 async def test_an_attempt_that_waits_is_seen_within_one_scrape(pools: Pools) -> None:
-    pools.large[0].script = (Pause(20),)
+    pools.large[0].script = (Pause(60),)
     await pools.serve(configuration(ALL_LARGE))
+    leave = asyncio.Event()
 
-    waiting = asyncio.create_task(pools.ask(leaves_after=1.5))
-    await asyncio.sleep(0.8)
-    late = await pools.value("tokenfleet_late_attempts_total", 'threshold="0.5"')
-    not_yet = await pools.value("tokenfleet_late_attempts_total", 'threshold="10.0"')
+    waiting = asyncio.create_task(pools.ask(leaves=lambda _: leave.is_set()))
+    await pools.reaches(1, "tokenfleet_late_attempts_total", 'threshold="0.5"')
+    not_yet = await pools.value("tokenfleet_late_attempts_total", 'threshold="60.0"')
+
+    assert not waiting.done()
+    assert not_yet == 0
+    leave.set()
     await waiting
-
-    assert (late, not_yet) == (1, 0)

