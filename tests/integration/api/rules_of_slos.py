@@ -14,6 +14,8 @@ _LADDER = (
 
 _COST = {"type": "CostPerRequest", "latency": None, "costPerRequest": {"max": "0.01"}}
 _CACHE = {"type": "CacheHitRate", "latency": None, "cacheHitRate": {"min": "0.7"}}
+_PATH = {"type": "FastPathShare", "latency": None, "fastPathShare": {"min": "0.8"}}
+_PATH_SLO = merged(SLO, {"spec": {"targetRef": {"sectionName": "all"}, "objective": _PATH}})
 _SELECTOR = (
     "selector must be empty when onBreach.type is ShiftTraffic: to shift some requests, give them"
     " a rule of their own"
@@ -97,6 +99,29 @@ SLOS = [
         ("0.01", "0.99"),
         "0.009",
         "1",
+    ),
+    rule(
+        ".spec.objective",
+        "fastPathShare must be set exactly when type is FastPathShare",
+        _PATH_SLO,
+        refused=at("spec.objective.fastPathShare", None),
+        accepted={},
+    ),
+    *between(_PATH_SLO, "spec.objective.fastPathShare.min", ("0.01", "0.99"), "0.009", "1"),
+    rule(
+        ".spec",
+        "targetRef.sectionName must name a rule when objective.type is FastPathShare",
+        _PATH_SLO,
+        refused=at("spec.targetRef.sectionName", None),
+        accepted={},
+    ),
+    rule(
+        ".spec",
+        "onBreach.type must be Alert when objective.type is FastPathShare: rules choose by what"
+        " requests are, and no shift changes that",
+        _PATH_SLO,
+        refused=at("spec.onBreach", {"type": "ShiftTraffic"}),
+        accepted=at("spec.onBreach", {"type": "Alert"}),
     ),
     *between(SLO, "spec.objective.latency.threshold", ("5ms", "10m"), "4ms", "11m"),
     rule(

@@ -10,6 +10,9 @@ from tests.integration.prometheus.conftest import SCRAPE_SECONDS, Bench
 from tests.integration.prometheus.look import expected, look
 from tests.integration.prometheus.test_measure import LABELS, RULE
 from tests.unit.domain.slo.builders import facts, level, target
+from tokenfleet.adapters.prometheus.path_shares import requests_taken
+from tokenfleet.adapters.prometheus.source import Access, PrometheusSource
+from tokenfleet.domain.slo.objectives.path_share import shares
 from tokenfleet.domain.slo.objectives.spec import Level, LevelObjective, Windows
 from tokenfleet.domain.slo.observation.data_state import Kind
 from tokenfleet.domain.slo.observation.level_readings import Reading, reading
@@ -35,11 +38,14 @@ def exposition(seconds: float) -> str:
         lines += [
             f'tokenfleet_requests_total{{{labels},outcome="ok"}} {rates["requests"] * seconds}',
             f'tokenfleet_requests_total{{{labels},outcome="server_error"}} {7 * seconds}',
+            f"tokenfleet_requests_started_total{{{labels}}} {17 * seconds}",
             f"tokenfleet_usage_missing_total{{{labels}}} {0.2 * seconds}",
             f"tokenfleet_prompt_tokens_total{{{labels}}} {rates['prompt'] * seconds}",
             f"tokenfleet_cached_prompt_tokens_total{{{labels}}} {rates['cached'] * seconds}",
             f"tokenfleet_completion_tokens_total{{{labels}}} {rates['completion'] * seconds}",
         ]
+    fast = 'route="chat",rule="fast",feature="search",request_type="other",pool="small"'
+    lines += [f"tokenfleet_requests_started_total{{{fast}}} {66 * seconds}"]
     engine = 'model_name="m",engine="0",pool="small"'
     lines += [
         f"vllm:prefix_cache_hits_total{{{engine}}} {300 * seconds}",
@@ -104,3 +110,24 @@ def test_engines_that_are_full_are_seen_by_their_own_gauges(bench: Bench) -> Non
     seen = look(bench, [level(windows=short)]).engine_loads
 
     assert seen == {("team-a", "small"): EngineLoad(kv_cache=0.5, waiting=4.0)}
+
+
+async def test_the_share_of_a_path_is_its_part_of_the_route_s_requests(
+    snapshot: Snapshot, bench: Bench
+) -> None:
+    """66 a second by one rule, 34 by the other, on two pools."""
+    assert snapshot.measurement is not None
+    source = PrometheusSource(Access(url=bench.prometheus.url))
+    at = snapshot.measurement.at
+    whole = await requests_taken(source, at, split=False)
+    split = await requests_taken(source, at, split=True)
+    source.close()
+
+    assert shares(whole) == {
+        RULE: pytest.approx(0.34, rel=0.02),
+        RULE._replace(rule="fast"): pytest.approx(0.66, rel=0.02),
+    }
+    assert {(one.rule.rule, one.feature) for one in split} == {
+        ("slow", "other"),
+        ("fast", "search"),
+    }

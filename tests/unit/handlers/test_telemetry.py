@@ -1,18 +1,22 @@
 """Metrics: the names that people know, and series that live as long as their objects."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
+from tests.support.fakes import T0
 from tests.unit.domain.fleet.builders import pool, route, slo
 from tests.unit.domain.fleet.test_slo_status import SEEN
 from tokenfleet.domain.fleet.conditions import condition
 from tokenfleet.domain.fleet.keys import ROUTER, ObjectKey
 from tokenfleet.domain.fleet.views import RouterView, RouteView
 from tokenfleet.domain.slo.engine import RuleView
+from tokenfleet.domain.slo.objectives.path_share import Taken
+from tokenfleet.domain.slo.observation.measurement import RuleKey
 from tokenfleet.handlers.telemetry import FleetCollector, PrometheusTelemetry
+from tokenfleet.reconcilers.path_shares import PathShares
 from tokenfleet.reconcilers.store import Store
 from tokenfleet.reconcilers.views import Views
 
@@ -34,13 +38,20 @@ class Bench:
         self.store, self.views = Store(lambda _: None), Views(lambda _: None)
         self.telemetry = PrometheusTelemetry()
         self.rates: dict[str, dict[timedelta, float]] = {}
+        self.taken: tuple[Taken, ...] = ()
+        self.paths = PathShares(store=self.store, ask=self.ask, wake=lambda _: None)
         collector = FleetCollector(
             self.store,
             self.views,
+            self.paths,
             leads=lambda: True,
             burn_rates=lambda: self.rates,
         )
         self.telemetry.registry.register(collector)
+
+    async def ask(self, at: datetime, *, split: bool) -> tuple[Taken, ...]:
+        del at, split
+        return self.taken
 
     def value(self, name: str, **labels: str) -> Any:
         return self.telemetry.registry.get_sample_value(name, labels)
@@ -107,6 +118,25 @@ def test_the_fleet_is_told_and_forgotten_with_its_objects() -> None:
 
     left = [name for name in FLEET if f"\n{name}{{".encode() in bench.telemetry.text()]
     assert left == []
+
+
+async def test_shares_of_paths_are_told_with_what_is_promised() -> None:
+    bench = Bench()
+    promise = {"type": "FastPathShare", "fastPathShare": {"min": "0.80"}}
+    bench.store.put(slo("fast", objective=promise, onBreach={"type": "Alert"}))
+    bench.taken = (
+        Taken(RuleKey("ns", "chat", "slow"), "", "", 70),
+        Taken(RuleKey("ns", "chat", "rest"), "", "", 30),
+    )
+    await bench.paths.look(T0)
+
+    ours = {"namespace": "ns", "slo": "fast"}
+    rule = {"namespace": "ns", "route": "chat", "rule": "slow"}
+    assert bench.value("tokenfleet_route_measured_share", **rule) == 0.7
+    assert bench.value("tokenfleet_slo_fast_path_share", **ours) == 0.7
+    assert bench.value("tokenfleet_slo_fast_path_share_min", **ours) == 0.8
+    assert bench.value("tokenfleet_slo_data_state", **ours, state="OK") == 1
+    assert bench.value("tokenfleet_slo_burn_rate", **ours, window="control") is None
 
 
 def test_the_text_is_what_prometheus_reads() -> None:

@@ -33,7 +33,9 @@ class Fleet:
     def __init__(self, cluster: FakeCluster, clock: FakeClock) -> None:
         self.cluster, self.clock = cluster, clock
         self.store, self.views = Store(lambda _: None), Views(lambda _: None)
-        self.visitor = SloVisitor(store=self.store, views=self.views, clock=clock, budgets=dict)
+        self.visitor = SloVisitor(
+            store=self.store, views=self.views, clock=clock, budgets=dict, paths=dict
+        )
         self.applier = Applier(
             cluster,
             self.store,

@@ -6,6 +6,7 @@ import logging
 import signal
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 from tokenfleet.adapters.agents import HttpRouterFleet
@@ -14,6 +15,7 @@ from tokenfleet.adapters.kubernetes import KubernetesCluster, connect
 from tokenfleet.adapters.prometheus.history import History
 from tokenfleet.adapters.prometheus.lookback import Lookback
 from tokenfleet.adapters.prometheus.measure import measure
+from tokenfleet.adapters.prometheus.path_shares import requests_taken
 from tokenfleet.adapters.prometheus.source import PrometheusSource
 from tokenfleet.cli.wiring import Core, Operator, Options, Outside, assemble
 from tokenfleet.domain.slo.objectives.spec import Promise
@@ -47,6 +49,7 @@ async def operate(options: Options) -> int:
         measure=_measure(source, options.scrape_interval) if source is not None else None,
         look_back=Lookback(source) if source is not None else None,
         budgets=History(source) if source is not None else None,
+        taken=partial(requests_taken, source) if source is not None else None,
     )
     operator = assemble(options, outside)
     cluster.on_answer = operator.vitals.answered

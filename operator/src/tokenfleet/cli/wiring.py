@@ -21,6 +21,7 @@ from tokenfleet.handlers.workqueue import WorkqueueMetrics
 from tokenfleet.ports import Clock, Cluster, Resource, RouterFleet
 from tokenfleet.reconcilers.applier import Applier
 from tokenfleet.reconcilers.events import Recorder
+from tokenfleet.reconcilers.path_shares import AskTaken, PathShares
 from tokenfleet.reconcilers.pool_visitor import PoolVisitor
 from tokenfleet.reconcilers.queue import Queue
 from tokenfleet.reconcilers.replicas import Replicas
@@ -74,6 +75,7 @@ class Outside:
     measure: Measure | None
     look_back: LookBack | None = None
     budgets: Budgets | None = None
+    taken: AskTaken | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +90,7 @@ class Core:
     telemetry: PrometheusTelemetry
     elector: Elector
     startup: Startup
+    path_shares: PathShares
     watched: dict[Resource, str]
     """Watched kinds and their label selectors; PodMonitor joins where the cluster serves it."""
 
@@ -120,6 +123,7 @@ def assemble(options: Options, outside: Outside) -> Operator:
         store=core.store,
         look_back=outside.look_back,
         budgets=outside.budgets,
+        path_shares=core.path_shares,
         clock=outside.clock,
         every=options.tick,
     )
@@ -148,6 +152,7 @@ def assemble(options: Options, outside: Outside) -> Operator:
         FleetCollector(
             core.store,
             core.views,
+            core.path_shares,
             leads=core.elector.leads,
             burn_rates=outside.look_back.rates if outside.look_back is not None else dict,
         )
@@ -165,11 +170,12 @@ def _core(options: Options, outside: Outside) -> Core:
     watched_queue = WorkqueueMetrics(telemetry.registry)
     queue: Queue[ObjectKey] = Queue(listener=watched_queue)
     watched_queue.look_at(queue)
+    store = Store(queue.add)
     return Core(
         options=options,
         outside=outside,
         queue=queue,
-        store=Store(queue.add),
+        store=store,
         views=Views(queue.add),
         telemetry=telemetry,
         elector=Elector(
@@ -181,6 +187,7 @@ def _core(options: Options, outside: Outside) -> Core:
             monotonic=time.monotonic,
         ),
         startup=Startup(monotonic=time.monotonic),
+        path_shares=PathShares(store=store, ask=outside.taken, wake=queue.add),
         watched=dict(WATCHED),
     )
 
@@ -215,12 +222,18 @@ def _visits(core: Core, tick: SloTick, resync: Resync, replicas: Replicas) -> Vi
             store=core.store, services=services, clock=outside.clock, platform=platform
         ),
         ROUTER: router,
-        ROUTE: RouteVisitor(store=core.store, views=core.views, clock=outside.clock),
+        ROUTE: RouteVisitor(
+            store=core.store,
+            views=core.views,
+            clock=outside.clock,
+            measured=core.path_shares.shares,
+        ),
         SLO: SloVisitor(
             store=core.store,
             views=core.views,
             clock=outside.clock,
             budgets=outside.budgets.budgets if outside.budgets is not None else dict,
+            paths=core.path_shares.views,
         ),
     }
     applier = Applier(

@@ -14,6 +14,7 @@ from tokenfleet.api.v1alpha1.servingpool import ServingPool
 from tokenfleet.domain.fleet.facts import pool_facts
 from tokenfleet.domain.fleet.keys import POOL, SLO
 from tokenfleet.domain.fleet.parsing import parsed
+from tokenfleet.domain.fleet.path_promises import paths_of
 from tokenfleet.domain.fleet.steering import promises_of
 from tokenfleet.domain.slo.objectives.spec import LevelObjective, ObjectiveSpec
 from tokenfleet.domain.slo.observation.measurement import Signal
@@ -44,7 +45,7 @@ class DeclaredCollector(Collector):
         )
         budget = GaugeMetricFamily(
             "tokenfleet_slo_error_budget",
-            "What a burn rate of 1 stands for: bad fraction, cost of a request, or uncached part.",
+            "What a burn rate of 1 stands for: bad or uncached part, cost, other paths.",
             labels=OBJECTIVE,
         )
         for promise in promises_of(self._store.all(SLO)):
@@ -54,6 +55,10 @@ class DeclaredCollector(Collector):
             about.add_metric([*place, *where], 1)
             limit = promise.budget if isinstance(promise, ObjectiveSpec) else promise.limit
             budget.add_metric(place, limit)
+        for path in paths_of(self._store.all(SLO)):
+            place = [path.namespace, path.name]
+            about.add_metric([*place, path.route, path.rule, "FastPathShare", ALERT], 1)
+            budget.add_metric(place, 1 - path.least)
         yield about
         yield budget
 

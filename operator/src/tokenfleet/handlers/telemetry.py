@@ -27,6 +27,7 @@ from tokenfleet.domain.slo.control.memory import State
 from tokenfleet.domain.slo.observation.data_state import Kind
 from tokenfleet.domain.slo.reporting.burn_rates import LABELS, factors
 from tokenfleet.ports import Body
+from tokenfleet.reconcilers.path_shares import PathShares
 from tokenfleet.reconcilers.store import Store
 from tokenfleet.reconcilers.views import Views
 
@@ -124,12 +125,14 @@ class FleetCollector(Collector):
         self,
         store: Store,
         views: Views,
+        path_shares: PathShares,
         *,
         leads: Callable[[], bool],
         burn_rates: Callable[[], Mapping[str, Mapping[timedelta, float]]],
     ) -> None:
         """Read objects from `store`, and leadership by asking."""
         self._store, self._views, self._leads = store, views, leads
+        self._path_shares = path_shares
         self._burn_rates = burn_rates
 
     def collect(self) -> Iterator[Metric]:
@@ -143,6 +146,7 @@ class FleetCollector(Collector):
         yield from self._pools()
         yield from self._routes()
         yield from self._objectives()
+        yield from self._paths()
 
     def _pools(self) -> Iterable[Metric]:
         labels = ["namespace", "pool"]
@@ -207,12 +211,15 @@ class FleetCollector(Collector):
             labels=[*labels, "window"],
         )
         # Not from the status: that is renewed twice an hour where nothing happens.
-        views, rates = self._views.objectives(), self._burn_rates()
+        paths, rates = self._path_shares.views(), self._burn_rates()
+        views = self._views.objectives() | paths
         for body in self._store.all(SLO):
-            view = views.get("/".join(_name(body)))
+            key = "/".join(_name(body))
+            view = views.get(key)
             if view is None:
                 continue
-            burn.add_metric([*_name(body), CONTROL], view.burn_rate)
+            if key not in paths:  # the control loop judges no shares of paths
+                burn.add_metric([*_name(body), CONTROL], view.burn_rate)
             _one_hot(state, _name(body), view.state, STATES)
             _one_hot(data, _name(body), view.data.kind.value, DATA_STATES)
         for objective in objectives_of(self._store.all(SLO)):
@@ -222,6 +229,30 @@ class FleetCollector(Collector):
             for window, limit in factors(objective).items():
                 factor.add_metric([*place, LABELS[window]], limit)
         return burn, state, data, factor
+
+    def _paths(self) -> Iterable[Metric]:
+        share = GaugeMetricFamily(
+            "tokenfleet_route_measured_share",
+            "Part of its route's requests that a rule took in the last hour.",
+            labels=["namespace", "route", "rule"],
+        )
+        for rule, part in sorted(self._path_shares.shares().items()):
+            share.add_metric(list(rule), part)
+        labels = ["namespace", "slo"]
+        actual = GaugeMetricFamily(
+            "tokenfleet_slo_fast_path_share",
+            "Part of the selected requests that took the path in the last hour.",
+            labels=labels,
+        )
+        least = GaugeMetricFamily(
+            "tokenfleet_slo_fast_path_share_min", "Part that is promised.", labels=labels
+        )
+        for key, view in sorted(self._path_shares.views().items()):
+            if view.value:
+                actual.add_metric(key.split("/"), float(view.value))
+        for objective in self._path_shares.objectives():
+            least.add_metric([objective.namespace, objective.name], objective.least)
+        return share, actual, least
 
 
 def _one_hot(

@@ -1,10 +1,12 @@
 """Observes one ModelRoute: the views of its routers."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from tokenfleet.domain.fleet.keys import ROUTER, ObjectKey, key_of
 from tokenfleet.domain.fleet.plan import Plan
 from tokenfleet.domain.fleet.route_status import RouteSnapshot, plan_route
+from tokenfleet.domain.slo.observation.measurement import RuleKey
 from tokenfleet.ports import Body, Clock
 from tokenfleet.reconcilers.store import Store
 from tokenfleet.reconcilers.views import Views
@@ -18,6 +20,8 @@ class RouteVisitor:
     store: Store
     views: Views
     clock: Clock
+    measured: Callable[[], Mapping[RuleKey, float]]
+    """Returns rule -> its part of its route's requests in the last hour."""
 
     async def plan(self, owner: Body) -> Plan:
         """Observe and plan."""
@@ -35,6 +39,11 @@ class RouteVisitor:
                 views=views,
                 kept=self.views.carriers(key.namespace, key.name) if missing else {},
                 missing=missing,
+                measured={
+                    rule.rule: part
+                    for rule, part in self.measured().items()
+                    if rule[:2] == (key.namespace, key.name)
+                },
                 now=self.clock.now(),
             )
         )

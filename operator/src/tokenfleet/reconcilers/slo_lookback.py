@@ -1,4 +1,7 @@
-"""The loop that keeps burn rates and error budgets: beside the tick, so that it never delays it."""
+"""The loop that keeps burn rates, error budgets and shares of paths.
+
+It runs beside the tick, so that it never delays it.
+"""
 
 import asyncio
 import logging
@@ -12,6 +15,7 @@ from tokenfleet.domain.fleet.steering import objectives_of
 from tokenfleet.domain.slo.objectives.error_budget import Budget
 from tokenfleet.domain.slo.objectives.spec import ObjectiveSpec
 from tokenfleet.ports import Clock, PortError
+from tokenfleet.reconcilers.path_shares import PathShares
 from tokenfleet.reconcilers.store import Store
 
 log = logging.getLogger(__name__)
@@ -50,6 +54,7 @@ class SloLookback:
     """None: there is no Prometheus to ask."""
     budgets: Budgets | None = None
     """None as above."""
+    path_shares: PathShares
     clock: Clock
     every: timedelta
 
@@ -65,12 +70,12 @@ class SloLookback:
 
     async def look(self) -> str:
         """Look once; return why it failed, empty where it did not."""
-        said = ""
-        for behind in (self.look_back, self.budgets):
-            if behind is None:
-                continue
+        said, now = "", self.clock.now()
+        objectives = list(objectives_of(self.store.all(SLO)))
+        looks = [one.look(objectives, now) for one in (self.look_back, self.budgets) if one]
+        for look in (*looks, self.path_shares.look(now)):
             try:
-                await behind.look(list(objectives_of(self.store.all(SLO))), self.clock.now())
+                await look
             except PortError as error:
                 said = str(error)
         return said

@@ -10,6 +10,7 @@ from tokenfleet.domain.fleet.keys import ROUTE, ROUTER, SLO, ObjectKey, key_of
 from tokenfleet.domain.fleet.plan import Plan
 from tokenfleet.domain.fleet.slo_status import SloSnapshot, plan_slo
 from tokenfleet.domain.slo.objectives.error_budget import Budget
+from tokenfleet.domain.slo.reporting.views import SLOView
 from tokenfleet.ports import Body, Clock
 from tokenfleet.reconcilers.store import Store
 from tokenfleet.reconcilers.views import Views
@@ -25,6 +26,8 @@ class SloVisitor:
     clock: Clock
     budgets: Callable[[], Mapping[str, Budget]]
     """Returns `namespace/name` -> what is left of an objective's error budget."""
+    paths: Callable[[], Mapping[str, SLOView]]
+    """Returns `namespace/name` -> view, for objectives about the share of a path."""
     written: dict[ObjectKey, datetime] = field(default_factory=dict)
     """When this process last wrote each status, or first saw one that may stay as it is."""
 
@@ -38,6 +41,7 @@ class SloVisitor:
         if not resolves(owner, route):
             # Its router goes on judging it by what it was about before.
             views.append(self.views.judged(key.namespace, key.name))
+        views.append(self.paths().get(f"{key.namespace}/{key.name}"))
         return plan_slo(
             SloSnapshot(
                 body=owner,

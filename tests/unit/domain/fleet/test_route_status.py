@@ -3,6 +3,8 @@
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
 from tests.unit.domain.fleet.builders import T0, conditions, message, route, seen, slo
 from tokenfleet.api.conditions import ACCEPTED, PROGRAMMED, READY, RESOLVED_REFS
 from tokenfleet.domain.fleet.conditions import condition
@@ -150,3 +152,31 @@ def test_a_second_look_leaves_the_times_of_parents_alone() -> None:
     later = replace(look(view(), body={**body, "status": first}), now=T0 + timedelta(hours=1))
 
     assert plan_route(later).status == first
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        pytest.param({}, {"slow": 0.8}, "0.80", id="the first measure is told"),
+        pytest.param(
+            {"slow": 0.8}, {"slow": 0.84}, "0.80", id="a little more is not worth a write"
+        ),
+        pytest.param({"slow": 0.8}, {"slow": 0.851}, "0.85", id="more is"),
+        pytest.param({"slow": 0.8}, {}, None, id="that nothing is known any more is"),
+    ],
+)
+def test_a_measured_share_is_written_when_it_moves(before, after, told) -> None:
+    first = plan_route(replace(look(view()), measured=before)).status
+    second = plan_route(replace(look(view(), body=route(status=first)), measured=after)).status
+
+    assert second is not None
+    assert second["rules"][0].get("measuredShare") == told
+
+
+def test_a_measured_share_is_written_with_other_changes() -> None:
+    first = plan_route(replace(look(view()), measured={"slow": 0.8})).status
+    shifted = view(shares={"slow": {"large": 100, "small": 900}})
+    second = plan_route(replace(look(shifted, body=route(status=first)), measured={"slow": 0.84}))
+
+    assert second.status is not None
+    assert second.status["rules"][0]["measuredShare"] == "0.84"

@@ -61,6 +61,17 @@ class CacheHitObjective(Model):
     """Smallest part of prompt tokens that was cached, for example `0.70`."""
 
 
+class FastPathObjective(Model):
+    """The part of the route's requests that the rule of `targetRef.sectionName` takes.
+
+    Of the requests that the selector names, over an hour. It tells how traffic is made up, so no
+    shift can mend it: it alerts.
+    """
+
+    min: Annotated[Decimal, Fraction("0.01", "0.99")]
+    """Smallest part of the route's requests that takes this path, for example `0.80`."""
+
+
 class Objective(Model):
     """What good means."""
 
@@ -71,10 +82,11 @@ class Objective(Model):
             "ErrorRate": "errorRate",
             "CostPerRequest": "costPerRequest",
             "CacheHitRate": "cacheHitRate",
+            "FastPathShare": "fastPathShare",
         },
     )
 
-    type: Literal["Latency", "ErrorRate", "CostPerRequest", "CacheHitRate"]
+    type: Literal["Latency", "ErrorRate", "CostPerRequest", "CacheHitRate", "FastPathShare"]
     """Kind of objective; the member of the same name is set."""
     latency: LatencyObjective | None = None
     """A latency objective."""
@@ -85,3 +97,5 @@ class Objective(Model):
     backend and fallback of the rule has token prices."""
     cache_hit_rate: CacheHitObjective | None = None
     """A cache objective. It seldom should shift: a shift empties the caches that it asks for."""
+    fast_path_share: FastPathObjective | None = None
+    """An objective about how much of the route takes one path. Only alerts."""

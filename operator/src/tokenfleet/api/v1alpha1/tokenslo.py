@@ -169,6 +169,18 @@ class TokenSLOSpec(Model):
             " requests, give them a rule of their own",
             field_path=".selector",
         ),
+        CEL(
+            rule="self.objective.type != 'FastPathShare' || has(self.targetRef.sectionName)",
+            message="targetRef.sectionName must name a rule when objective.type is FastPathShare",
+            field_path=".targetRef.sectionName",
+        ),
+        CEL(
+            rule="self.objective.type != 'FastPathShare' || !has(self.onBreach)"
+            " || self.onBreach.type == 'Alert'",
+            message="onBreach.type must be Alert when objective.type is FastPathShare: rules choose"
+            " by what requests are, and no shift changes that",
+            field_path=".onBreach.type",
+        ),
     )
 
     target_ref: TargetReference
@@ -207,10 +219,12 @@ class Current(Model):
     bad: Count = 0
     """Attempts that failed, or were beyond the threshold."""
     burn_rate: Annotated[str, Field(max_length=16)] = "0"
-    """Bad fraction divided by the error budget; 1 spends the budget exactly. Cost and cache: cost,
-    or the part of the prompt that was not cached, divided by what the objective allows."""
+    """Bad fraction divided by the error budget; 1 spends the budget exactly. Cost, cache and fast
+    path: cost, or the part of the prompt that was not cached, or of the requests that took other
+    rules, divided by what the objective allows."""
     value: Annotated[str, Field(max_length=24)] = ""
-    """Mean cost of a request, or cache hit rate; empty for other objectives."""
+    """Mean cost of a request, cache hit rate, or share of the path over an hour; empty for other
+    objectives."""
 
 
 class Quantiles(Model):

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final
 
 from tokenfleet.api.conditions import ACCEPTED, PROGRAMMED, READY, RESOLVED_REFS, Condition
@@ -27,6 +28,10 @@ LAST_GOOD: Final = "no pool of this rule can be used; what the router ran last s
 LINE: Final = 256
 """Longest one-line summary; wider columns break `kubectl get`."""
 
+MOVED: Final = Decimal("0.05")
+"""Change of a measured share that is worth a write by itself: less is noise of an hour's traffic,
+and the metric has it anyway."""
+
 MESSAGE: Final = 512
 """Longest message of a rule."""
 
@@ -43,6 +48,8 @@ class RouteSnapshot:
     """Routers that parentRefs name and that do not exist."""
     kept: Mapping[str, RouteView] = field(default_factory=dict)
     """While some do not exist: every router that carries the route, named or not."""
+    measured: Mapping[str, float] = field(default_factory=dict)
+    """Rule -> its part of the route's requests in the last hour, 0..1; absent: not known."""
     now: datetime
 
 
@@ -137,7 +144,30 @@ def _rules(seen: RouteSnapshot) -> list[dict[str, Any]]:
     shares = told[0][1].shares if told else None
     if shares is None:
         return list(seen.body.get("status", {}).get("rules", ()))
-    return [_rule(rule, mine, told) for rule, mine in shares.items()]
+    rules = [_rule(rule, mine, told) for rule, mine in shares.items()]
+    return _with_measured(rules, seen)
+
+
+def _with_measured(rules: list[dict[str, Any]], seen: RouteSnapshot) -> list[dict[str, Any]]:
+    """Add what was measured; what was told before where it is all that has changed, and little."""
+    written = list(seen.body.get("status", {}).get("rules", ()))
+    before = {rule["name"]: str(rule.get("measuredShare", "")) for rule in written}
+    found = {name: f"{part:.2f}" for name, part in seen.measured.items()}
+    fresh = [_measured(rule, found) for rule in rules]
+    same = [_measured(rule, before) for rule in rules] == written
+    moved = any(_moved(before.get(rule["name"], ""), found.get(rule["name"], "")) for rule in rules)
+    return written if same and not moved else fresh
+
+
+def _measured(rule: Mapping[str, Any], shares: Mapping[str, str]) -> dict[str, Any]:
+    part = shares.get(rule["name"], "")
+    return {**rule, "measuredShare": part} if part else dict(rule)
+
+
+def _moved(before: str, after: str) -> bool:
+    if not before or not after:
+        return before != after
+    return abs(Decimal(after) - Decimal(before)) >= MOVED
 
 
 def _rule(
