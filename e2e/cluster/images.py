@@ -34,6 +34,17 @@ SHARED: Final = "/opt/software"
 """Where containers see the node's software: a path of their own, since the node's may lie where pods
 mount something else, as a cache below /tmp does."""
 
+ENGINE_ENVIRONMENT: Final = {
+    # Several engines share the node's few cores: one thread each, none nailed to a core.
+    "OMP_NUM_THREADS": "1",
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+    # Some requests, such as those for log probabilities, make torch compile a kernel in the middle of
+    # serving. The public image brings the compiler for it; the host's may be missing or unfit, and
+    # the engine ends by it.
+    "TORCHDYNAMO_DISABLE": "1",
+}
+"""What an engine needs to know about this node."""
+
 Mount = tuple[Path, str]
 """What on the node, where in the container."""
 
@@ -134,9 +145,7 @@ def vllm() -> Image:
             "DO_NOT_TRACK=1",
             # As the public CPU image does: without Intel's OpenMP speculation is slow on CPUs.
             f"LD_PRELOAD={_place(runtime)}/lib/libiomp5.so",
-            # Several engines share the node's few cores: one thread each, none nailed to a core.
-            "OMP_NUM_THREADS=1",
-            "VLLM_CPU_OMP_THREADS_BIND=nobind",
+            *(f"{name}={value}" for name, value in ENGINE_ENVIRONMENT.items()),
         ),  # fmt: skip
     )
 

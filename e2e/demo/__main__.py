@@ -3,15 +3,17 @@
 import argparse
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import yaml
 from rich.console import Console
 
-from e2e.demo import plot, setup, view
-from e2e.demo.claims import Claim, judge
-from e2e.demo.numbers import rows
+from e2e.demo import ending, setup, view
+from e2e.demo.claims import judge
 from e2e.demo.story import FAST, MANIFESTS, SLOW, Pace, Story
+from e2e.demo.tape import Tape
 from e2e.demo.timeline import Objective, Timeline
 from e2e.demo.watch import Watcher
 from e2e.kit import repository
@@ -20,7 +22,8 @@ from e2e.kit.kubectl import CommandError, Namespace
 from e2e.kit.proxy import ApiProxy
 from tokenfleet.api.v1alpha1.tokenslo import TokenSLO
 
-PLOT = repository() / ".demo" / "story.png"
+FOLDER = repository() / ".demo"
+"""Where the record, the plot and the recording of the terminal are kept."""
 
 
 def arguments() -> argparse.Namespace:
@@ -47,16 +50,6 @@ def empty_timeline() -> Timeline:
     return Timeline(objective=promise, primary="chat-large", fallback="chat-small", feature=SLOW)
 
 
-def tell(console: Console, story: Timeline, claims: list[Claim]) -> None:
-    """Print the table and the claims; write the plot."""
-    plot.draw(story, PLOT)
-    console.print(view.table(rows(story), "the story in numbers"))
-    for claim in claims:
-        mark = "[green]yes[/]" if claim.holds else "[bold red]NO [/]"
-        console.print(f"  {mark}  {claim.text}: {claim.facts}", highlight=False)
-    console.print(f"plot: {PLOT.relative_to(repository())}", highlight=False)
-
-
 ASK = """curl -s localhost:8080/v1/chat/completions -H 'content-type: application/json' \\
     -d '{"model": "chat", "max_tokens": 12, "messages": [{"role": "user", "content": "hello"}]}'"""
 
@@ -77,10 +70,10 @@ def next_commands(namespace: Namespace) -> str:
     return "\n  ".join(("Everything is up. Try:", *lines))
 
 
-def play(namespace: Namespace, timeline: Timeline, *, plain: bool) -> None:
+def play(namespace: Namespace, timeline: Timeline, tape: Tape, *, plain: bool) -> None:
     """Play the story with the live view on."""
     console = Console(force_terminal=False if plain else None)
-    with ApiProxy(namespace.cluster) as proxy, view.Screen(timeline, console) as screen:
+    with ApiProxy(namespace.cluster) as proxy, view.Screen(timeline, console, tape) as screen:
         watcher = Watcher(
             proxy, namespace.name, timeline, route="chat", rule="slow", slo="chat-latency"
         ).start()
@@ -91,37 +84,47 @@ def play(namespace: Namespace, timeline: Timeline, *, plain: bool) -> None:
             watcher.close()
 
 
+def clear_away(namespace: Namespace, *, found_running: bool) -> None:
+    """Leave the machine as it was found."""
+    setup.remove(namespace)
+    if not found_running:
+        take_down()
+
+
 def main() -> int:
     """Run the demo; return 0 when the story happened."""
     options, begun = arguments(), time.monotonic()
-    timeline, found_running = empty_timeline(), leave_running()
+    timeline, tape, found_running = empty_timeline(), Tape(), leave_running()
     cluster = connect()
-    namespace = setup.fleet(cluster, MANIFESTS)
-    print(f"== Ready after {time.monotonic() - begun:.0f} s: {SLOW} and {FAST} can be served.")
-    try:
-        play(namespace, timeline, plain=options.plain)
-    finally:
-        if not options.keep:
-            setup.remove(namespace)
-            if not found_running:
-                take_down()
-    claims = judge(timeline)
-    tell(Console(), timeline, claims)
-    if options.keep:
-        print(next_commands(namespace))
-    return 0 if all(claim.holds for claim in claims) else 1
+    namespace = cluster.namespace(setup.NAMESPACE)
+    with ExitStack() as afterwards:  # in every case, whatever stops the story, last one first
+        if options.keep:
+            afterwards.callback(lambda: print(next_commands(namespace)))
+        else:
+            afterwards.callback(clear_away, namespace, found_running=found_running)
+        setup.fleet(cluster, MANIFESTS)
+        print(f"== Ready after {time.monotonic() - begun:.0f} s: {SLOW} and {FAST} can be served.")
+        afterwards.callback(ending.tell, Console(), timeline, tape, FOLDER)
+        play(namespace, timeline, tape, plain=options.plain)
+    return 0 if all(claim.holds for claim in judge(timeline)) else 1
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """Return what went wrong, the first thing first: what failed while tidying up is not the reason."""
+    if error.__context__ is not None and not error.__suppress_context__:
+        yield from causes(error.__context__)
+    if isinstance(error, CommandError | AssertionError | KeyboardInterrupt):
+        yield error
 
 
 def run() -> int:
-    """Run, and say in one sentence what stopped it."""
+    """Run, and say in a few sentences what stopped it."""
     try:
         return main()
-    except (CommandError, AssertionError) as error:
-        print(f"\ndemo: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\ndemo: interrupted", file=sys.stderr)
-        return 130
+    except (CommandError, AssertionError, KeyboardInterrupt) as error:
+        for found in causes(error):
+            print(f"\ndemo: {str(found) or 'interrupted'}", file=sys.stderr)
+        return 130 if isinstance(error, KeyboardInterrupt) else 1
 
 
 if __name__ == "__main__":

@@ -48,14 +48,20 @@ def complete(story: Timeline) -> Claim:
     """Every turning point was reached, in order."""
     reached = [mark for mark in Mark if mark in story.marks]
     times = [story.marks[mark] for mark in reached]
-    holds = reached == list(Mark) and times == sorted(times)
-    return _claim("the story was told to its end", holds, ", ".join(reached) or "not begun")
+    holds = reached == list(Mark) and times == sorted(times) and not story.troubles
+    facts = "; ".join((", ".join(reached) or "not begun", *story.troubles))
+    return _claim("the story was told to its end", holds, facts)
+
+
+def steady_span(story: Timeline, end: float) -> tuple[float, float]:
+    """Return the window that judges the time before `end`: requests that had time for an answer."""
+    decided = end - story.objective.threshold - 1.0
+    return decided - WINDOW, decided
 
 
 def within_objective_before(story: Timeline) -> Claim:
     """Before the cause, clients were served within the objective."""
-    end = story.marks.get(Mark.CAUSE, 0.0)
-    holds, facts = _within(story, end - WINDOW, end)
+    holds, facts = _within(story, *steady_span(story, story.marks.get(Mark.CAUSE, 0.0)))
     return _claim("before the cause, the objective is met", holds, facts)
 
 
@@ -78,7 +84,7 @@ def shadow_is_shown(story: Timeline) -> Claim:
         for seen in story.between(Mark.CAUSE, Mark.SHIFT)
         if seen.shadow.get(story.primary, BASELINE) < BASELINE
     ]
-    facts = f"{shown[-1].shadow} by {shown[-1].shadow_transition}" if shown else "never shown"
+    facts = shown[-1].shadow_reason or "a shift" if shown else "never shown"
     return _claim("under Alert the status shows what a shift would do", bool(shown), facts)
 
 
@@ -136,7 +142,7 @@ def no_request_failed(story: Timeline) -> Claim:
     """Every request was answered whole."""
     outcomes = [record.outcome for record in story.records]
     bad = len(outcomes) - outcomes.count("ok")
-    facts = f"{len(outcomes)} sent, {outcomes.count('failed')} failed, {bad} not answered"
+    facts = f"{outcomes.count('failed')} of {len(outcomes)} failed, {bad} not answered"
     return _claim("no request failed", bool(outcomes) and bad == 0, facts)
 
 

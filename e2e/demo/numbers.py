@@ -1,6 +1,8 @@
 """The numbers of the story, from its record. Pure."""
 
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from e2e.demo.claims import WINDOW, first_action
 from e2e.demo.timeline import BASELINE, Mark, Timeline
@@ -8,6 +10,47 @@ from e2e.load.records import quantile, summarise
 
 STEP = 1.0
 """Seconds between the moments at which "back within the objective" is looked for."""
+RECENT = 15.0
+"""Seconds of requests that "lately" is about."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lately:
+    """How clients of the controlled rule fare at one moment."""
+
+    p50: float | None
+    """Seconds to the first token of the requests sent lately that have one; None: none has."""
+    p99: float | None
+    late: int
+    """Requests sent lately that had no first token in time."""
+    judged: int
+    """Requests sent lately of which it is known: answered, or waiting longer than promised."""
+    oldest: float
+    """Seconds that the oldest request under way has waited for its end; 0: none is under way."""
+
+
+def lately(story: Timeline, now: float) -> Lately:
+    """Look at the requests sent in the last `RECENT` seconds."""
+    limit = story.objective.threshold
+    ended = story.requests(now - RECENT, now, feature=story.feature)
+    waits = [record.ttft for record in ended if record.ttft is not None]
+    waiting = len(story.waiting(now - RECENT, now - limit))
+    under_way = [sent.at for sent in story.waiting(0.0, now)]
+    in_time = sum(wait <= limit for wait in waits)
+    return Lately(
+        p50=quantile(waits, 0.5),
+        p99=quantile(waits, 0.99),
+        late=len(ended) - in_time + waiting,
+        judged=len(ended) + waiting,
+        oldest=now - min(under_way) if under_way else 0.0,
+    )
+
+
+def shares_text(shares: Mapping[str, int]) -> str:
+    """Write shares of 0..1000 for people."""
+    return (
+        ", ".join(f"{pool} {share / 10:g} %" for pool, share in shares.items()) or "not known yet"
+    )
 
 
 def back_within(story: Timeline) -> float | None:
@@ -56,7 +99,8 @@ def rows(story: Timeline) -> list[tuple[str, str]]:
         ("recovery", Mark.REMOVED, Mark.END),
     )
     return [
-        ("requests sent / failed / cancelled", f"{total.sent} / {total.failed} / {total.cancelled}"),
+        ("requests failed", f"{total.failed} of {total.sent}"),
+        ("requests cut off by the end of the load", str(total.cancelled)),
         *[(f"TTFT p50 / p99, {name}", _waits(story, a, b)) for name, a, b in phases],
         ("cause to the shift it would have made (Alert)", _span(story, Mark.CAUSE, first_shadow(story))),
         ("cause to first action (Alert phase included)", _span(story, Mark.CAUSE, first_action(story))),
@@ -70,17 +114,51 @@ def rows(story: Timeline) -> list[tuple[str, str]]:
     ]  # fmt: skip
 
 
+def comparison(story: Timeline) -> list[tuple[str, str, str]]:
+    """Return the same slow pool without and with the shift: what, without, with.
+
+    Without is the time under Alert; with is the time from the operator's first action to the removal of
+    the cause. Empty where the story did not come that far.
+    """
+    action, end = first_action(story), story.marks.get(Mark.REMOVED)
+    cause, shift = story.marks.get(Mark.CAUSE), story.marks.get(Mark.SHIFT)
+    if action is None or end is None or cause is None or shift is None:
+        return []
+    columns = (_span_facts(story, cause, shift), _span_facts(story, action, end))
+    return [(name, *values) for name, *values in zip(_FACTS, *columns, strict=True)]
+
+
+_FACTS = ("requests of the slow rule", "first token in time", "first token p50", "first token p99",
+          "failed")  # fmt: skip
+
+
+def _span_facts(story: Timeline, begin: float, end: float) -> tuple[str, ...]:
+    seen = story.requests(begin, end, feature=story.feature)
+    waits = [record.ttft for record in seen if record.ttft is not None]
+    good = story.good_fraction(begin, end)
+    failed = sum(record.outcome == "failed" for record in seen)
+    return (
+        str(len(seen)),
+        "-" if good is None else f"{good:.0%}",
+        duration(quantile(waits, 0.5)),
+        duration(quantile(waits, 0.99)),
+        f"{failed} of {len(seen)}",
+    )
+
+
 def _waits(story: Timeline, first: Mark, last: Mark) -> str:
     if first not in story.marks or last not in story.marks:
         return "-"
     seen = story.requests(story.marks[first], story.marks[last], feature=story.feature)
     waits = [r.ttft for r in seen if r.ttft is not None]
-    return f"{milliseconds(quantile(waits, 0.5))} / {milliseconds(quantile(waits, 0.99))}"
+    return f"{duration(quantile(waits, 0.5))} / {duration(quantile(waits, 0.99))}"
 
 
-def milliseconds(seconds: float | None) -> str:
-    """Write a wait."""
-    return "-" if seconds is None else f"{seconds * 1000:.0f} ms"
+def duration(seconds: float | None) -> str:
+    """Write a wait: milliseconds below a second."""
+    if seconds is None:
+        return "-"
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
 
 
 def _span(story: Timeline, mark: Mark, end: float | None) -> str:

@@ -9,10 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from e2e.demo.claims import LONGEST_LOAD, WINDOW, first_action
+from e2e.demo.claims import LONGEST_LOAD, WINDOW, first_action, steady_span
+from e2e.demo.numbers import shares_text
 from e2e.demo.timeline import BASELINE, Mark, Timeline
 from e2e.demo.view import Screen
-from e2e.kit.kubectl import Namespace
+from e2e.kit.kubectl import CommandError, Namespace
 from e2e.kit.waiting import NotYet, wait_for
 from e2e.load.pod import LoadRun
 from e2e.load.profile import Feature, Profile
@@ -37,8 +38,8 @@ class Pace:
     """CPU of the large pool's pod, as its manifest says."""
     cut_cpu: str = "100m"
     """CPU that the cause leaves it."""
-    steady: float = 40.0
-    """Before the cause."""
+    steady: float = 100.0
+    """At most, until a whole window of requests before the cause meets the objective."""
     breach: float = 90.0
     """At most, until the status tells of the breach and of the shift it would make."""
     linger: float = 20.0
@@ -80,28 +81,38 @@ class Story:
         self.load = LoadRun(namespace, "load", load_profile(namespace, pace))
 
     def play(self) -> None:
-        """Play all phases; the load ends whatever happens."""
-        self._begin_load()
+        """Play all phases; the load ends whatever happens, and what was recorded stays."""
         try:
+            self._begin_load()
             self._slow_down()
             self._alert_only()
             self._defend()
             self._recover()
+            self._mark(Mark.END)
         finally:
-            self.timeline.marks[Mark.END] = time.time()
-            self.screen.say("The load ends; running requests are awaited.")
+            self._end_load()
+
+    def _end_load(self) -> None:
+        """End the load; never the reason why a story fails, nor a veil over the real one."""
+        self.screen.say("The load ends; running requests are awaited.")
+        try:
             self.timeline.records = self.load.finish()
-            self.timeline.running = {}
+        except (CommandError, AssertionError) as error:
+            self.timeline.records = list(self.load.live)
+            self.timeline.troubles.append(f"the load did not end well: {first_line(error)}")
+        self.timeline.running = {}
 
     def _mark(self, mark: Mark) -> None:
         self.timeline.marks[mark] = time.time()
 
     def _wait(self, what: str, probe: Callable[[], object], limit: float) -> bool:
         """Wait, but let the story go on when it does not come: the claims judge it in the end."""
+        self.screen.progress(f"   waiting for {what}, at most {limit:.0f} s")
         try:
-            wait_for(what, probe, timeout=limit, every=1.0, say=self.screen.progress)
+            # The view tells every few seconds how things are: the wait need not repeat it.
+            wait_for(what, probe, timeout=limit, every=1.0, say=lambda _: None)
         except AssertionError as late:
-            self.screen.progress(f"  {late}")
+            self.screen.progress(f"   {first_line(late)}")
             return False
         return True
 
@@ -116,12 +127,17 @@ class Story:
         self.load.start()
         self.timeline.records = self.load.follow().live
         self.timeline.running = self.load.running
-        time.sleep(pace.steady)
-        self._wait("the objective to be met", self._met, 60)
+        self._wait("the objective to be met before anything happens", self._steady, pace.steady)
 
-    def _met(self) -> bool | NotYet:
+    def _steady(self) -> bool | NotYet:
+        """Say whether the status and the last window of requests, all of this load, are well."""
         seen = self.timeline.latest
-        return bool(seen.met) or NotYet(f"met={seen.met}, data {seen.data}")
+        begin, end = steady_span(self.timeline, time.time())
+        if begin < self.timeline.marks[Mark.LOAD]:
+            return NotYet("the load is too young to judge")
+        good = self.timeline.good_fraction(begin, end) or 0.0
+        well = seen.met is True and good >= self.timeline.objective.target
+        return well or NotYet(f"{good:.0%} in time, data {seen.data or 'not known yet'}")
 
     def _slow_down(self) -> None:
         self.screen.say(
@@ -135,13 +151,13 @@ class Story:
         def breach() -> bool | NotYet:
             seen = self.timeline.latest
             shown = seen.shadow.get(self.timeline.primary, BASELINE) < BASELINE
-            return (seen.met is False and shown) or NotYet(f"met={seen.met} {seen.shadow}")
+            return (seen.met is False and shown) or NotYet(seen.shadow_reason or "no breach yet")
 
-        self._wait("the status to tell of the breach", breach, self.pace.breach)
-        self.screen.say(
-            "The objective is missed. onBreach is Alert: nothing moves, and the status shows what"
-            " a shift would do. The breach stays."
-        )
+        if self._wait("the status to tell of the breach", breach, self.pace.breach):
+            self.screen.say(
+                "The objective is missed. onBreach is Alert: nothing moves, and the status shows what"
+                " a shift would do. The breach stays."
+            )
         time.sleep(self.pace.linger)
 
     def _defend(self) -> None:
@@ -151,12 +167,13 @@ class Story:
 
         def acted() -> bool | NotYet:
             shares = self.timeline.latest.shares
-            return shares.get(self.timeline.primary, BASELINE) < BASELINE or NotYet(str(shares))
+            moved = shares.get(self.timeline.primary, BASELINE) < BASELINE
+            return moved or NotYet(shares_text(shares))
 
         if self._wait("the operator's first shift", acted, self.pace.defend):
             self.screen.say("The operator shifts the slow rule's conversations to the small pool.")
-        self._wait("clients to be served within the objective", self._within, self.pace.defend)
-        self.screen.say("Within the objective again, and the large pool is as slow as before.")
+        if self._wait("clients to be served in time", self._within, self.pace.defend):
+            self.screen.say("Within the objective again, and the large pool is as slow as before.")
         time.sleep(self.pace.hold)
 
     def _within(self) -> bool | NotYet:
@@ -181,7 +198,7 @@ class Story:
 
         def back() -> bool | NotYet:
             shares = self.timeline.latest.shares
-            return shares.get(self.timeline.primary) == BASELINE or NotYet(str(shares))
+            return shares.get(self.timeline.primary) == BASELINE or NotYet(shares_text(shares))
 
         if first_action(self.timeline) is not None:
             self._wait("all traffic to be back", back, self.pace.recover)
@@ -193,3 +210,8 @@ class Story:
             limit = {"limits": {"cpu": cpu}}
             change = {"spec": {"containers": [{"name": container, "resources": limit}]}}
             self.namespace.patch("pod", name, change, subresource="resize")
+
+
+def first_line(error: BaseException) -> str:
+    """Return what an error says, without its appendix."""
+    return (str(error).strip() or repr(error)).splitlines()[0]

@@ -34,6 +34,7 @@ class Decision:
     from_share: str
     to_share: str
     reason: str
+    """One sentence, as `tokenfleet explain` says it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +67,8 @@ class Observation:
     shadow: dict[str, int] = field(default_factory=dict)
     """Shares that ShiftTraffic would have reached."""
     shadow_transition: str = ""
+    shadow_reason: str = ""
+    """What ShiftTraffic would have done, as `tokenfleet explain` says it."""
     decision: Decision | None = None
     pods: tuple[PodState, ...] = ()
 
@@ -97,6 +100,8 @@ class Timeline:
     """Requests that have not ended yet, while the load runs."""
     acceptance: float | None = None
     """Accepted of the drafted tokens, 0..1; None where it is not known."""
+    troubles: list[str] = field(default_factory=list)
+    """What went wrong with the telling itself: the story goes on, and is not complete."""
 
     @property
     def latest(self) -> Observation:

@@ -11,27 +11,31 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from e2e.demo.numbers import milliseconds
+from e2e.demo.numbers import duration, lately, shares_text
+from e2e.demo.tape import Tape
 from e2e.demo.timeline import BASELINE, Mark, Observation, Timeline
-from e2e.load.records import quantile, summarise
+from e2e.load.records import summarise
 
 BAR = 30
 """Characters of a whole share."""
-RECENT = 15.0
-"""Seconds of requests that the view's quantiles are about."""
 PLAIN_EVERY = 10.0
 """Seconds between two lines without a terminal."""
 
 
 class Screen:
-    """Shows the timeline while it grows; a context manager."""
+    """Shows the timeline while it grows, and records on a tape what it tells; a context manager."""
 
-    def __init__(self, story: Timeline, console: Console | None = None) -> None:
+    def __init__(
+        self, story: Timeline, console: Console | None = None, tape: Tape | None = None
+    ) -> None:
         self.story = story
         self.console = console or Console(soft_wrap=True)
+        self.tape = tape or Tape()
         self.narration: list[str] = []
+        self.log = PlainLog(story)
         self._live: Live | None = None
         self._closed = threading.Event()
+        self._teller = threading.Thread(target=self._tell, name="plain-view", daemon=True)
 
     def __enter__(self) -> Self:
         if self.console.is_terminal:
@@ -39,27 +43,31 @@ class Screen:
                 console=self.console, get_renderable=self.render, refresh_per_second=2
             )
             self._live.start()
-        else:
-            threading.Thread(target=self._plain, name="plain-view", daemon=True).start()
+        self._teller.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._closed.set()
+        self._teller.join(timeout=5)
         if self._live is not None:
             self._live.stop()
 
     def say(self, text: str) -> None:
         """Tell what happens now, and why."""
         self.narration.append(text)
-        if self._live is None:
-            print(f"\n== {text}", flush=True)
+        self.line(f"== {text}")
 
     def progress(self, text: str) -> None:
         """Tell what is waited for."""
+        self.line(text)
+        if self._live is not None:
+            self._live.console.print(text, style="dim", highlight=False)
+
+    def line(self, text: str) -> None:
+        """Put a line on the tape, and show it where there is no live view."""
+        self.tape.add(text)
         if self._live is None:
             print(text, flush=True)
-        else:
-            self._live.console.print(text, style="dim", highlight=False)
 
     def render(self) -> RenderableType:
         """Draw the whole view."""
@@ -72,31 +80,57 @@ class Screen:
             parts += [_decisions(self.story)]
         return Group(*parts)
 
-    def _plain(self) -> None:
-        while not self._closed.wait(PLAIN_EVERY):
-            if self.story.observations:
-                print(line(self.story, time.time()), flush=True)
+    def _tell(self) -> None:
+        while not self._closed.wait(1.0):
+            for text in self.log.news(time.time()):
+                self.line(text)
 
 
-def recent_waits(story: Timeline, now: float) -> Sequence[float]:
-    """Return times to first token of controlled requests sent lately, in seconds."""
-    seen = story.requests(now - RECENT, now, feature=story.feature)
-    return [record.ttft for record in seen if record.ttft is not None]
+class PlainLog:
+    """What is told in lines: each decision once, what a shift would do, and how clients fare."""
+
+    def __init__(self, story: Timeline) -> None:
+        self._story = story
+        self._decided: set[str] = set()
+        self._would = ""
+        self._told_at = 0.0
+
+    def news(self, now: float) -> list[str]:
+        """Return the lines that are due."""
+        story, begun = self._story, self._story.marks.get(Mark.LOAD)
+        if begun is None or not story.observations:
+            return []
+        lines = [
+            f"-> {decision.at - begun:4.0f} s  {decision.reason}"
+            for decision in story.decisions()
+            if decision.at >= begun and decision.id not in self._decided
+        ]
+        self._decided |= {decision.id for decision in story.decisions()}
+        would = story.latest.shadow_reason
+        if would and would != self._would:
+            lines.append(f"-> would have: {would}")
+        self._would = would
+        if now - self._told_at >= PLAIN_EVERY:
+            self._told_at = now
+            lines.append(line(story, now))
+        return lines
+
+
+MET = {True: "objective met", False: "objective missed", None: "objective not known"}
 
 
 def line(story: Timeline, now: float) -> str:
     """Return the view as one line."""
-    seen = story.observations[-1]
-    waits = recent_waits(story, now)
+    seen, clients = story.latest, lately(story, now)
     total = summarise(tuple(story.records))
-    shares = " ".join(f"{pool} {share / 10:g}%" for pool, share in seen.shares.items())
-    begun = story.marks.get(Mark.LOAD)
-    clock = f"{now - begun:4.0f}s" if begun else "    -"
+    token = f"p50 {duration(clients.p50)}" if clients.p50 is not None else "no first token lately"
+    late = f"{clients.late} of {clients.judged} late" if clients.judged else "none judged yet"
+    oldest = f", oldest waits {duration(clients.oldest)}" if clients.oldest else ""
     return (
-        f"{clock}  share {shares or '-'}  TTFT p50 {milliseconds(quantile(waits, 0.5))}"
-        f" p99 {milliseconds(quantile(waits, 0.99))}  {seen.state or '-'}/{seen.data or '-'}"
-        f" met={seen.met} burn {seen.burn_rate or '-'}"
-        f"  sent {total.sent} failed {total.failed} waiting {len(story.running)}"
+        f"{now - story.marks.get(Mark.LOAD, now):4.0f} s  {shares_text(seen.shares)}"
+        f" | {token}, {late}{oldest}"
+        f" | {MET[seen.met]}, burn {seen.burn_rate or 'not known'}"
+        f" | {total.failed} of {total.sent} failed"
     )
 
 
@@ -123,13 +157,15 @@ def _traffic(story: Timeline, seen: Observation) -> RenderableType:
     for pool, share in seen.shares.items():
         color = "blue" if pool == story.primary else "magenta"
         table.add_row(pool, Text(bar(share), style=color), f"{share / 10:g} %")
-    waits = recent_waits(story, time.time())
-    slow = (quantile(waits, 0.99) or 0) > story.objective.threshold
+    clients = lately(story, time.time())
+    slow = clients.late > clients.judged * (1 - story.objective.target)
     total = summarise(tuple(story.records))
-    shown = f"p50 {milliseconds(quantile(waits, 0.5))}   p99 {milliseconds(quantile(waits, 0.99))}"
+    shown = (
+        f"p50 {duration(clients.p50)}   p99 {duration(clients.p99)}"
+        f"   {clients.late} of {clients.judged} late   oldest waits {duration(clients.oldest)}"
+    )
     table.add_row("first token", Text(shown, style="red" if slow else "green"), "as clients see it")
-    late = len(story.waiting(0, time.time() - story.objective.threshold))
-    sent = f"{total.sent} answered, {total.failed} failed, {late} wait longer than promised"
+    sent = f"{total.failed} of {total.sent} failed"
     table.add_row("requests", Text(sent, style="red" if total.failed else "green"), "")
     return Panel(table, title="traffic of the slow rule", title_align="left")
 
@@ -145,7 +181,7 @@ def _objective(story: Timeline, seen: Observation) -> RenderableType:
     table.add_row("now", met, f"state {seen.state or '-'}", f"data {seen.data or '-'}",
                   f"burn {seen.burn_rate or '-'}", f"p99 {seen.p99 or '-'}")  # fmt: skip
     if seen.shadow:
-        would = ", ".join(f"{pool} {share / 10:g} %" for pool, share in seen.shadow.items())
+        would = shares_text(seen.shadow)
         table.add_row("would", Text(would, style="yellow"), seen.shadow_transition, "(Alert only)")
     return Panel(table, title=title, title_align="left")
 
@@ -161,9 +197,9 @@ def _decisions(story: Timeline) -> RenderableType:
                  title="decisions", title_align="left")  # fmt: skip
 
 
-def table(rows: Sequence[tuple[str, str]], title: str) -> RenderableType:
-    """Draw the final table."""
-    drawn = Table(title=title, title_justify="left", show_header=False)
-    for name, value in rows:
-        drawn.add_row(name, value)
+def table(rows: Sequence[tuple[str, ...]], title: str, *heads: str) -> RenderableType:
+    """Draw one of the final tables."""
+    drawn = Table(*heads, title=title, title_justify="left", show_header=bool(heads))
+    for row in rows:
+        drawn.add_row(*row)
     return drawn

@@ -38,6 +38,7 @@ def observed(
         p99=quantiles.get("p99", ""),
         shadow={share["name"]: share["share"] for share in shadow.get("shares") or []},
         shadow_transition=shadow.get("transition", ""),
+        shadow_reason=shadow.get("message", ""),
         decision=_decision(status.get("lastDecision")),
         pods=tuple(pod_state(pod) for pod in pods),
     )

@@ -40,13 +40,15 @@ def wait_for(
 ) -> T:
     """Call `probe` until it returns something true, and return that.
 
+    Its first line of progress says what is waited for; those that follow, only what has changed.
+
     Args:
         what: the condition, as the end of "waiting for ...".
         timeout: seconds.
         namespace: where to look for events and logs when it does not come.
     """
     begun = told = time.monotonic()
-    seen = "nothing yet"
+    seen, said = "nothing yet", ""
     while True:
         try:
             found = probe()
@@ -62,8 +64,10 @@ def wait_for(
         if now - begun > timeout:
             break
         if now - told >= QUIET_SECONDS:
-            told = now
-            say(f"  waiting for {what} ({now - begun:.0f} s of {timeout:.0f}): {seen}")
+            head = "..." if said else f"waiting for {what}, at most {timeout:.0f} s:"
+            news = "" if seen == said else f": {seen}"
+            say(f"  {head} {now - begun:.0f} s{news}")
+            told, said = now, seen
         time.sleep(every)
     message = f"{what} did not come within {timeout:.0f} s; last seen: {seen}"
     raise WaitError(message + (diagnosis(namespace) if namespace else ""))

@@ -19,6 +19,10 @@ from e2e.load.records import Record, Sent, from_line, sent_from_line
 IMAGE = "ghcr.io/tokenfleet/operator:0.1.0"
 MODULES = ("__init__", "__main__", "client", "events", "profile", "records")
 USER = 65532
+STOP = "/run/load/stop"
+"""The file that ends the sending. A signal to the container's process 1 would race with its end."""
+MISSING = "missing"
+ENDED = frozenset({"Succeeded", "Failed"})
 
 
 def manifests(name: str, profile: Profile, *, image: str = IMAGE) -> tuple[dict[str, Any], ...]:
@@ -37,14 +41,17 @@ def manifests(name: str, profile: Profile, *, image: str = IMAGE) -> tuple[dict[
     container = {
         "name": "load",
         "image": image,
-        "command": ["python3", "-u", "-m", "e2e.load", "/load/profile.json"],
+        "command": ["python3", "-u", "-m", "e2e.load", "/load/profile.json", STOP],
         "env": [
             {"name": "PYTHONPATH", "value": "/load"},
             {"name": "PYTHONDONTWRITEBYTECODE", "value": "1"},
         ],
         "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "512Mi"}},
         "securityContext": locked,
-        "volumeMounts": [{"name": "code", "mountPath": "/load", "readOnly": True}],
+        "volumeMounts": [
+            {"name": "code", "mountPath": "/load", "readOnly": True},
+            {"name": "stop", "mountPath": str(Path(STOP).parent)},
+        ],
     }
     pod = {
         "restartPolicy": "Never",
@@ -58,7 +65,10 @@ def manifests(name: str, profile: Profile, *, image: str = IMAGE) -> tuple[dict[
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         "containers": [container],
-        "volumes": [{"name": "code", "configMap": {"name": name, "items": files}}],
+        "volumes": [
+            {"name": "code", "configMap": {"name": name, "items": files}},
+            {"name": "stop", "emptyDir": {"sizeLimit": "1Mi"}},
+        ],
     }
     labels = {"app.kubernetes.io/name": "load"}
     return (
@@ -87,6 +97,7 @@ class LoadRun:
         self._live: list[Record] = []
         self._running: dict[tuple[str, int], Sent] = {}
         self._follower: subprocess.Popen[str] | None = None
+        self._stopping = self._asked = False
 
     def start(self) -> "LoadRun":
         """Make the pod and wait until it runs."""
@@ -94,7 +105,7 @@ class LoadRun:
 
         def running() -> bool | NotYet:
             phase = self._phase()
-            return phase in {"Running", "Succeeded", "Failed"} or NotYet(phase)
+            return phase in {"Running", *ENDED} or NotYet(phase)
 
         wait_for("the load to start", running, timeout=90, namespace=self.namespace)
         return self
@@ -138,21 +149,36 @@ class LoadRun:
         return self._live
 
     def stop(self) -> None:
-        """End the sending now; running requests still get their drain."""
-        signal_stop = "import os, signal; os.kill(1, signal.SIGTERM)"
+        """Ask for the end of the sending; running requests still get their drain.
+
+        Whether it came to that the pod's phase says (`wait`), and not how this command ended: the end
+        that it asks for may cut it off.
+        """
+        self._stopping = True
         try:
-            self.namespace.run("exec", self.name, "--", "python3", "-c", signal_stop)
+            self.namespace.run("exec", self.name, "--", "touch", STOP)
         except CommandError:
-            if self._phase() == "Running":
-                raise
+            return  # `wait` asks again while the pod runs
+        self._asked = True
 
     def wait(self) -> list[Record]:
-        """Wait for the end; return all records, read whole from the log."""
+        """Wait for the end; return all records, read whole from the log.
+
+        Raises:
+            AssertionError: it did not end in time, or the pod failed; the message holds its last lines.
+        """
         limit = self.profile.duration + self.profile.drain + 60
 
         def ended() -> bool | NotYet:
             phase = self._phase()
-            return phase in {"Succeeded", "Failed"} or NotYet(phase)
+            if phase in ENDED:
+                return True
+            if phase == MISSING:
+                message = f"there is no pod {self.name} any more"
+                raise AssertionError(message)
+            if self._stopping and not self._asked:
+                self.stop()
+            return NotYet(phase)
 
         wait_for("the load to end", ended, timeout=limit, every=1, namespace=self.namespace)
         self.close()
@@ -180,7 +206,7 @@ class LoadRun:
 
     def _phase(self) -> str:
         pod = self.namespace.get("pod", self.name)
-        return "missing" if pod is None else str(pod["status"].get("phase", ""))
+        return MISSING if pod is None else str(pod["status"].get("phase", ""))
 
 
 def describe(records: list[Record]) -> str:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from e2e.demo import claims
-from e2e.demo.numbers import back_within, baseline_again, first_shadow, rows
+from e2e.demo.numbers import back_within, baseline_again, comparison, first_shadow, rows
 from e2e.demo.timeline import Decision, Mark, Objective, Observation, Timeline
 from e2e.load.records import Record, Sent
 
@@ -148,6 +148,35 @@ def test_the_numbers_are_measured_from_the_marks() -> None:
     assert 225 <= (back_within(told) or 0) <= 230  # 27 of 30 seconds good: the target of 90 %
     assert baseline_again(told) == 430.0
     assert dict(rows(told))["ShiftTraffic to first action"] == "20 s"
+
+
+def test_the_time_before_the_cause_is_judged_by_requests_that_it_cannot_touch() -> None:
+    """Those sent just before it are still waiting when it comes."""
+    told = slowed(story(), 58.5, 60, 9.0)
+
+    assert claims.within_objective_before(told).holds
+    begin, end = claims.steady_span(told, 60.0)
+    assert (end - begin, end) == (claims.WINDOW, 58.5)
+
+
+def test_a_telling_that_went_wrong_is_not_complete() -> None:
+    told = story()
+    told.troubles.append("the load did not end well")
+
+    assert failed(told) == {"complete"}
+    assert "the load did not end well" in claims.complete(told).facts
+
+
+def test_both_ways_are_shown_side_by_side() -> None:
+    told = {name: values for name, *values in comparison(story())}
+
+    assert told["first token in time"] == ["0%", "77%"]
+    assert told["first token p50"] == ["3.0 s", "100 ms"]
+    assert told["failed"] == ["0 of 360", "0 of 520"]
+
+
+def test_the_failed_are_told_of_all() -> None:
+    assert dict(rows(story()))["requests failed"] == "0 of 1920"
 
 
 def test_decisions_are_listed_once_each_by_time() -> None:

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from e2e.kit import manifests_folder
+from e2e.kit import manifests_folder, waiting
 from e2e.kit.kubectl import CommandError, call
 from e2e.kit.waiting import NotYet, WaitError, condition, wait_for
 from e2e.kit.yamls import dump, load, merged
@@ -37,6 +37,19 @@ def test_a_wait_returns_what_the_probe_found() -> None:
 def test_a_wait_that_fails_says_what_it_saw_last() -> None:
     with pytest.raises(WaitError, match="two replicas did not come .* last seen: 1 of 2"):
         wait_for("two replicas", lambda: NotYet("1 of 2"), timeout=0.05, every=0.01)
+
+
+def test_a_wait_that_repeats_itself_tells_only_what_changed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(waiting, "QUIET_SECONDS", 0.0)
+    seen = iter([NotYet("1 of 2"), NotYet("1 of 2"), NotYet("2 of 2"), "ready"])
+    said: list[str] = []
+
+    wait_for("replicas", lambda: next(seen), timeout=5, every=0, say=said.append)
+
+    assert [text.partition(" s")[2] for text in said[1:]] == ["", ": 2 of 2"]
+    assert said[0] == "  waiting for replicas, at most 5 s: 0 s: 1 of 2"
 
 
 def test_an_unreachable_server_is_waited_out() -> None:

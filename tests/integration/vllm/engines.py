@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 
+from e2e.cluster.images import ENGINE_ENVIRONMENT
 from tokenfleet.api.v1alpha1.servingpool import ServingPool
 from tokenfleet.domain.pools.engines import vllm
 from tokenfleet.domain.pools.models import WEIGHTS_ROOT
@@ -70,7 +71,7 @@ def started(
             [str(environment / "bin" / spec["command"][0]), *spec["command"][1:],
              *arguments(pool, weights=weights, port=port)],
             env={**values, "PATH": f"{environment / 'bin'}:{os.environ['PATH']}",
-                 "OMP_NUM_THREADS": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"},
+                 **ENGINE_ENVIRONMENT, "CC": "false", "CXX": "false"},  # no compiler that works
             stdout=output,
             stderr=subprocess.STDOUT,
         )  # fmt: skip

@@ -78,6 +78,18 @@ def test_cached_prompt_tokens_are_told(small: Engine) -> None:
     assert second["prompt_tokens_details"]["cached_tokens"] >= 128
 
 
+@pytest.mark.parametrize("engine", ["small", "large"])
+def test_log_probabilities_need_no_compiler(engine: str, request: pytest.FixtureRequest) -> None:
+    """torch would compile a kernel for them in the middle of serving, and end the engine."""
+    asked: Engine = request.getfixturevalue(engine)
+    body = ask(asked, logprobs=True, top_logprobs=2)
+
+    answer = httpx.post(f"{asked.url}/v1/chat/completions", json=body, timeout=120)
+
+    assert answer.status_code == 200, answer.text
+    assert len(answer.json()["choices"][0]["logprobs"]["content"]) == 16
+
+
 def test_a_stopping_engine_finishes_its_streams(large: Engine) -> None:
     """SIGTERM in the middle of streams: each ends whole. Last test: the engine is gone then."""
     ended: list[str] = []
