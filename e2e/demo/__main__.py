@@ -1,6 +1,7 @@
 """`python -m e2e.demo`: the whole story on a real cluster, from nothing."""
 
 import argparse
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -119,6 +120,7 @@ def causes(error: BaseException) -> Iterator[BaseException]:
 
 def run() -> int:
     """Run, and say in a few sentences what stopped it."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # tidy up then, too
     try:
         return main()
     except (CommandError, AssertionError, KeyboardInterrupt) as error:

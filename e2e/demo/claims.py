@@ -79,11 +79,7 @@ def breach_persists_under_alert(story: Timeline) -> Claim:
 
 def shadow_is_shown(story: Timeline) -> Claim:
     """With `Alert` the status tells what a shift would have done."""
-    shown = [
-        seen
-        for seen in story.between(Mark.CAUSE, Mark.SHIFT)
-        if seen.shadow.get(story.primary, BASELINE) < BASELINE
-    ]
+    shown = [seen for seen in story.between(Mark.CAUSE, Mark.SHIFT) if story.would_shift(seen)]
     facts = shown[-1].shadow_reason or "a shift" if shown else "never shown"
     return _claim("under Alert the status shows what a shift would do", bool(shown), facts)
 

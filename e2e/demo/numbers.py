@@ -74,7 +74,7 @@ def back_within(story: Timeline) -> float | None:
 def first_shadow(story: Timeline) -> float | None:
     """Return when the status first showed a shift that was not made."""
     for seen in story.between(Mark.CAUSE, Mark.SHIFT):
-        if seen.shadow.get(story.primary, BASELINE) < BASELINE:
+        if story.would_shift(seen):
             return seen.at
     return None
 

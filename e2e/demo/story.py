@@ -150,7 +150,7 @@ class Story:
     def _alert_only(self) -> None:
         def breach() -> bool | NotYet:
             seen = self.timeline.latest
-            shown = seen.shadow.get(self.timeline.primary, BASELINE) < BASELINE
+            shown = self.timeline.would_shift(seen)
             return (seen.met is False and shown) or NotYet(seen.shadow_reason or "no breach yet")
 
         if self._wait("the status to tell of the breach", breach, self.pace.breach):

@@ -12,6 +12,8 @@ from e2e.load.records import Record, Sent
 
 BASELINE = 1000
 """A pool with this share gets every conversation of a rule."""
+BREACHES = frozenset({"T1", "T2"})
+"""Transitions of a shift that a missed objective asks for."""
 
 
 class Mark(StrEnum):
@@ -107,6 +109,14 @@ class Timeline:
     def latest(self) -> Observation:
         """Return the last look; an empty one before the first."""
         return self.observations[-1] if self.observations else Observation(at=0.0, shares={})
+
+    def would_shift(self, seen: Observation) -> bool:
+        """Say whether a status shows that ShiftTraffic would have moved traffic for a breach.
+
+        Other transitions, such as of a pool that had no ready endpoint when it was made, are not that.
+        """
+        lowered = seen.shadow.get(self.primary, BASELINE) < BASELINE
+        return lowered and seen.shadow_transition in BREACHES
 
     def between(self, first: Mark, last: Mark) -> list[Observation]:
         """Return observations from one mark to another; none where a mark is missing."""

@@ -106,9 +106,9 @@ class PlainLog:
             if decision.at >= begun and decision.id not in self._decided
         ]
         self._decided |= {decision.id for decision in story.decisions()}
-        would = story.latest.shadow_reason
+        would = story.latest.shadow_reason if story.would_shift(story.latest) else ""
         if would and would != self._would:
-            lines.append(f"-> would have: {would}")
+            lines.append(f"-> {now - begun:4.0f} s  would have: {would}")
         self._would = would
         if now - self._told_at >= PLAIN_EVERY:
             self._told_at = now

@@ -117,7 +117,7 @@ def test_a_decision_is_told_once_with_its_reason() -> None:
     first, second = told.news(T0 + 12), told.news(T0 + 30)
 
     assert "->   10 s  fast: 47.6% > 25% (n=84)" in first
-    assert "-> would have: large slow: shifting to small" in first
+    assert "->   12 s  would have: large slow: shifting to small" in first
     assert not [text for text in second if text.startswith("->")]
 
 

@@ -23,7 +23,8 @@ from tokenfleet.backtest.history import (
 )
 from tokenfleet.backtest.replay import LoopKey, Replay, Seen
 from tokenfleet.backtest.variants import AS_WRITTEN, VARIANTS
-from tokenfleet.domain.fleet.subject import Subject, UnfitError
+from tokenfleet.domain.fleet.documents import UnfitError
+from tokenfleet.domain.fleet.subject import Subject
 from tokenfleet.domain.slo.objectives.spec import Windows, fitting
 from tokenfleet.domain.slo.observation.history import extended, looked_at
 from tokenfleet.domain.slo.observation.measurement import Measurement, RouterReplica, RuleKey

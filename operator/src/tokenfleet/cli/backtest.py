@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from tokenfleet.adapters.clock import SystemClock
+from tokenfleet.adapters.drawing import DrawingError, check
 from tokenfleet.adapters.prometheus.access import Access
 from tokenfleet.adapters.prometheus.source import PrometheusSource
 from tokenfleet.api.quantities import parse_duration
@@ -18,8 +19,10 @@ from tokenfleet.backtest import report
 from tokenfleet.backtest.history import MAX_POINTS, Span
 from tokenfleet.backtest.plot import draw
 from tokenfleet.backtest.run import Plan, Progress, Result, backtest
+from tokenfleet.cli.inputs import read_all
 from tokenfleet.cli.prometheus import access, add_flags
-from tokenfleet.domain.fleet.subject import Subject, UnfitError, subjects
+from tokenfleet.domain.fleet.documents import UnfitError
+from tokenfleet.domain.fleet.subject import Subject, subjects
 from tokenfleet.ports import PortError
 
 EPILOG: Final = """\
@@ -76,7 +79,12 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="also replay under other limits, windows and minimum events (default)",
     )
     add("--output", choices=("text", "json"), default="text")
-    add("--plot", metavar="FILE.svg", help="also draw shares and bad fractions over time")
+    add(
+        "--plot",
+        type=Path,
+        metavar="FILE",
+        help="also draw shares and bad fractions over time; .svg, .png or .pdf",
+    )
     add_flags(partial(_access_flag, parser), parser)
     parser.set_defaults(run=run)
 
@@ -90,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
     """Run the command."""
     try:
         plan, found, known = _input(args, SystemClock().now())
-    except (ValueError, OSError) as error:
+    except (ValueError, DrawingError) as error:
         return _refused(error, 2)
     progress = _Bar() if sys.stderr.isatty() else _silent
     try:
@@ -104,7 +112,7 @@ def run(args: argparse.Namespace) -> int:
             progress.clear()
     if args.plot:
         try:
-            Path(args.plot).write_text(draw(result), encoding="utf-8")
+            draw(result).write(args.plot)
         except OSError as error:
             return _refused(error, 2)
     print(
@@ -128,7 +136,7 @@ def _input(args: argparse.Namespace, now: datetime) -> tuple[Plan, tuple[Subject
 
     Raises:
         ValueError: something is wrong with it; the message says what.
-        OSError: a file cannot be read.
+        DrawingError: a picture cannot be written in the format that was asked for.
     """
     step = _positive("--tick", args.tick)
     start, end = _instant("--from", args.start, now), _instant("--to", args.end, now)
@@ -142,25 +150,16 @@ def _input(args: argparse.Namespace, now: datetime) -> tuple[Plan, tuple[Subject
         chunk=max(1, min(MAX_POINTS, int(chunk / step))),
         sensitivity=args.sensitivity,
     )
-    if args.plot and not args.plot.endswith(".svg"):
-        msg = f"--plot must end in .svg, not {args.plot}"
-        raise ValueError(msg)
+    if args.plot:
+        check(args.plot)
     if not args.prometheus_url.startswith(("http://", "https://")):
         msg = f"--prometheus must be an http or https URL, not {args.prometheus_url}"
         raise ValueError(msg)
     known = access(args)
     assert known is not None  # there is a URL
     timeout = _positive("--timeout", args.timeout)
-    text = "\n---\n".join(_read(name) for name in args.file)
-    return plan, subjects(text, namespace=args.namespace), replace(known, timeout=timeout)
-
-
-def _read(name: str) -> str:
-    if name == "-":
-        return sys.stdin.read()
-    path = Path(name)
-    files = sorted(path.glob("*.y*ml")) if path.is_dir() else [path]
-    return "\n---\n".join(file.read_text(encoding="utf-8") for file in files)
+    found = subjects(read_all(args.file), namespace=args.namespace)
+    return plan, found, replace(known, timeout=timeout)
 
 
 def _instant(flag: str, text: str, now: datetime) -> datetime:

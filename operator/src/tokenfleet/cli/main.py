@@ -2,9 +2,12 @@
 
 import argparse
 import importlib
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
+
+from tokenfleet import __version__
 
 COMMANDS: Final = {
     "run": "run the operator",
@@ -19,6 +22,10 @@ COMMANDS: Final = {
 }
 """Name -> what it does. Each is a module of this package with `add_parser` and `run`."""
 
+INTERRUPTED: Final = 128 + 2
+CUT_OFF: Final = 128 + 13
+"""Exit statuses as shells give them for SIGINT and SIGPIPE."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one sub-command; return the exit status."""
@@ -26,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="tokenfleet", description="Kubernetes operator for fleets of language models."
     )
+    parser.add_argument("--version", action="version", version=__version__)
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="command")
     # The agent must not pay for the operator's imports, nor the operator for the simulator's.
     asked = next((word for word in arguments if not word.startswith("-")), "")
@@ -37,7 +45,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         else:
             subparsers.add_parser(name, help=text, add_help=False)
     args = parser.parse_args(arguments)
-    return int(module.run(args))
+    return _ended(lambda: int(module.run(args)))
+
+
+def _ended(command: Callable[[], int]) -> int:
+    """Run a command as shells expect: Ctrl-C and a reader that left are no faults of ours."""
+    try:
+        status = command()
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The interpreter would complain when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CUT_OFF
+    return status
 
 
 if __name__ == "__main__":

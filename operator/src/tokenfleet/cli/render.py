@@ -1,4 +1,4 @@
-"""`tokenfleet render`: what a router would run, from objects on standard input, without a cluster.
+"""`tokenfleet render`: what a router would run, from objects in files, without a cluster.
 
 The debugging tool and the driver of the golden tests are this one code path:
 API objects -> `compile_router` -> Envoy's files.
@@ -6,7 +6,8 @@ API objects -> `compile_router` -> Envoy's files.
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -21,6 +22,8 @@ from tokenfleet.api.v1alpha1.modelroute import ModelRoute
 from tokenfleet.api.v1alpha1.modelrouter import ModelRouter
 from tokenfleet.api.v1alpha1.servingpool import ServingPool
 from tokenfleet.api.v1alpha1.tokenslo import TokenSLO
+from tokenfleet.cli.inputs import STDIN, InputError, read_all
+from tokenfleet.domain.fleet.documents import UnfitError, documents, read
 from tokenfleet.domain.fleet.pool_service import pool_backing
 from tokenfleet.domain.routing.backing import Backing, service_name
 from tokenfleet.domain.routing.compile import Compiled, compile_router
@@ -46,6 +49,12 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "render", help="print what a router would run, offline", description=__doc__
     )
     parser.set_defaults(run=run)
+    parser.add_argument(
+        "-f",
+        "--file",
+        action="append",
+        help="a YAML file or a folder of them; repeatable (default: standard input)",
+    )
     parser.add_argument("--router", default="", help="only this ModelRouter")
     parser.add_argument(
         "--part", action="append", choices=PARTS, help="default: problems, config, plan"
@@ -53,13 +62,16 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the command; return 1 when an object has a problem."""
-    routers = rendered(sys.stdin.read())
+    """Run the command; 1 when an object has a problem, 2 when the input cannot be used."""
+    try:
+        routers = rendered(read_all(args.file or [STDIN]))
+    except (InputError, UnfitError) as error:
+        return _refused(str(error))
     parts = args.part or PARTS[:3]
     wanted = {name: r for name, r in routers.items() if args.router in ("", name)}
     if not wanted:
-        print("there is no ModelRouter in the input", file=sys.stderr)
-        return 2
+        there = f"; there are {', '.join(routers)}" if routers else ""
+        return _refused(f"there is no ModelRouter {args.router}".rstrip() + f" in the input{there}")
     print(
         yaml.safe_dump_all(
             (
@@ -74,24 +86,31 @@ def run(args: argparse.Namespace) -> int:
     return 1 if any(r.compiled.problems for r in wanted.values()) else 0
 
 
+def _refused(said: str) -> int:
+    print(f"tokenfleet render: {said}", file=sys.stderr)
+    return 2
+
+
 def rendered(text: str) -> dict[str, Rendered]:
     """Render every ModelRouter among YAML documents.
 
     EndpointSlices give the pools' replicas, and Services the ports of Existing pools; one that is
     not there is taken to have a port called `http`.
+
+    Raises:
+        UnfitError: the text is no YAML, or an object cannot be read.
     """
-    bodies = [body for body in yaml.safe_load_all(text) if body]
-    routers = [ModelRouter.model_validate(body) for body in _of(bodies, "ModelRouter")]
-    routes = [ModelRoute.model_validate(body) for body in _of(bodies, "ModelRoute")]
-    pools = [ServingPool.model_validate(body) for body in _of(bodies, "ServingPool")]
+    bodies = documents(text)
+    routers, routes = read(ModelRouter, bodies), read(ModelRoute, bodies)
+    pools, slos = read(ServingPool, bodies), read(TokenSLO, bodies)
     known = {(_place(body), body["metadata"]["name"]): body for body in _of(bodies, "Service")}
-    backings = {
-        (pool.metadata.namespace, pool.metadata.name): pool_backing(pool, {}, service)
-        for pool in pools
-        if pool.spec.type == "Existing"
-        and (service := known.get((pool.metadata.namespace, service_name(pool)))) is not None
-    }
-    slos = [TokenSLO.model_validate(body) for body in _of(bodies, "TokenSLO")]
+    with _as_kubernetes_writes("Service"):
+        backings = {
+            (pool.metadata.namespace, pool.metadata.name): pool_backing(pool, {}, service)
+            for pool in pools
+            if pool.spec.type == "Existing"
+            and (service := known.get((pool.metadata.namespace, service_name(pool)))) is not None
+        }
     slices = _of(bodies, "EndpointSlice")
     return {
         router.metadata.name: _rendered(
@@ -127,7 +146,8 @@ def _rendered(
         backings,
         slos=[slo for slo in slos if slo.metadata.namespace == namespace],
     )
-    replicas = endpoints(compiled.config.pools, slices)
+    with _as_kubernetes_writes("EndpointSlice"):
+        replicas = endpoints(compiled.config.pools, slices)
     resources = render(compiled.config, replicas, rds_path=RDS_PATH, ports=Ports())
     config = asdict(compiled.config)
     return Rendered(
@@ -147,8 +167,18 @@ def _rendered(
     )
 
 
+@contextmanager
+def _as_kubernetes_writes(kind: str) -> Iterator[None]:
+    """Refuse objects of other APIs that are not of their form: they have no models of ours."""
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        msg = f"a {kind} in the input is not of the form that Kubernetes gives it"
+        raise UnfitError(msg) from error
+
+
 def _place(body: Json) -> str:
-    return str(body["metadata"].get("namespace", "default"))
+    return str(body["metadata"].get("namespace") or "default")
 
 
 def _of(bodies: Sequence[Json], kind: str) -> list[Json]:

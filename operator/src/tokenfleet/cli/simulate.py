@@ -11,9 +11,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Final
 
+from tokenfleet.adapters.drawing import DrawingError, check
 from tokenfleet.cli import simulate_fleet
-from tokenfleet.domain.fleet.subject import UnfitError
-from tokenfleet.simulation.drawing import DrawingError, check
+from tokenfleet.cli.inputs import InputError, read_one
+from tokenfleet.domain.fleet.documents import UnfitError
 from tokenfleet.simulation.draws import drawn
 from tokenfleet.simulation.fleet import Scenario
 from tokenfleet.simulation.gates import PROMISES, SHORT, WHOLE, Check, Gate
@@ -97,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
         return _gates(args) if args.gates or args.gate else _compare(args)
     except OSError as error:
         return _refused(f"{error.filename}: {error.strerror}")
-    except (DrawingError, UnfitError, WrittenError) as error:
+    except (DrawingError, InputError, UnfitError, WrittenError) as error:
         return _refused(str(error))
 
 
@@ -167,7 +168,7 @@ def _results(
 
 
 def _gates(args: argparse.Namespace) -> int:
-    before = json.loads(args.before.read_text(encoding="utf-8")) if args.before else None
+    before = _earlier(args.before) if args.before else None
     found: dict[str, Gate] = {}
     for name, gate in _measured(args):
         found[name] = gate
@@ -181,6 +182,20 @@ def _gates(args: argparse.Namespace) -> int:
             earlier = before.get(name, {}).get("measured", "")
             print(f"| {gate.promise} | {earlier} | {gate.measured} | {_verdict(name, gate)} |")
     return int(any(_verdict(name, gate) == "BROKEN" for name, gate in found.items()))
+
+
+def _earlier(path: Path) -> dict[str, dict[str, str]]:
+    """Return what an earlier `--gates --output json` printed."""
+    content = read_one(path)
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        msg = f"{path} is no JSON of earlier --gates: {error}"
+        raise InputError(msg) from error
+    if not isinstance(found, dict) or not all(isinstance(one, dict) for one in found.values()):
+        msg = f"{path} is no JSON of earlier --gates: it must hold one object per gate"
+        raise InputError(msg)
+    return found
 
 
 def _verdict(name: str, gate: Gate) -> str:

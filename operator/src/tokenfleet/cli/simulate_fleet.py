@@ -9,7 +9,9 @@ from typing import Any
 
 import yaml
 
-from tokenfleet.domain.fleet.subject import UnfitError, subjects
+from tokenfleet.cli.inputs import read_all, read_one
+from tokenfleet.domain.fleet.documents import UnfitError
+from tokenfleet.domain.fleet.subject import subjects
 from tokenfleet.simulation.forecast import StatedLoad, forecast
 from tokenfleet.simulation.forecast_report import document, picture, text
 from tokenfleet.simulation.written import WrittenError, WrittenFault, read
@@ -58,10 +60,10 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         UnfitError: the objects and what is stated do not fit.
         WrittenError: what is stated cannot be read.
-        OSError: a file cannot be read or written.
+        InputError: a file cannot be read.
+        OSError: the picture cannot be written.
     """
-    content = "\n---\n".join(_content(name) for name in args.file)
-    found = {s.router: s for s in subjects(content, namespace=args.namespace)}
+    found = {s.router: s for s in subjects(read_all(args.file), namespace=args.namespace)}
     name = args.router or next(iter(found))
     if name not in found or (len(found) > 1 and not args.router):
         msg = f"choose one with --router: the file has objectives for {', '.join(found)}"
@@ -80,9 +82,10 @@ def _stated(args: argparse.Namespace) -> Body:
     """Return the load file with the flags on top."""
     body: Any = {}
     if args.load:
+        content = read_one(args.load)
         try:
-            body = yaml.safe_load(args.load.read_text(encoding="utf-8")) or {}
-        except yaml.YAMLError as error:
+            body = yaml.safe_load(content) or {}
+        except (yaml.YAMLError, RecursionError, ValueError) as error:
             msg = f"{args.load} is no YAML: {' '.join(str(error).split())}"
             raise WrittenError(msg) from error
     if not isinstance(body, dict):
@@ -129,11 +132,3 @@ def _fault(said: str) -> Body:
         body[name.strip()] = value.strip()
     read(WrittenFault, body, f"--fault {said}")
     return body
-
-
-def _content(name: str) -> str:
-    if name == "-":
-        return sys.stdin.read()
-    path = Path(name)
-    files = sorted(path.glob("*.y*ml")) if path.is_dir() else [path]
-    return "\n---\n".join(file.read_text(encoding="utf-8") for file in files)

@@ -10,7 +10,8 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from tokenfleet.domain.fleet.subject import Subject, UnfitError
+from tokenfleet.domain.fleet.documents import UnfitError
+from tokenfleet.domain.fleet.subject import Subject
 from tokenfleet.domain.slo.objectives.spec import ObjectiveSpec
 from tokenfleet.domain.slo.observation.measurement import PoolFacts, RuleTarget, Signal
 from tokenfleet.simulation.fleet import Scenario, Stream

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from statistics import mean
 from typing import Any, Final
 
+from tokenfleet.adapters.drawing import PALE, Drawing
 from tokenfleet.domain.slo.objectives.spec import ObjectiveSpec
 from tokenfleet.domain.slo.observation.measurement import RuleKey
-from tokenfleet.simulation.drawing import PALE, Drawing
 from tokenfleet.simulation.forecast import Forecast
 from tokenfleet.simulation.plot import (
     BUDGET,

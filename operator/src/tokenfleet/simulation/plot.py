@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from tokenfleet.simulation.drawing import PALE, Drawing, Points
+from tokenfleet.adapters.drawing import PALE, Drawing, Points
 from tokenfleet.simulation.fleet import Scenario
 from tokenfleet.simulation.run import Result
 

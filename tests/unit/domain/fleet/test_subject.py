@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tokenfleet.domain.fleet.subject import UnfitError, subjects
+from tokenfleet.domain.fleet.documents import UnfitError
+from tokenfleet.domain.fleet.subject import subjects
 
 FILE = Path(__file__).parents[3] / "integration" / "prometheus" / "testdata" / "slo.yaml"
 EXAMPLES = Path(__file__).parents[4] / "operator" / "docs" / "examples"

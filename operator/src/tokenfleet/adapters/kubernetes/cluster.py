@@ -13,6 +13,7 @@ import aiohttp
 from kubernetes.aio import client, config
 
 from tokenfleet.adapters.kubernetes.errors import error_of
+from tokenfleet.adapters.kubernetes.kubeconfig import usable
 from tokenfleet.ports import Body, NotFoundError, PortError, RefusedError, Resource
 
 PAGE: Final = 500
@@ -32,19 +33,25 @@ Query = list[tuple[str, str]]
 
 
 async def connect(kubeconfig: str | None = None) -> client.ApiClient:
-    """Make a client from a file, or from the pod's service account, else from KUBECONFIG."""
+    """Make a client from a file, or from the pod's service account, else from KUBECONFIG.
+
+    Raises:
+        UnconfiguredError: there is neither, or the file cannot be used.
+    """
     configuration = client.Configuration()
-    try:
-        if kubeconfig is not None:
+    with usable(kubeconfig):
+        if kubeconfig is not None or not _in_a_pod(configuration):
             await config.load_kube_config(kubeconfig, client_configuration=configuration)
-        else:
-            config.load_incluster_config(client_configuration=configuration)
+        configuration.retries = None
+        return client.ApiClient(configuration)
+
+
+def _in_a_pod(configuration: client.Configuration) -> bool:
+    try:
+        config.load_incluster_config(client_configuration=configuration)
     except config.ConfigException:
-        if kubeconfig is not None:
-            raise
-        await config.load_kube_config(client_configuration=configuration)
-    configuration.retries = None
-    return client.ApiClient(configuration)
+        return False
+    return True
 
 
 class KubernetesCluster:

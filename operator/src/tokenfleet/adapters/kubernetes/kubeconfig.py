@@ -1,24 +1,53 @@
 """Which cluster and namespace a person means."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+import yaml
 from kubernetes.aio import config
 
-UnconfiguredError = config.ConfigException
-"""There is no kubeconfig, or it cannot be read."""
-
 _OWN_NAMESPACE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+
+
+class UnconfiguredError(Exception):
+    """There is no kubeconfig, or it cannot be used; the message says which, and why."""
+
+
+@contextmanager
+def usable(kubeconfig: str | None) -> Iterator[None]:
+    """Turn whatever a kubeconfig makes its reader stumble over into one kind of error.
+
+    Raises:
+        UnconfiguredError: there is no kubeconfig, or it cannot be used.
+    """
+    try:
+        yield
+    except yaml.YAMLError as error:
+        msg = f"{_named(kubeconfig)} is no YAML"
+        raise UnconfiguredError(msg) from error
+    except (config.ConfigException, OSError, ValueError) as error:
+        msg = f"{_named(kubeconfig)} cannot be used: {' '.join(str(error).split())}"
+        raise UnconfiguredError(msg) from error
+    except (AttributeError, KeyError, TypeError) as error:
+        msg = f"{_named(kubeconfig)} is not of the form of a kubeconfig"
+        raise UnconfiguredError(msg) from error
 
 
 def namespace_of(kubeconfig: str | None) -> str:
     """Return the namespace of the current context, of the pod, or `default`.
 
     Raises:
-        UnconfiguredError: there is no kubeconfig, or it cannot be read.
+        UnconfiguredError: there is no kubeconfig, or it cannot be used.
     """
     if kubeconfig is None and "KUBERNETES_SERVICE_HOST" in os.environ and _OWN_NAMESPACE.exists():
         return _OWN_NAMESPACE.read_text(encoding="utf-8").strip()
-    _, current = config.list_kube_config_contexts(kubeconfig)
-    return str(current["context"].get("namespace") or "default")
+    with usable(kubeconfig):
+        _, current = config.list_kube_config_contexts(kubeconfig)
+        return str(current["context"].get("namespace") or "default")
+
+
+def _named(kubeconfig: str | None) -> str:
+    return kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"

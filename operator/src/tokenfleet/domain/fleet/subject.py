@@ -8,16 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-import yaml
-
 from tokenfleet.api.conventions import Model
 from tokenfleet.api.v1alpha1.modelroute import ModelRoute
 from tokenfleet.api.v1alpha1.modelrouter import ModelRouter
 from tokenfleet.api.v1alpha1.servingpool import ServingPool
 from tokenfleet.api.v1alpha1.tokenslo import TokenSLO
+from tokenfleet.domain.fleet.documents import UnfitError, documents, read
 from tokenfleet.domain.fleet.facts import pool_facts
-from tokenfleet.domain.fleet.parsing import parsed
-from tokenfleet.domain.fleet.problems import Problem
 from tokenfleet.domain.fleet.steering import promise_of, targets
 from tokenfleet.domain.routing.compile import compile_router
 from tokenfleet.domain.slo.objectives.spec import LevelObjective, ObjectiveSpec
@@ -25,10 +22,6 @@ from tokenfleet.domain.slo.observation.measurement import PoolFacts, RuleTarget
 
 M = TypeVar("M", bound=Model)
 Body = Mapping[str, Any]
-
-
-class UnfitError(ValueError):
-    """The input cannot be replayed or simulated; the message is one sentence for its user."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +60,7 @@ def subjects(text: str, *, namespace: str) -> tuple[Subject, ...]:
     Raises:
         UnfitError: it is no YAML, an object cannot be read, or something it needs is not there.
     """
-    bodies = [_placed(body, namespace) for body in _documents(text)]
+    bodies = [_placed(body, namespace) for body in documents(text)]
     if not any(body.get("kind") == "TokenSLO" for body in bodies):
         msg = "the file holds no TokenSLO"
         raise UnfitError(msg)
@@ -76,22 +69,6 @@ def subjects(text: str, *, namespace: str) -> tuple[Subject, ...]:
         mine = [body for body in bodies if body["metadata"]["namespace"] == name]
         found += _subjects(name, _file(mine))
     return tuple(found)
-
-
-def _documents(text: str) -> list[Body]:
-    try:
-        documents = [body for body in yaml.safe_load_all(text) if body is not None]
-    except yaml.YAMLError as error:
-        msg = f"the file is no YAML: {' '.join(str(error).split())}"
-        raise UnfitError(msg) from error
-    flat: list[Body] = []
-    for body in documents:
-        items = body.get("items") if isinstance(body, dict) and body.get("kind") == "List" else None
-        flat += items if isinstance(items, list) else [body]
-    if not all(isinstance(body, dict) and isinstance(body.get("metadata"), dict) for body in flat):
-        msg = "the file holds something that is no Kubernetes object"
-        raise UnfitError(msg)
-    return flat
 
 
 def _placed(body: Body, namespace: str) -> Body:
@@ -110,14 +87,8 @@ def _file(bodies: Sequence[Body]) -> _File:
 
 def _read(model: type[M], bodies: Iterable[Body]) -> dict[str, M]:
     found: dict[str, M] = {}
-    for body in bodies:
-        if body.get("kind") != model.__name__:
-            continue
-        name = str(body["metadata"].get("name", ""))
-        item = parsed(model, body)
-        if isinstance(item, Problem):
-            msg = f"{model.__name__} {name}: {item.message}"
-            raise UnfitError(msg)
+    for item in read(model, bodies):
+        name = item.metadata.name  # type: ignore[attr-defined]
         if name in found:
             msg = f"{model.__name__} {name} is in the file twice"
             raise UnfitError(msg)

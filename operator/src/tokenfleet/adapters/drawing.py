@@ -1,4 +1,4 @@
-"""Drawings: lines, boxes and words on a page, written as SVG, or by matplotlib as anything else.
+"""Drawings: lines, boxes, dots and words on a page, as SVG or, by matplotlib, as anything else.
 
 SVG is text: no library, no display, and every browser shows it. PNG and PDF need a library that
 knows fonts, which the operator does not: it is the extra `plot` of the package.
@@ -49,6 +49,35 @@ class Stroke:
     dashed: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Box:
+    """A rectangle, filled, with a border, or both."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    fill: str = "none"
+    border: str = "none"
+    tip: str = ""
+    """Shown by a browser when the mouse rests on it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dot:
+    """A filled circle."""
+
+    x: float
+    y: float
+    radius: float
+    color: str
+    tip: str = ""
+    """As of a box."""
+
+
+Shape = Words | Stroke | Box | Dot
+
+
 @dataclass(slots=True, kw_only=True)
 class Drawing:
     """A white page; y grows downwards, units are those of the page."""
@@ -56,7 +85,7 @@ class Drawing:
     width: float
     height: float
     title: str
-    shapes: list[Words | Stroke] = field(default_factory=list)
+    shapes: list[Shape] = field(default_factory=list)
 
     def words(self, x: float, y: float, said: str, **style: Any) -> None:
         """Write a line of text; see `Words`."""
@@ -65,6 +94,14 @@ class Drawing:
     def stroke(self, points: Points, **style: Any) -> None:
         """Draw a line; see `Stroke`."""
         self.shapes.append(Stroke(points=tuple(points), **style))
+
+    def box(self, x: float, y: float, width: float, height: float, **style: Any) -> None:
+        """Draw a rectangle; see `Box`."""
+        self.shapes.append(Box(x=x, y=y, width=width, height=height, **style))
+
+    def dot(self, x: float, y: float, radius: float, **style: Any) -> None:
+        """Draw a filled circle; see `Dot`."""
+        self.shapes.append(Dot(x=x, y=y, radius=radius, **style))
 
     def svg(self) -> str:
         """Return the page as SVG."""
@@ -101,24 +138,7 @@ class Drawing:
         axes.set(xlim=(0, self.width), ylim=(self.height, 0))
         axes.axis("off")
         for shape in self.shapes:
-            if isinstance(shape, Words):
-                axes.text(
-                    shape.x,
-                    shape.y,
-                    shape.said.replace("$", r"\$"),
-                    size=0.72 * shape.size,  # points, of which a hundredth of an inch has 0.72
-                    weight="bold" if shape.bold else "normal",
-                    color=shape.color,
-                    ha={"start": "left", "middle": "center", "end": "right"}[shape.anchor],
-                )
-            else:
-                axes.plot(
-                    [x for x, _ in shape.points],
-                    [y for _, y in shape.points],
-                    color=shape.color,
-                    linewidth=0.72 * shape.width,
-                    linestyle="--" if shape.dashed else "-",
-                )
+            _paint(axes, shape)
         return figure
 
 
@@ -141,16 +161,64 @@ def check(path: Path) -> None:
         raise DrawingError(msg) from error
 
 
-def _svg(shape: Words | Stroke) -> str:
-    if isinstance(shape, Words):
-        weight = ' font-weight="600"' if shape.bold else ""
-        return (
-            f'<text x="{shape.x:.1f}" y="{shape.y:.1f}" font-size="{shape.size:g}"{weight}'
-            f' fill="{shape.color}" text-anchor="{shape.anchor}">{escape(shape.said)}</text>'
-        )
-    where = " ".join(f"{x:.1f},{y:.1f}" for x, y in shape.points)
-    dashes = ' stroke-dasharray="4 3"' if shape.dashed else ""
-    return (
-        f'<polyline fill="none" stroke="{shape.color}" stroke-width="{shape.width:g}"{dashes}'
-        f' points="{where}"/>'
-    )
+def _svg(shape: Shape) -> str:
+    match shape:
+        case Words():
+            weight = ' font-weight="600"' if shape.bold else ""
+            return (
+                f'<text x="{shape.x:.1f}" y="{shape.y:.1f}" font-size="{shape.size:g}"{weight}'
+                f' fill="{shape.color}" text-anchor="{shape.anchor}">{escape(shape.said)}</text>'
+            )
+        case Stroke():
+            where = " ".join(f"{x:.1f},{y:.1f}" for x, y in shape.points)
+            dashes = ' stroke-dasharray="4 3"' if shape.dashed else ""
+            return (
+                f'<polyline fill="none" stroke="{shape.color}" stroke-width="{shape.width:g}"'
+                f'{dashes} points="{where}"/>'
+            )
+        case Box():
+            return (
+                f'<rect x="{shape.x:.1f}" y="{shape.y:.1f}" width="{shape.width:.1f}"'
+                f' height="{shape.height:.1f}" fill="{shape.fill}" stroke="{shape.border}">'
+                f"{_tip(shape.tip)}</rect>"
+            )
+        case Dot():
+            return (
+                f'<circle cx="{shape.x:.1f}" cy="{shape.y:.1f}" r="{shape.radius:g}"'
+                f' fill="{shape.color}">{_tip(shape.tip)}</circle>'
+            )
+
+
+def _tip(said: str) -> str:
+    return f"<title>{escape(said)}</title>" if said else ""
+
+
+def _paint(axes: Any, shape: Shape) -> None:
+    """Put a shape on matplotlib's axes; a picture of pixels has no tips."""
+    match shape:
+        case Words():
+            axes.text(
+                shape.x,
+                shape.y,
+                shape.said.replace("$", r"\$"),
+                size=0.72 * shape.size,  # points, of which a hundredth of an inch has 0.72
+                weight="bold" if shape.bold else "normal",
+                color=shape.color,
+                ha={"start": "left", "middle": "center", "end": "right"}[shape.anchor],
+            )
+        case Stroke():
+            axes.plot(
+                [x for x, _ in shape.points],
+                [y for _, y in shape.points],
+                color=shape.color,
+                linewidth=0.72 * shape.width,
+                linestyle="--" if shape.dashed else "-",
+            )
+        case Box():
+            left, right, top, low = shape.x, shape.x + shape.width, shape.y, shape.y + shape.height
+            axes.fill(
+                (left, right, right, left), (top, top, low, low),
+                facecolor=shape.fill, edgecolor=shape.border, linewidth=0.72,
+            )  # fmt: skip
+        case Dot():
+            axes.plot([shape.x], [shape.y], "o", color=shape.color, markersize=1.44 * shape.radius)
