@@ -29,7 +29,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, s
         (["--prometheus=localhost:9090"], "must be an http or https URL"),
         (["--prometheus-header=oops"], "must be NAME=VALUE"),
         (["--file=/nowhere.yaml"], "No such file"),
-        (["--plot=day.png"], "--plot must end in .svg, not day.png"),
+        (["--plot=day.gif"], "day.gif: pictures end in .svg, .png, .pdf"),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )

@@ -62,3 +62,10 @@ def test_the_environment_gives_defaults_and_flags_win(monkeypatch: pytest.Monkey
 def test_a_bad_duration_is_said_on_one_line(value: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main(["run", f"--tick={value}"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_the_version_is_a_flag_too(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        command.main(["--version"])
+
+    assert capsys.readouterr().out == f"{__version__}\n"
