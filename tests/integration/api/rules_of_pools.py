@@ -5,6 +5,7 @@ from typing import Any
 from e2e.kit.yamls import merged
 from tests.integration.api.rules import Rule, between, named, rule
 from tests.integration.api.subjects import EXISTING_POOL, POOL, at
+from tokenfleet.api.v1alpha1.engine import OWN_VARIABLES
 
 _MANAGED = "spec.managed"
 _PVC = {"claimName": "w", "path": "m"}
@@ -14,6 +15,14 @@ _DRAFTING = merged(
     POOL, at(f"{_MANAGED}.speculative", {"type": "DraftModel", "tokens": 3, "draftModel": _DRAFT})
 )
 
+_BUCKET = {
+    "type": "ObjectStore",
+    "persistentVolumeClaim": None,
+    "objectStore": {"uri": "s3://weights/llama"},
+}
+_IMAGE = {"type": "Image", "persistentVolumeClaim": None, "image": {"reference": "models/llama:1"}}
+_CACHE = {"persistentVolumeClaim": {"claimName": "cache"}}
+_UPWARDS = "must not hold `..`: the kubelet refuses it"
 _TOKENS = {"type": "PerMillionTokens", "perMillionTokens": {"prompt": "0", "completion": "0.60"}}
 
 
@@ -57,6 +66,139 @@ def _sources(base: dict[str, Any], path: str) -> list[Rule]:
             refused=at(f"{path}.persistentVolumeClaim", None),
             accepted={},
         ),
+        rule(
+            f".{path}",
+            "objectStore must be set exactly when type is ObjectStore",
+            base,
+            refused=at(path, {"type": "ObjectStore", "persistentVolumeClaim": None}),
+            accepted=at(path, _BUCKET),
+        ),
+        rule(
+            f".{path}",
+            "image must be set exactly when type is Image",
+            base,
+            refused=at(path, {"type": "Image", "persistentVolumeClaim": None}),
+            accepted=at(path, _IMAGE),
+        ),
+        rule(
+            f".{path}.persistentVolumeClaim.path",
+            _UPWARDS,
+            base,
+            refused=at(f"{path}.persistentVolumeClaim.path", "models/../other"),
+            accepted=at(f"{path}.persistentVolumeClaim.path", "models/a..b"),
+        ),
+        rule(
+            f".{path}.image.path",
+            _UPWARDS,
+            base,
+            refused=at(path, merged(_IMAGE, at("image.path", "a/.."))),
+            accepted=at(path, merged(_IMAGE, at("image.path", ""))),
+        ),
+    ]
+
+
+def _environment() -> list[Rule]:
+    path = f"{_MANAGED}.engine.env"
+    secret = {"secretKeyRef": {"name": "s", "key": "k"}}
+    both = {**secret, "fieldRef": {"fieldPath": "status.podIP"}}
+    return [
+        rule(
+            f".{path}[].name",
+            f"must not be a variable that the operator sets: {', '.join(OWN_VARIABLES)}",
+            POOL,
+            refused=at(path, [{"name": "HF_HOME", "value": "/x"}]),
+            accepted=at(path, [{"name": "HF_ENDPOINT", "value": "http://mirror"}]),
+        ),
+        rule(
+            f".{path}[]",
+            "exactly one of value and valueFrom must be set",
+            POOL,
+            refused=at(path, [{"name": "A"}]),
+            accepted=at(path, [{"name": "A", "value": ""}]),
+        ),
+        rule(
+            f".{path}[]",
+            "must not hold a secret: everybody who may read pods reads it;"
+            " use valueFrom.secretKeyRef",
+            POOL,
+            refused=at(path, [{"name": "VLLM_API_KEY", "value": "x"}]),
+            accepted=at(path, [{"name": "VLLM_API_KEY", "valueFrom": secret}]),
+        ),
+        rule(
+            f".{path}[].valueFrom",
+            "exactly one of secretKeyRef, configMapKeyRef and fieldRef must be set",
+            POOL,
+            refused=at(path, [{"name": "A", "valueFrom": both}]),
+            accepted=at(
+                path, [{"name": "A", "valueFrom": {"configMapKeyRef": secret["secretKeyRef"]}}]
+            ),
+        ),
+    ]
+
+
+def _files() -> list[Rule]:
+    path = f"{_MANAGED}.engine.files"
+    file = {"name": "a", "mountPath": "/templates", "configMap": "c"}
+    return [
+        rule(
+            f".{path}[]",
+            "exactly one of configMap and secret must be set",
+            POOL,
+            refused=at(path, [{**file, "secret": "s"}]),
+            accepted=at(path, [file]),
+        ),
+        rule(
+            f".{path}[].mountPath",
+            "must not lie in /cache, /dev, /proc, /sys, /tmp or /weights:"
+            " the operator mounts volumes there",
+            POOL,
+            refused=at(path, [{**file, "mountPath": "/tmp/x"}]),
+            accepted=at(path, [{**file, "mountPath": "/tmpl"}]),
+        ),
+    ]
+
+
+def _claims() -> list[Rule]:
+    path = f"{_MANAGED}.pod.resourceClaims"
+    claim = {"name": "gpu", "resourceClaimTemplateName": "one-gpu"}
+    asked = {"resources": {"claims": [{"name": "gpu"}]}}
+    return [
+        rule(
+            f".{path}[]",
+            "exactly one of resourceClaimName and resourceClaimTemplateName must be set",
+            POOL,
+            refused=at(path, [{"name": "gpu"}]),
+            accepted=at(path, [claim]),
+        ),
+        rule(
+            f".{_MANAGED}",
+            "resources.claims must name entries of pod.resourceClaims",
+            POOL,
+            refused=at(_MANAGED, asked),
+            accepted=at(_MANAGED, {**asked, "pod": {"resourceClaims": [claim]}}),
+        ),
+    ]
+
+
+def _remote_code() -> list[Rule]:
+    path = f"{_MANAGED}.model"
+    hub = {"type": "HuggingFace", "persistentVolumeClaim": None, "huggingFace": _HUB}
+    pinned = merged(hub, at("huggingFace.revision", "0123456789" * 4))
+    return [
+        rule(
+            f".{path}",
+            "source.huggingFace.revision must be a commit of 40 hexadecimal digits when"
+            " remoteCode is Allowed: a branch or a tag can be moved to other code",
+            POOL,
+            refused=at(
+                path,
+                {
+                    "remoteCode": "Allowed",
+                    "source": merged(hub, at("huggingFace.revision", "main")),
+                },
+            ),
+            accepted=at(path, {"remoteCode": "Allowed", "source": pinned}),
+        )
     ]
 
 
@@ -113,9 +255,9 @@ POOLS = [
     ),
     rule(
         ".spec.managed",
-        "nvidia.com/gpu must not be asked for when device is CPU",
+        "accelerators must not be asked for when device is CPU",
         POOL,
-        refused=at(_MANAGED, {"device": "CPU", "resources": {"limits": {"nvidia.com/gpu": 1}}}),
+        refused=at(_MANAGED, {"device": "CPU", "resources": {"limits": {"amd.com/gpu": 1}}}),
         accepted=at(_MANAGED, {"device": "GPU", "resources": {"limits": {"nvidia.com/gpu": 1}}}),
     ),
     *_sources(POOL, f"{_MANAGED}.model.source"),
@@ -148,6 +290,42 @@ POOLS = [
         refused=at(f"{_MANAGED}.speculative.type", "Ngram"),
         accepted=at(f"{_MANAGED}.speculative.type", "Eagle3"),
     ),
+    rule(
+        ".spec.managed.speculative",
+        "custom must be set exactly when type is Custom",
+        POOL,
+        refused=at(f"{_MANAGED}.speculative", {"type": "Custom", "tokens": 32}),
+        accepted=at(
+            f"{_MANAGED}.speculative", {"type": "Custom", "tokens": 32, "custom": {"config": "{}"}}
+        ),
+    ),
+    rule(
+        ".spec.served.contextWindow",
+        "must be between 128 and 16777216, or auto",
+        POOL,
+        refused=at("spec.served.contextWindow", 127),
+        accepted=at("spec.served.contextWindow", "auto"),
+    ),
+    rule(
+        ".spec.managed.model.cache.subPath",
+        _UPWARDS,
+        POOL,
+        refused=at(f"{_MANAGED}.model.cache", {**_CACHE, "subPath": ".."}),
+        accepted=at(f"{_MANAGED}.model.cache", {**_CACHE, "subPath": "pools/large"}),
+    ),
+    rule(
+        ".spec.managed.pod.annotations",
+        "must not use the prefixes tokenfleet.dev/ and prometheus.io/:"
+        " the operator's own annotations have them",
+        POOL,
+        refused=at(f"{_MANAGED}.pod.annotations", {"prometheus.io/port": "1"}),
+        accepted=at(f"{_MANAGED}.pod.annotations", {"k8s.v1.cni.cncf.io/networks": "roce"}),
+    ),
+    *_environment(),
+    *_files(),
+    *_claims(),
+    *_remote_code(),
+    *between(POOL, f"{_MANAGED}.sharedMemory", ("64Mi", "1Ti"), "63Mi", "2Ti"),
     rule(
         ".spec.managed.rollout",
         "maxSurge and maxUnavailable must not both be 0: nothing could ever be replaced",

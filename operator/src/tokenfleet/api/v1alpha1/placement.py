@@ -8,7 +8,15 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from tokenfleet.api.conventions import CEL, ListAtomic, ListMap, Model, SubdomainName
+from tokenfleet.api.conventions import (
+    CEL,
+    ListAtomic,
+    ListMap,
+    ListSet,
+    Model,
+    ObjectName,
+    SubdomainName,
+)
 
 LabelKey = Annotated[str, Field(min_length=1, max_length=317)]
 LabelText = Annotated[str, Field(max_length=63)]
@@ -128,7 +136,7 @@ class Affinity(Verbatim):
 
 
 class TopologySpreadConstraint(Verbatim):
-    """As core/v1 TopologySpreadConstraint; the selector is the router's own pods."""
+    """As core/v1 TopologySpreadConstraint; the selector is the pods that it is written for."""
 
     max_skew: Annotated[int, Field(ge=1, le=100)] = 1
     """Most pods by which places may differ."""
@@ -202,8 +210,48 @@ class Toleration(Model):
     """How long a NoExecute taint is tolerated, in seconds."""
 
 
+class PodResourceClaim(Verbatim):
+    """As core/v1 PodResourceClaim."""
+
+    validations: ClassVar[tuple[CEL, ...]] = (
+        CEL(
+            rule="has(self.resourceClaimName) != has(self.resourceClaimTemplateName)",
+            message="exactly one of resourceClaimName and resourceClaimTemplateName must be set",
+        ),
+    )
+
+    name: ObjectName
+    """Name within the pod, which `resources.claims` refers to."""
+    resource_claim_name: SubdomainName | None = None
+    """ResourceClaim that all pods share."""
+    resource_claim_template_name: SubdomainName | None = None
+    """ResourceClaimTemplate from which each pod gets a claim of its own."""
+
+
+class Capabilities(Model):
+    """Rights of the engine beyond those of any process."""
+
+    add: Annotated[list[Literal["IPC_LOCK", "SYS_NICE"]], Field(max_length=2), ListSet()] = []
+    """`IPC_LOCK` for RDMA and GPU-direct memory, `SYS_NICE` for binding memory to NUMA nodes. Pod
+    Security of the namespace must allow them: the restricted and baseline levels do not."""
+
+
+class PoolSecurityContext(Model):
+    """What an engine may need beyond the restricted Pod Security Standard."""
+
+    supplemental_groups: Annotated[
+        list[Annotated[int, Field(ge=1, le=2147483647)]], Field(max_length=8), ListSet()
+    ] = []
+    """Groups of device files, for example of `/dev/kfd` and `/dev/dri`."""
+    read_only_root_filesystem: bool = True
+    """Whether the image's own files are read-only. Some runtimes' device hooks have to write
+    there."""
+    capabilities: Capabilities = Capabilities()
+    """Further rights."""
+
+
 class PodOptions(Model):
-    """The part of the pod that a user may shape; volumes and service accounts are not in it."""
+    """The part of the pod that a user may shape."""
 
     labels: Annotated[
         dict[str, Annotated[str, Field(max_length=63)]],
@@ -216,6 +264,17 @@ class PodOptions(Model):
         ),
     ] = {}
     """Further labels on the pods."""
+    annotations: Annotated[
+        dict[str, Annotated[str, Field(max_length=4096)]],
+        Field(max_length=16),
+        CEL(
+            rule="self.all(key, !key.startsWith('tokenfleet.dev/')"
+            " && !key.startsWith('prometheus.io/'))",
+            message="must not use the prefixes tokenfleet.dev/ and prometheus.io/:"
+            " the operator's own annotations have them",
+        ),
+    ] = {}
+    """Further annotations on the pods, for example additional networks."""
     node_selector: Annotated[
         dict[str, Annotated[str, Field(max_length=63)]], Field(max_length=16)
     ] = {}
@@ -230,3 +289,18 @@ class PodOptions(Model):
         list[SecretReference], Field(max_length=8), ListMap(("name",))
     ] = []
     """Secrets for pulling the engine image."""
+    affinity: Affinity | None = None
+    """Which nodes, and near or away from which pods."""
+    topology_spread_constraints: Annotated[
+        list[TopologySpreadConstraint], Field(max_length=8), ListAtomic()
+    ] = []
+    """How the pods are spread over places."""
+    service_account_name: SubdomainName | None = None
+    """ServiceAccount, for clouds that give access to buckets by it. Its token is not mounted; what
+    a cloud's own webhook mounts is."""
+    scheduler_name: SubdomainName | None = None
+    """Scheduler; absent means the cluster's own."""
+    resource_claims: Annotated[list[PodResourceClaim], Field(max_length=8), ListMap(("name",))] = []
+    """Claims of devices (dynamic resource allocation), for `resources.claims`."""
+    security_context: PoolSecurityContext = PoolSecurityContext()
+    """Rights beyond those of the restricted Pod Security Standard."""

@@ -7,14 +7,13 @@ deploys. A pool says nothing about traffic: that is ModelRoute's.
 from datetime import timedelta
 from typing import Annotated, ClassVar, Final, Literal
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 from tokenfleet.api.conditions import Condition
 from tokenfleet.api.conventions import (
     CEL,
     Count,
     Kind,
-    ListAtomic,
     ListMap,
     ListSet,
     Model,
@@ -22,147 +21,22 @@ from tokenfleet.api.conventions import (
     PrinterColumn,
     PublicModelName,
     Scale,
-    SubdomainName,
     named,
     union,
 )
-from tokenfleet.api.quantities import Duration, PositiveDecimal, Quantity
+from tokenfleet.api.quantities import Duration, PositiveDecimal, Quantity, QuantityRange
+from tokenfleet.api.v1alpha1.engine import Engine
 from tokenfleet.api.v1alpha1.metadata import Metadata
+from tokenfleet.api.v1alpha1.model_source import TargetModel
 from tokenfleet.api.v1alpha1.placement import PodOptions
 from tokenfleet.api.v1alpha1.price import PoolPrice
+from tokenfleet.api.v1alpha1.speculative import Speculative
 
-Text = Annotated[str, Field(min_length=1, max_length=253)]
-Path = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^/[^\s]*$")]
-SubPath = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9][^\s]*$")]
-
-
-class SecretKeyReference(Model):
-    """One key of a Secret in the same namespace."""
-
-    name: SubdomainName
-    """Name of the Secret."""
-    key: Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[-._A-Za-z0-9]+$")]
-    """Key inside the Secret."""
-
-
-class HuggingFaceSource(Model):
-    """Weights from the Hugging Face hub, fetched by the engine."""
-
-    repo: Annotated[
-        str,
-        Field(min_length=1, max_length=128, pattern=r"^[-\w.]+(/[-\w.]+)?$"),
-        CEL(
-            rule="!self.startsWith('-')",
-            message="must not begin with a dash: the engine would read it as an option",
-        ),
-    ]
-    """Repository, for example `meta-llama/Llama-3.3-70B-Instruct`."""
-    revision: Annotated[str, Field(max_length=64, pattern=r"^[-\w./]+$")] | None = None
-    """Commit, tag or branch; pin a commit in production."""
-    token_secret_ref: SecretKeyReference | None = None
-    """Access token for gated repositories."""
-
-
-class VolumeSource(Model):
-    """Weights that already lie on a volume."""
-
-    claim_name: SubdomainName
-    """PersistentVolumeClaim that holds the weights; mounted read-only."""
-    path: SubPath
-    """Folder of the model inside the volume, without a leading slash."""
-
-
-class ModelSource(Model):
-    """Where the weights come from."""
-
-    validations: ClassVar[tuple[CEL, ...]] = union(
-        "type",
-        {"HuggingFace": "huggingFace", "PersistentVolumeClaim": "persistentVolumeClaim"},
-    )
-
-    type: Literal["HuggingFace", "PersistentVolumeClaim"]
-    """Kind of source; the member of the same name is set."""
-    hugging_face: HuggingFaceSource | None = None
-    """Weights from the Hugging Face hub."""
-    persistent_volume_claim: VolumeSource | None = None
-    """Weights on a volume."""
-
-
-class CacheClaim(Model):
-    """A claim that keeps downloaded weights over restarts."""
-
-    claim_name: SubdomainName
-    """PersistentVolumeClaim, ReadWriteMany when the pool has several replicas."""
-
-
-class ModelCache(Model):
-    """Where downloaded weights are kept."""
-
-    persistent_volume_claim: CacheClaim
-    """Claim mounted at the engine's cache folder."""
-
-
-class TargetModel(Model):
-    """The model that answers."""
-
-    source: ModelSource
-    """Where the weights come from."""
-    cache: ModelCache | None = None
-    """Keeps downloaded weights; without it each start downloads them again."""
-
-
-class DraftModel(Model):
-    """The small model that proposes tokens for the target to verify."""
-
-    source: ModelSource
-    """Where the weights come from."""
-    tensor_parallel: Annotated[int, Field(ge=1, le=16)] | None = None
-    """GPUs that one copy of the draft model is split over; absent means as many as the target for
-    a draft model and 1 for an EAGLE-3 head."""
-
-
-class Speculative(Model):
-    """Speculative decoding: propose several tokens cheaply, verify them in one pass."""
-
-    validations: ClassVar[tuple[CEL, ...]] = (
-        CEL(
-            rule="self.type == 'Ngram' ? !has(self.draftModel) : has(self.draftModel)",
-            message="draftModel must be set exactly when type is DraftModel or Eagle3",
-            field_path=".draftModel",
-        ),
-    )
-
-    type: Literal["DraftModel", "Eagle3", "Ngram"]
-    """Who proposes: a draft model, an EAGLE-3 head, or n-grams of the prompt."""
-    tokens: Annotated[int, Field(ge=1, le=16)]
-    """Tokens proposed per step."""
-    draft_model: DraftModel | None = None
-    """The draft model or EAGLE-3 head."""
-
-
-class Engine(Model):
-    """The server program."""
-
-    type: Literal["VLLM"] = "VLLM"
-    """Engine family; decides the arguments."""
-    image: Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[^\s]+$")]
-    """Container image; pin a digest in production."""
-    extra_args: Annotated[
-        list[Annotated[str, Field(min_length=1, max_length=512)]],
-        Field(max_length=64),
-        ListAtomic(),
-        CEL(
-            rule="size(self) == 0 || self[0].startsWith('-')",
-            message="must begin with an option: a word alone would be read as a model",
-        ),
-        CEL(
-            rule="self.all(argument, argument != '--')",
-            message="must not hold `--`: what follows it would be read as a model",
-        ),
-    ] = []
-    """Further engine arguments, best as `--option=value`. What a typed field sets, keys, local
-    media, remote code and words that belong to no option are refused with
-    `Accepted=False/ArgumentRefused`."""
+ACCELERATORS: Final = (
+    "^(nvidia[.]com/(gpu|gpu[.]shared|mig-.+)|amd[.]com/gpu|gpu[.]intel[.]com/(i915|xe)"
+    "|habana[.]ai/gaudi|google[.]com/tpu|aws[.]amazon[.]com/neuron(core|device)?)$"
+)
+"""Names of the extended resources that are known to be devices for models."""
 
 
 class Resources(Model):
@@ -174,11 +48,43 @@ class Resources(Model):
     """What the scheduler reserves; where absent, the limits."""
 
 
-class Parallelism(Model):
-    """How one replica is split over devices."""
+ContextWindow = Annotated[
+    Annotated[int, Field(ge=128, le=16_777_216)] | Literal["auto"],
+    WithJsonSchema({"x-kubernetes-int-or-string": True}),
+    CEL(
+        rule="type(self) == int ? self >= 128 && self <= 16777216 : self == 'auto'",
+        message="must be between 128 and 16777216, or auto",
+    ),
+]
 
-    tensor: Annotated[int, Field(ge=1, le=16)] = 1
-    """Tensor-parallel size: GPUs (or CPU sockets) per replica."""
+
+class ResourceClaim(Model):
+    """Devices of one of the pod's claims (dynamic resource allocation)."""
+
+    name: ObjectName
+    """Name of an entry of `pod.resourceClaims`."""
+    request: ObjectName | None = None
+    """One request of that claim; absent means all of them."""
+
+
+class PoolResources(Resources):
+    """Compute per replica."""
+
+    claims: Annotated[list[ResourceClaim], Field(max_length=8), ListMap(("name",))] = []
+    """Devices that are claimed instead of counted, as in core/v1 ResourceRequirements."""
+
+
+class Parallelism(Model):
+    """How one replica is split over devices: it needs tensor x pipeline x data of them."""
+
+    tensor: Annotated[int, Field(ge=1, le=64)] = 1
+    """Tensor-parallel size: GPUs (or CPU sockets) that share each layer."""
+    pipeline: Annotated[int, Field(ge=1, le=64)] = 1
+    """Pipeline-parallel size: groups of layers, each on devices of its own."""
+    data: Annotated[int, Field(ge=1, le=64)] = 1
+    """Data-parallel size: copies of the model inside one replica."""
+    expert: bool = False
+    """Whether the experts of a mixture are spread over all devices instead of being split."""
 
 
 class CPUOptions(Model):
@@ -218,8 +124,15 @@ class Managed(Model):
         ),
         CEL(
             rule="self.device == 'GPU' || !has(self.resources) || !has(self.resources.limits)"
-            " || !('nvidia.com/gpu' in self.resources.limits)",
-            message="nvidia.com/gpu must not be asked for when device is CPU",
+            f" || !self.resources.limits.exists(key, key.matches('{ACCELERATORS}'))",
+            message="accelerators must not be asked for when device is CPU",
+            field_path=".resources",
+        ),
+        CEL(
+            rule="!has(self.resources) || !has(self.resources.claims)"
+            " || self.resources.claims.all(one, has(self.pod) && has(self.pod.resourceClaims)"
+            " && self.pod.resourceClaims.exists(claim, claim.name == one.name))",
+            message="resources.claims must name entries of pod.resourceClaims",
             field_path=".resources",
         ),
     )
@@ -230,12 +143,15 @@ class Managed(Model):
     """The model that answers."""
     device: Literal["GPU", "CPU"] = "GPU"
     """What the engine computes on."""
-    resources: Resources = Resources()
+    resources: PoolResources = PoolResources()
     """Compute per replica."""
     parallelism: Parallelism = Parallelism()
     """How one replica is split over devices."""
     cpu: CPUOptions | None = None
     """Options for `device: CPU`."""
+    shared_memory: Annotated[Quantity, QuantityRange("64Mi", "1Ti")] = "4Gi"
+    """Size of `/dev/shm`, over which the processes of one replica exchange activations. A limit:
+    what is used counts towards the memory limit."""
     speculative: Speculative | None = None
     """Speculative decoding; absent means off."""
     rollout: Rollout = Rollout()
@@ -246,7 +162,7 @@ class Managed(Model):
     termination_grace_period: Annotated[timedelta, Duration("1s", "2h")] = timedelta(minutes=10)
     """How long running streams may go on after a replica is told to stop."""
     pod: PodOptions = PodOptions()
-    """Placement and labels of the pods."""
+    """Placement, labels and rights of the pods."""
 
 
 class ServiceReference(Model):
@@ -274,9 +190,16 @@ class Served(Model):
     """Further names that the engine accepts for the same model. Requests with one of these are sent
     as they are, which is cheaper than rewriting them; best are the names that clients use. Managed
     pools serve them; of Existing ones they must be true."""
-    context_window: Annotated[int, Field(ge=128, le=16_777_216)] | None = None
-    """Longest prompt plus answer, in tokens; absent means the model's own limit. A rule does not
-    fall back to a pool with a smaller window unless `requestBytes` keeps its requests small."""
+    context_window: ContextWindow | None = None
+    """Longest prompt plus answer, in tokens; absent means the model's own limit, and `auto` what
+    fits into the device's memory. A rule does not fall back to a pool with a smaller window unless
+    `requestBytes` keeps its requests small; a window that is not a number counts as large
+    enough."""
+
+    @property
+    def window_tokens(self) -> int | None:
+        """The window where it is known before the engine runs."""
+        return self.context_window if isinstance(self.context_window, int) else None
 
 
 class Capacity(Model):

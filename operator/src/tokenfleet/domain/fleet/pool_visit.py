@@ -17,7 +17,7 @@ from tokenfleet.domain.fleet.problems import Problem
 from tokenfleet.domain.pools.status import PoolStatus, status
 from tokenfleet.domain.pools.workloads import Workload, workload
 from tokenfleet.domain.routing.backing import Backing, Use, destination
-from tokenfleet.domain.routing.slices import ready_replicas
+from tokenfleet.domain.routing.slices import only_names, ready_replicas
 
 Body = Mapping[str, Any]
 
@@ -90,6 +90,16 @@ def _refused(problem: Problem) -> tuple[Condition, ...]:
 def _existing(pool: ServingPool, backing: Backing, seen: PoolSnapshot) -> PoolStatus:
     """Judge a pool that somebody else deploys, by its Service and EndpointSlices."""
     problems = [backing.problem] if backing.problem is not None else []
+    if not problems and only_names(destination(pool, backing), seen.slices):
+        problems = [
+            Problem(
+                condition=ACCEPTED,
+                reason="ServiceWithoutEndpoints",
+                message=f"the EndpointSlices of Service {backing.service} hold host names (address"
+                " type FQDN), which no router connects to; name a Service with addresses in"
+                " existing.serviceRef.name",
+            )
+        ]
     ready = 0
     if backing.use is not Use.UNRESOLVED:
         ready = len(ready_replicas(destination(pool, backing), seen.slices))

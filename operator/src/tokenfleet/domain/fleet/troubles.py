@@ -92,8 +92,9 @@ def _container(container: Body) -> Trouble | None:
     if ended and not container.get("ready"):
         last = f"ended with {ended.get('exitCode')} ({ended.get('reason', 'Error')})"
         restarts = container.get("restartCount", 0)
+        said = _last_words(ended.get("message", ""))
         text = (
-            f"container {container['name']} {last}, {restarts} restarts;"
+            f"container {container['name']} {last}{said}, {restarts} restarts;"
             f" see kubectl logs --previous -c {container['name']}"
         )
         return Trouble(reason="CrashLoop", message=text)
@@ -101,3 +102,9 @@ def _container(container: Body) -> Trouble | None:
         text = f"{reason}: {waiting.get('message', '')[:TOLD]}"
         return Trouble(reason=KNOWN.get(reason, reason), message=text)
     return None
+
+
+def _last_words(message: str) -> str:
+    """Return the last line that a container left (terminationMessagePolicy), ready to be told."""
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    return f': "{lines[-1][:TOLD]}"' if lines else ""

@@ -1,15 +1,18 @@
 """What can be known to be wrong with a managed pool before anything is started."""
 
+import re
 from collections.abc import Callable
-from decimal import Decimal
 from typing import Final
 
 from tokenfleet.api.conditions import ACCEPTED
 from tokenfleet.api.conventions import GROUP
 from tokenfleet.api.quantities import parse_quantity
+from tokenfleet.api.v1alpha1.model_source import COMMIT
 from tokenfleet.api.v1alpha1.servingpool import Managed
 from tokenfleet.domain.fleet.problems import Problem
 from tokenfleet.domain.pools import models, speculation
+from tokenfleet.domain.pools.accelerators import accelerators, needed
+from tokenfleet.domain.pools.engines import versions
 from tokenfleet.domain.pools.engines.refused import refusals
 
 OWN_LABELS: Final = ("app.kubernetes.io/managed-by", "app.kubernetes.io/name")
@@ -40,11 +43,9 @@ def _repositories(name: str, managed: Managed) -> tuple[Problem, ...]:
 def _devices(name: str, managed: Managed) -> tuple[Problem, ...]:
     if managed.device == "CPU":
         return ()
-    limits = managed.resources.limits
-    # An extended resource is a name with a domain: nvidia.com/gpu, amd.com/gpu, gpu.intel.com/i915.
-    counts = [parse_quantity(amount) for key, amount in limits.items() if "/" in key]
-    wanted = managed.parallelism.tensor
-    if not counts:
+    found, wanted = accelerators(managed.resources.limits), needed(managed.parallelism)
+    claimed = bool(managed.resources.claims)
+    if not found.named and not found.unknown and not claimed:
         return (
             _problem(
                 "NoDevices",
@@ -52,12 +53,13 @@ def _devices(name: str, managed: Managed) -> tuple[Problem, ...]:
                 f" nvidia.com/gpu: {wanted}",
             ),
         )
-    if sum(counts, Decimal(0)) < wanted:
+    if found.named and not claimed and found.known < wanted:
+        sizes = managed.parallelism
         return (
             _problem(
                 "NotEnoughDevices",
-                f"pool {name}: parallelism.tensor {wanted} needs {wanted} devices,"
-                f" resources.limits has {sum(counts, Decimal(0))}",
+                f"pool {name}: parallelism (tensor {sizes.tensor} x pipeline {sizes.pipeline} x"
+                f" data {sizes.data}) needs {wanted} devices, resources.limits has {found.known}",
             ),
         )
     return ()
@@ -80,6 +82,14 @@ def _memory(name: str, managed: Managed) -> tuple[Problem, ...]:
 
 def _tokens(name: str, managed: Managed) -> tuple[Problem, ...]:
     references = models.tokens(managed)
+    if references and any(variable.name == models.TOKEN for variable in managed.engine.env):
+        return (
+            _problem(
+                "TokenConflict",
+                f"pool {name}: {models.TOKEN} stands in engine.env and in tokenSecretRef:"
+                " leave one of them out",
+            ),
+        )
     if len(references) <= 1:
         return ()
     listed = " and ".join(f"{item.name}/{item.key}" for item in references)
@@ -100,6 +110,29 @@ def _labels(name: str, managed: Managed) -> tuple[Problem, ...]:
     )
 
 
+def _remote_code(name: str, managed: Managed) -> tuple[Problem, ...]:
+    """Refuse a draft whose code could change: the engine's one switch holds for both models."""
+    if managed.model.remote_code == "Refused":
+        return ()
+    return tuple(
+        _problem(
+            "RemoteCodeUnpinned",
+            f"pool {name}: model {source.repo} needs a commit as its revision (40 hexadecimal"
+            " digits) while model.remoteCode is Allowed",
+        )
+        for source in (each.hugging_face for each in models.sources(managed))
+        if source is not None and not re.fullmatch(COMMIT, source.revision or "")
+    )
+
+
+def _files(name: str, managed: Managed) -> tuple[Problem, ...]:
+    paths = [file.mount_path.rstrip("/") for file in managed.engine.files]
+    return tuple(
+        _problem("FileConflict", f"pool {name}: engine.files mounts {path} twice")
+        for path in sorted({path for path in paths if paths.count(path) > 1})
+    )
+
+
 def _problem(reason: str, message: str) -> Problem:
     return Problem(condition=ACCEPTED, reason=reason, message=message)
 
@@ -114,4 +147,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     speculation.problems,
     _tokens,
     _labels,
+    _remote_code,
+    _files,
+    versions.problems,
 )

@@ -1,12 +1,16 @@
 """Where a pool's models lie inside its pods: paths, volumes, mounts and the hub's token."""
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from tokenfleet.api.v1alpha1.servingpool import Managed, ModelSource, SecretKeyReference
+from tokenfleet.api.v1alpha1.model_source import ModelSource, SecretKeyReference
+from tokenfleet.api.v1alpha1.servingpool import Managed
 
 WEIGHTS_ROOT: Final = "/weights"
 CACHE_PATH: Final = "/cache"
+TOKEN: Final = "HF_TOKEN"  # noqa: S105
+"""Variable in which the hub's library looks for its token."""
 
 
 def sources(managed: Managed) -> tuple[ModelSource, ...]:
@@ -16,10 +20,14 @@ def sources(managed: Managed) -> tuple[ModelSource, ...]:
 
 
 def location(source: ModelSource) -> str:
-    """Return what the engine takes as the model: a repository, or a folder in the container."""
+    """Return what the engine takes as the model: a repository, an address, or a folder."""
     if source.persistent_volume_claim is not None:
         claim = source.persistent_volume_claim
-        return f"{WEIGHTS_ROOT}/{claim.claim_name}/{claim.path}"
+        return _joined(f"{WEIGHTS_ROOT}/{claim.claim_name}", claim.path)
+    if source.image is not None:
+        return _joined(_image_path(source.image.reference), source.image.path)
+    if source.object_store is not None:
+        return source.object_store.uri
     assert source.hugging_face is not None, "CEL: the member named by type is set"
     return source.hugging_face.repo
 
@@ -41,19 +49,27 @@ def tokens(managed: Managed) -> tuple[SecretKeyReference, ...]:
 
 def offline(managed: Managed) -> bool:
     """Say whether nothing has to be fetched: every model lies on a volume."""
-    return all(source.persistent_volume_claim for source in sources(managed))
+    return all(source.persistent_volume_claim or source.image for source in sources(managed))
 
 
 def volumes(managed: Managed) -> list[dict[str, Any]]:
     """Return the volumes that hold models, each claim once: kubelets handle a second one badly."""
+    cache = _cache_claim(managed)
     claims = _claims(sources(managed))
     result: list[dict[str, Any]] = [
-        {"name": name, "persistentVolumeClaim": {"claimName": claim, "readOnly": True}}
+        # A volume that is read-only as a whole could not hold the cache as well.
+        {
+            "name": name,
+            "persistentVolumeClaim": {
+                "claimName": claim,
+                **({} if claim == cache else {"readOnly": True}),
+            },
+        }
         for claim, name in claims.items()
     ]
-    if managed.model.cache is not None:
-        claim = managed.model.cache.persistent_volume_claim.claim_name
-        result.append({"name": "cache", "persistentVolumeClaim": {"claimName": claim}})
+    result += [{"name": name, "image": image} for name, image in _images(sources(managed)).values()]
+    if cache is not None and cache not in claims:
+        result.append({"name": "cache", "persistentVolumeClaim": {"claimName": cache}})
     return result
 
 
@@ -64,9 +80,24 @@ def mounts(managed: Managed) -> list[dict[str, Any]]:
         {"name": name, "mountPath": f"{WEIGHTS_ROOT}/{claim}", "readOnly": True}
         for claim, name in claims.items()
     ]
-    if managed.model.cache is not None:
-        result.append({"name": "cache", "mountPath": CACHE_PATH})
+    result += [
+        {"name": name, "mountPath": path, "readOnly": True}
+        for path, (name, _) in _images(sources(managed)).items()
+    ]
+    cache = _cache_claim(managed)
+    if managed.model.cache is not None and cache is not None:
+        part = {"subPath": managed.model.cache.sub_path} if managed.model.cache.sub_path else {}
+        result.append({"name": claims.get(cache, "cache"), "mountPath": CACHE_PATH, **part})
     return result
+
+
+def _joined(root: str, path: str) -> str:
+    return f"{root}/{path}" if path else root
+
+
+def _cache_claim(managed: Managed) -> str | None:
+    cache = managed.model.cache
+    return cache.persistent_volume_claim.claim_name if cache is not None else None
 
 
 def _claims(of: Iterable[ModelSource]) -> Mapping[str, str]:
@@ -77,3 +108,22 @@ def _claims(of: Iterable[ModelSource]) -> Mapping[str, str]:
         if source.persistent_volume_claim is not None
     )
     return {claim: f"weights-{number}" for number, claim in enumerate(names)}
+
+
+def _images(of: Iterable[ModelSource]) -> Mapping[str, tuple[str, dict[str, Any]]]:
+    """Return mount path -> (volume's name, core/v1 ImageVolumeSource), each image once."""
+    found: dict[str, tuple[str, dict[str, Any]]] = {}
+    for source in of:
+        if source.image is None:
+            continue
+        policy = {"pullPolicy": source.image.pull_policy} if source.image.pull_policy else {}
+        volume = {"reference": source.image.reference, **policy}
+        found.setdefault(
+            _image_path(source.image.reference), (f"image-weights-{len(found)}", volume)
+        )
+    return found
+
+
+def _image_path(reference: str) -> str:
+    """Return a folder of its own for each image; references hold characters that paths must not."""
+    return f"{WEIGHTS_ROOT}/image-{hashlib.sha256(reference.encode()).hexdigest()[:10]}"

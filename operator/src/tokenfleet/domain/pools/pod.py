@@ -8,18 +8,20 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from tokenfleet.api.conventions import MANAGED_BY, POOL_LABEL
+from tokenfleet.api.v1alpha1.engine import FileSource
 from tokenfleet.api.v1alpha1.servingpool import Managed, ServingPool
 from tokenfleet.domain.fleet.platform import Platform
 from tokenfleet.domain.fleet.pod_security import pod_security
 from tokenfleet.domain.fleet.scheduling import toleration
-from tokenfleet.domain.pools import models, rollout
+from tokenfleet.domain.pools import caches, models, rollout
 from tokenfleet.domain.pools.engines import vllm
 
 APP_NAME: Final = "servingpool"
 ENGINE_CONTAINER: Final = "engine"
-# Tensor-parallel workers exchange activations through it; a cap, and what is used counts towards
-# the memory limit.
-SHARED_MEMORY: Final = "4Gi"
+SCRATCH_LIMIT: Final = "64Gi"
+"""Most that a replica may write beside its claims: a runaway engine ends its pod, not its node."""
+DOWNLOADS_LIMIT: Final = "2Ti"
+"""The same where weights are downloaded without a cache claim: then they lie in it, too."""
 
 
 def labels(pool: ServingPool) -> dict[str, str]:
@@ -42,6 +44,7 @@ def template(pool: ServingPool, managed: Managed, platform: Platform) -> dict[st
         "metadata": {
             "labels": {**managed.pod.labels, **labels(pool)},
             "annotations": {
+                **managed.pod.annotations,
                 "prometheus.io/scrape": "true",
                 "prometheus.io/port": str(vllm.PORT),
                 "prometheus.io/path": "/metrics",
@@ -53,12 +56,13 @@ def template(pool: ServingPool, managed: Managed, platform: Platform) -> dict[st
             "terminationGracePeriodSeconds": rollout.grace_seconds(managed),
             "securityContext": pod_security(
                 fixed_ids=platform.fixed_ids,
+                **_groups(managed),
                 # A recursive change of owner over 140 GB of weights takes minutes.
                 fsGroupChangePolicy="OnRootMismatch",
             ),
             "containers": [_engine(pool, managed)],
             "volumes": _volumes(managed),
-            **_placement(managed),
+            **_placement(pool, managed),
         },
     }
 
@@ -67,7 +71,7 @@ def _engine(pool: ServingPool, managed: Managed) -> dict[str, Any]:
     return {
         "name": ENGINE_CONTAINER,
         "image": managed.engine.image,
-        "command": list(vllm.COMMAND),
+        "command": managed.engine.command or list(vllm.COMMAND),
         "args": vllm.arguments(pool),
         "env": vllm.environment(managed),
         "ports": [{"name": "http", "containerPort": vllm.PORT, "protocol": "TCP"}],
@@ -78,13 +82,19 @@ def _engine(pool: ServingPool, managed: Managed) -> dict[str, Any]:
         },
         "securityContext": {
             "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": managed.pod.security_context.read_only_root_filesystem,
+            "capabilities": _capabilities(managed),
         },
+        # The last words of an engine that ends, for the pool's conditions.
+        "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [
-            {"name": "scratch", "mountPath": vllm.SCRATCH},
+            {"name": "scratch", "mountPath": caches.SCRATCH},
             {"name": "shared-memory", "mountPath": "/dev/shm"},  # noqa: S108
             *models.mounts(managed),
+            *(
+                {"name": f"file-{file.name}", "mountPath": file.mount_path, "readOnly": True}
+                for file in managed.engine.files
+            ),
         ],
     }
 
@@ -94,7 +104,11 @@ def _resources(managed: Managed) -> dict[str, Any]:
         "limits": dict(managed.resources.limits),
         "requests": dict(managed.resources.requests),
     }
-    kept = {key: amounts for key, amounts in given.items() if amounts}
+    kept: dict[str, Any] = {key: amounts for key, amounts in given.items() if amounts}
+    if managed.resources.claims:
+        kept["claims"] = [
+            claim.model_dump(by_alias=True, exclude_none=True) for claim in managed.resources.claims
+        ]
     return {"resources": kept} if kept else {}
 
 
@@ -132,19 +146,53 @@ def _health() -> dict[str, Any]:
 
 def _volumes(managed: Managed) -> list[dict[str, Any]]:
     return [
-        {"name": "scratch", "emptyDir": {}},
-        {"name": "shared-memory", "emptyDir": {"medium": "Memory", "sizeLimit": SHARED_MEMORY}},
+        {"name": "scratch", "emptyDir": {"sizeLimit": _scratch_limit(managed)}},
+        {
+            "name": "shared-memory",
+            "emptyDir": {"medium": "Memory", "sizeLimit": managed.shared_memory},
+        },
         *models.volumes(managed),
+        *map(_file_volume, managed.engine.files),
     ]
 
 
-def _placement(managed: Managed) -> dict[str, Any]:
+def _file_volume(file: FileSource) -> dict[str, Any]:
+    name = f"file-{file.name}"
+    if file.config_map is not None:
+        return {"name": name, "configMap": {"name": file.config_map}}
+    return {"name": name, "secret": {"secretName": file.secret}}
+
+
+def _scratch_limit(managed: Managed) -> str:
+    downloads = any(source.hugging_face for source in models.sources(managed))
+    return DOWNLOADS_LIMIT if downloads and managed.model.cache is None else SCRATCH_LIMIT
+
+
+def _groups(managed: Managed) -> dict[str, Any]:
+    groups = managed.pod.security_context.supplemental_groups
+    return {"supplementalGroups": list(groups)} if groups else {}
+
+
+def _capabilities(managed: Managed) -> dict[str, Any]:
+    added = managed.pod.security_context.capabilities.add
+    return {"drop": ["ALL"], **({"add": sorted(added)} if added else {})}
+
+
+def _placement(pool: ServingPool, managed: Managed) -> dict[str, Any]:
     pod = managed.pod
+    own = {"labelSelector": {"matchLabels": selector(pool)}}
     wanted: Mapping[str, Any] = {
         "nodeSelector": dict(pod.node_selector),
         "tolerations": [toleration(item) for item in pod.tolerations],
         "runtimeClassName": pod.runtime_class_name,
         "priorityClassName": pod.priority_class_name,
         "imagePullSecrets": [{"name": item.name} for item in pod.image_pull_secrets],
+        "affinity": pod.affinity.wire() if pod.affinity is not None else None,
+        "topologySpreadConstraints": [
+            {**constraint.wire(), **own} for constraint in pod.topology_spread_constraints
+        ],
+        "serviceAccountName": pod.service_account_name,
+        "schedulerName": pod.scheduler_name,
+        "resourceClaims": [claim.wire() for claim in pod.resource_claims],
     }
     return {key: value for key, value in wanted.items() if value}

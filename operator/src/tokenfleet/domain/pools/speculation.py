@@ -4,26 +4,40 @@ Terms and limits are those of vLLM's `SpeculativeConfig`. The engine checks voca
 architectures itself when it starts; here is only what can be known from the spec.
 """
 
+import json
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
 from tokenfleet.api.conditions import ACCEPTED
-from tokenfleet.api.v1alpha1.servingpool import DraftModel, Managed, Speculative
+from tokenfleet.api.v1alpha1.model_source import DraftModel
+from tokenfleet.api.v1alpha1.servingpool import Managed
+from tokenfleet.api.v1alpha1.speculative import Speculative
 from tokenfleet.domain.fleet.problems import Problem
 from tokenfleet.domain.pools import models
 
 METHODS: Final[Mapping[str, str]] = MappingProxyType(
-    {"DraftModel": "draft_model", "Eagle3": "eagle3", "Ngram": "ngram"}
+    {"DraftModel": "draft_model", "Eagle3": "eagle3", "MTP": "mtp", "Ngram": "ngram"}
 )
+REFUSED: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "num_speculative_tokens": "speculative.tokens sets it",
+        "num_speculative_tokens_per_batch_size": "speculative.offAbove sets it",
+        "draft_load_config": "it could load code that the engine does not come with",
+    }
+)
+"""Keys that `custom.config` must not hold."""
+LARGEST_BATCH: Final = 1_000_000
+"""End of the last range of a schedule: more requests than any engine computes at once."""
 
 
 def config(speculative: Speculative, tensor: int) -> dict[str, Any]:
     """Return the value of vLLM's `--speculative-config` for a target of this tensor parallelism."""
     draft = speculative.draft_model
     base = {
-        "method": METHODS[speculative.type],
+        **_method(speculative),
         "num_speculative_tokens": speculative.tokens,
+        **_schedule(speculative),
     }
     if draft is None:
         return base
@@ -34,6 +48,21 @@ def config(speculative: Speculative, tensor: int) -> dict[str, Any]:
         "draft_tensor_parallel_size": _size(speculative, draft, tensor),
         **({"revision": revision} if revision else {}),
     }
+
+
+def _method(speculative: Speculative) -> dict[str, Any]:
+    if speculative.custom is None:
+        return {"method": METHODS[speculative.type]}
+    return dict(json.loads(speculative.custom.config))
+
+
+def _schedule(speculative: Speculative) -> dict[str, Any]:
+    """Return vLLM's own schedule: (first batch size, last, tokens), both ends included."""
+    limit = speculative.off_above
+    if limit is None:
+        return {}
+    schedule = [[1, limit, speculative.tokens], [limit + 1, LARGEST_BATCH, 0]]
+    return {"num_speculative_tokens_per_batch_size": schedule}
 
 
 def _size(speculative: Speculative, draft: DraftModel, tensor: int) -> int:
@@ -48,6 +77,8 @@ def problems(name: str, managed: Managed) -> tuple[Problem, ...]:
     collide", `v1/spec_decode/draft_model.py`), and an EAGLE-3 head on one or on as many.
     """
     draft = managed.speculative.draft_model if managed.speculative else None
+    if managed.speculative is not None and managed.speculative.custom is not None:
+        return _custom(name, managed.speculative.custom.config)
     if managed.speculative is None or draft is None:
         return ()
     target = managed.parallelism.tensor
@@ -63,4 +94,30 @@ def problems(name: str, managed: Managed) -> tuple[Problem, ...]:
             f" {draft.tensor_parallel}, the engine needs {remedy} beside parallelism.tensor"
             f" {target}",
         ),
+    )
+
+
+def _custom(name: str, config: str) -> tuple[Problem, ...]:
+    """Return what is wrong with `custom.config`, by the same rules as the engine's arguments."""
+    try:
+        read = json.loads(config)
+    except ValueError as error:
+        return (_refused(name, f"is not JSON: {error}"),)
+    if not isinstance(read, dict):
+        return (_refused(name, "must be a JSON object"),)
+    found = [f"must not set {key}: {REFUSED[key]}" for key in sorted(read) if key in REFUSED]
+    if not isinstance(read.get("method"), str):
+        found.append("must set method, for example suffix")
+    elif read["method"] == "custom_class":
+        found.append("must not set method custom_class: it runs code that is not in the image")
+    if str(read.get("model", "")).startswith("-"):
+        found.append("must not set a model that begins with a dash")
+    return tuple(_refused(name, text) for text in found)
+
+
+def _refused(name: str, text: str) -> Problem:
+    return Problem(
+        condition=ACCEPTED,
+        reason="ArgumentRefused",
+        message=f"pool {name}: speculative.custom.config {text}",
     )

@@ -12,6 +12,7 @@ from tokenfleet.domain.fleet.problems import Problem
 from tokenfleet.domain.fleet.rollouts import progressing
 from tokenfleet.domain.fleet.troubles import Trouble, refused, troubles
 from tokenfleet.domain.pools import rollout
+from tokenfleet.domain.pools.accelerators import unchecked
 
 Body = Mapping[str, Any]
 
@@ -49,7 +50,7 @@ def status(
     cause = refused(deployment) or next(iter(troubles(pods)), None)
     cause = cause if ready < wanted else None
     conditions = [
-        judged(ACCEPTED, problems, reason="Accepted", message="the spec can be deployed"),
+        judged(ACCEPTED, problems, reason="Accepted", message=_accepted(pool)),
         _available(name, cause, ready=ready, wanted=wanted),
         progressing(f"pool {name}", deployment, pods, wanted=wanted),
         rollout.gapless(pool),
@@ -65,6 +66,11 @@ def status(
         ready_replicas=ready,
         selector=f"{POOL_LABEL}={name}",
     )
+
+
+def _accepted(pool: ServingPool) -> str:
+    remark = unchecked(pool.spec.managed) if pool.spec.managed is not None else ""
+    return f"the spec can be deployed; {remark}" if remark else "the spec can be deployed"
 
 
 def _available(name: str, cause: Trouble | None, *, ready: int, wanted: int) -> Condition:

@@ -59,7 +59,7 @@ def destination(pool: ServingPool, backing: Backing) -> Pool:
         name=pool.metadata.name,
         model_name=served.model_name,
         aliases=tuple(served.aliases),
-        window=served.context_window,
+        window=served.window_tokens,
         service=backing.service,
         service_uid=backing.service_uid,
         port_name=backing.port_name,

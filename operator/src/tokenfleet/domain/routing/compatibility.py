@@ -21,11 +21,11 @@ def objection(
 
     A pool without `contextWindow` is taken to have room.
     """
-    window = fallback.spec.served.context_window
+    window = fallback.spec.served.window_tokens
     wide = [
-        (pool.spec.served.context_window, pool.metadata.name)
+        (pool.spec.served.window_tokens, pool.metadata.name)
         for pool in backends
-        if pool.spec.served.context_window is not None
+        if pool.spec.served.window_tokens is not None
     ]
     if window is None or not wide:
         return None

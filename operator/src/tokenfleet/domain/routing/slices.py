@@ -42,6 +42,16 @@ def usable_replicas(pool: Pool, slices: Iterable[Body]) -> frozenset[tuple[str, 
     return ready or frozenset((one.address, one.port) for one in found if one.serving)
 
 
+def only_names(pool: Pool, slices: Iterable[Body]) -> bool:
+    """Say whether the Service's slices hold host names only, which discovery.k8s.io/v1 allows."""
+    kinds = {
+        body.get("addressType")
+        for body in slices
+        if body["metadata"].get("labels", {}).get(SERVICE_LABEL) == pool.service
+    }
+    return kinds == {"FQDN"}
+
+
 def listed(pool: Pool, slices: Iterable[Body]) -> Iterator[Listed]:
     """Yield every replica of a pool; one that is in two slices comes twice."""
     for body in slices:

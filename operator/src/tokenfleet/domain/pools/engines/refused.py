@@ -20,6 +20,9 @@ REFUSED: Final[Mapping[str, str]] = MappingProxyType(
         "served-model-name": "spec.served.modelName and aliases set it",
         "max-model-len": "spec.served.contextWindow sets it",
         "tensor-parallel-size": "spec.managed.parallelism.tensor sets it",
+        "pipeline-parallel-size": "spec.managed.parallelism.pipeline sets it",
+        "data-parallel-size": "spec.managed.parallelism.data sets it",
+        "enable-expert-parallel": "spec.managed.parallelism.expert sets it",
         "speculative-config": "spec.managed.speculative sets it",
         "spec-method": "spec.managed.speculative sets it",
         "spec-model": "spec.managed.speculative sets it",
@@ -40,7 +43,7 @@ REFUSED: Final[Mapping[str, str]] = MappingProxyType(
         "disable-log-stats": "it switches the engine's metrics off",
         "api-key": "a key on the command line is readable by everybody who may read pods",
         "hf-token": "use tokenSecretRef: arguments are readable by everybody who may read pods",
-        "trust-remote-code": "it runs code from the model repository",
+        "trust-remote-code": "spec.managed.model.remoteCode sets it",
         "allowed-local-media-path": "it lets requests read files of the pod",
         "tool-parser-plugin": "it runs code that is not in the image",
         "reasoning-parser-plugin": "it runs code that is not in the image",
@@ -52,8 +55,17 @@ REFUSED: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 SHORT: Final[Mapping[str, str]] = MappingProxyType(
-    {"-tp": "tensor-parallel-size", "-sc": "speculative-config"}
+    {
+        "-tp": "tensor-parallel-size",
+        "-pp": "pipeline-parallel-size",
+        "-dp": "data-parallel-size",
+        "-ep": "enable-expert-parallel",
+        "-sc": "speculative-config",
+    }
 )
+WHOLE: Final = frozenset({"reasoning-parser"})
+"""Options of the engine's own that are also the beginning of a refused one: written whole, they
+mean themselves."""
 STRAY: Final = "it belongs to no option before it, and would be read as a model"
 # Refused only where the typed field exists.
 REFUSED_ON_CPU: Final[Mapping[str, str]] = MappingProxyType(
@@ -81,15 +93,21 @@ def refusals(arguments: Iterable[str], *, cpu: bool) -> tuple[tuple[str, str], .
 
 def _reason(argument: str, table: Mapping[str, str]) -> str | None:
     flag = argument.split("=", 1)[0]
-    for short, name in SHORT.items():
-        # argparse also reads `-tp4` and `-sc.method`.
-        if flag.startswith(short) and not flag.startswith("--"):
-            return table[name]
     if not flag.startswith("--"):
-        return None
+        return _short(flag, table)
     name = flag.removeprefix("--").split(".", 1)[0].rstrip("+").replace("_", "-").lower()
-    stems = {name, name.removeprefix("no-")} - {""}
+    stems = {name, name.removeprefix("no-")} - {"", *WHOLE}
     for refused, reason in table.items():
         if any(refused.startswith(stem) for stem in stems):
             return reason
+    return None
+
+
+def _short(flag: str, table: Mapping[str, str]) -> str | None:
+    """Judge an option with one dash: also read are `-tp4`, `-sc.method` and `-t`."""
+    for short, name in SHORT.items():
+        rest = flag.removeprefix(short)
+        whole = flag.startswith(short) and (not rest or rest[0] in ".0123456789")
+        if whole or (len(flag) > 1 and short.startswith(flag)):
+            return table[name]
     return None

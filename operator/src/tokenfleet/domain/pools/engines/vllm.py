@@ -5,39 +5,47 @@ the next operator upgrade, so additions must depend on something new in the spec
 """
 
 import json
+import math
 from typing import Any, Final
 
 from tokenfleet.api.quantities import parse_quantity
+from tokenfleet.api.v1alpha1.engine import EnvVar
 from tokenfleet.api.v1alpha1.servingpool import CPUOptions, Managed, ServingPool
-from tokenfleet.domain.pools import models, speculation
+from tokenfleet.domain.pools import caches, models, speculation
 
 PORT: Final = 8000
 COMMAND: Final = ("vllm", "serve")
 """Not the image's entrypoint: that changed between releases, this command did not."""
-
-SCRATCH: Final = "/tmp"  # noqa: S108  a volume of its own inside the container
 
 
 def arguments(pool: ServingPool) -> list[str]:
     """Return the arguments after `vllm serve`: the model, typed fields, then the user's own."""
     managed = _managed(pool)
     revision = models.revision(managed.model.source)
+    sizes = managed.parallelism
     window = pool.spec.served.context_window
     options: dict[str, str | None] = {
         "--port": str(PORT),
         "--revision": revision,
         "--max-model-len": str(window) if window else None,
-        "--tensor-parallel-size": str(managed.parallelism.tensor),
+        "--tensor-parallel-size": str(sizes.tensor),
+        "--pipeline-parallel-size": str(sizes.pipeline) if sizes.pipeline > 1 else None,
+        "--data-parallel-size": str(sizes.data) if sizes.data > 1 else None,
         "--kv-cache-memory-bytes": _kv_cache_bytes(managed),
         "--speculative-config": _speculative(managed),
         "--shutdown-timeout": str(shutdown_timeout_seconds(managed)),
     }
     typed = [f"{flag}={value}" for flag, value in options.items() if value is not None]
+    switches = {
+        "--enable-prompt-tokens-details": True,
+        "--enable-expert-parallel": sizes.expert,
+        "--trust-remote-code": managed.model.remote_code == "Allowed",
+    }
     return [
         models.location(managed.model.source),
         *_names(pool),
         *typed,
-        "--enable-prompt-tokens-details",
+        *(flag for flag, wanted in switches.items() if wanted),
         *managed.engine.extra_args,
     ]
 
@@ -48,33 +56,43 @@ def environment(managed: Managed) -> list[dict[str, Any]]:
     A container that runs as a user without a home and with a read-only root needs every cache
     named; without that vLLM stops at `/.cache`, `/.config` or `/.triton`.
     """
-    cache = models.CACHE_PATH if managed.model.cache is not None else f"{SCRATCH}/cache"
+    downloads, compiled = caches.root(managed), caches.compiled(managed)
     values = {
-        "HOME": SCRATCH,
+        "HOME": caches.SCRATCH,
         "USER": "engine",  # torch asks who it is; the user has no entry in /etc/passwd
-        "XDG_CACHE_HOME": f"{SCRATCH}/cache",
-        "XDG_CONFIG_HOME": f"{SCRATCH}/config",
-        "HF_HOME": f"{cache}/huggingface",
-        "VLLM_CACHE_ROOT": f"{SCRATCH}/cache/vllm",
-        "VLLM_CONFIG_ROOT": f"{SCRATCH}/config/vllm",
-        "TORCHINDUCTOR_CACHE_DIR": f"{SCRATCH}/cache/torchinductor",
-        "TRITON_CACHE_DIR": f"{SCRATCH}/cache/triton",
-        "NUMBA_CACHE_DIR": f"{SCRATCH}/cache/numba",
-        "OUTLINES_CACHE_DIR": f"{SCRATCH}/cache/outlines",
-        "FLASHINFER_WORKSPACE_BASE": f"{SCRATCH}/cache",
+        "XDG_CACHE_HOME": f"{caches.SCRATCH}/cache",
+        "XDG_CONFIG_HOME": f"{caches.SCRATCH}/config",
+        "HF_HOME": f"{downloads}/huggingface",
+        "VLLM_CACHE_ROOT": f"{compiled}/vllm",
+        "VLLM_CONFIG_ROOT": f"{caches.SCRATCH}/config/vllm",
+        "TORCHINDUCTOR_CACHE_DIR": f"{compiled}/torchinductor",
+        "TRITON_CACHE_DIR": f"{compiled}/triton",
+        "NUMBA_CACHE_DIR": f"{compiled}/numba",
+        "OUTLINES_CACHE_DIR": f"{caches.SCRATCH}/cache/outlines",
+        "FLASHINFER_WORKSPACE_BASE": compiled,
         "VLLM_NO_USAGE_STATS": "1",
+        # Else the API server gives its engine up after ten minutes, whatever the pod may take.
+        "VLLM_ENGINE_READY_TIMEOUT_S": str(math.ceil(managed.startup_timeout.total_seconds())),
         **({"HF_HUB_OFFLINE": "1"} if models.offline(managed) else {}),
         **_threads(managed),
     }
-    plain: list[dict[str, Any]] = [{"name": key, "value": value} for key, value in values.items()]
+    given = {variable.name for variable in managed.engine.env}
+    plain: list[dict[str, Any]] = [
+        {"name": key, "value": value} for key, value in values.items() if key not in given
+    ]
     secret: list[dict[str, Any]] = [
         {
-            "name": "HF_TOKEN",
+            "name": models.TOKEN,
             "valueFrom": {"secretKeyRef": {"name": reference.name, "key": reference.key}},
         }
         for reference in models.tokens(managed)[:1]
     ]
-    return [*plain, *secret]
+    return [*plain, *secret, *map(_variable, managed.engine.env)]
+
+
+def _variable(given: EnvVar) -> dict[str, Any]:
+    """Return a user's variable as core/v1 writes it."""
+    return given.model_dump(by_alias=True, exclude_none=True)
 
 
 def shutdown_timeout_seconds(managed: Managed) -> int:

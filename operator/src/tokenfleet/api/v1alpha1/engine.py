@@ -1,0 +1,162 @@
+"""The server program of a managed pool: image, arguments, environment and files."""
+
+from typing import Annotated, ClassVar, Final, Literal
+
+from pydantic import Field
+
+from tokenfleet.api.conventions import CEL, ListAtomic, ListMap, Model, ObjectName, SubdomainName
+from tokenfleet.api.v1alpha1.model_source import SecretKeyReference
+
+OWN_VARIABLES: Final = (
+    "HOME",
+    "USER",
+    "XDG_CACHE_HOME",
+    "XDG_CONFIG_HOME",
+    "HF_HOME",
+    "HF_HUB_OFFLINE",
+    "VLLM_CACHE_ROOT",
+    "VLLM_CONFIG_ROOT",
+    "VLLM_ENGINE_READY_TIMEOUT_S",
+    "TORCHINDUCTOR_CACHE_DIR",
+    "TRITON_CACHE_DIR",
+    "NUMBA_CACHE_DIR",
+    "OUTLINES_CACHE_DIR",
+    "FLASHINFER_WORKSPACE_BASE",
+    "VLLM_CPU_OMP_THREADS_BIND",
+    "VLLM_PORT",
+)
+"""Variables that the operator sets, or that would move what the Service and the probes expect."""
+
+_SENSITIVE: Final = "(_KEY|_TOKEN)$|SECRET|PASSWORD"
+_RESERVED: Final = ("/cache", "/dev", "/proc", "/sys", "/tmp", "/weights")  # noqa: S108
+
+
+class ConfigMapKeyReference(Model):
+    """One key of a ConfigMap in the same namespace."""
+
+    name: SubdomainName
+    """Name of the ConfigMap."""
+    key: Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[-._A-Za-z0-9]+$")]
+    """Key inside the ConfigMap."""
+
+
+class FieldReference(Model):
+    """One field of the pod."""
+
+    field_path: Annotated[str, Field(min_length=1, max_length=253)]
+    """Path, for example `status.podIP`; as core/v1 ObjectFieldSelector."""
+
+
+class EnvVarSource(Model):
+    """Where a variable's value comes from."""
+
+    validations: ClassVar[tuple[CEL, ...]] = (
+        CEL(
+            rule="[has(self.secretKeyRef), has(self.configMapKeyRef), has(self.fieldRef)]"
+            ".filter(given, given).size() == 1",
+            message="exactly one of secretKeyRef, configMapKeyRef and fieldRef must be set",
+        ),
+    )
+
+    secret_key_ref: SecretKeyReference | None = None
+    """A key of a Secret."""
+    config_map_key_ref: ConfigMapKeyReference | None = None
+    """A key of a ConfigMap."""
+    field_ref: FieldReference | None = None
+    """A field of the pod."""
+
+
+class EnvVar(Model):
+    """One environment variable, as core/v1 EnvVar."""
+
+    validations: ClassVar[tuple[CEL, ...]] = (
+        CEL(
+            rule="has(self.value) != has(self.valueFrom)",
+            message="exactly one of value and valueFrom must be set",
+        ),
+        CEL(
+            rule=f"!has(self.value) || !self.name.upperAscii().matches('{_SENSITIVE}')",
+            message="must not hold a secret: everybody who may read pods reads it;"
+            " use valueFrom.secretKeyRef",
+            field_path=".value",
+        ),
+    )
+
+    name: Annotated[
+        str,
+        Field(min_length=1, max_length=253, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$"),
+        CEL(
+            rule=f"!(self in {list(OWN_VARIABLES)})",
+            message="must not be a variable that the operator sets: " + ", ".join(OWN_VARIABLES),
+        ),
+    ]
+    """Name."""
+    value: Annotated[str, Field(max_length=4096)] | None = None
+    """Value as text."""
+    value_from: EnvVarSource | None = None
+    """Value from elsewhere."""
+
+
+class FileSource(Model):
+    """Files from a ConfigMap or a Secret: chat templates, cache configurations, certificates."""
+
+    validations: ClassVar[tuple[CEL, ...]] = (
+        CEL(
+            rule="has(self.configMap) != has(self.secret)",
+            message="exactly one of configMap and secret must be set",
+        ),
+    )
+
+    name: ObjectName
+    """Name within the list."""
+    mount_path: Annotated[
+        str,
+        Field(min_length=2, max_length=253, pattern=r"^/[^\s:]+$"),
+        CEL(
+            rule=f"!{list(_RESERVED)}.exists(own, self == own || self.startsWith(own + '/'))",
+            message="must not lie in /cache, /dev, /proc, /sys, /tmp or /weights:"
+            " the operator mounts volumes there",
+        ),
+    ]
+    """Folder in the container that the files appear in; read-only."""
+    config_map: SubdomainName | None = None
+    """ConfigMap in the same namespace, each key a file."""
+    secret: SubdomainName | None = None
+    """Secret in the same namespace, each key a file."""
+
+
+class Engine(Model):
+    """The server program."""
+
+    type: Literal["VLLM"] = "VLLM"
+    """Engine family; decides the arguments."""
+    image: Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[^\s]+$")]
+    """Container image; pin a digest in production."""
+    command: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=1024)]],
+        Field(max_length=16),
+        ListAtomic(),
+    ] = []
+    """Program that is run instead of the engine's own; the arguments follow it. For images whose
+    engine needs a shell to prepare it."""
+    extra_args: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=512)]],
+        Field(max_length=64),
+        ListAtomic(),
+        CEL(
+            rule="size(self) == 0 || self[0].startsWith('-')",
+            message="must begin with an option: a word alone would be read as a model",
+        ),
+        CEL(
+            rule="self.all(argument, argument != '--')",
+            message="must not hold `--`: what follows it would be read as a model",
+        ),
+    ] = []
+    """Further engine arguments, best as `--option=value`. What a typed field sets, keys, local
+    media, remote code and words that belong to no option are refused with
+    `Accepted=False/ArgumentRefused`."""
+    env: Annotated[list[EnvVar], Field(max_length=64), ListMap(("name",))] = []
+    """Further environment variables. Those that place caches, user and ports are the operator's
+    own and are refused; secrets come from Secrets."""
+    files: Annotated[list[FileSource], Field(max_length=16), ListMap(("name",))] = []
+    """Files that the engine reads."""

@@ -1,0 +1,47 @@
+"""Speculative decoding, as a user asks for it."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from tokenfleet.api.conventions import CEL, Model
+from tokenfleet.api.v1alpha1.model_source import DraftModel
+
+
+class CustomSpeculation(Model):
+    """A way of proposing tokens that has no type of its own here."""
+
+    config: Annotated[str, Field(min_length=2, max_length=4096)]
+    """JSON object for the engine's own option, for example `{"method": "suffix"}`; the number of
+    tokens is `tokens`."""
+
+
+class Speculative(Model):
+    """Speculative decoding: propose several tokens cheaply, verify them in one pass."""
+
+    validations: ClassVar[tuple[CEL, ...]] = (
+        CEL(
+            rule="self.type in ['DraftModel', 'Eagle3'] ? has(self.draftModel)"
+            " : !has(self.draftModel)",
+            message="draftModel must be set exactly when type is DraftModel or Eagle3",
+            field_path=".draftModel",
+        ),
+        CEL(
+            rule="self.type == 'Custom' ? has(self.custom) : !has(self.custom)",
+            message="custom must be set exactly when type is Custom",
+            field_path=".custom",
+        ),
+    )
+
+    type: Literal["DraftModel", "Eagle3", "MTP", "Ngram", "Custom"]
+    """Who proposes: a draft model, an EAGLE-3 head, the target's own multi-token prediction
+    layers, n-grams of the prompt, or what `custom` says."""
+    tokens: Annotated[int, Field(ge=1, le=64)]
+    """Tokens proposed per step."""
+    draft_model: DraftModel | None = None
+    """The draft model or EAGLE-3 head."""
+    custom: CustomSpeculation | None = None
+    """Another way, for `type: Custom`."""
+    off_above: Annotated[int, Field(ge=1, le=65536)] | None = None
+    """Requests that one replica computes at once, above which nothing is proposed: verifying costs
+    throughput when the device is busy. Absent means always on."""
