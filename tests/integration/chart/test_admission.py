@@ -63,6 +63,7 @@ def api(cluster: Cluster, render: Render) -> Iterator[ApiServer]:
             "admissionPolicy.secrets={hub,registry}",
             "admissionPolicy.claims={weights}",
             "admissionPolicy.priorityClasses={low}",
+            "admissionPolicy.serviceAccounts={bucket-reader}",
             f"{label}={namespace.name}",
             release=namespace.name[:30].rstrip("-"),
         )
@@ -93,8 +94,38 @@ def _wait_until_it_judges(api: ApiServer, namespace: Namespace) -> None:
     [
         pytest.param(
             at("spec.managed.engine.image", "docker.io/stranger:1"),
-            "spec.managed.engine.image must begin with one of: registry.example.com/",
+            "must begin with one of: registry.example.com/",
             id="an image from elsewhere",
+        ),
+        pytest.param(
+            at(
+                "spec.managed.model.source",
+                {
+                    "type": "Image",
+                    "huggingFace": None,
+                    "image": {"reference": "docker.io/stranger:1"},
+                },
+            ),
+            "must begin with one of: registry.example.com/",
+            id="weights from elsewhere",
+        ),
+        pytest.param(
+            at(
+                "spec.managed.engine.env",
+                [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "other", "key": "k"}}}],
+            ),
+            "only these Secrets",
+            id="a Secret as a variable",
+        ),
+        pytest.param(
+            at("spec.managed.engine.files", [{"name": "a", "mountPath": "/a", "secret": "other"}]),
+            "only these Secrets",
+            id="a Secret as files",
+        ),
+        pytest.param(
+            at("spec.managed.pod.serviceAccountName", "cluster-admin"),
+            "serviceAccountName must be one of: bucket-reader",
+            id="somebody's ServiceAccount",
         ),
         pytest.param(
             at("spec.managed.model.source.huggingFace.tokenSecretRef.name", "database"),

@@ -1,10 +1,11 @@
 """Run by vLLM's own Python: judges lists of arguments as `vllm serve` would.
 
-Reads a JSON list of `{"arguments": [...], "configure": bool}` and prints a JSON list, one entry
-each: what was read, or the error. `configure` also builds the engine's whole configuration: models'
+Reads a JSON list of `{"arguments": [...], "configure": bool}` and prints a JSON object: `judged`,
+one entry each, what was read or the error; and `options`, all that the parser knows. `configure` also builds the engine's whole configuration: models'
 configurations are read, weights are not.
 """
 
+import argparse
 import contextlib
 import dataclasses
 import io
@@ -28,6 +29,13 @@ def parser() -> FlexibleArgumentParser:
     return made
 
 
+def options() -> list[str]:
+    """Return every option of `vllm serve`, in each of its spellings."""
+    commands = next(a for a in parser()._actions if isinstance(a, argparse._SubParsersAction))
+    serve = commands.choices["serve"]
+    return sorted({spelling for action in serve._actions for spelling in action.option_strings})
+
+
 def judge(arguments: list[str], *, configure: bool) -> dict[str, object]:
     output = io.StringIO()
     try:
@@ -44,7 +52,13 @@ def judge(arguments: list[str], *, configure: bool) -> dict[str, object]:
         "served": parsed.served_model_name,
         "usage": [parsed.enable_force_include_usage, parsed.enable_prompt_tokens_details],
         "shutdown_timeout": engine.shutdown_timeout,
-        "tensor_parallel_size": engine.tensor_parallel_size,
+        "parallel": [
+            engine.tensor_parallel_size,
+            engine.pipeline_parallel_size,
+            engine.data_parallel_size,
+            engine.enable_expert_parallel,
+        ],
+        "remote_code": engine.trust_remote_code,
         "max_model_len": engine.max_model_len,
         "kv_cache_memory_bytes": engine.kv_cache_memory_bytes,
         "speculative": told,
@@ -61,4 +75,5 @@ def judge(arguments: list[str], *, configure: bool) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    json.dump([judge(**wanted) for wanted in json.load(sys.stdin)], ANSWER)
+    judged = [judge(**wanted) for wanted in json.load(sys.stdin)]
+    json.dump({"options": options(), "judged": judged}, ANSWER)

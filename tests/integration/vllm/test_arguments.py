@@ -29,11 +29,22 @@ def pools() -> dict[str, ServingPool]:
 
 
 @pytest.fixture(scope="module")
-def judged(environment: Path, weights: Path) -> dict[str, dict[str, Any]]:
+def mounted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the file that one pool mounts at `/templates`: vLLM looks for it."""
+    folder = tmp_path_factory.mktemp("templates")
+    (folder / "llama.jinja").write_text("{{ messages }}")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def answer(environment: Path, weights: Path, mounted: Path) -> dict[str, Any]:
     """Return vLLM's judgement of every list below; importing vLLM is slow, so all go at once."""
     large = arguments(example_pools()["chat-large"], weights=weights, port=8000)
     lists = {
-        **{name: container(pool)["args"] for name, pool in pools().items()},
+        **{
+            name: [a.replace("/templates/", f"{mounted}/") for a in container(pool)["args"]]
+            for name, pool in pools().items()
+        },
         **{flag: ["m", flag] for flag in REFUSED},
         "a beginning": ["m", "--max-model=4096"],
         "large, configured": large,
@@ -47,7 +58,14 @@ def judged(environment: Path, weights: Path) -> dict[str, dict[str, Any]]:
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    return dict(zip(lists, json.loads(done.stdout), strict=True))
+    read = json.loads(done.stdout)
+    return {**read, "judged": dict(zip(lists, read["judged"], strict=True))}
+
+
+@pytest.fixture(scope="module")
+def judged(answer: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    judged: dict[str, dict[str, Any]] = answer["judged"]
+    return judged
 
 
 @pytest.mark.parametrize("name", pools())
@@ -58,8 +76,11 @@ def test_every_pool_we_know_is_understood(judged: dict[str, dict[str, Any]], nam
 
     assert read.get("error") is None
     assert read["served"] == [spec.served.model_name, *spec.served.aliases]
-    assert read["max_model_len"] == spec.served.context_window
-    assert read["tensor_parallel_size"] == managed.parallelism.tensor
+    window = spec.served.context_window
+    assert read["max_model_len"] == (-1 if window == "auto" else window)
+    sizes = managed.parallelism
+    assert read["parallel"] == [sizes.tensor, sizes.pipeline, sizes.data, sizes.expert]
+    assert read["remote_code"] == (managed.model.remote_code == "Allowed")
     assert read["shutdown_timeout"] == managed.termination_grace_period.total_seconds()
     assert read["usage"] == [False, True]
     assert read["unknown_speculative"] == []
@@ -89,3 +110,18 @@ def test_what_we_refuse_exists(judged: dict[str, dict[str, Any]], flag: str) -> 
 def test_vllm_reads_beginnings_of_names(judged: dict[str, dict[str, Any]]) -> None:
     """That is why a beginning of a refused name is refused."""
     assert judged["a beginning"]["max_model_len"] == 4096
+
+
+def test_of_all_options_exactly_the_listed_ones_are_refused(answer: dict[str, Any]) -> None:
+    """Also those that begin like a refused one; what is refused is in the list, and no more."""
+    known = [option for option in answer["options"] if option.startswith("--")]
+    listed = {*refused.REFUSED, *refused.REFUSED_ON_CPU}
+
+    found = {option for option in known if refused.refusals([option], cpu=True)}
+
+    assert len(known) > 300
+    assert found == {
+        option for option in known if option.removeprefix("--").removeprefix("no-") in listed
+    }
+    short = {option for option in answer["options"] if not option.startswith("--")}
+    assert {option for option in short if refused.refusals([option], cpu=True)} == {*refused.SHORT}

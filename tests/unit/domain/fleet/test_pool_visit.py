@@ -95,6 +95,16 @@ def test_each_pod_of_a_dual_stack_service_counts_once_in_its_first_family() -> N
     assert status["readyReplicas"] == 3
 
 
+def test_a_service_of_host_names_is_refused_with_the_remedy() -> None:
+    named = tuple({**body, "addressType": "FQDN"} for body in slices("large", 2))
+
+    status = plan_pool(look(pool(), service=service("large", 8000), slices=named)).status
+
+    assert conditions(status)["Accepted"] == ("False", "ServiceWithoutEndpoints")
+    assert conditions(status)["Ready"][0] == "False"
+    assert "FQDN" in message(status, "Accepted")
+
+
 def test_a_pod_without_the_port_that_routers_use_is_no_replica() -> None:
     """Slices are cut by ports: pods that lack a named port are in a slice of their own."""
     (with_port,), (without,) = slices("large", 2, port="api"), slices("large", 3, port="metrics")

@@ -19,6 +19,7 @@ def container(**state: Any) -> dict[str, Any]:
 
 PULL = {"waiting": {"reason": "ImagePullBackOff", "message": "not found"}}
 ENDED = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
+TOLD = {"terminated": {"exitCode": 1, "message": "Traceback\nValueError: unknown option --x\n\n"}}
 FULL = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 gpu"}
 
 
@@ -42,6 +43,12 @@ FULL = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "m
             "container engine ended with 137 (OOMKilled), 3 restarts;"
             " see kubectl logs --previous -c engine",
             id="killed",
+        ),
+        pytest.param(
+            {"containerStatuses": [container(lastState=TOLD, restartCount=1)]},
+            'container engine ended with 1 (Error): "ValueError: unknown option --x", 1 restarts;'
+            " see kubectl logs --previous -c engine",
+            id="its last words",
         ),
         pytest.param(
             {"containerStatuses": [container(lastState=ENDED, restartCount=3, ready=True)]},

@@ -23,6 +23,16 @@ def deployment(**change: Any) -> dict[str, Any]:
     return {"metadata": {"generation": 4}, "status": {**ROLLED_OUT, **change}}
 
 
+def test_devices_that_nobody_knows_are_named_and_not_checked() -> None:
+    pool = gpu_pool(resources={"limits": {"example.com/npu": 1}}, parallelism={"tensor": 8})
+
+    found = status(pool, deployment(), (), ())
+
+    accepted = next(item for item in found.conditions if item.type == ACCEPTED)
+    assert accepted.status == "True"
+    assert accepted.message.endswith("unknown, not checked against parallelism: example.com/npu")
+
+
 def judged(found: PoolStatus) -> dict[str, tuple[str, str]]:
     return {item.type: (item.status, item.reason) for item in found.conditions}
 

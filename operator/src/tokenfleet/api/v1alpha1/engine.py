@@ -6,6 +6,7 @@ from pydantic import Field
 
 from tokenfleet.api.conventions import CEL, ListAtomic, ListMap, Model, ObjectName, SubdomainName
 from tokenfleet.api.v1alpha1.model_source import SecretKeyReference
+from tokenfleet.api.v1alpha1.placement import Verbatim
 
 OWN_VARIABLES: Final = (
     "HOME",
@@ -40,14 +41,14 @@ class ConfigMapKeyReference(Model):
     """Key inside the ConfigMap."""
 
 
-class FieldReference(Model):
+class FieldReference(Verbatim):
     """One field of the pod."""
 
     field_path: Annotated[str, Field(min_length=1, max_length=253)]
     """Path, for example `status.podIP`; as core/v1 ObjectFieldSelector."""
 
 
-class EnvVarSource(Model):
+class EnvVarSource(Verbatim):
     """Where a variable's value comes from."""
 
     validations: ClassVar[tuple[CEL, ...]] = (
@@ -66,7 +67,7 @@ class EnvVarSource(Model):
     """A field of the pod."""
 
 
-class EnvVar(Model):
+class EnvVar(Verbatim):
     """One environment variable, as core/v1 EnvVar."""
 
     validations: ClassVar[tuple[CEL, ...]] = (

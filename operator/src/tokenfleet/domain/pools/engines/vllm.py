@@ -9,7 +9,6 @@ import math
 from typing import Any, Final
 
 from tokenfleet.api.quantities import parse_quantity
-from tokenfleet.api.v1alpha1.engine import EnvVar
 from tokenfleet.api.v1alpha1.servingpool import CPUOptions, Managed, ServingPool
 from tokenfleet.domain.pools import caches, models, speculation
 
@@ -87,12 +86,7 @@ def environment(managed: Managed) -> list[dict[str, Any]]:
         }
         for reference in models.tokens(managed)[:1]
     ]
-    return [*plain, *secret, *map(_variable, managed.engine.env)]
-
-
-def _variable(given: EnvVar) -> dict[str, Any]:
-    """Return a user's variable as core/v1 writes it."""
-    return given.model_dump(by_alias=True, exclude_none=True)
+    return [*plain, *secret, *(variable.wire() for variable in managed.engine.env)]
 
 
 def shutdown_timeout_seconds(managed: Managed) -> int:
