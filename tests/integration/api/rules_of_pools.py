@@ -92,7 +92,7 @@ def _sources(base: dict[str, Any], path: str) -> list[Rule]:
             _UPWARDS,
             base,
             refused=at(path, merged(_IMAGE, at("image.path", "a/.."))),
-            accepted=at(path, merged(_IMAGE, at("image.path", ""))),
+            accepted=at(path, merged(_IMAGE, at("image.path", "a"))),
         ),
     ]
 

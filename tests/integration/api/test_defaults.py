@@ -15,6 +15,7 @@ pytestmark = pytest.mark.cluster
 
 MODELS = {kind.kind: model for kind, model in KINDS}
 
+_SPREAD = {"tolerations": [{"key": "gpu"}], "topologySpreadConstraints": [{"topologyKey": "zone"}]}
 _SPECULATING = merged(
     merged(
         POOL,
@@ -27,7 +28,7 @@ _SPECULATING = merged(
             },
         ),
     ),
-    at("spec.managed", {"device": "CPU", "cpu": {}, "pod": {"tolerations": [{"key": "gpu"}]}}),
+    at("spec.managed", {"device": "CPU", "cpu": {}, "pod": _SPREAD}),
 )
 _BESIDE = merged(ROUTER, at("spec", {"type": "Sidecar", "sidecar": {"serviceAccounts": ["web"]}}))
 _PLACED = merged(
@@ -69,7 +70,10 @@ _FAILOVER = {
 _MANAGED = {
     "engine": {"type": "VLLM"},
     "device": "GPU",
-    "parallelism": {"tensor": 1},
+    "model": {"remoteCode": "Refused"},
+    "parallelism": {"tensor": 1, "pipeline": 1, "data": 1, "expert": False},
+    "sharedMemory": "4Gi",
+    "pod": {"securityContext": {"readOnlyRootFilesystem": True}},
     "rollout": {"maxSurge": 0, "maxUnavailable": 1},
     "startupTimeout": "30m",
     "terminationGracePeriod": "10m",
@@ -101,7 +105,13 @@ STORED = [
                 **_MANAGED,
                 "device": "CPU",
                 "cpu": {"kvCache": "4Gi", "threadBinding": "auto"},
-                "pod": {"tolerations": [{"key": "gpu", "operator": "Equal"}]},
+                "pod": {
+                    **_MANAGED["pod"],
+                    "tolerations": [{"key": "gpu", "operator": "Equal"}],
+                    "topologySpreadConstraints": [
+                        {"topologyKey": "zone", "maxSkew": 1, "whenUnsatisfiable": "ScheduleAnyway"}
+                    ],
+                },
             },
         },
         id="a pool on CPUs with a draft model",

@@ -9,13 +9,13 @@ from tokenfleet.api.conventions import CEL, Model, SubdomainName, union
 COMMIT: Final = "^[0-9a-f]{40}$"
 SubPath = Annotated[
     str,
-    Field(max_length=253, pattern=r"^([A-Za-z0-9][^\s]*)?$"),
+    Field(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9][^\s]*$"),
     CEL(
         rule="!self.split('/').exists(part, part == '..')",
         message="must not hold `..`: the kubelet refuses it",
     ),
 ]
-"""Path inside a volume, without a leading slash; empty means its root."""
+"""Path inside a volume, without a leading slash."""
 
 
 class SecretKeyReference(Model):
@@ -50,7 +50,7 @@ class VolumeSource(Model):
 
     claim_name: SubdomainName
     """PersistentVolumeClaim that holds the weights; mounted read-only."""
-    path: SubPath = ""
+    path: SubPath | None = None
     """Folder of the model inside the volume, without a leading slash; absent means its root."""
 
 
@@ -70,7 +70,7 @@ class ImageSource(Model):
 
     reference: Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[^\s]+$")]
     """Image or artifact; pin a digest in production."""
-    path: SubPath = ""
+    path: SubPath | None = None
     """Folder of the model inside the image, without a leading slash; absent means its root."""
     pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = None
     """When the image is pulled; absent means as core/v1 decides by its tag."""
@@ -113,7 +113,7 @@ class ModelCache(Model):
 
     persistent_volume_claim: CacheClaim
     """Claim mounted at the engine's cache folder."""
-    sub_path: SubPath = ""
+    sub_path: SubPath | None = None
     """Folder of the claim that is used, without a leading slash; absent means its root. One claim
     can so serve several pools."""
 

@@ -91,7 +91,7 @@ def mounts(managed: Managed) -> list[dict[str, Any]]:
     return result
 
 
-def _joined(root: str, path: str) -> str:
+def _joined(root: str, path: str | None) -> str:
     return f"{root}/{path}" if path else root
 
 
