@@ -12,7 +12,7 @@ import pytest
 
 from e2e.kit import repository
 
-COMMIT = "01d40581c3ed80ae62fbf5e9533709385c76e562"
+COMMIT = "f6682fdf77d5ebc284e621f0c2c2b1e63115439d"
 """The oldest state of this project that this one can be upgraded from."""
 TAG = "0.0.9"
 
