@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from tokenfleet.ports import Acknowledgement, PortError
+from tokenfleet.ports import Acknowledgement, PortError, UserReport
 
 T0 = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 
@@ -26,6 +26,7 @@ class FakeAgents:
     def __init__(self) -> None:
         self.acknowledgements: dict[str, Acknowledgement] = {}
         self.configurations: dict[str, Mapping[str, str]] = {}
+        self.reports: dict[str, UserReport] = {}
 
     async def acknowledgement(self, address: str) -> Acknowledgement:
         if address not in self.acknowledgements:
@@ -38,6 +39,12 @@ class FakeAgents:
             msg = f"agent {address} does not answer"
             raise PortError(msg)
         return self.configurations.get(address)
+
+    async def users(self, address: str) -> UserReport:
+        if address not in self.reports:
+            msg = f"agent {address} does not answer"
+            raise PortError(msg)
+        return self.reports[address]
 
 
 class CountingTelemetry:

@@ -9,6 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
+from tokenfleet.domain.spending.prices import Place
+from tokenfleet.domain.spending.summary import Summary
+from tokenfleet.domain.spending.user_history import Window
+
 Body = Mapping[str, Any]
 """One Kubernetes object as JSON."""
 
@@ -175,6 +179,10 @@ class Acknowledgement:
     """Why a newer revision was not applied; empty when nothing is wrong."""
 
 
+UserReport = Mapping[tuple[Place, Window], Summary]
+"""What one router says of its users: without costs, of the hour that runs and the one before."""
+
+
 class RouterFleet(Protocol):
     """The agents of router replicas."""
 
@@ -188,6 +196,14 @@ class RouterFleet(Protocol):
 
     async def configuration(self, address: str) -> Mapping[str, str] | None:
         """Read back the data of `<router>-config` that an agent holds; None where it has none.
+
+        Raises:
+            PortError: no answer.
+        """
+        ...
+
+    async def users(self, address: str) -> UserReport:
+        """Read who used most at one router.
 
         Raises:
             PortError: no answer.

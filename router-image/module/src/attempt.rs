@@ -106,12 +106,15 @@ impl Attempt {
         if self.counted.replace(true) {
             return;
         }
+        let user = &stream.decision.user;
         let Some(counts) = counts else {
             series.missing(events);
+            series.users.add(user, &Counts { completion: events, ..Counts::default() });
             return;
         };
         let counts = Counts { completion: counts.completion.max(events), ..counts };
         series.used(&counts);
+        series.users.add(user, &counts);
         stream.used.set(Some(counts));
     }
 

@@ -21,12 +21,17 @@ pub struct Facts {
 /// taken as a signed number.
 #[must_use]
 pub fn bucket(key: &[u8]) -> u32 {
-    let fnv =
-        key.iter().fold(2_166_136_261u32, |h, c| (h ^ u32::from(*c)).wrapping_mul(16_777_619));
+    let fnv = fnv(key);
     // Below 2^31 as it is; above, the negative number that these bits are.
     let negative = if mix(fnv) < 1 << 31 { 0 } else { (1 << 32) % u64::from(BUCKETS) };
     let bucket = (u64::from(mix(fnv)) + u64::from(BUCKETS) - negative) % u64::from(BUCKETS);
     u32::try_from(bucket).unwrap_or(0)
+}
+
+/// FNV-1a (RFC 9923).
+#[must_use]
+pub fn fnv(key: &[u8]) -> u32 {
+    key.iter().fold(2_166_136_261, |h, c| (h ^ u32::from(*c)).wrapping_mul(16_777_619))
 }
 
 /// `MurmurHash3`'s finaliser: every bit of the input reaches every bit of the output.

@@ -6,6 +6,7 @@
 
 use crate::outcome::{Outcome, NAMES};
 use crate::usage::Counts;
+use crate::users::Place;
 use crate::waiting;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -17,7 +18,7 @@ pub const MOST_SETS: usize = 16_384;
 /// Label names, in the order of [`Series::labels`].
 pub const LABELS: [&str; 5] = ["route", "rule", "pool", "feature", "request_type"];
 /// Stands for all label sets beyond [`MOST_SETS`].
-const OVERFLOW: &str = "overflow";
+pub const OVERFLOW: &str = "overflow";
 
 static LADDER: OnceLock<Vec<u64>> = OnceLock::new();
 
@@ -112,6 +113,8 @@ pub struct Series {
     pub streams: AtomicBool,
     /// 2xx answers without usage.
     pub usage_missing: AtomicU64,
+    /// Who used how much of the tokens.
+    pub users: Place,
 }
 
 impl Series {

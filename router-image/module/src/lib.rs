@@ -4,7 +4,7 @@
 //! |---|---|
 //! | reads bodies and answers, knows no Envoy | [`scan`], [`multipart`], [`rewrite`], [`usage`], [`events`] |
 //! | decides, knows no Envoy | [`plan`], [`choice`], [`endpoint`], [`answers`], [`outcome`] |
-//! | counts | [`counts`], [`waiting`], [`exposition`] |
+//! | counts | [`counts`], [`users`], [`heavy_hitters`], [`waiting`], [`exposition`] |
 //! | acts on requests and attempts | `filter`, `request`, `attempt`, `stream`, `ticket`, `watch`, `metrics` |
 //! | the border to Envoy | `abi` |
 #![deny(unsafe_code)]
@@ -21,6 +21,7 @@ pub mod exposition;
 pub mod fault;
 pub mod find;
 pub mod glance;
+pub mod heavy_hitters;
 pub mod held;
 pub mod json;
 pub mod lines;
@@ -35,6 +36,7 @@ pub mod said;
 pub mod scan;
 pub mod text;
 pub mod usage;
+pub mod users;
 pub mod utf8;
 pub mod waiting;
 pub mod walk;

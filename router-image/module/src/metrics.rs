@@ -4,15 +4,26 @@ use crate::counts;
 use crate::document::{document, Bad, Document, Read};
 use crate::held::BODIES;
 
-/// Where Envoy's admin interface has the counts.
-const PATH: &str = "/tokenfleet/metrics";
+/// A path of Envoy's admin interface, and who writes its page.
+type Page = (&'static str, fn() -> String);
 
-/// Reads the extension's configuration, `{"ladder_ms": [5, 10, ...], "bodies": 536870912}` (bytes); returns
-/// the admin path.
+/// What can be read.
+pub const PAGES: [Page; 2] = [
+    ("/tokenfleet/metrics", crate::exposition::exposition),
+    ("/tokenfleet/users", crate::users::report),
+];
+
+/// Writes the page that an admin request asks for; `None` where there is none.
+pub fn page(path: &[u8]) -> Option<String> {
+    let path = path.split(|c| *c == b'?').next().unwrap_or_default();
+    PAGES.iter().find(|(own, _)| own.as_bytes() == path).map(|(_, write)| write())
+}
+
+/// Reads the extension's configuration, `{"ladder_ms": [5, 10, ...], "bodies": 536870912}` (bytes).
 ///
 /// # Errors
 /// When the ladder is missing, empty, or not ascending.
-pub fn start(text: &[u8]) -> Read<&'static str> {
+pub fn start(text: &[u8]) -> Read<()> {
     let told = document(text)?;
     let ladder = told.member("ladder_ms", |v| v.list(Document::number))?;
     if ladder.is_empty() || ladder.windows(2).any(|pair| pair[0] >= pair[1]) {
@@ -20,5 +31,5 @@ pub fn start(text: &[u8]) -> Read<&'static str> {
     }
     BODIES.set(told.member("bodies", Document::size)?);
     counts::set_ladder(&ladder);
-    Ok(PATH)
+    Ok(())
 }

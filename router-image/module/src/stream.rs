@@ -64,6 +64,8 @@ pub struct Decision {
     pub rule: usize,
     /// Indexes of feature and request type.
     pub labels: (usize, usize),
+    /// Who asks, by the user's header; empty where it says nobody.
+    pub user: Box<[u8]>,
     /// The shape of its errors.
     pub shape: Shape,
     /// The request asks for a stream.

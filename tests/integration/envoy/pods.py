@@ -82,6 +82,11 @@ class Pod:
         proof = {"authorization": f"Bearer {token()}"}
         return await self.agent_client.get("/configuration", headers=proof)
 
+    async def users(self) -> httpx.Response:
+        """Read who used most as the operator does."""
+        proof = {"authorization": f"Bearer {token()}"}
+        return await self.agent_client.get("/users", headers=proof)
+
     async def acknowledgement(self) -> dict[str, Any]:
         answer: dict[str, Any] = (await self.agent_client.get("/acknowledgement")).json()
         return answer

@@ -4,12 +4,16 @@ import asyncio
 import gzip
 import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import pytest
 
 from tokenfleet.adapters.agents import HttpRouterFleet
+from tokenfleet.domain.slo.observation.measurement import Usage
+from tokenfleet.domain.spending.prices import Place
+from tokenfleet.domain.spending.summary import Spending, Summary
 from tokenfleet.ports import Acknowledgement, PortError
 
 ADDRESS = "10.0.0.1:9091"
@@ -147,3 +151,40 @@ async def test_the_largest_configuration_fits() -> None:
     data = {"config": '"' * 700 * 1024}
 
     assert await fleet(httpx.Response(200, json=data)).configuration(ADDRESS) == data
+
+
+LABELS = {"route": "chat", "rule": "main", "pool": "large", "feature": "a", "request_type": "b"}
+USERS = [{**LABELS, "hour": 494822, "unseen": 9, "users": [["ada", 3, 100, 20, 5, 7, 2]]}]
+
+
+async def test_users_are_read() -> None:
+    found = await fleet(httpx.Response(200, json=USERS)).users(ADDRESS)
+
+    ((place, hour), summary) = next(iter(found.items()))
+    assert place == Place("chat", "main", "large", "a", "b")
+    assert hour.start == datetime(2026, 6, 13, 14, tzinfo=UTC)
+    usage = Usage(requests=3, prompt=100, cached=20, completion=7)
+    assert summary == Summary({"ada": Spending(usage, unseen=2)}, Spending(unseen=9))
+
+
+async def test_an_agent_that_knows_no_users_has_none() -> None:
+    assert await fleet(httpx.Response(404)).users(ADDRESS) == {}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param({"error": "x"}, id="no list"),
+        pytest.param([1], id="no object"),
+        pytest.param([{**USERS[0], "hour": "x"}], id="no hour"),
+        pytest.param([{**USERS[0], "hour": 10**15}], id="an hour beyond all time"),
+        pytest.param([{**USERS[0], "users": [["ada", 1]]}], id="a short row"),
+        pytest.param([{**USERS[0], "users": None}], id="no users"),
+        pytest.param([{"hour": 1}], id="no labels"),
+    ],
+)
+async def test_what_is_no_report_of_users_is_a_port_error(answer: object) -> None:
+    response = httpx.Response(200, json=answer)
+
+    with pytest.raises(PortError, match=ADDRESS):
+        await fleet(response).users(ADDRESS)

@@ -1,4 +1,4 @@
-"""The agents of router replicas over HTTP: what they run, and the configuration they hold.
+"""The agents of router replicas over HTTP: what they run, the configuration they hold, their users.
 
 A pod is not trusted to answer well: a call has a time for the whole answer, not for each byte, and
 a limit of bytes.
@@ -6,12 +6,17 @@ a limit of bytes.
 
 import asyncio
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import httpx
 
-from tokenfleet.ports import Acknowledgement, PortError
+from tokenfleet.domain.slo.observation.measurement import Usage
+from tokenfleet.domain.spending.prices import Place
+from tokenfleet.domain.spending.summary import Spending, Summary
+from tokenfleet.domain.spending.user_history import Window, hour_of
+from tokenfleet.ports import Acknowledgement, PortError, UserReport
 
 DEADLINE: Final = 3.0
 """Seconds for one whole answer. An agent answers from memory; one that needs longer is as good as
@@ -20,8 +25,9 @@ gone, and the visit that asks must not wait: it asks again later."""
 TIMEOUT: Final = httpx.Timeout(2.0, connect=1.0)
 """Seconds for one step of a call."""
 
-LARGEST: Final = 2 * 1024 * 1024
-"""Bytes of one answer. A configuration is 700 KiB at most, and its quotes are escaped once more."""
+LARGEST: Final = 4 * 1024 * 1024
+"""Bytes of one answer. A configuration is 700 KiB at most, and its quotes are escaped once more;
+the users of 129 label sets are 3.5 MB where all have names as long as they can be."""
 
 NO_HEADERS: Final[Mapping[str, str]] = {}
 NO_CONTENT: Final = 204
@@ -72,6 +78,18 @@ class HttpRouterFleet:
         data = _json(address, answer)
         return {str(key): str(value) for key, value in data.items()} or None
 
+    async def users(self, address: str) -> UserReport:
+        """Read who used most at one router."""
+        answer = await self._get(address, "/users", await self._proof())
+        if answer.status_code == NOT_FOUND:  # an agent from before
+            return {}
+        found = _decoded(address, answer)
+        try:
+            return dict(_summary(one) for one in found)
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            msg = f"agent {address} tells of users what cannot be read: {error!r}"
+            raise PortError(msg) from error
+
     async def close(self) -> None:
         """Close the connections."""
         await self._client.aclose()
@@ -116,15 +134,34 @@ class HttpRouterFleet:
             return httpx.Response(answer.status_code, content=bytes(content))
 
 
-def _json(address: str, answer: httpx.Response) -> Mapping[str, Any]:
+def _summary(raw: Mapping[str, Any]) -> tuple[tuple[Place, Window], Summary]:
+    place = Place(*(str(raw[label]) for label in Place._fields))
+    hour = hour_of(datetime.fromtimestamp(int(raw["hour"]) * 3600, tz=UTC))
+    names = {}
+    for name, answers, prompt, cached, _, completion, inherited in raw["users"]:
+        usage = Usage(
+            requests=float(answers),
+            prompt=float(prompt),
+            cached=float(cached),
+            completion=float(completion),
+        )
+        names[str(name)] = Spending(usage, unseen=float(inherited))
+    return (place, hour), Summary(names, Spending(unseen=float(raw["unseen"])))
+
+
+def _decoded(address: str, answer: httpx.Response) -> Any:
     if answer.is_error:
         msg = f"agent {address} answered {answer.status_code}"
         raise PortError(msg)
     try:
-        data = answer.json()
+        return answer.json()
     except ValueError as error:
         msg = f"agent {address} answered {answer.text[:120]!r}"
         raise PortError(msg) from error
+
+
+def _json(address: str, answer: httpx.Response) -> Mapping[str, Any]:
+    data = _decoded(address, answer)
     if not isinstance(data, Mapping):
         msg = f"agent {address} answered {answer.text[:120]!r}"
         raise PortError(msg)

@@ -8,7 +8,7 @@ from typing import Final
 
 import httpx
 
-from tokenfleet.adapters.envoy.module import ABI_LOG_LEVEL, METRICS_PATH, abi_problem
+from tokenfleet.adapters.envoy.module import ABI_LOG_LEVEL, METRICS_PATH, USERS_PATH, abi_problem
 
 VALIDATION_SECONDS: Final = 60.0
 """Longest validation; one of 1,000 rules takes 1 s on an idle core, 7 s on a starved one."""
@@ -80,6 +80,14 @@ class Admin:
             AdminError: Envoy does not answer.
         """
         return (await self._ask(METRICS_PATH, {})).content
+
+    async def users(self) -> bytes:
+        """Return who used most, as the module's JSON.
+
+        Raises:
+            AdminError: Envoy does not answer.
+        """
+        return (await self._ask(USERS_PATH, {})).content
 
     async def active_requests(self) -> int:
         """Return how many requests are under way.

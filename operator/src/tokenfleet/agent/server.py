@@ -1,4 +1,4 @@
-"""The agent's own HTTP: probes, acknowledgement, read-back, metrics."""
+"""The agent's own HTTP: probes, acknowledgement, read-back, metrics, users."""
 
 import asyncio
 from collections.abc import Iterator
@@ -42,6 +42,7 @@ async def serve(agent: Answers, stack: AsyncExitStack) -> None:
             web.get("/acknowledgement", handlers.acknowledgement),
             web.get("/configuration", handlers.configuration),
             web.get("/metrics", handlers.metrics),
+            web.get("/users", handlers.users),
         ]
     )
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
@@ -88,10 +89,22 @@ class _Handlers:
         )
 
     async def configuration(self, request: web.Request) -> web.Response:
-        if not await self._agent.callers.is_operator(request.headers.get("authorization", "")):
-            return web.Response(status=401, text="only the operator may read this\n")
+        if not await self._is_operator(request):
+            return _refused()
         data = self._agent.publisher.data
         return web.Response(status=204) if data is None else web.json_response(dict(data))
+
+    async def users(self, request: web.Request) -> web.Response:
+        if not await self._is_operator(request):
+            return _refused()
+        try:
+            counted = await self._agent.admin.users()
+        except AdminError as error:
+            return web.Response(status=503, text=f"envoy does not answer: {error}\n")
+        return web.Response(body=counted, content_type="application/json")
+
+    async def _is_operator(self, request: web.Request) -> bool:
+        return await self._agent.callers.is_operator(request.headers.get("authorization", ""))
 
     async def metrics(self, _: web.Request) -> web.Response:
         try:
@@ -115,3 +128,7 @@ class _Handlers:
             yield f"# HELP tokenfleet_router_{name} {about}"
             yield f"# TYPE tokenfleet_router_{name} gauge"
             yield f"tokenfleet_router_{name} {value}"
+
+
+def _refused() -> web.Response:
+    return web.Response(status=401, text="only the operator may read this\n")

@@ -5,7 +5,7 @@ import asyncio
 import json
 import sys
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -14,12 +14,12 @@ from tokenfleet.adapters.clock import SystemClock
 from tokenfleet.adapters.drawing import DrawingError, check
 from tokenfleet.adapters.prometheus.access import Access
 from tokenfleet.adapters.prometheus.source import PrometheusSource
-from tokenfleet.api.quantities import parse_duration
 from tokenfleet.backtest import report
 from tokenfleet.backtest.history import MAX_POINTS, Span
 from tokenfleet.backtest.plot import draw
 from tokenfleet.backtest.run import Plan, Progress, Result, backtest
 from tokenfleet.cli.inputs import read_all
+from tokenfleet.cli.instants import instant, positive
 from tokenfleet.cli.prometheus import access, add_flags
 from tokenfleet.domain.fleet.documents import UnfitError
 from tokenfleet.domain.fleet.subject import Subject, subjects
@@ -138,15 +138,15 @@ def _input(args: argparse.Namespace, now: datetime) -> tuple[Plan, tuple[Subject
         ValueError: something is wrong with it; the message says what.
         DrawingError: a picture cannot be written in the format that was asked for.
     """
-    step = _positive("--tick", args.tick)
-    start, end = _instant("--from", args.start, now), _instant("--to", args.end, now)
+    step = positive("--tick", args.tick)
+    start, end = instant("--from", args.start, now), instant("--to", args.end, now)
     if end <= start:
         msg = f"--to ({end.isoformat()}) must be after --from ({start.isoformat()})"
         raise ValueError(msg)
-    chunk = _positive("--chunk", args.chunk)
+    chunk = positive("--chunk", args.chunk)
     plan = Plan(
         span=Span(start=start, step=step, count=int((end - start) / step) + 1),
-        scrape_interval=_positive("--scrape-interval", args.scrape_interval),
+        scrape_interval=positive("--scrape-interval", args.scrape_interval),
         chunk=max(1, min(MAX_POINTS, int(chunk / step))),
         sensitivity=args.sensitivity,
     )
@@ -157,38 +157,9 @@ def _input(args: argparse.Namespace, now: datetime) -> tuple[Plan, tuple[Subject
         raise ValueError(msg)
     known = access(args)
     assert known is not None  # there is a URL
-    timeout = _positive("--timeout", args.timeout)
+    timeout = positive("--timeout", args.timeout)
     found = subjects(read_all(args.file), namespace=args.namespace)
     return plan, found, replace(known, timeout=timeout)
-
-
-def _instant(flag: str, text: str, now: datetime) -> datetime:
-    if text == "now":
-        return now
-    try:
-        return now - parse_duration(text)
-    except ValueError:
-        pass
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        at = None
-    if at is None or at.tzinfo is None:
-        msg = f"{flag} must be an RFC 3339 time with a zone, `now` or a duration, not {text}"
-        raise ValueError(msg)
-    return at.astimezone(UTC)
-
-
-def _positive(flag: str, text: str) -> timedelta:
-    try:
-        value = parse_duration(text)
-    except ValueError as error:
-        msg = f"{flag}: {error}"
-        raise ValueError(msg) from error
-    if value <= timedelta():
-        msg = f"{flag} must be more than 0, not {text}"
-        raise ValueError(msg)
-    return value
 
 
 def _refused(error: Exception, status: int) -> int:

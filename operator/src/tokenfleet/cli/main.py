@@ -13,6 +13,8 @@ COMMANDS: Final = {
     "run": "run the operator",
     "agent": "run the router's agent",
     "explain": "say why a route's traffic is where it is",
+    "top": "say who spends most: users, features, request types or routes",
+    "costs": "report what was spent, as text, CSV or JSON",
     "sidecar": "print the sidecar of a router for a pod template",
     "render": "render objects offline",
     "crds": "print the custom resource definitions",

@@ -34,6 +34,7 @@ from tokenfleet.reconcilers.slo_lookback import Budgets, LookBack, SloLookback
 from tokenfleet.reconcilers.slo_tick import Measure, SloTick
 from tokenfleet.reconcilers.slo_visitor import SloVisitor
 from tokenfleet.reconcilers.store import Store
+from tokenfleet.reconcilers.user_ledger import UserLedger
 from tokenfleet.reconcilers.views import Views
 from tokenfleet.reconcilers.visits import Visitor, Visits
 
@@ -127,6 +128,14 @@ def assemble(options: Options, outside: Outside) -> Operator:
         clock=outside.clock,
         every=options.tick,
     )
+    users = UserLedger(
+        store=core.store,
+        replicas=replicas,
+        agents=outside.agents,
+        cluster=outside.cluster,
+        clock=outside.clock,
+        may_write=core.elector.leads,
+    )
     resync = Resync(
         outside.cluster,
         core.store,
@@ -142,7 +151,12 @@ def assemble(options: Options, outside: Outside) -> Operator:
         visits=_visits(core, tick, resync, replicas),
         resync=resync,
         elector=core.elector,
-        loops={"slo tick": tick.run, "slo lookback": lookback.run, "loop lag": vitals.run},
+        loops={
+            "slo tick": tick.run,
+            "slo lookback": lookback.run,
+            "users": users.run,
+            "loop lag": vitals.run,
+        },
         watched=core.watched,
         namespaces=options.namespaces,
     )

@@ -51,8 +51,8 @@ unsafe extern "C" fn envoy_dynamic_module_on_bootstrap_extension_config_new(
     text: Buffer,
 ) -> *const c_void {
     guard(std::ptr::null(), || match crate::metrics::start(unsafe { text.bytes() }) {
-        Ok(path) => {
-            unsafe { start_metrics(config, path) };
+        Ok(()) => {
+            unsafe { start_metrics(config, crate::metrics::PAGES.map(|(path, _)| path)) };
             config.cast_const()
         }
         Err(wrong) => {
@@ -85,11 +85,12 @@ unsafe extern "C" fn envoy_dynamic_module_on_bootstrap_extension_admin_request(
     config: Ptr,
     _: Ptr,
     _: Buffer,
-    _: Buffer,
+    path: Buffer,
     _: Buffer,
 ) -> u32 {
     guard(500, || {
-        unsafe { answer_admin(config, crate::exposition::exposition().as_bytes()) };
+        let Some(page) = crate::metrics::page(unsafe { path.bytes() }) else { return 404 };
+        unsafe { answer_admin(config, page.as_bytes()) };
         200
     })
 }

@@ -97,10 +97,12 @@ impl Ending {
 
 /// # Safety
 /// `config` must be a bootstrap extension's, in the hook that makes it.
-pub(super) unsafe fn start_metrics(config: Ptr, path: &str) {
-    let path = Buffer::of(path.as_bytes());
+pub(super) unsafe fn start_metrics(config: Ptr, paths: [&str; 2]) {
+    let help = Buffer::of(b"What this router has counted");
+    for path in paths {
+        unsafe { register_admin(config, Buffer::of(path.as_bytes()), help, false, false) };
+    }
     unsafe {
-        register_admin(config, path, Buffer::of(b"What this router has counted"), false, false);
         // Without this Envoy never listens.
         init_complete(config);
     }

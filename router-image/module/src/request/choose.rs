@@ -10,6 +10,7 @@ use crate::rewrite::{ask_usage, rename, Edit};
 use crate::scan;
 use crate::stream::{Decision, Named};
 use crate::ticket::random;
+use crate::users;
 use std::sync::Arc;
 
 /// What was chosen.
@@ -51,8 +52,8 @@ impl Request {
             return Err(Refusal::new(404, "no_rule", words));
         };
         let key = facts.prompt_cache_key.as_deref().filter(|key| !key.is_empty());
-        let key =
-            key.or_else(|| header(&plan.headers.session)).or_else(|| header(&plan.headers.user));
+        let user = header(&plan.headers.user);
+        let key = key.or_else(|| header(&plan.headers.session)).or(user);
         #[allow(clippy::cast_possible_truncation)] // any 32 bits will do
         let drawn = key.map_or_else(|| (random() as u32) % BUCKETS, bucket);
         let Some(first) = route.rules[rule].pool(drawn) else {
@@ -79,6 +80,7 @@ impl Request {
             route: at,
             rule,
             labels: route.counted(asked.feature, asked.request_type),
+            user: user.map(users::name).unwrap_or_default(),
             shape: self.shape(headers),
             stream: facts.stream,
             hide_usage,

@@ -13,6 +13,8 @@ MODULE_NAME: Final = "tokenfleet"
 SEARCH_PATH: Final = "ENVOY_DYNAMIC_MODULES_SEARCH_PATH"
 METRICS_PATH: Final = "/tokenfleet/metrics"
 """On Envoy's admin interface: everything that the module counts, as Prometheus text."""
+USERS_PATH: Final = "/tokenfleet/users"
+"""On Envoy's admin interface: the heaviest users of this hour and the one before, as JSON."""
 
 REQUEST_FILTER: Final = "tokenfleet.request"
 """Name of the filter that reads requests; the plan travels under it."""

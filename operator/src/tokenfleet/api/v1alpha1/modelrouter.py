@@ -41,6 +41,16 @@ class HeaderAttribute(Model):
     """Header that carries the value; lower case."""
 
 
+class UserAttribute(HeaderAttribute):
+    """The user, and what is told of it."""
+
+    report: Literal["Names", "Hashes", "Off"] = "Names"
+    """What ConfigMap `<router>-users` and the status of TokenSLOs say of those who use most. Names:
+    as requests say them. Hashes: the first 16 hex digits of the SHA-256 of
+    `<namespace>/<router>/<name>`: readers do not see names, and who knows one can find it. Off:
+    nothing; nothing is read from the routers either."""
+
+
 class Attribution(Model):
     """How a request is attributed."""
 
@@ -48,7 +58,7 @@ class Attribution(Model):
     """Product feature; values outside a route's `features` count as `other`."""
     request_type: HeaderAttribute = HeaderAttribute(header="x-tokenfleet-request-type")
     """Request type; values outside a route's `requestTypes` count as `other`."""
-    user: HeaderAttribute = HeaderAttribute(header="x-tokenfleet-user")
+    user: UserAttribute = UserAttribute(header="x-tokenfleet-user")
     """User; keeps one user's conversations on one pool, and is never a metric label."""
 
 

@@ -1,0 +1,44 @@
+"""Times and durations as flags take them."""
+
+from datetime import UTC, datetime, timedelta
+
+from tokenfleet.api.quantities import parse_duration
+
+
+def instant(flag: str, text: str, now: datetime) -> datetime:
+    """Read an RFC 3339 time, `now`, or a duration before now.
+
+    Raises:
+        ValueError: it is none of them; the message names the flag.
+    """
+    if text == "now":
+        return now
+    try:
+        return now - parse_duration(text)
+    except ValueError:
+        pass
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None:
+        msg = f"{flag} must be an RFC 3339 time with a zone, `now` or a duration, not {text}"
+        raise ValueError(msg)
+    return at.astimezone(UTC)
+
+
+def positive(flag: str, text: str) -> timedelta:
+    """Read a duration above 0.
+
+    Raises:
+        ValueError: it is none; the message names the flag.
+    """
+    try:
+        value = parse_duration(text)
+    except ValueError as error:
+        msg = f"{flag}: {error}"
+        raise ValueError(msg) from error
+    if value <= timedelta():
+        msg = f"{flag} must be more than 0, not {text}"
+        raise ValueError(msg)
+    return value

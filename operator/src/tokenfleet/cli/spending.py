@@ -1,0 +1,220 @@
+"""What `top` and `costs` share: where numbers come from, and how they are written.
+
+Users come from the ConfigMaps `<router>-users` that the operator keeps, everything else from
+Prometheus. Who may read what is up to the rights of whoever asks.
+"""
+
+import argparse
+import csv
+import io
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import datetime
+from functools import partial
+from typing import Any, Final
+
+from tokenfleet.adapters.kubernetes import KubernetesCluster, connect
+from tokenfleet.adapters.kubernetes.kubeconfig import UnconfiguredError, namespace_of
+from tokenfleet.adapters.prometheus.access import Access
+from tokenfleet.adapters.prometheus.source import PrometheusSource
+from tokenfleet.adapters.prometheus.spending import pieces
+from tokenfleet.cli.prometheus import access, add_flags
+from tokenfleet.domain.slo.observation.measurement import PoolFacts
+from tokenfleet.domain.spending.prices import Place, priced
+from tokenfleet.domain.spending.ranking import By, Row, by_label, by_user, ranked
+from tokenfleet.domain.spending.summary import Spending, Summary, merged
+from tokenfleet.domain.spending.user_history import between, read
+from tokenfleet.ports import Cluster, MetricSource, PortError, RefusedError
+from tokenfleet.reconcilers.resources import BY_KIND, CONFIG_MAPS, POOLS, ROUTERS
+from tokenfleet.reconcilers.user_ledger import facts_of, users_name
+
+OUTPUTS: Final = ("text", "csv", "json")
+LABELS: Final = ("feature", "type", "route")
+
+
+class NothingToShowError(Exception):
+    """What was asked for is not there; the message says what is missing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a person wants to know."""
+
+    by: By
+    namespace: str
+    route: str
+    """Empty: all routes."""
+    start: datetime
+    end: datetime
+
+
+def add_common_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that both commands have."""
+    add = parser.add_argument
+    add("--by", choices=("user", *LABELS), default="user", help="what rows are about")
+    add("--route", default="", help="one ModelRoute; default: all of the namespace")
+    add("-n", "--namespace", default="", help="default: of the current context")
+    add("--kubeconfig", default=None, help="default: KUBECONFIG, else the pod's own")
+    add("-o", "--output", choices=OUTPUTS, default="text")
+    add_flags(partial(_flag, parser), parser)
+
+
+def answered(command: str, args: argparse.Namespace, spent: Any) -> int:
+    """Run `spent`, a coroutine function of the arguments; say what went wrong in one line."""
+    import asyncio  # noqa: PLC0415  # only here: the writers below are pure
+
+    try:
+        print(asyncio.run(spent(args)), end="")
+    except (NothingToShowError, UnconfiguredError, ValueError) as error:
+        said = str(error)
+    except RefusedError as error:
+        said = f"the cluster refuses: {error}"
+    except PortError as error:
+        said = str(error)
+    else:
+        return 0
+    print(f"tokenfleet {command}: {said}", file=sys.stderr)
+    return 1
+
+
+async def rows(args: argparse.Namespace, start: datetime, end: datetime) -> tuple[Row, ...]:
+    """Return who spent what in [start, end), the dearest first.
+
+    Raises:
+        NothingToShowError: nobody told.
+        UnconfiguredError: there is no kubeconfig.
+        PortError: the cluster or Prometheus does not answer, or refuses.
+        ValueError: the flags contradict each other.
+    """
+    asked = Asked(
+        by=args.by,
+        namespace=args.namespace or namespace_of(args.kubeconfig),
+        route=args.route,
+        start=start,
+        end=end,
+    )
+    known = access(args)
+    cluster = KubernetesCluster(
+        await connect(args.kubeconfig), BY_KIND.values(), namespaces=(asked.namespace,)
+    )
+    try:
+        if asked.by == "user":
+            return ranked(await users(cluster, asked))
+        if known is None:
+            msg = f"--by {asked.by} needs --prometheus-url; only users are known without it"
+            raise NothingToShowError(msg)
+        facts = dict(facts_of(await cluster.list(POOLS)))
+    finally:
+        await cluster.close()
+    return ranked(await _labels(known, facts, asked))
+
+
+async def users(cluster: Cluster, asked: Asked) -> Summary:
+    """Read what users spent, from what the operator has written down.
+
+    Raises:
+        NothingToShowError: there is nothing.
+        PortError: the cluster does not answer, or refuses.
+    """
+    routers = [body["metadata"]["name"] for body in await cluster.list(ROUTERS)]
+    found = [
+        read(stored.get("data", {}))
+        for name in routers
+        if (stored := await cluster.get(CONFIG_MAPS, asked.namespace, users_name(name)))
+    ]
+    if not found:
+        msg = (
+            f"no ModelRouter of namespace {asked.namespace} has told of its users yet: the operator"
+            " asks every 2 min, unless spec.attribution.user.report is Off"
+        )
+        raise NothingToShowError(msg)
+    told = [between(windows, asked.start, asked.end) for windows in found]
+    return merged(
+        by_user({r: s for r, s in routes.items() if asked.route in ("", r)}) for routes in told
+    )
+
+
+async def labels(source: MetricSource, facts: dict[str, PoolFacts], asked: Asked) -> Summary:
+    """Ask Prometheus what a label's values spent.
+
+    Raises:
+        PortError: it does not answer, or refuses.
+    """
+    spent: list[tuple[Place, Spending]] = []
+    for piece in await pieces(source, asked.namespace, start=asked.start, end=asked.end):
+        then = {pool: _then(fact, piece.ready.get(pool)) for pool, fact in facts.items()}
+        places = {place: Summary({"": Spending(usage)}) for place, usage in piece.used.items()}
+        spent += [
+            (place, summary.names[""])
+            for place, summary in priced(places, then, piece.hours).items()
+            if asked.route in ("", place.route)
+        ]
+    return by_label(spent, asked.by)
+
+
+def _then(fact: PoolFacts, ready: float | None) -> PoolFacts:
+    """Return the facts of a pool as they were; where nobody told of its replicas, as they are."""
+    if ready is None or fact.hourly is None:
+        return fact
+    return replace(fact, ready=1, hourly=fact.hourly * ready)
+
+
+async def _labels(known: Access, facts: dict[str, PoolFacts], asked: Asked) -> Summary:
+    source = PrometheusSource(known)
+    try:
+        return await labels(source, facts, asked)
+    finally:
+        source.close()
+
+
+def written(found: Sequence[Row], by: By, output: str) -> str:
+    """Write rows as text, CSV (RFC 4180) or JSON."""
+    if output == "json":
+        return json.dumps([asdict(row) for row in found], indent=2) + "\n"
+    if output == "csv":
+        return _csv(found, by)
+    return "\n".join(table(found, by)) + "\n"
+
+
+def table(found: Sequence[Row], by: By) -> Iterator[str]:
+    """Yield the lines of a table for people."""
+    doubt = any(row.unseen_tokens for row in found)
+    heads = [by.upper(), "REQUESTS", "PROMPT", "CACHED", "COMPLETION", "COST", "PART"]
+    cells = [[*heads, *(["AT MOST MORE"] if doubt else [])]]
+    cells += [_cells(row, doubt=doubt) for row in found]
+    widths = [max(len(line[at]) for line in cells) for at in range(len(cells[0]))]
+    for line in cells:
+        first = line[0].ljust(widths[0])
+        rest = (cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True))
+        yield "  ".join([first, *rest]).rstrip()
+
+
+def _cells(row: Row, *, doubt: bool) -> list[str]:
+    counts = (row.requests, row.prompt_tokens, row.cached_prompt_tokens, row.completion_tokens)
+    more = [f"{row.unseen_cost:.4g} ({row.unseen_tokens} tokens)"] if doubt else []
+    return [row.name, *map(str, counts), f"{row.cost:.4g}", f"{row.part:.1%}", *more]
+
+
+def _csv(found: Iterable[Row], by: By) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out)
+    names = [field.name for field in fields(Row)]
+    writer.writerow([by, *names[1:]])
+    for row in found:
+        values = asdict(row)
+        writer.writerow([_inert(row.name), *(values[name] for name in names[1:])])
+    return out.getvalue()
+
+
+def _inert(name: str) -> str:
+    """Return a name that no spreadsheet takes for a formula: users choose their names."""
+    return f"'{name}" if name.startswith(("=", "+", "-", "@", "\t", "\r")) else name
+
+
+def _flag(parser: argparse.ArgumentParser, flag: str, default: str, text: str) -> None:
+    variable = "TOKENFLEET_" + flag.strip("-").replace("-", "_").upper()
+    value = os.environ.get(variable, default)
+    parser.add_argument(flag, default=value, metavar="VALUE", help=text)

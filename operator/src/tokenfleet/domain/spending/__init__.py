@@ -1,0 +1,1 @@
+"""Who spends what: money and tokens by user, feature, request type, route."""
