@@ -25,9 +25,11 @@ gone, and the visit that asks must not wait: it asks again later."""
 TIMEOUT: Final = httpx.Timeout(2.0, connect=1.0)
 """Seconds for one step of a call."""
 
-LARGEST: Final = 4 * 1024 * 1024
-"""Bytes of one answer. A configuration is 700 KiB at most, and its quotes are escaped once more;
-the users of 129 label sets are 3.5 MB where all have names as long as they can be."""
+LARGEST: Final = 2 * 1024 * 1024
+"""Bytes of one answer. A configuration is 700 KiB at most, and its quotes are escaped once more."""
+
+LARGEST_REPORT: Final = 4 * 1024 * 1024
+"""Bytes of a report of users: 3.5 MB where all 129 label sets are full of the longest names."""
 
 NO_HEADERS: Final[Mapping[str, str]] = {}
 NO_CONTENT: Final = 204
@@ -80,13 +82,13 @@ class HttpRouterFleet:
 
     async def users(self, address: str) -> UserReport:
         """Read who used most at one router."""
-        answer = await self._get(address, "/users", await self._proof())
+        answer = await self._get(address, "/users", await self._proof(), most=LARGEST_REPORT)
         if answer.status_code == NOT_FOUND:  # an agent from before
             return {}
         found = _decoded(address, answer)
         try:
             return dict(_summary(one) for one in found)
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
+        except (KeyError, TypeError, ValueError, OSError, OverflowError) as error:
             msg = f"agent {address} tells of users what cannot be read: {error!r}"
             raise PortError(msg) from error
 
@@ -106,11 +108,16 @@ class HttpRouterFleet:
         return {"authorization": f"Bearer {token.strip()}"}
 
     async def _get(
-        self, address: str, path: str, headers: Mapping[str, str] = NO_HEADERS
+        self,
+        address: str,
+        path: str,
+        headers: Mapping[str, str] = NO_HEADERS,
+        *,
+        most: int = LARGEST,
     ) -> httpx.Response:
         try:
             async with asyncio.timeout(self._deadline):
-                return await self._read(address, path, headers)
+                return await self._read(address, path, headers, most)
         except TimeoutError as error:
             msg = f"agent {address} does not answer within {self._deadline:g} s"
             raise PortError(msg) from error
@@ -118,7 +125,9 @@ class HttpRouterFleet:
             msg = f"agent {address} does not answer: {error or type(error).__name__}"
             raise PortError(msg) from error
 
-    async def _read(self, address: str, path: str, headers: Mapping[str, str]) -> httpx.Response:
+    async def _read(
+        self, address: str, path: str, headers: Mapping[str, str], most: int
+    ) -> httpx.Response:
         # Compressed, a few bytes could become more than fits into memory.
         plain = {"accept-encoding": "identity", **headers}
         async with self._client.stream("GET", f"http://{address}{path}", headers=plain) as answer:
@@ -128,8 +137,8 @@ class HttpRouterFleet:
             content = bytearray()
             async for chunk in answer.aiter_raw():
                 content += chunk
-                if len(content) > LARGEST:
-                    msg = f"agent {address} answers more than {LARGEST} bytes"
+                if len(content) > most:
+                    msg = f"agent {address} answers more than {most} bytes"
                     raise PortError(msg)
             return httpx.Response(answer.status_code, content=bytes(content))
 
