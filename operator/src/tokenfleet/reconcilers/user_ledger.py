@@ -25,6 +25,7 @@ from tokenfleet.domain.fleet.keys import POOL, ROUTER, ObjectKey, key_of
 from tokenfleet.domain.fleet.ownership import controls
 from tokenfleet.domain.fleet.parsing import parsed
 from tokenfleet.domain.fleet.replicas import agent_address
+from tokenfleet.domain.fleet.sidecars import is_carried
 from tokenfleet.domain.slo.observation.measurement import PoolFacts
 from tokenfleet.domain.spending.prices import Place
 from tokenfleet.domain.spending.summary import Summary
@@ -47,7 +48,7 @@ from tokenfleet.reconcilers.store import Store
 EVERY: Final = timedelta(minutes=2)
 """Between two looks: how old the newest numbers are at most."""
 AT_ONCE: Final = 16
-"""Replicas that are asked at the same time; sidecars may be a thousand."""
+"""Replicas that are asked at the same time."""
 
 OPTION_KEY: Final = "report"
 """Key of the ConfigMap that says whether its names are hashed."""
@@ -164,7 +165,9 @@ class UserLedger:
                     return
             book.reports[uid] = kept(report, now, rename)
 
-        pods = ((pod["metadata"]["uid"], agent_address(pod)) for pod in self.replicas.of(router))
+        # Applications' pods are not shown the operator's token; see record 0083.
+        mine = () if is_carried(router) else self.replicas.of(router)
+        pods = ((pod["metadata"]["uid"], agent_address(pod)) for pod in mine)
         await asyncio.gather(*(ask(uid, address) for uid, address in pods if address is not None))
         hours = open_hours(now)
         book.reports = {
