@@ -286,7 +286,7 @@ class FakeCluster:
 
 
 def _address(body: Mapping[str, Any]) -> Address:
-    return body["kind"], body["metadata"]["namespace"], body["metadata"]["name"]
+    return body["kind"], body["metadata"].get("namespace", ""), body["metadata"]["name"]
 
 
 def _leaves(value: Mapping[str, Any], prefix: Path = ()) -> Iterator[tuple[Path, Any]]:

@@ -59,6 +59,8 @@ class Resource:
     version: str
     plural: str
     kind: str
+    namespaced: bool = True
+    """False: its objects belong to the cluster as a whole, and their namespace is empty."""
 
 
 class Cluster(Protocol):

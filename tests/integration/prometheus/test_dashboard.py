@@ -65,8 +65,8 @@ class Operator:
         self.bench.telemetry.registry.register(DeclaredCollector(self.bench.store))
         view = RouterView(
             demand={"ns/large": 7.5},
-            slos={"ttft": replace(SEEN, state="Shifted")},
-            routes={"chat": saturated()},
+            slos={"ns/ttft": replace(SEEN, state="Shifted")},
+            routes={"ns/chat": saturated()},
         )
         self.bench.views.publish(ObjectKey(ROUTER, "ns", "default"), view)
         self.bench.rates = {"ns/ttft": {timedelta(minutes=5): 2.0, timedelta(hours=1): 1.0}}

@@ -56,7 +56,7 @@ def piece(
 def test_the_replicas_that_may_be_used(
     slices: list[dict[str, Any]], expected: tuple[str, ...]
 ) -> None:
-    assert {"chat": tuple((address, 8000) for address in expected)} == endpoints([POOL], slices)
+    assert {"chat": tuple((address, 8000) for address in expected)} == endpoints([POOL], slices, at="ns")
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_ports_are_matched_by_name(
     found = () if expected is None else (("10.0.0.1", expected),)
 
     assert {"chat": found} == endpoints(
-        [replace(POOL, port_name=wanted)], [piece(("10.0.0.1", READY), ports=ports)]
+        [replace(POOL, port_name=wanted)], [piece(("10.0.0.1", READY), ports=ports)], at="ns"
     )
 
 
@@ -87,5 +87,5 @@ def test_slices_of_a_namesake_of_the_service_do_not_count() -> None:
     other["metadata"]["ownerReferences"] = [{"kind": "Service", "uid": "other"}]
     pool = replace(POOL, service_uid="mine")
 
-    assert endpoints([pool], [mine, other]) == {"chat": (("10.0.0.1", 8000),)}
-    assert endpoints([replace(POOL, service_uid="")], [mine, other]) == {"chat": ()}
+    assert endpoints([pool], [mine, other], at="ns") == {"chat": (("10.0.0.1", 8000),)}
+    assert endpoints([replace(POOL, service_uid="")], [mine, other], at="ns") == {"chat": ()}

@@ -22,7 +22,6 @@ from tokenfleet.domain.fleet import router_config
 from tokenfleet.domain.fleet.keys import VISITED, key_of
 from tokenfleet.domain.fleet.router_config import Held
 from tokenfleet.ports import Acknowledgement
-from tokenfleet.reconcilers.resources import WATCHED
 
 
 def bare(body: dict[str, Any]) -> dict[str, Any]:
@@ -65,14 +64,17 @@ class Bench:
         await self.operator.core.elector.release()
         self._start()
         for body in list(self.cluster.objects.values()):
-            if body["kind"] in {resource.kind for resource in WATCHED}:
+            if body["kind"] in self._watched():
                 self.store.put(body)
+
+    def _watched(self) -> set[str]:
+        return {resource.kind for resource in self.operator.core.watched}
 
     def watch(self) -> None:
         """Deliver events as the API server does: at once, and to the store only."""
 
         def deliver(type_: str, body: dict[str, Any]) -> None:
-            if body["kind"] in {resource.kind for resource in WATCHED}:
+            if body["kind"] in self._watched():
                 if type_ == "DELETED":
                     self.store.remove(key_of(body))
                 else:
@@ -128,8 +130,8 @@ class Bench:
         stored = self.cluster.objects.get(("ConfigMap", "ns", "default-config"))
         return router_config.read(stored["data"]) if stored else Held()
 
-    def status(self, kind: str, name: str) -> dict[str, Any]:
-        found: dict[str, Any] = self.cluster.objects[kind, "ns", name]["status"]
+    def status(self, kind: str, name: str, *, namespace: str = "ns") -> dict[str, Any]:
+        found: dict[str, Any] = self.cluster.objects[kind, namespace, name]["status"]
         return found
 
     def content(self) -> dict[Any, Any]:

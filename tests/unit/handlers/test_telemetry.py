@@ -90,8 +90,8 @@ def test_the_fleet_is_told_and_forgotten_with_its_objects() -> None:
     seen = replace(SEEN, state="Shifted", burn_rate=4.2)
     view = RouterView(
         demand={"ns/large": 7.5},
-        slos={"ttft": seen, "deleted": seen},
-        routes={"chat": saturated(), "deleted": saturated()},
+        slos={"ns/ttft": seen, "ns/deleted": seen},
+        routes={"ns/chat": saturated(), "ns/deleted": saturated()},
     )
     bench.rates = {"ns/ttft": {timedelta(hours=1): 3.0}, "ns/deleted": {timedelta(hours=1): 9.0}}
     bench.views.publish(ObjectKey(ROUTER, "ns", "default"), view)

@@ -68,7 +68,7 @@ class Fleet:
 
     def _measure(self) -> None:
         seen = {
-            key.name: replace(
+            f"ns/{key.name}": replace(
                 SEEN, total=self.random.randrange(50, 200), burn_rate=self.random.random() * 0.9
             )
             for key in self.store.keys("TokenSLO")

@@ -25,6 +25,11 @@ class Answers(Protocol):
     callers: Callers
 
     @property
+    def namespaces_unseen(self) -> int:
+        """Return how many namespaces with pools of this router the API server does not show."""
+        ...
+
+    @property
     def applied_revision(self) -> int:
         """Return the revision that Envoy has accepted; 0 means none."""
         ...
@@ -124,6 +129,11 @@ class _Handlers:
             ("applied_revision", "Revision that Envoy has accepted.", agent.applied_revision),
             ("config_refused", "1 while a newer revision is refused.", int(bool(agent.error))),
             ("api_reached", "1 while the Kubernetes API answers.", int(agent.api_reached)),
+            (
+                "namespaces_unseen",
+                "Namespaces of pools whose endpoints cannot be seen.",
+                agent.namespaces_unseen,
+            ),
         ):
             yield f"# HELP tokenfleet_router_{name} {about}"
             yield f"# TYPE tokenfleet_router_{name} gauge"

@@ -1,11 +1,10 @@
-"""The agent as a whole: two watches feed one publisher, and a server says what is in force."""
+"""The agent as a whole: its watches feed one publisher, and a server says what is in force."""
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import httpx
 
@@ -13,12 +12,14 @@ from tokenfleet.agent import endpoints as slices
 from tokenfleet.agent.callers import Callers
 from tokenfleet.agent.envoy import Admin
 from tokenfleet.agent.module import check_module
+from tokenfleet.agent.neighbourhood import Neighbourhood
 from tokenfleet.agent.publisher import Publisher, PublishError
 from tokenfleet.agent.server import serve
 from tokenfleet.agent.settings import Settings
-from tokenfleet.agent.watch import State, api_client, states
-from tokenfleet.domain.fleet.slim import slim_slice
+from tokenfleet.agent.watch import api_client, states
 from tokenfleet.domain.routing.codec import CodecError, decode
+from tokenfleet.domain.routing.ir import Pool
+from tokenfleet.domain.routing.naming import place_of
 from tokenfleet.domain.routing.workload import config_name
 
 logger = logging.getLogger(__name__)
@@ -41,8 +42,12 @@ class Agent:
         """Why the newest configuration is not in force; empty when it is."""
         self.api_reached = False
         self._data: Mapping[str, str] | None = None
-        self._slices: State | None = None
         self._changed = asyncio.Event()
+
+    @property
+    def namespaces_unseen(self) -> int:
+        """Return how many namespaces with pools of this router the API server does not show."""
+        return len(self._neighbourhood.refused)
 
     @property
     def applied_revision(self) -> int:
@@ -63,8 +68,9 @@ class Agent:
             stack.push_async_callback(self.admin.close)
             await serve(self, stack)
             async with asyncio.TaskGroup() as tasks:
+                self._neighbourhood = Neighbourhood(client, tasks, changed=self._changed.set)
+                self._neighbourhood.watch(self.settings.namespace, self._contact)
                 tasks.create_task(self._watch_config(client))
-                tasks.create_task(self._watch_slices(client))
                 tasks.create_task(self._publish_changes())
 
     async def _watch_config(self, client: httpx.AsyncClient) -> None:
@@ -77,14 +83,6 @@ class Agent:
             if name in state:
                 self._data = state[name].get("data") or {}
                 self._changed.set()
-
-    async def _watch_slices(self, client: httpx.AsyncClient) -> None:
-        path = f"/apis/discovery.k8s.io/v1/namespaces/{self.settings.namespace}/endpointslices"
-        keep = partial(slim_slice, pods=False)
-        watched = states(client, path, on_contact=self._contact, keep=keep)
-        async for state in watched:
-            self._slices = state
-            self._changed.set()
 
     def _contact(self, reached: bool) -> None:  # noqa: FBT001  # one fact, told by the watch
         self.api_reached = reached
@@ -99,7 +97,7 @@ class Agent:
                 asyncio.get_running_loop().call_later(RETRY_SECONDS, self._changed.set)
 
     async def _publish(self) -> None:
-        if self._slices is None:
+        if not self._neighbourhood.knows(self.settings.namespace):
             return  # without a first list of endpoints every pool would look empty
         data = self._data if self._data is not None else self.publisher.data
         if data is None:
@@ -121,6 +119,7 @@ class Agent:
             msg = f"the configuration cannot be read: {error}"
             raise PublishError(msg) from error
         before = self.applied_revision
+        await self._follow(document.config.pools)
         try:
             await self.publisher.publish(data, self._endpoints(document.config.pools))
         except PublishError:
@@ -136,5 +135,14 @@ class Agent:
             endpoints = self._endpoints(published.document.config.pools)
             await self.publisher.publish(self.publisher.data, endpoints)
 
-    def _endpoints(self, pools: Any) -> slices.Endpoints:
-        return slices.endpoints(pools, (self._slices or {}).values())
+    async def _follow(self, pools: Sequence[Pool]) -> None:
+        """Look at the namespaces of these pools, and of those that are in force."""
+        published = self.publisher.published.document
+        running = published.config.pools if published is not None else ()
+        home = self.settings.namespace
+        places = {place_of(pool.service, at=home).namespace for pool in (*pools, *running)}
+        await self._neighbourhood.follow(places, home=home)
+
+    def _endpoints(self, pools: Sequence[Pool]) -> slices.Endpoints:
+        known = self._neighbourhood.slices()
+        return slices.endpoints(pools, known, at=self.settings.namespace)

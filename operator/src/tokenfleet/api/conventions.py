@@ -193,14 +193,25 @@ def named(longest: int, reason: str) -> CEL:
     )
 
 
-def named_once(what: str) -> CEL:
+def named_once(what: str, *, namespaced: bool = False) -> CEL:
     """State that a list of references names nothing twice.
 
     The lists themselves are atomic, as in the Gateway API: a key could never be added to them, and
-    `namespace` and `sectionName` may have to become part of it.
+    `sectionName` may have to become part of it.
+
+    Args:
+        what: what is named, for the message.
+        namespaced: the references have an optional `namespace`. One that gives the object's own is
+            not recognised as a repetition: rules do not see the namespace of an object.
     """
+    # `namespace` is a reserved word of CEL; the API server escapes it.
+    place = (
+        " && (has(one.__namespace__) ? one.__namespace__ : '')"
+        " == (has(other.__namespace__) ? other.__namespace__ : '')"
+    )
+    same = f"other.name == one.name{place if namespaced else ''}"
     return CEL(
-        rule="self.all(one, self.exists_one(other, other.name == one.name))",
+        rule=f"self.all(one, self.exists_one(other, {same}))",
         message=f"must not name a {what} twice",
     )
 
@@ -241,3 +252,10 @@ class LocalReference(Model):
 
     name: ObjectName
     """Name of the referent."""
+
+
+class NamespacedReference(LocalReference):
+    """Reference to an object that may be in another namespace."""
+
+    namespace: ObjectName | None = None
+    """Namespace of the referent; absent means the same."""

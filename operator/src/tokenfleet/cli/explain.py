@@ -22,6 +22,7 @@ from tokenfleet.domain.fleet.explanation import (
     UnreadableRouteError,
     explain,
 )
+from tokenfleet.domain.fleet.route_status import router_of
 from tokenfleet.domain.fleet.router_config import UnreadableConfigError, config_key, read
 from tokenfleet.domain.slo.control.memory import RuleMemory
 from tokenfleet.ports import Body, Cluster, NotFoundError, PortError, RefusedError
@@ -109,8 +110,8 @@ async def _explained(args: argparse.Namespace) -> Explanation:
 
 async def _memory(cluster: Cluster, route: Body) -> tuple[dict[str, RuleMemory] | None, str]:
     """Return the control memory of the route's first router, or why it cannot be read."""
-    router = route["spec"]["parentRefs"][0]["name"]
-    key = config_key(route["metadata"]["namespace"], router)
+    router = router_of(route["spec"]["parentRefs"][0], route)
+    key = config_key(router.namespace, router.name)
     try:
         stored = await cluster.get(BY_KIND[key.kind], key.namespace, key.name)
         if stored is None:

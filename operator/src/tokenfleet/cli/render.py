@@ -25,8 +25,10 @@ from tokenfleet.api.v1alpha1.tokenslo import TokenSLO
 from tokenfleet.cli.inputs import STDIN, InputError, read_all
 from tokenfleet.domain.fleet.documents import UnfitError, documents, read
 from tokenfleet.domain.fleet.pool_service import pool_backing
+from tokenfleet.domain.routing.admission import allows
 from tokenfleet.domain.routing.backing import Backing, service_name
 from tokenfleet.domain.routing.compile import Compiled, compile_router
+from tokenfleet.domain.routing.naming import local_name
 
 PARTS: Final = ("problems", "config", "plan", "routes", "clusters", "listeners", "bootstrap")
 """What can be printed; `bootstrap` is everything in one file that `envoy --config-path` takes."""
@@ -94,7 +96,8 @@ def _refused(said: str) -> int:
 def rendered(text: str) -> dict[str, Rendered]:
     """Render every ModelRouter among YAML documents.
 
-    EndpointSlices give the pools' replicas, and Services the ports of Existing pools; one that is
+    Namespaces give the labels by which a router takes routes of others. EndpointSlices give the
+    pools' replicas, and Services the ports of Existing pools; one that is
     not there is taken to have a port called `http`.
 
     Raises:
@@ -103,6 +106,10 @@ def rendered(text: str) -> dict[str, Rendered]:
     bodies = documents(text)
     routers, routes = read(ModelRouter, bodies), read(ModelRoute, bodies)
     pools, slos = read(ServingPool, bodies), read(TokenSLO, bodies)
+    labels = {
+        body["metadata"]["name"]: body["metadata"].get("labels", {})
+        for body in _of(bodies, "Namespace")
+    }
     known = {(_place(body), body["metadata"]["name"]): body for body in _of(bodies, "Service")}
     with _as_kubernetes_writes("Service"):
         backings = {
@@ -115,18 +122,23 @@ def rendered(text: str) -> dict[str, Rendered]:
     return {
         router.metadata.name: _rendered(
             router,
-            routes,
+            [route for route in routes if _takes(router, route.metadata.namespace, labels)],
             pools,
             slos,
             {
-                name: backing
+                local_name(namespace, name, at=router.metadata.namespace): backing
                 for (namespace, name), backing in backings.items()
-                if namespace == router.metadata.namespace
             },
-            [s for s in slices if _place(s) == router.metadata.namespace],
+            slices,
         )
         for router in routers
     }
+
+
+def _takes(router: ModelRouter, namespace: str, labels: Mapping[str, Mapping[str, str]]) -> bool:
+    if namespace == router.metadata.namespace:
+        return True
+    return allows(router.spec.allowed_routes.namespaces, namespace, labels.get(namespace))
 
 
 def _rendered(
@@ -137,17 +149,21 @@ def _rendered(
     backings: Mapping[str, Backing],
     slices: Sequence[Json],
 ) -> Rendered:
-    namespace = router.metadata.namespace
+    home = router.metadata.namespace
     compiled = compile_router(
         router,
-        [route for route in routes if route.metadata.namespace == namespace],
-        {pool.metadata.name: pool for pool in pools if pool.metadata.namespace == namespace},
+        routes,
+        {local_name(pool.metadata.namespace, pool.metadata.name, at=home): pool for pool in pools},
         {},
         backings,
-        slos=[slo for slo in slos if slo.metadata.namespace == namespace],
+        slos=slos,
     )
     with _as_kubernetes_writes("EndpointSlice"):
         replicas = endpoints(compiled.config.pools, slices)
+    labels = {
+        body["metadata"]["name"]: body["metadata"].get("labels", {})
+        for body in _of(bodies, "Namespace")
+    }
     resources = render(compiled.config, replicas, rds_path=RDS_PATH, ports=Ports())
     config = asdict(compiled.config)
     return Rendered(

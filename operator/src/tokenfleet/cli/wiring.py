@@ -25,7 +25,7 @@ from tokenfleet.reconcilers.path_shares import AskTaken, PathShares
 from tokenfleet.reconcilers.pool_visitor import PoolVisitor
 from tokenfleet.reconcilers.queue import Queue
 from tokenfleet.reconcilers.replicas import Replicas
-from tokenfleet.reconcilers.resources import LEASES, MONITORS, WATCHED
+from tokenfleet.reconcilers.resources import LEASES, MONITORS, NAMESPACES, WATCHED
 from tokenfleet.reconcilers.resync import Resync
 from tokenfleet.reconcilers.route_visitor import RouteVisitor
 from tokenfleet.reconcilers.router_visitor import RouterVisitor
@@ -202,7 +202,8 @@ def _core(options: Options, outside: Outside) -> Core:
         ),
         startup=Startup(monotonic=time.monotonic),
         path_shares=PathShares(store=store, ask=outside.taken, wake=queue.add),
-        watched=dict(WATCHED),
+        # Whoever may see some namespaces only may not list all of them.
+        watched=dict(WATCHED) if options.namespaces else {**WATCHED, NAMESPACES: ""},
     )
 
 

@@ -7,6 +7,7 @@ from tokenfleet.api.v1alpha1.modelroute import MODEL_ROUTE
 from tokenfleet.api.v1alpha1.modelrouter import MODEL_ROUTER
 from tokenfleet.api.v1alpha1.servingpool import SERVING_POOL
 from tokenfleet.api.v1alpha1.tokenslo import TOKEN_SLO
+from tokenfleet.domain.fleet.keys import NAMESPACE
 from tokenfleet.ports import Resource
 
 MANAGED_SELECTOR: Final = f"app.kubernetes.io/managed-by={MANAGED_BY}"
@@ -40,6 +41,10 @@ SLICES: Final = _of("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
 LEASES: Final = _of("coordination.k8s.io", "v1", "leases", "Lease")
 EVENTS: Final = _of("events.k8s.io", "v1", "events", "Event")
 
+NAMESPACES: Final = Resource(
+    group="", version="v1", plural="namespaces", kind=NAMESPACE, namespaced=False
+)
+"""Watched for their labels, where the whole cluster is watched."""
 NETWORK_POLICIES: Final = _of("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
 MONITORS: Final = _of("monitoring.coreos.com", "v1", "podmonitors", "PodMonitor")
 """Watched only where the Prometheus operator has brought the kind."""
@@ -68,5 +73,5 @@ WATCHED: Final[dict[Resource, str]] = {
 """Watched kinds and the label selector that the API server filters them by."""
 
 BY_KIND: Final[dict[str, Resource]] = {
-    resource.kind: resource for resource in (*WATCHED, LEASES, EVENTS, MONITORS)
+    resource.kind: resource for resource in (*WATCHED, LEASES, EVENTS, MONITORS, NAMESPACES)
 }

@@ -6,8 +6,9 @@ from datetime import datetime
 
 from tokenfleet.domain.fleet.affected import references
 from tokenfleet.domain.fleet.aims import resolves
-from tokenfleet.domain.fleet.keys import ROUTE, ROUTER, SLO, ObjectKey, key_of
+from tokenfleet.domain.fleet.keys import ROUTE, SLO, ObjectKey, key_of
 from tokenfleet.domain.fleet.plan import Plan
+from tokenfleet.domain.fleet.route_status import router_of
 from tokenfleet.domain.fleet.slo_status import SloSnapshot, plan_slo
 from tokenfleet.domain.slo.objectives.error_budget import Budget
 from tokenfleet.domain.slo.reporting.views import SLOView
@@ -36,11 +37,11 @@ class SloVisitor:
         key = key_of(owner)
         route = self.store.get(next(iter(references(owner)), ObjectKey(ROUTE, "", "")))
         parents = route["spec"]["parentRefs"] if route is not None else ()
-        routers = [ObjectKey(ROUTER, key.namespace, parent["name"]) for parent in parents]
-        views = [self.views.slo(router, key.name) for router in routers]
+        routers = [router_of(parent, owner) for parent in parents]
+        views = [self.views.slo(router, key) for router in routers]
         if not resolves(owner, route):
             # Its router goes on judging it by what it was about before.
-            views.append(self.views.judged(key.namespace, key.name))
+            views.append(self.views.judged(key))
         views.append(self.paths().get(f"{key.namespace}/{key.name}"))
         return plan_slo(
             SloSnapshot(

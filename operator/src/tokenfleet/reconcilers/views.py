@@ -25,26 +25,23 @@ class Views:
         else:
             self._views[router] = view
         for kind, before, after in ((ROUTE, old.routes, new.routes), (SLO, old.slos, new.slos)):
-            for name in {*before, *after}:
-                if before.get(name) != after.get(name):
-                    self._wake(ObjectKey(kind, router.namespace, name))
+            for place in {*before, *after}:
+                if before.get(place) != after.get(place):
+                    self._wake(ObjectKey(kind, *place.split("/")))
 
-    def route(self, router: ObjectKey, name: str) -> RouteView | None:
+    def route(self, router: ObjectKey, route: ObjectKey) -> RouteView | None:
         """Return a route's view on a router, or None."""
-        return self._views.get(router, EMPTY).routes.get(name)
+        return self._views.get(router, EMPTY).routes.get(_place(route))
 
-    def carriers(self, namespace: str, name: str) -> dict[str, RouteView]:
-        """Return router -> its view of a route, for every router of the namespace that has one."""
-        return {
-            router.name: self._views[router].routes[name]
-            for router in sorted(self._views)
-            if router.namespace == namespace and name in self._views[router].routes
-        }
+    def carriers(self, route: ObjectKey) -> dict[ObjectKey, RouteView]:
+        """Return router -> its view of a route, for every router that has one."""
+        place = _place(route)
+        views = {router: self._views[router].routes.get(place) for router in sorted(self._views)}
+        return {router: view for router, view in views.items() if view is not None}
 
-    def judged(self, namespace: str, name: str) -> SLOView | None:
+    def judged(self, slo: ObjectKey) -> SLOView | None:
         """Return the view of an objective on the first router that judges it, or None."""
-        routers = (router for router in sorted(self._views) if router.namespace == namespace)
-        found = (self._views[router].slos.get(name) for router in routers)
+        found = (self._views[router].slos.get(_place(slo)) for router in sorted(self._views))
         return next(filter(None, found), None)
 
     def demand(self) -> dict[str, float]:
@@ -59,18 +56,22 @@ class Views:
         """Return `namespace/name` -> a route's view; where routers differ, the first one's."""
         found: dict[str, RouteView] = {}
         for router in sorted(self._views):
-            for name, view in self._views[router].routes.items():
-                found.setdefault(f"{router.namespace}/{name}", view)
+            for place, view in self._views[router].routes.items():
+                found.setdefault(place, view)
         return found
 
     def objectives(self) -> dict[str, SLOView]:
         """Return `namespace/name` -> an objective's view; where routers differ, the first one's."""
         found: dict[str, SLOView] = {}
         for router in sorted(self._views):
-            for name, view in self._views[router].slos.items():
-                found.setdefault(f"{router.namespace}/{name}", view)
+            for place, view in self._views[router].slos.items():
+                found.setdefault(place, view)
         return found
 
-    def slo(self, router: ObjectKey, name: str) -> SLOView | None:
+    def slo(self, router: ObjectKey, slo: ObjectKey) -> SLOView | None:
         """Return an objective's view on a router, or None."""
-        return self._views.get(router, EMPTY).slos.get(name)
+        return self._views.get(router, EMPTY).slos.get(_place(slo))
+
+
+def _place(key: ObjectKey) -> str:
+    return f"{key.namespace}/{key.name}"

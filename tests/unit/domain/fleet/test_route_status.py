@@ -114,7 +114,7 @@ def test_a_nobody_serves_problem_leaves_the_other_conditions_true() -> None:
 def test_the_router_and_the_route_tell_the_same_story() -> None:
     plan = plan_router(seen(slos=(slo(),)))
 
-    status = plan_route(look(plan.view.routes["chat"])).status
+    status = plan_route(look(plan.view.routes["ns/chat"])).status
 
     assert status is not None
     assert status["rules"][0]["shares"] == [

@@ -174,7 +174,7 @@ def test_replicas_that_do_not_answer_are_waited_for_before_less_is_believed() ->
     assert waiting.replace is None
     assert conditions(waiting.status)["Programmed"] == ("False", "ConfigLost")
     assert "none of 1 ready router replicas tells" in message(waiting.status, "Programmed")
-    assert waiting.view.routes["chat"].shares is None
+    assert waiting.view.routes["ns/chat"].shares is None
     assert waiting.requeue_after == timedelta(seconds=5)
     assert written(rebuilt).revision == 42
     assert written(plan_router(replace(lost, replicas=(starting,), now=T0))).revision == 42
@@ -214,7 +214,7 @@ def test_a_configuration_that_cannot_be_read_is_held_and_not_overwritten(
     assert conditions(plan.status)["Programmed"] == ("False", "ConfigUnreadable")
     assert conditions(plan.status)["Ready"] == ("False", "ConfigUnreadable")
     assert "delete it to rebuild it" in message(plan.status, "Programmed")
-    assert plan.view.routes["chat"].shares is None
+    assert plan.view.routes["ns/chat"].shares is None
 
 
 def test_a_configuration_that_is_too_large_keeps_the_last_good_one() -> None:
@@ -232,7 +232,7 @@ def test_a_configuration_that_is_too_large_keeps_the_last_good_one() -> None:
     assert plan.replace is None
     assert plan.revision == 2
     assert conditions(plan.status)["Programmed"] == ("False", "ConfigTooLarge")
-    assert plan.view.routes["chat"].shares == {"slow": {"large": 1000, "small": 0}}
+    assert plan.view.routes["ns/chat"].shares == {"slow": {"large": 1000, "small": 0}}
 
 
 def test_programmed_follows_the_acknowledgements() -> None:
@@ -283,7 +283,7 @@ def test_a_rule_that_nobody_serves_is_told() -> None:
 
     plan = plan_router(seen(slices=empty))
 
-    (problem,) = plan.view.routes["chat"].problems
+    (problem,) = plan.view.routes["ns/chat"].problems
     assert (problem.condition, problem.reason) == ("Ready", "NoReadyPool")
     assert "large, small" in problem.message
 
@@ -303,8 +303,8 @@ def test_one_broken_route_does_not_take_the_others_down() -> None:
 
     plan = plan_router(seen(routes=(route(), other)))
 
-    assert plan.view.routes["chat"].problems == ()
-    assert plan.view.routes["other"].problems[0].reason == "PoolNotFound"
+    assert plan.view.routes["ns/chat"].problems == ()
+    assert plan.view.routes["ns/other"].problems[0].reason == "PoolNotFound"
 
 
 def test_children_that_are_not_wanted_any_more_are_deleted_and_the_configuration_never() -> None:
@@ -343,7 +343,7 @@ def test_a_pin_acts_at_once_and_the_operator_wide_switch_stops_control() -> None
     plan = plan_router(seen(routes=(route(trafficControl=pinned),)))
 
     assert shares(written(plan)) == {"large": 250, "small": 750}
-    assert plan.view.routes["chat"].rules["slow"].reason == "Pinned"
+    assert plan.view.routes["ns/chat"].rules["slow"].reason == "Pinned"
 
 
 def test_a_rule_without_a_usable_pool_keeps_what_it_had() -> None:
@@ -354,8 +354,8 @@ def test_a_rule_without_a_usable_pool_keeps_what_it_had() -> None:
     plan = plan_router(replace(good, routes=(typo,)))
 
     assert plan.replace is None
-    assert plan.view.routes["chat"].shares == {"slow": {"large": 1000, "small": 0}}
-    assert plan.view.routes["chat"].problems[0].reason == "PoolNotFound"
+    assert plan.view.routes["ns/chat"].shares == {"slow": {"large": 1000, "small": 0}}
+    assert plan.view.routes["ns/chat"].problems[0].reason == "PoolNotFound"
 
 
 def test_a_route_that_cannot_be_read_keeps_what_it_had() -> None:
@@ -364,7 +364,7 @@ def test_a_route_that_cannot_be_read_keeps_what_it_had() -> None:
     plan = plan_router(replace(good, routes=(route(trafficControl={"type": "Unheard"}),)))
 
     assert plan.replace is None or shares(written(plan)) == {"large": 1000, "small": 0}
-    assert plan.view.routes["chat"].problems[0].reason == "InvalidSpec"
+    assert plan.view.routes["ns/chat"].problems[0].reason == "InvalidSpec"
 
 
 def test_a_route_that_is_deleted_is_gone() -> None:

@@ -205,7 +205,7 @@ def test_a_restarted_operator_does_not_take_back_what_was_said() -> None:
 def test_the_engine_and_the_status_agree_on_an_objective_without_data() -> None:
     failure = Failure("SourceError", "connection refused")
     tried = Measurement(at=T0, failure=failure)
-    view = plan_router(seen(slos=(slo(),), measurement=tried)).view.slos["ttft"]
+    view = plan_router(seen(slos=(slo(),), measurement=tried)).view.slos["ns/ttft"]
 
     status = plan_slo(look(view)).status
 

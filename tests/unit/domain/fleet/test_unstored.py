@@ -28,7 +28,7 @@ def test_what_is_not_stored_is_neither_decided_nor_told() -> None:
     assert plan.replace is None
     assert plan.events == plan.untold == ()
     assert plan.revision == decided.revision - 1
-    view = plan.view.routes["chat"]
+    view = plan.view.routes["ns/chat"]
     assert view.shares == {"slow": {"large": 1000, "small": 0}}
     assert (view.rules["slow"].reason, view.rules["slow"].message) == ("AsWritten", "")
     assert (view.programmed.status, view.programmed.reason) == ("False", "ConfigRefused")

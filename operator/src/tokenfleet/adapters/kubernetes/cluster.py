@@ -213,8 +213,9 @@ def group_path(resource: Resource) -> str:
 
 
 def object_path(resource: Resource, namespace: str, name: str) -> str:
-    """Return the path of one namespaced object."""
-    return f"{group_path(resource)}/namespaces/{namespace}/{resource.plural}/{name}"
+    """Return the path of one object."""
+    place = f"/namespaces/{namespace}" if resource.namespaced else ""
+    return f"{group_path(resource)}{place}/{resource.plural}/{name}"
 
 
 def _message(method: str, path: str, data: bytes) -> str:

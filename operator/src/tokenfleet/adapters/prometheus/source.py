@@ -25,6 +25,7 @@ from tokenfleet.adapters.prometheus.access import (
     refuse,
     untrusted,
 )
+from tokenfleet.adapters.prometheus.carried import at_home
 from tokenfleet.ports import PortError, Sample, Series
 
 __all__ = ["Access", "AccessError", "PartialError", "PrometheusSource"]
@@ -68,7 +69,7 @@ class PrometheusSource:
         ask = partial(self._client.custom_query, promql, params=parameters)
         rows = await loop.run_in_executor(self._threads, self._rows, ask)
         try:
-            return _samples(rows)
+            return at_home(_samples(rows))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             msg = f"prometheus answered what is not an instant vector: {error!r}"
             raise PortError(msg) from error

@@ -13,9 +13,9 @@ from tokenfleet.api.conventions import (
     ListAtomic,
     ListMap,
     ListSet,
-    LocalReference,
     MetricLabel,
     Model,
+    NamespacedReference,
     ObjectName,
     PrinterColumn,
     PublicModelName,
@@ -217,9 +217,13 @@ class ModelRouteSpec(Model):
     )
 
     parent_refs: Annotated[
-        list[LocalReference], Field(min_length=1, max_length=8), ListAtomic(), named_once("router")
+        list[NamespacedReference],
+        Field(min_length=1, max_length=8),
+        ListAtomic(),
+        named_once("router", namespaced=True),
     ]
-    """ModelRouters in the same namespace that carry this route."""
+    """ModelRouters that carry this route. One in another namespace does so where its
+    `allowedRoutes` lets this namespace in."""
     model_names: Annotated[list[PublicModelName], Field(min_length=1, max_length=16), ListSet()]
     """What clients put in `model`; also listed by GET /v1/models."""
     features: Annotated[list[MetricLabel], Field(max_length=32), ListSet()] = []
@@ -267,7 +271,7 @@ class RuleStatus(Model):
 class ParentStatus(Model):
     """What one router makes of the route."""
 
-    parent_ref: LocalReference
+    parent_ref: NamespacedReference
     """The router, as `spec.parentRefs` names it."""
     conditions: Annotated[list[Condition], Field(max_length=8), ListMap(("type",))] = []
     """Accepted, ResolvedRefs, Programmed."""

@@ -20,12 +20,14 @@ from tokenfleet.api.conventions import (
     Scale,
     SubdomainName,
     named,
+    union,
 )
 from tokenfleet.api.quantities import Duration, Fraction, Quantity, QuantityRange
 from tokenfleet.api.v1alpha1.metadata import Metadata
 from tokenfleet.api.v1alpha1.placement import (
     Affinity,
     Labels,
+    LabelSelector,
     NetworkPeer,
     SecretReference,
     Toleration,
@@ -133,6 +135,25 @@ class NetworkAccess(Model):
     pools."""
 
 
+class RouteNamespaces(Model):
+    """Namespaces whose routes may name the router."""
+
+    validations: ClassVar[tuple[CEL, ...]] = union("from", {"Selector": "selector"})
+
+    from_: Annotated[Literal["Same", "All", "Selector"], Field(alias="from")] = "Same"
+    """Same: the router's own. All: every one that the operator watches. Selector: besides its own,
+    those whose labels match."""
+    selector: LabelSelector | None = None
+    """Labels of namespaces, for `from: Selector`."""
+
+
+class AllowedRoutes(Model):
+    """Which ModelRoutes may name the router in their `parentRefs`."""
+
+    namespaces: RouteNamespaces = RouteNamespaces()
+    """Where they may be. Those of the router's own namespace always may."""
+
+
 class ManagedRouter(Model):
     """A router that the operator deploys."""
 
@@ -219,6 +240,8 @@ class ModelRouterSpec(Model):
     """The deployment, for `type: Managed`."""
     sidecar: SidecarRouter | None = None
     """What applications carry, for `type: Sidecar`."""
+    allowed_routes: AllowedRoutes = AllowedRoutes()
+    """Routes of other namespaces that the router carries; their pools stay in theirs."""
     attribution: Attribution = Attribution()
     """How requests are attributed."""
     request_body_limit: Annotated[Quantity, QuantityRange("1Ki", "64Mi")] = "8Mi"

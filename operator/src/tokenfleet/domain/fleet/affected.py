@@ -16,6 +16,7 @@ from typing import Any, Final, Protocol
 from tokenfleet.api.conventions import POOL_LABEL, ROUTER_LABEL
 from tokenfleet.domain.fleet.fronts import fronted
 from tokenfleet.domain.fleet.keys import (
+    NAMESPACE,
     POOL,
     ROUTE,
     ROUTER,
@@ -115,6 +116,11 @@ def _readers_of_route(body: Body, world: World) -> set[ObjectKey]:
     return {key_of(body)} | routers | slos | _upstream(routers, world)
 
 
+def _readers_of_namespace(body: Body, world: World) -> set[ObjectKey]:
+    routes = set(world.referring(key_of(body)))
+    return routes | _routers_of_routes(routes, world)
+
+
 def _readers_of_slo(body: Body, world: World) -> set[ObjectKey]:
     return {key_of(body)} | _routers_of_routes(references(body), world)
 
@@ -162,6 +168,7 @@ _READERS: Final[Mapping[str, Callable[[Body, World], set[ObjectKey]]]] = {
     ROUTER: _readers_of_router,
     ROUTE: _readers_of_route,
     SLO: _readers_of_slo,
+    NAMESPACE: _readers_of_namespace,
     "EndpointSlice": _readers_of_slice,
     "Service": _readers_of_service,
     "Pod": _readers_of_pod,
@@ -178,7 +185,11 @@ def _of_pool(body: Body) -> Iterable[ObjectKey]:
 def _of_route(body: Body) -> Iterable[ObjectKey]:
     namespace, spec = body["metadata"].get("namespace", ""), body.get("spec", {})
     for parent in spec.get("parentRefs", ()):
-        yield ObjectKey(ROUTER, namespace, parent["name"])
+        place = parent.get("namespace", namespace)
+        yield ObjectKey(ROUTER, place, parent["name"])
+        if place != namespace:
+            # Whether the router takes it may depend on the labels of this one.
+            yield ObjectKey(NAMESPACE, "", namespace)
     for rule in spec.get("rules", ()):
         for reference in (*rule.get("backendRefs", ()), *rule.get("fallbackRefs", ())):
             yield ObjectKey(POOL, namespace, reference["name"])
@@ -205,9 +216,8 @@ def _of_service(body: Body) -> Iterable[ObjectKey]:
 
 
 def _of_config_map(body: Body) -> Iterable[ObjectKey]:
-    namespace = body["metadata"].get("namespace", "")
     services = services_in(body.get("data", {})) if _owner(body) else ()
-    return _owner(body) | {ObjectKey("Service", namespace, name) for name in services}
+    return _owner(body) | {ObjectKey("Service", *place) for place in services}
 
 
 def _of_pod(body: Body) -> Iterable[ObjectKey]:

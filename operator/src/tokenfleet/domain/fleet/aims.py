@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tokenfleet.domain.routing.naming import local_name
+
 Body = Mapping[str, Any]
 
 
@@ -17,25 +19,29 @@ class Aimed:
 
     slos: tuple[Body, ...]
     targets: Mapping[str, str]
-    """TokenSLO -> `route` or `route/rule`, for those that are about something."""
+    """TokenSLO -> `route` or `route/rule`, for those that are about something; as in `Held`."""
 
 
-def aimed(slos: Sequence[Body], routes: Sequence[Body], before: Mapping[str, str]) -> Aimed:
-    """Aim objectives at routes and rules.
+def aimed(
+    slos: Sequence[Body], routes: Sequence[Body], before: Mapping[str, str], *, at: str
+) -> Aimed:
+    """Aim objectives at routes and rules of their namespaces.
 
     Args:
         slos: objectives as stored.
         routes: routes as stored.
-        before: TokenSLO -> `route` or `route/rule`, as they last resolved.
+        before: `targets`, as they last resolved.
+        at: namespace of the router that judges them.
     """
-    known = {target for body in routes for target in _targets(body)}
+    known = {(_namespace(body), target) for body in routes for target in _targets(body)}
     found, targets = [], {}
     for body in slos:
-        name, wanted = body["metadata"]["name"], _target(body)
+        namespace, wanted = _namespace(body), _target(body)
+        name = local_name(namespace, body["metadata"]["name"], at=at)
         last = before.get(name, "")
-        if wanted in known:
+        if (namespace, wanted) in known:
             targets[name] = wanted
-        elif last in known:
+        elif (namespace, last) in known:
             targets[name] = last
             body = _about(body, last)  # noqa: PLW2901
         found.append(body)
@@ -45,6 +51,10 @@ def aimed(slos: Sequence[Body], routes: Sequence[Body], before: Mapping[str, str
 def resolves(slo: Body, route: Body | None) -> bool:
     """Tell whether an objective is about something that the route it names has."""
     return route is not None and _target(slo) in _targets(route)
+
+
+def _namespace(body: Body) -> str:
+    return str(body["metadata"].get("namespace", ""))
 
 
 def _targets(route: Body) -> set[str]:

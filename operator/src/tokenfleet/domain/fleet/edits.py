@@ -21,6 +21,8 @@ from tokenfleet.domain.fleet.keys import ROUTE, ObjectKey
 from tokenfleet.domain.fleet.plan import EventNote
 from tokenfleet.domain.fleet.router_config import Held
 from tokenfleet.domain.routing.ir import RouterConfig, Rule
+from tokenfleet.domain.routing.naming import place_of
+from tokenfleet.domain.routing.neighbourhoods import at_home
 from tokenfleet.domain.slo.control.carry_over import Edit, carried_over, started_anew
 from tokenfleet.domain.slo.control.memory import (
     NO_OBJECTIVE,
@@ -30,15 +32,12 @@ from tokenfleet.domain.slo.control.memory import (
     RuleMemory,
 )
 from tokenfleet.domain.slo.control.memory_json import rule_to_json
-from tokenfleet.domain.slo.observation.measurement import RuleTarget
+from tokenfleet.domain.slo.observation.measurement import RuleKey, RuleTarget
 from tokenfleet.domain.slo.reporting.decisions import Taken
 from tokenfleet.domain.slo.reporting.explanations import ITSELF
 
 INHERITED = "P4"
 """The transition."""
-
-Place = tuple[str, str]
-"""A route's name and a rule's name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,9 +51,9 @@ class Rules:
     unread: AbstractSet[str]
     """`namespace/route` of routes that cannot be read: all that they had is alive."""
     models: Mapping[str, tuple[str, ...]]
-    """Route -> public model names that it serves."""
+    """`namespace/route` -> public model names that it claims."""
     routes: AbstractSet[str]
-    """Names of the routes that exist."""
+    """`namespace/route` of the routes that exist."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +62,7 @@ class Edited:
 
     memory: Mapping[str, RuleMemory]
     departed: Mapping[str, Departed]
-    heirs: Mapping[Place, Place]
+    heirs: Mapping[RuleKey, RuleKey]
     """Rule -> rule that was running, and whose place it takes."""
     decisions: tuple[Taken, ...] = ()
     notes: tuple[EventNote, ...] = ()
@@ -99,7 +98,7 @@ def edited(
     Args:
         rules: as they are written now.
         held: what the router runs.
-        ready: pool -> ready replicas.
+        ready: `namespace/pool` -> ready replicas.
         now: the current time, UTC.
         elsewhere: what other routers run, where a route is new to this one.
     """
@@ -117,15 +116,20 @@ def edited(
         key = str(target.key)
         found = _found(target, rules, memory, running, sources, now)
         carried, decisions = carried_over(
-            Edit(rule=target, memory=found.memory, running=found.running, ready=ready, now=now)
+            Edit(
+                rule=target,
+                memory=found.memory,
+                running=found.running,
+                ready=_of_namespace(target.key.namespace, ready),
+                now=now,
+            )
         )
         memory[key] = carried
         pairs = [*found.decisions, *decisions.items()]
         taken += [Taken.of(target.key, pool, decision) for pool, decision in pairs]
         if found.source:
             used.add(found.source)
-            _, route, rule = found.source.split("/")
-            heirs[target.key.route, target.key.rule] = (route, rule)
+            heirs[target.key] = RuleKey(*found.source.split("/"))
     left = {key: gone for key, gone in departed.items() if key not in used}
     return Edited(
         memory=memory,
@@ -140,12 +144,25 @@ def edited(
     )
 
 
+def _of_namespace(namespace: str, ready: Mapping[str, int]) -> dict[str, int]:
+    places = ((key.partition("/"), count) for key, count in ready.items())
+    return {pool: count for (place, _, pool), count in places if place == namespace}
+
+
 def _running(config: RouterConfig) -> dict[str, Rule]:
+    """Return `namespace/route/rule` -> rule, with its pools called as in that namespace."""
+    home = config.namespace
     return {
-        f"{config.namespace}/{route.name}/{rule.name}": rule
+        f"{place_of(route.name, at=home)}/{rule.name}": at_home(rule, at=home)
         for route in config.routes
         for rule in route.rules
     }
+
+
+def _models(config: RouterConfig) -> dict[str, tuple[str, ...]]:
+    """Return `namespace/route` -> public model names that it serves."""
+    home = config.namespace
+    return {str(place_of(route.name, at=home)): route.model_names for route in config.routes}
 
 
 def _shares(rule: Rule | None) -> dict[str, int]:
@@ -158,13 +175,12 @@ def _elsewhere(others: Sequence[Held], now: datetime) -> dict[str, Departed]:
     for held in others:
         config = held.document.config if held.document is not None else None
         running = _running(config) if config is not None else {}
-        models = {route.name: route.model_names for route in config.routes} if config else {}
+        models = _models(config) if config is not None else {}
         found |= held.departed
         for key, memory in held.memory.items():
-            route = key.split("/")[1]
             found[key] = Departed(
                 at=now,
-                models=models.get(route, ()),
+                models=models.get(key.rpartition("/")[0], ()),
                 shares=_shares(running.get(key)),
                 memory=memory,
             )
@@ -176,8 +192,7 @@ def _leaving(
 ) -> dict[str, Departed]:
     """Return what goes with this edit: whole rules, and loops of backends that were removed."""
     document = held.document
-    routes = document.config.routes if document is not None else ()
-    models = {route.name: route.model_names for route in routes}
+    models = _models(document.config) if document is not None else {}
     backends = {str(target.key): set(target.backends) for target in rules.targets}
     leaving = {}
     for key, memory in held.memory.items():
@@ -191,7 +206,7 @@ def _leaving(
         if rule_to_json(gone):
             leaving[key] = Departed(
                 at=now,
-                models=tuple(models.get(route.rpartition("/")[2], ())),
+                models=tuple(models.get(route, ())),
                 shares=_shares(running.get(key)),
                 memory=gone,
             )
@@ -219,7 +234,8 @@ def _found(
     key = str(target.key)
     if key in memory or key in running:
         return _again(target, memory.get(key, RuleMemory()), running.get(key), departed)
-    source = _testator(target, rules.models.get(target.key.route, ()), departed)
+    place = f"{target.key.namespace}/{target.key.route}"
+    source = _testator(target, rules.models.get(place, ()), departed)
     if source:
         gone = departed[source]
         return _inherited(target, gone.memory, gone.shares, source, now)
@@ -246,7 +262,10 @@ def _again(
 
 
 def _testator(target: RuleTarget, models: Iterable[str], departed: Mapping[str, Departed]) -> str:
-    """Return the key of the rule that is gone and whose place a new one takes; empty: none."""
+    """Return the key of the rule that is gone and whose place a new one takes; empty: none.
+
+    Pools of another namespace are other pools, whatever they are called.
+    """
     place = f"{target.key.namespace}/{target.key.route}"
 
     def rank(key: str) -> tuple[bool, bool, int, datetime]:
@@ -259,7 +278,8 @@ def _testator(target: RuleTarget, models: Iterable[str], departed: Mapping[str, 
         for key, gone in departed.items()
         if key == str(target.key)
         or (
-            target.backends.keys() & set(shifted_pools(gone.memory))
+            key.startswith(f"{target.key.namespace}/")
+            and target.backends.keys() & set(shifted_pools(gone.memory))
             and (key.rpartition("/")[0] == place or set(models) & set(gone.models))
         )
     ]
@@ -318,7 +338,9 @@ def _remembered_note(key: str, gone: Departed, rules: Rules) -> EventNote:
         action="SetShares",
         note=f"rule {rule} of ModelRoute {route} is gone in the middle of a shift ({shares}); for"
         " an hour a rule that takes its place goes on from there",
-        about=ObjectKey(ROUTE, namespace, route) if route in rules.routes else None,
+        about=ObjectKey(ROUTE, namespace, route)
+        if f"{namespace}/{route}" in rules.routes
+        else None,
         id=Decision(transition="gone", at=gone.at, from_w=0, to_w=0).identifier(key),
         at=gone.at,
     )

@@ -12,6 +12,7 @@ POOL = SERVING_POOL.kind
 ROUTER = MODEL_ROUTER.kind
 ROUTE = MODEL_ROUTE.kind
 SLO = TOKEN_SLO.kind
+NAMESPACE = "Namespace"
 VISITED = (POOL, ROUTER, ROUTE, SLO)
 """Kinds that are visited; every other kind is seen only for their sake."""
 

@@ -57,7 +57,7 @@ def resolved_now(compiled: Compiled, held: Held) -> dict[str, tuple[int, ...]]:
             found[key] = references.weights
     fresh = {route for route, _ in compiled.references}
     unread = {route.name for route in compiled.config.routes} - fresh
-    kept = {k: weights for k, weights in held.resolved.items() if k.partition("/")[0] in unread}
+    kept = {k: weights for k, weights in held.resolved.items() if k.rpartition("/")[0] in unread}
     return found | kept
 
 

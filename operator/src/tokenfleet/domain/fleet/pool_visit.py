@@ -69,8 +69,13 @@ def unwanted(
 
     Where nothing is wanted, nothing is deleted: then the spec was refused, and what runs goes on.
     """
-    if not wanted:
-        return ()
+    return strangers(children, wanted, keep=keep) if wanted else ()
+
+
+def strangers(
+    children: Sequence[Body], wanted: Sequence[Body], *, keep: frozenset[ObjectKey] = frozenset()
+) -> tuple[Deletion, ...]:
+    """Return children that are neither wanted nor kept, also where nothing is wanted."""
     namespace = children[0]["metadata"]["namespace"] if children else ""
     named = {ObjectKey(w["kind"], namespace, w["metadata"]["name"]) for w in wanted} | keep
     return tuple(

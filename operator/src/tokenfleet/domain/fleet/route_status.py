@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from tokenfleet.api.conditions import ACCEPTED, PROGRAMMED, READY, RESOLVED_REFS, Condition
+from tokenfleet.api.v1alpha1.modelrouter import ModelRouter
 from tokenfleet.domain.fleet.conditions import (
     condition,
     held_over,
@@ -15,10 +16,14 @@ from tokenfleet.domain.fleet.conditions import (
     rfc3339,
     summary,
 )
-from tokenfleet.domain.fleet.keys import ROUTER
+from tokenfleet.domain.fleet.guests import guest_access
+from tokenfleet.domain.fleet.keys import ROUTER, ObjectKey
+from tokenfleet.domain.fleet.parsing import parsed
 from tokenfleet.domain.fleet.plan import Plan
+from tokenfleet.domain.fleet.pool_visit import strangers
 from tokenfleet.domain.fleet.problems import Problem
 from tokenfleet.domain.fleet.views import RouteView
+from tokenfleet.domain.routing.naming import local_name, place_of
 
 Body = Mapping[str, Any]
 
@@ -42,10 +47,17 @@ class RouteSnapshot:
 
     body: Body
     views: Mapping[str, RouteView | None]
-    """Router name -> its view, in the order of parentRefs. None: the router exists and has not
-    been visited since this process started, or since the route was created."""
+    """Router -> its view, in the order of parentRefs; one of another namespace as
+    `namespace/name`. None: the router exists and has not been visited since this process started,
+    or since the route was created."""
     missing: tuple[str, ...]
     """Routers that parentRefs name and that do not exist."""
+    refusing: tuple[str, ...] = ()
+    """Routers of other namespaces that do not take routes of this one."""
+    guests: tuple[Body, ...] = ()
+    """Routers of other namespaces that do, as stored."""
+    children: tuple[Body, ...] = ()
+    """What the route owns."""
     kept: Mapping[str, RouteView] = field(default_factory=dict)
     """While some do not exist: every router that carries the route, named or not."""
     measured: Mapping[str, float] = field(default_factory=dict)
@@ -54,19 +66,32 @@ class RouteSnapshot:
 
 
 def plan_route(seen: RouteSnapshot) -> Plan:
-    """Plan the status of one route; nothing else belongs to it."""
+    """Plan one route: its status, and what lets routers of other namespaces reach its pools."""
+    status = _status(seen)
+    guests = [parsed(ModelRouter, body) for body in seen.guests]
+    routers = [one for one in guests if isinstance(one, ModelRouter)]
+    if len(routers) < len(guests):
+        return Plan(status=status)  # One that cannot be read goes on running, and needs its rights.
+    access = guest_access(seen.body, routers)
+    return Plan(applies=access, deletes=strangers(seen.children, access), status=status)
+
+
+def _status(seen: RouteSnapshot) -> dict[str, Any] | None:
+    """Return the whole status; None: it stays as it is."""
     carrying = _carrying(seen)
     views = list(carrying.values())
-    if not views and not seen.missing:
-        return Plan()  # The router's visit is under way and wakes this route.
+    if not views and not seen.missing and not seen.refusing:
+        return None  # The router's visit is under way and wakes this route.
     problems = [*(_no_router(seen, name) for name in seen.missing)]
+    problems += [_refused(seen, name) for name in seen.refusing]
     problems += [problem for view in views for problem in view.problems]
     generation = seen.body["metadata"].get("generation", 0)
     status = seen.body.get("status", {})
     previous = status.get("conditions", ())
     programmed = held_over(_programmed(views), previous, generation=generation)
+    rivals = "; ".join(dict.fromkeys(words for view in views for words in view.rivals))
     fresh = [
-        judged(ACCEPTED, problems, reason="Accepted"),
+        judged(ACCEPTED, problems, reason="Accepted", message=rivals),
         judged(RESOLVED_REFS, problems, reason="ResolvedRefs"),
         programmed,
     ]
@@ -75,40 +100,58 @@ def plan_route(seen: RouteSnapshot) -> Plan:
     ready = judged(READY, problems, reason="Ready", message=traffic)
     folded = summary(fresh, (ACCEPTED, RESOLVED_REFS, PROGRAMMED), message=traffic)
     fresh.append(folded if folded.status != "True" else ready)
-    return Plan(
-        status={
-            "observedGeneration": generation,
-            "parents": [_parent(seen, name) for name in _named(seen)],
-            "rules": rules,
-            "traffic": traffic,
-            "conditions": merged(previous, fresh, generation=generation, now=seen.now),
-        }
-    )
+    return {
+        "observedGeneration": generation,
+        "parents": _parents(seen),
+        "rules": rules,
+        "traffic": traffic,
+        "conditions": merged(previous, fresh, generation=generation, now=seen.now),
+    }
 
 
-def _named(seen: RouteSnapshot) -> list[str]:
-    """Return the routers of parentRefs of which something is known, in that order."""
-    names = [parent["name"] for parent in seen.body["spec"].get("parentRefs", ())]
-    return [name for name in names if name in seen.missing or seen.views.get(name) is not None]
+def router_of(reference: Body, route: Body) -> ObjectKey:
+    """Return the router that one of a route's parentRefs names."""
+    home = route["metadata"]["namespace"]
+    return ObjectKey(ROUTER, reference.get("namespace", home), reference["name"])
 
 
-def _parent(seen: RouteSnapshot, name: str) -> dict[str, Any]:
+def _router(reference: Body, route: Body) -> str:
+    """Return what a route calls a router of its parentRefs."""
+    key = router_of(reference, route)
+    return local_name(key.namespace, key.name, at=route["metadata"]["namespace"])
+
+
+def _parents(seen: RouteSnapshot) -> list[dict[str, Any]]:
+    """Return the word of every router in parentRefs of which something is known, in that order."""
+    named = {_router(ref, seen.body): ref for ref in seen.body["spec"].get("parentRefs", ())}
+    silent = {name for name, view in seen.views.items() if view is None}
+    return [_parent(seen, name, ref) for name, ref in named.items() if name not in silent]
+
+
+def _parent(seen: RouteSnapshot, name: str, reference: Body) -> dict[str, Any]:
     """Return what one router makes of the route, as the Gateway API has it."""
     view = seen.views.get(name)
-    problems = [_no_router(seen, name)] if view is None else list(view.problems)
+    if view is not None:
+        problems = list(view.problems)
+    else:
+        words = _refused if name in seen.refusing else _no_router
+        problems = [words(seen, name)]
     before = seen.body.get("status", {}).get("parents", ())
-    previous = next((one["conditions"] for one in before if one["parentRef"]["name"] == name), ())
+    known = (one["conditions"] for one in before if _router(one["parentRef"], seen.body) == name)
+    previous = next(known, ())
     generation = seen.body["metadata"].get("generation", 0)
     word = held_over(
         _programmed([view] if view is not None else []), previous, generation=generation
     )
+    rivals = "; ".join(view.rivals) if view is not None else ""
     fresh = [
-        judged(ACCEPTED, problems, reason="Accepted"),
+        judged(ACCEPTED, problems, reason="Accepted", message=rivals),
         judged(RESOLVED_REFS, problems, reason="ResolvedRefs"),
         word,
     ]
     conditions = merged(previous, fresh, generation=generation, now=seen.now)
-    return {"parentRef": {"name": name}, "conditions": conditions}
+    kept = {key: reference[key] for key in ("name", "namespace") if key in reference}
+    return {"parentRef": kept, "conditions": conditions}
 
 
 def _carrying(seen: RouteSnapshot) -> dict[str, RouteView]:
@@ -118,14 +161,25 @@ def _carrying(seen: RouteSnapshot) -> dict[str, RouteView]:
 
 
 def _no_router(seen: RouteSnapshot, name: str) -> Problem:
-    namespace = seen.body["metadata"]["namespace"]
+    place = place_of(name, at=seen.body["metadata"]["namespace"])
     keeping = ", ".join(sorted(seen.kept.keys() - seen.views.keys()))
     meanwhile = f"; until then {ROUTER} {keeping} goes on carrying it" if keeping else ""
+    unwatched = ", which the operator may not watch" if name != place.name else ""
     return Problem(
         condition=RESOLVED_REFS,
         reason="RouterNotFound",
-        message=f"{ROUTER} {name} does not exist in namespace {namespace};"
+        message=f"{ROUTER} {place.name} does not exist in namespace {place.namespace}{unwatched};"
         f" create it or correct spec.parentRefs{meanwhile}",
+    )
+
+
+def _refused(seen: RouteSnapshot, name: str) -> Problem:
+    return Problem(
+        condition=ACCEPTED,
+        reason="NotAllowedByRouter",
+        message=f"{ROUTER} {name} does not take routes of namespace"
+        f" {seen.body['metadata']['namespace']}; whoever owns it allows them in"
+        " spec.allowedRoutes.namespaces",
     )
 
 

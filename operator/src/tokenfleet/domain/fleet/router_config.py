@@ -28,6 +28,7 @@ from tokenfleet.domain.fleet.plan import EventNote
 from tokenfleet.domain.fleet.problems import Problem
 from tokenfleet.domain.routing import codec
 from tokenfleet.domain.routing.codec import CodecError, Document
+from tokenfleet.domain.routing.naming import Place, place_of
 from tokenfleet.domain.slo.control import memory_json as control_memory
 from tokenfleet.domain.slo.control.memory import (
     LoopMemory,
@@ -67,16 +68,17 @@ class Held:
     memory: Mapping[str, RuleMemory] = field(default_factory=dict)
     """`namespace/route/rule` -> memory."""
     claims: Mapping[str, str] = field(default_factory=dict)
-    """Public model name -> route."""
+    """Public model name -> route, as the router calls it (`routing/naming`)."""
     departed: Mapping[str, Departed] = field(default_factory=dict)
     """`namespace/route/rule` -> a rule that is gone."""
     untold: tuple[EventNote, ...] = ()
     """What happened with this and earlier writes, and may not have been told."""
     resolved: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """`route/rule` -> weights of its backends, the first pools of its chain, when all of its pools
-    last resolved. A rule that never did is absent."""
+    last resolved. A rule that never did is absent. The route is called as the router does."""
     targets: Mapping[str, str] = field(default_factory=dict)
-    """TokenSLO -> `route` or `route/rule` that its targetRef last resolved to."""
+    """TokenSLO, as the router would call it -> `route` or `route/rule` of the same namespace that
+    its targetRef last resolved to."""
 
     @property
     def revision(self) -> int:
@@ -102,22 +104,28 @@ def read(data: Mapping[str, str]) -> Held:
     return _read(data["config"], *texts, data.get(DEPARTED, "{}"), data.get(UNTOLD, "[]"))
 
 
-def routes_in(data: Mapping[str, str]) -> frozenset[str] | None:
-    """Return the names of the routes that a router runs; None where that cannot be read."""
+def routes_in(data: Mapping[str, str]) -> frozenset[Place] | None:
+    """Return the routes that a router runs; None where that cannot be read."""
     try:
         document = read(data).document
     except UnreadableConfigError:
         return None
-    return frozenset(route.name for route in document.config.routes) if document else None
+    if document is None:
+        return None
+    home = document.config.namespace
+    return frozenset(place_of(route.name, at=home) for route in document.config.routes)
 
 
-def services_in(data: Mapping[str, str]) -> frozenset[str]:
-    """Return the names of the Services that a router uses; none where that cannot be read."""
+def services_in(data: Mapping[str, str]) -> frozenset[Place]:
+    """Return the Services that a router uses; none where that cannot be read."""
     try:
         document = read(data).document
     except UnreadableConfigError:
         return frozenset()
-    return frozenset(pool.service for pool in document.config.pools) if document else frozenset()
+    if document is None:
+        return frozenset()
+    home = document.config.namespace
+    return frozenset(place_of(pool.service, at=home) for pool in document.config.pools)
 
 
 @lru_cache(maxsize=128)

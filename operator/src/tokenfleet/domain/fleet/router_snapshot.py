@@ -29,16 +29,16 @@ class RouterSnapshot:
     elsewhere: tuple[Mapping[str, str], ...] = ()
     """Readable data of the `<router>-config` of other routers, where a route is new to this one."""
     routes: tuple[Body, ...] = ()
-    """Routes that name this router, and those that it keeps because they name one that does not
-    exist."""
+    """Routes that name this router and that it takes, and those that it keeps because they name one
+    that does not exist."""
     pools: tuple[Body, ...] = ()
     """Pools that those routes name, as far as they exist."""
     services: Mapping[str, Body] = field(default_factory=dict)
-    """Service name -> Service, of those pools and as far as they exist."""
+    """Service, as the router calls it -> Service, of those pools and as far as they exist."""
     loops: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Pool name -> routers on the way back to where its requests come from."""
+    """Pool, as the router calls it -> routers on the way back to where its requests come from."""
     slices: Mapping[str, tuple[Body, ...]] = field(default_factory=dict)
-    """Service name -> EndpointSlices, of those pools and of what the router runs."""
+    """Service, as the router calls it -> EndpointSlices: of those pools, and of what it runs."""
     slos: tuple[Body, ...] = ()
     """Objectives of those routes, and those that last were about one of them."""
     children: tuple[Body, ...] = ()

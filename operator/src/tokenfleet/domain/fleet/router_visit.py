@@ -46,6 +46,7 @@ from tokenfleet.domain.fleet.views import RouterView, RouteView
 from tokenfleet.domain.routing.backing import Backing, Use, service_name
 from tokenfleet.domain.routing.codec import Document
 from tokenfleet.domain.routing.compile import Compiled, compile_router
+from tokenfleet.domain.routing.naming import local_name
 from tokenfleet.domain.routing.shares import with_shares
 from tokenfleet.domain.routing.workload import workload
 
@@ -74,14 +75,16 @@ def plan_router(seen: RouterSnapshot) -> RouterPlan:
 def _advance(
     seen: RouterSnapshot, router: ModelRouter, held: Held, notes: tuple[EventNote, ...]
 ) -> RouterPlan:
-    routes, unread = _read(ModelRoute, seen.routes)
-    read, broken = _read(ServingPool, seen.pools)
-    pools = {pool.metadata.name: pool for pool in read}
-    slos = _read(TokenSLO, seen.slos)[0]
-    backings = _backings(seen, pools, broken)
+    home = router.metadata.namespace
+    routes, unread = _read(ModelRoute, seen.routes, at=home)
+    read, broken = _read(ServingPool, seen.pools, at=home)
+    pools = {local_name(p.metadata.namespace, p.metadata.name, at=home): p for p in read}
+    slos = _read(TokenSLO, seen.slos, at=home)[0]
+    backings = _backings(seen, pools, broken, at=home)
     compiled = compile_router(router, routes, pools, held.claims, backings, slos=slos)
+    compiled = replace(compiled, problems={**compiled.problems, **unread})
     compiled = with_last_good(compiled, held, unread=unread.keys())
-    about = aimed(seen.slos, seen.routes, held.targets)
+    about = aimed(seen.slos, seen.routes, held.targets, at=home)
     problems = [seen.unstored] if seen.unstored is not None else []
     aiming = replace(seen, slos=about.slos)
     steered = steer(aiming, routes, pools, compiled, held, standing=bool(problems))
@@ -115,7 +118,7 @@ def _advance(
         else look_again(acks, young=young, changed=changed),
         view=view_of(
             steered,
-            {**compiled.problems, **unread},
+            compiled,
             effective,
             programmed,
             ready=ready_pools(seen, compiled),
@@ -206,15 +209,17 @@ def _backings(
     seen: RouterSnapshot,
     pools: Mapping[str, ServingPool],
     broken: Mapping[str, tuple[Problem, ...]],
+    *,
+    at: str,
 ) -> dict[str, Backing]:
-    """Return pool name -> what stands behind it."""
-    bodies = {body["metadata"]["name"]: body for body in seen.pools}
+    """Return pool -> what stands behind it."""
+    bodies = {_local(body, at=at): body for body in seen.pools}
     found = {
         name: Backing(service="", use=Use.UNRESOLVED, problem=problems[0])
         for name, problems in broken.items()
     }
     for name, pool in pools.items():
-        service = seen.services.get(service_name(pool))
+        service = seen.services.get(local_name(pool.metadata.namespace, service_name(pool), at=at))
         found[name] = pool_backing(pool, bodies[name], service, seen.loops.get(name, ()))
     return found
 
@@ -251,21 +256,28 @@ def _hold(seen: RouterSnapshot, router: ModelRouter, problem: Problem) -> Router
         status=router_status(seen, [problem], acks, revision),
         view=RouterView(
             routes={
-                body["metadata"]["name"]: RouteView(programmed=programmed) for body in seen.routes
+                "{namespace}/{name}".format_map(body["metadata"]): RouteView(programmed=programmed)
+                for body in seen.routes
             }
         ),
         requeue_after=ACK_LATER if seen.stored is None else ACK_REFRESH,
     )
 
 
-def _read(model: type[T], bodies: Sequence[Body]) -> tuple[list[T], dict[str, tuple[Problem, ...]]]:
-    """Read what can be read; name -> problem for the rest."""
+def _local(body: Body, *, at: str) -> str:
+    return local_name(body["metadata"]["namespace"], body["metadata"]["name"], at=at)
+
+
+def _read(
+    model: type[T], bodies: Sequence[Body], *, at: str
+) -> tuple[list[T], dict[str, tuple[Problem, ...]]]:
+    """Read what can be read; what a router of namespace `at` calls it -> problem for the rest."""
     good: list[T] = []
     bad: dict[str, tuple[Problem, ...]] = {}
     for body in bodies:
         item = parsed(model, body)
         if isinstance(item, Problem):
-            bad[body["metadata"]["name"]] = (item,)
+            bad[_local(body, at=at)] = (item,)
         else:
             good.append(item)
     return good, bad

@@ -79,4 +79,5 @@ _CUTS: Final[Mapping[str, Callable[[Body], dict[str, Any]]]] = {
     "Service": _of_service,
     "EndpointSlice": slim_slice,
     "ReplicaSet": _identity,
+    "Namespace": _identity,
 }

@@ -11,7 +11,7 @@ from tokenfleet.api.v1alpha1.tokenslo import TokenSLO
 from tokenfleet.domain.fleet import router_config
 from tokenfleet.domain.fleet.decision_notes import decision_note
 from tokenfleet.domain.fleet.departed import Departed
-from tokenfleet.domain.fleet.edits import Place, Rules, edited, unedited
+from tokenfleet.domain.fleet.edits import Rules, edited, unedited
 from tokenfleet.domain.fleet.facts import pool_facts
 from tokenfleet.domain.fleet.parsing import parsed
 from tokenfleet.domain.fleet.plan import EventNote
@@ -21,6 +21,8 @@ from tokenfleet.domain.fleet.router_snapshot import Body, RouterSnapshot
 from tokenfleet.domain.fleet.views import RouterView, RouteView
 from tokenfleet.domain.routing.compile import Compiled
 from tokenfleet.domain.routing.ir import Rule
+from tokenfleet.domain.routing.naming import Place, local_name, place_of
+from tokenfleet.domain.routing.neighbourhoods import at_home
 from tokenfleet.domain.routing.rules import References
 from tokenfleet.domain.routing.slices import ready_replicas
 from tokenfleet.domain.slo.control.memory import RuleMemory
@@ -47,15 +49,15 @@ class Steered:
     memory: Mapping[str, RuleMemory]
     """Memory of the rules that exist."""
     shares: Mapping[tuple[str, str], Mapping[str, int]]
-    """(route, rule) -> pool -> conversations of 1000."""
+    """(route, rule) -> pool -> conversations of 1000; all called as the router does."""
     measured: bool
     """Whether there has been a measurement since the start."""
     notes: tuple[EventNote, ...]
     """What to tell of it."""
     departed: Mapping[str, Departed]
     """Rules that are gone, and what they remembered."""
-    heirs: Mapping[Place, Place]
-    """Rule -> rule that was running, and whose place it takes."""
+    heirs: Mapping[tuple[str, str], tuple[str, str]]
+    """(route, rule) -> (route, rule) that was running, and whose place it takes."""
 
 
 def steer(
@@ -72,24 +74,25 @@ def steer(
     Args:
         seen: the router; its objectives are about rules that exist.
         routes: its routes.
-        pools: pools by name.
+        pools: pools by what the router calls them.
         compiled: what it should run, with the last good of what does not resolve.
         held: what it runs.
         standing: nothing can be stored: look, and decide nothing.
     """
-    namespace = seen.body["metadata"]["namespace"]
+    home = seen.body["metadata"]["namespace"]
     promises = tuple(promises_of(seen.slos))
-    ready = ready_pools(seen, compiled)
+    counts = ready_pools(seen, compiled)
+    ready = {str(place_of(name, at=home)): count for name, count in counts.items()}
     snapshot = Snapshot(
-        rules=targets(namespace, routes, compiled, running=held),
+        rules=targets(home, routes, compiled, running=held),
         objectives=tuple(slo for slo in promises if isinstance(slo, ObjectiveSpec)),
         levels=tuple(slo for slo in promises if isinstance(slo, LevelObjective)),
         pools={
-            f"{namespace}/{name}": pool_facts(pools.get(name), count)
-            for name, count in ready.items()
+            str(place_of(name, at=home)): pool_facts(pools.get(name), count)
+            for name, count in counts.items()
         },
         replicas=tuple(
-            RouterReplica(namespace=namespace, pod=replica.pod, since=replica.since)
+            RouterReplica(namespace=home, pod=replica.pod, since=replica.since)
             for replica in seen.replicas
             if replica.since is not None
         ),
@@ -99,7 +102,7 @@ def steer(
     )
     before = unedited(held)
     if not standing:
-        rules = _rules(seen, routes, compiled, snapshot)
+        rules = _rules(seen, routes, snapshot)
         others = [router_config.read(data) for data in seen.elsewhere]
         before = edited(rules, held, ready, seen.now, elsewhere=others)
     outcome = step(snapshot, before.memory, seen.now, standing=standing)
@@ -111,34 +114,41 @@ def steer(
         outcome=outcome,
         memory={**resting, **outcome.memory},
         shares={
-            (decided[key].route, decided[key].rule): shares
+            _on_router(decided[key], at=home): {
+                local_name(decided[key].namespace, pool, at=home): share
+                for pool, share in shares.items()
+            }
             for key, shares in outcome.shares.items()
         },
         measured=seen.measurement is not None,
         notes=(*(decision_note(taken) for taken in decisions), *before.notes),
         departed=before.departed,
-        heirs=before.heirs,
+        heirs={
+            _on_router(heir, at=home): _on_router(source, at=home)
+            for heir, source in before.heirs.items()
+        },
     )
 
 
-def _rules(
-    seen: RouterSnapshot, routes: Sequence[ModelRoute], compiled: Compiled, snapshot: Snapshot
-) -> Rules:
-    namespace = seen.body["metadata"]["namespace"]
-    names = {body["metadata"]["name"] for body in seen.routes}
+def _on_router(rule: RuleKey, *, at: str) -> tuple[str, str]:
+    """Return (route, rule) as a router in namespace `at` calls them."""
+    return local_name(rule.namespace, rule.route, at=at), rule.rule
+
+
+def _rules(seen: RouterSnapshot, routes: Sequence[ModelRoute], snapshot: Snapshot) -> Rules:
+    known = {Place(b["metadata"]["namespace"], b["metadata"]["name"]) for b in seen.routes}
+    read = {Place(r.metadata.namespace, r.metadata.name): r for r in routes}
     return Rules(
         targets=snapshot.rules,
-        alive={
-            f"{namespace}/{r.metadata.name}/{rule.name}" for r in routes for rule in r.spec.rules
-        },
-        unread={f"{namespace}/{name}" for name in names - {r.metadata.name for r in routes}},
-        models={route.name: route.model_names for route in compiled.config.routes},
-        routes=names,
+        alive={f"{place}/{rule.name}" for place, r in read.items() for rule in r.spec.rules},
+        unread={str(place) for place in known - read.keys()},
+        models={str(place): tuple(r.spec.model_names) for place, r in read.items()},
+        routes={str(place) for place in known},
     )
 
 
 def ready_pools(seen: RouterSnapshot, compiled: Compiled) -> dict[str, int]:
-    """Return pool name -> replicas that the router can use, for every pool of its configuration."""
+    """Return pool -> replicas that the router can use, for every pool of its configuration."""
     return {
         pool.name: len(ready_replicas(pool, seen.slices.get(pool.service, ())))
         for pool in compiled.config.pools
@@ -146,35 +156,43 @@ def ready_pools(seen: RouterSnapshot, compiled: Compiled) -> dict[str, int]:
 
 
 def targets(
-    namespace: str,
+    home: str,
     routes: Sequence[ModelRoute],
     compiled: Compiled,
     *,
     running: Held | None = None,
 ) -> tuple[RuleTarget, ...]:
-    """Return the compiled rules as the loop sees them, in spec order; those with a usable pool."""
+    """Return the compiled rules as the loop sees them, in spec order; those with a usable pool.
+
+    The loop calls routes and pools by the names of their own namespace, whichever router carries
+    them: what it remembers holds on every router.
+    """
     now = _shares(running)
     chains = {
         (route.name, rule.name): rule for route in compiled.config.routes for rule in route.rules
     }
-    found = [
-        _target(
-            RuleKey(namespace, route.metadata.name, rule.name),
-            route,
-            chains[route.metadata.name, rule.name],
-            compiled.references[route.metadata.name, rule.name],
-            now.get((route.metadata.name, rule.name), {}),
-        )
+    rules = [
+        (RuleKey(route.metadata.namespace, route.metadata.name, rule.name), route)
         for route in routes
         for rule in route.spec.rules
-        if (route.metadata.name, rule.name) in chains
+    ]
+    found = [
+        _target(
+            key,
+            route,
+            at_home(chains[place], at=home),
+            compiled.references[place],
+            now.get(key, {}),
+        )
+        for key, route in rules
+        if (place := _on_router(key, at=home)) in chains
     ]
     return tuple(target for target in found if target.backends)
 
 
 def view_of(
     steered: Steered,
-    problems: Mapping[str, tuple[Problem, ...]],
+    compiled: Compiled,
     held: Held,
     programmed: Condition,
     *,
@@ -184,23 +202,26 @@ def view_of(
 
     Args:
         steered: what the control loop decided.
-        problems: route name -> what its user can fix.
+        compiled: with the problems of routes that cannot be read, too.
         held: the configuration that is in force, or about to be.
         programmed: whether the replicas run it.
-        ready: pool name -> ready endpoints.
+        ready: pool -> ready endpoints.
     """
+    problems, home = compiled.problems, compiled.config.namespace
     views = {
-        name: RouteView(problems=found, programmed=programmed) for name, found in problems.items()
+        str(place_of(name, at=home)): RouteView(problems=found, programmed=programmed)
+        for name, found in problems.items()
     }
     for route in held.document.config.routes if held.document is not None else ():
-        place = f"{held.document.config.namespace}/{route.name}" if held.document else ""
-        views[route.name] = RouteView(
+        place = str(place_of(route.name, at=home))
+        views[place] = RouteView(
             problems=(
                 *problems.get(route.name, ()),
-                *(found for rule in route.rules for found in _unserved(rule, ready)),
+                *(found for rule in route.rules for found in _unserved(rule, ready, at=home)),
             ),
+            rivals=compiled.rivals.get(route.name, ()),
             shares={
-                rule.name: {share.pool: share.share for share in rule.shares}
+                rule.name: {share.pool: share.share for share in at_home(rule, at=home).shares}
                 for rule in route.rules
             },
             rules={
@@ -211,16 +232,19 @@ def view_of(
             programmed=programmed,
         )
     # Before the first tick nothing is known, and a restart must not take back what was said.
-    slos = {name.rpartition("/")[2]: view for name, view in steered.outcome.slos.items()}
-    slos = slos if steered.measured else {}
+    slos = steered.outcome.slos if steered.measured else {}
     return RouterView(routes=views, slos=slos, demand=steered.outcome.demand)
 
 
-def _shares(held: Held | None) -> dict[tuple[str, str], dict[str, int]]:
-    routes = held.document.config.routes if held is not None and held.document is not None else ()
+def _shares(held: Held | None) -> dict[RuleKey, dict[str, int]]:
+    if held is None or held.document is None:
+        return {}
+    home = held.document.config.namespace
     return {
-        (route.name, rule.name): {share.pool: share.share for share in rule.shares}
-        for route in routes
+        RuleKey(*place_of(route.name, at=home), rule.name): {
+            share.pool: share.share for share in at_home(rule, at=home).shares
+        }
+        for route in held.document.config.routes
         for rule in route.rules
     }
 
@@ -285,11 +309,11 @@ def promise_of(slo: TokenSLO) -> ObjectiveSpec | LevelObjective:
         return level_of(slo)
 
 
-def _unserved(rule: Rule, ready: Mapping[str, int]) -> tuple[Problem, ...]:
+def _unserved(rule: Rule, ready: Mapping[str, int], *, at: str) -> tuple[Problem, ...]:
     """Name a rule that nobody serves now."""
     if any(ready.get(pool) for pool in rule.chain):
         return ()
-    pools = ", ".join(rule.chain) or "none that can be used"
+    pools = ", ".join(at_home(rule, at=at).chain) or "none that can be used"
     return (
         Problem(
             condition=READY,

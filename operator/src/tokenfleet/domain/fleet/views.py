@@ -17,6 +17,8 @@ class RouteView:
     """One route on one router."""
 
     problems: tuple[Problem, ...] = ()
+    rivals: tuple[str, ...] = ()
+    """What other routes claim of it in vain, in a sentence each."""
     shares: Mapping[str, Mapping[str, int]] | None = None
     """Rule -> pool -> conversations of 1000, as the router runs them. None: unknown, because the
     configuration could not be read; status keeps what it says."""
@@ -30,8 +32,8 @@ class RouterView:
     """Everything one router visit found out."""
 
     routes: Mapping[str, RouteView] = field(default_factory=dict)
-    """Route name -> view."""
+    """`namespace/name` of the route -> view."""
     slos: Mapping[str, SLOView] = field(default_factory=dict)
-    """TokenSLO name -> view."""
+    """`namespace/name` of the TokenSLO -> view."""
     demand: Mapping[str, float] = field(default_factory=dict)
     """`namespace/pool` -> requests per second, as if nothing were shifted."""

@@ -18,9 +18,11 @@ from tokenfleet.api.v1alpha1.servingpool import ServingPool
 from tokenfleet.api.v1alpha1.tokenslo import TokenSLO
 from tokenfleet.domain.fleet.problems import Problem
 from tokenfleet.domain.routing import conflicts, deadlines
-from tokenfleet.domain.routing.backing import Backing, backing_of, destination
+from tokenfleet.domain.routing.backing import Backing
 from tokenfleet.domain.routing.ir import Attribution, Failover, Route, RouterConfig, Tracing
-from tokenfleet.domain.routing.rules import CompiledRule, References, compile_rule, pin_problems
+from tokenfleet.domain.routing.naming import local_name
+from tokenfleet.domain.routing.neighbourhoods import Neighbourhoods
+from tokenfleet.domain.routing.rules import CompiledRule, References, pin_problems
 
 BODY_LIMIT_MIN: Final = 1024
 BODY_LIMIT_MAX: Final = 64 * 1024 * 1024
@@ -38,14 +40,19 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compiled:
-    """What one router should run, and what its users should know."""
+    """What one router should run, and what its users should know.
+
+    Routes and pools are called what the router calls them (`naming`).
+    """
 
     config: RouterConfig
     """With the shares as written in spec; `shares.with_shares` applies the shares of now."""
     references: Mapping[tuple[str, str], References]
     """(route, rule) -> what became of the pools that it names; for every rule of `config`."""
     problems: Mapping[str, tuple[Problem, ...]]
-    """Route name -> problems; routes without any are left out."""
+    """Route -> problems; routes without any are left out."""
+    rivals: Mapping[str, tuple[str, ...]]
+    """Route -> what others claim of it in vain, in a sentence each."""
     claims: Mapping[str, str]
     """Public model name -> route that serves it: the incumbents of the next compilation."""
 
@@ -71,31 +78,26 @@ def compile_router(
 
     Args:
         router: the router.
-        routes: routes of its namespace; those of other routers are ignored.
-        pools: pools of its namespace by name.
+        routes: routes that it may carry; those that name other routers only are ignored.
+        pools: pools by what the router calls them.
         incumbents: public model name -> route that serves it now.
-        backings: pool name -> what stands behind it; an absent one is taken as written.
-        slos: objectives of its namespace; limits that nobody wrote follow from them.
+        backings: the same -> what stands behind it; an absent one is taken as written.
+        slos: objectives of the routes; limits that nobody wrote follow from them.
     """
-    stand = backings or {}
-    own = sorted(
-        (
-            route
-            for route in routes
-            if any(ref.name == router.metadata.name for ref in route.spec.parent_refs)
-        ),
-        key=lambda route: route.metadata.name,
-    )
+    home = router.metadata.namespace
+    own = {local_name(r.metadata.namespace, r.metadata.name, at=home): r for r in routes}
+    own = {name: own[name] for name in sorted(own) if _names(own[name], router)}
+    stand = Neighbourhoods.of(home, pools, backings or {})
     claims = conflicts.settle(own, incumbents)
     problems = {name: list(lost) for name, lost in claims.problems.items()}
     compiled: list[Route] = []
     references: dict[tuple[str, str], References] = {}
     label_sets = 0
-    for route in own:
-        names = tuple(n for n in route.spec.model_names if claims.owners[n] == route.metadata.name)
-        rules = [compile_rule(rule, pools, stand) for rule in route.spec.rules]
-        noted = _route(route, names, rules, slos)
-        found = problems.setdefault(route.metadata.name, [])
+    for name, route in own.items():
+        names = tuple(n for n in route.spec.model_names if claims.owners[n] == name)
+        rules = [stand.compiled(rule, route.metadata.namespace) for rule in route.spec.rules]
+        noted = _route(name, route, names, rules, slos)
+        found = problems.setdefault(name, [])
         found.extend(noted.problems)
         part, wanted = noted.part, _label_sets(noted.part)
         if label_sets + wanted > LABEL_SETS_MAX:
@@ -122,14 +124,24 @@ def compile_router(
         explain=router.spec.explain == "On",
         access_log=router.spec.access_log,
         tracing=_tracing(router),
-        pools=tuple(destination(pools[n], backing_of(pools[n], stand)) for n in used),
+        pools=tuple(stand.destination(pool) for pool in used),
         routes=tuple(compiled),
     )
     return Compiled(
         config=config,
         references=references,
         problems={name: tuple(found) for name, found in problems.items() if found},
+        rivals=claims.rivals,
         claims=claims.owners,
+    )
+
+
+def _names(route: ModelRoute, router: ModelRouter) -> bool:
+    """Tell whether a route names a router."""
+    home, place = router.metadata, route.metadata.namespace
+    return any(
+        (ref.namespace or place, ref.name) == (home.namespace, home.name)
+        for ref in route.spec.parent_refs
     )
 
 
@@ -142,23 +154,25 @@ def _tracing(router: ModelRouter) -> Tracing | None:
 
 
 def _route(
+    name: str,
     route: ModelRoute,
     names: tuple[str, ...],
     compiled: Sequence[CompiledRule],
     slos: Sequence[TokenSLO],
 ) -> _Noted[Route]:
     matches = [match for rule in route.spec.rules for match in rule.matches]
+    mine = [slo for slo in slos if slo.metadata.namespace == route.metadata.namespace]
     rules = tuple(
         replace(
             one.rule,
-            first_token=deadlines.first_token(route, one.rule.name, slos),
-            response=deadlines.response(route, one.rule.name, slos),
+            first_token=deadlines.first_token(route, one.rule.name, mine),
+            response=deadlines.response(route, one.rule.name, mine),
         )
         for one in compiled
     )
     return _Noted(
         Route(
-            name=route.metadata.name,
+            name=name,
             model_names=names,
             features=_union(route.spec.features, (m.features for m in matches)),
             request_types=_union(route.spec.request_types, (m.request_types for m in matches)),

@@ -5,7 +5,7 @@ the newcomer is called. At first sight the older route wins, then the smaller na
 Gateway API (GEP-713, conflict resolution).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -21,42 +21,51 @@ class Claims:
     """The outcome of all claims on one router."""
 
     owners: Mapping[str, str]
-    """Public model name -> name of the route that serves it."""
+    """Public model name -> route that serves it, as the router calls it."""
     problems: Mapping[str, tuple[Problem, ...]]
-    """Route name -> what it lost, and to whom."""
+    """Route -> what it lost, and to whom."""
+    rivals: Mapping[str, tuple[str, ...]]
+    """Route -> what others claim of it in vain, in a sentence each."""
 
 
-def settle(routes: Sequence[ModelRoute], incumbents: Mapping[str, str]) -> Claims:
+def settle(routes: Mapping[str, ModelRoute], incumbents: Mapping[str, str]) -> Claims:
     """Give every claimed name to exactly one route.
 
     Args:
-        routes: all routes of one router.
+        routes: all routes of one router, by what it calls them.
         incumbents: public model name -> route that serves it now; unknown routes are ignored.
     """
-    claimants: dict[str, list[ModelRoute]] = {}
-    for route in sorted(routes, key=_age):
-        for name in route.spec.model_names:
+    claimants: dict[str, list[str]] = {}
+    for route in sorted(routes, key=lambda route: _age(routes[route], route)):
+        for name in routes[route].spec.model_names:
             claimants.setdefault(name, []).append(route)
     owners = {
-        name: next(
-            (r.metadata.name for r in claiming if r.metadata.name == incumbents.get(name)),
-            claiming[0].metadata.name,
-        )
+        name: next((r for r in claiming if r == incumbents.get(name)), claiming[0])
         for name, claiming in sorted(claimants.items())
     }
     problems = {
-        route.metadata.name: tuple(
+        key: tuple(
             _lost(name, owners[name], incumbents)
             for name in route.spec.model_names
-            if owners[name] != route.metadata.name
+            if owners[name] != key
         )
-        for route in routes
+        for key, route in routes.items()
     }
-    return Claims(owners=owners, problems={name: lost for name, lost in problems.items() if lost})
+    rivals: dict[str, tuple[str, ...]] = {}
+    for name, owner in owners.items():
+        others = [f"ModelRoute {r}" for r in claimants[name] if r != owner]
+        if others:
+            told = f"model name {name} is also claimed, in vain, by {', '.join(others)}"
+            rivals[owner] = (*rivals.get(owner, ()), told)
+    return Claims(
+        owners=owners,
+        problems={name: lost for name, lost in problems.items() if lost},
+        rivals=rivals,
+    )
 
 
-def _age(route: ModelRoute) -> tuple[datetime, str]:
-    return (route.metadata.creation_timestamp or _FAR_FUTURE, route.metadata.name)
+def _age(route: ModelRoute, name: str) -> tuple[datetime, str]:
+    return (route.metadata.creation_timestamp or _FAR_FUTURE, name)
 
 
 def _lost(name: str, winner: str, incumbents: Mapping[str, str]) -> Problem:

@@ -27,7 +27,7 @@ class Pool:
     """One destination of traffic."""
 
     name: str
-    """ServingPool's name, the value of the metric label `pool`."""
+    """ServingPool, as the router calls it (`naming`): also the value of the metric label `pool`."""
     model_name: str
     """What the engine expects in `model`; requests are rewritten to it per attempt."""
     aliases: tuple[str, ...]
@@ -35,7 +35,7 @@ class Pool:
     window: int | None
     """Longest prompt plus answer, in tokens; None where it is not known."""
     service: str
-    """Service whose EndpointSlices list the replicas."""
+    """Service whose EndpointSlices list the replicas, as the router calls it."""
     service_uid: str | None
     """Only slices of the Service with this uid count; empty: of none yet. None: of any Service with
     the name, because its owner may replace it."""
@@ -138,6 +138,7 @@ class Route:
     """One ModelRoute as the router runs it."""
 
     name: str
+    """As the router calls it: also the value of the metric label `route`."""
     model_names: tuple[str, ...]
     features: tuple[str, ...]
     request_types: tuple[str, ...]

@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from tokenfleet.api.conventions import POOL_LABEL, ROUTER_LABEL
-from tokenfleet.api.v1alpha1.modelrouter import NetworkAccess
+from tokenfleet.api.v1alpha1.modelrouter import ModelRouter, NetworkAccess, RouteNamespaces
 from tokenfleet.api.v1alpha1.placement import NetworkPeer
 from tokenfleet.domain.pools.engines.vllm import PORT as ENGINE_PORT
+from tokenfleet.domain.routing.admission import NAMESPACE_LABEL
 from tokenfleet.domain.routing.containers import AGENT_PORT, TRAFFIC_PORT
 
-NAMESPACE_LABEL: Final = "kubernetes.io/metadata.name"
-"""Label by which the API server names every namespace."""
 OPERATOR_LABELS: Final = {
     "app.kubernetes.io/name": "tokenfleet",
     "app.kubernetes.io/component": "operator",
@@ -21,20 +20,30 @@ API_SERVER_PORTS: Final = 443, 6443
 
 Body = dict[str, Any]
 
+_ANY_POOL: Final = {"matchExpressions": [{"key": POOL_LABEL, "operator": "Exists"}]}
 
-def router_policy(router: str, access: NetworkAccess, operator_namespace: str) -> Body:
+
+def router_policy(
+    router: str,
+    access: NetworkAccess,
+    operator_namespace: str,
+    allowed: RouteNamespaces | None = None,
+) -> Body:
     """Return the spec for the router's pods.
 
     Args:
         router: name of the ModelRouter.
         access: who may come in, and where requests may go beside managed pools.
         operator_namespace: where the operator's pods are.
+        allowed: namespaces whose routes it takes, and whose managed pools it reaches; None: its
+            own.
     """
     operator = {
         "namespaceSelector": {"matchLabels": {NAMESPACE_LABEL: operator_namespace}},
         "podSelector": {"matchLabels": OPERATOR_LABELS},
     }
-    pools = {"podSelector": {"matchExpressions": [{"key": POOL_LABEL, "operator": "Exists"}]}}
+    pools = {"podSelector": _ANY_POOL}
+    guests = [{**one, **pools} for one in _namespaces(allowed)]
     return {
         "podSelector": {"matchLabels": {ROUTER_LABEL: router}},
         "policyTypes": ["Ingress", "Egress"],
@@ -44,7 +53,7 @@ def router_policy(router: str, access: NetworkAccess, operator_namespace: str) -
             _from(_peers(access.prometheus), AGENT_PORT),
         ],
         "egress": [
-            {"to": [pools], "ports": _ports(ENGINE_PORT)},
+            {"to": [pools, *guests], "ports": _ports(ENGINE_PORT)},
             *([{"to": _peers(access.upstreams)}] if access.upstreams else []),
             {"ports": _ports(*API_SERVER_PORTS)},
         ],
@@ -54,13 +63,50 @@ def router_policy(router: str, access: NetworkAccess, operator_namespace: str) -
 def pools_policy(router: str, access: NetworkAccess) -> Body:
     """Return the spec for the managed pools of the router's namespace; policies add up."""
     return {
-        "podSelector": {"matchExpressions": [{"key": POOL_LABEL, "operator": "Exists"}]},
+        "podSelector": _ANY_POOL,
         "policyTypes": ["Ingress"],
         "ingress": [
             _from([{"podSelector": {"matchLabels": {ROUTER_LABEL: router}}}], ENGINE_PORT),
             _from(_peers(access.prometheus), ENGINE_PORT),
         ],
     }
+
+
+def guests_policy(pools: Sequence[str], routers: Sequence[ModelRouter]) -> Body:
+    """Return the spec for managed pools that routers of other namespaces send requests to.
+
+    Routers of the pools' own namespace may go on reaching them, whether they make policies or not.
+
+    Args:
+        pools: names of ServingPools.
+        routers: ModelRouters of other namespaces; those that make policies.
+    """
+    own: Body = {"podSelector": {"matchExpressions": [{"key": ROUTER_LABEL, "operator": "Exists"}]}}
+    guests = [
+        {
+            "namespaceSelector": {"matchLabels": {NAMESPACE_LABEL: router.metadata.namespace}},
+            "podSelector": {"matchLabels": {ROUTER_LABEL: router.metadata.name}},
+        }
+        for router in routers
+    ]
+    access = [router.spec.managed.network_policy or NetworkAccess() for router in routers]
+    scrapers = [_peers(one.prometheus) for one in access]
+    # One of them lets everybody scrape.
+    peers = [peer for found in scrapers for peer in found] if all(scrapers) else []
+    selector = {"matchExpressions": [{"key": POOL_LABEL, "operator": "In", "values": list(pools)}]}
+    return {
+        "podSelector": selector,
+        "policyTypes": ["Ingress"],
+        "ingress": [_from([own, *guests], ENGINE_PORT), _from(peers, ENGINE_PORT)],
+    }
+
+
+def _namespaces(allowed: RouteNamespaces | None) -> list[Body]:
+    """Return the other namespaces whose routes a router takes, as parts of peers."""
+    if allowed is None or allowed.from_ == "Same":
+        return []
+    selector = allowed.selector.wire() if allowed.selector is not None else {}
+    return [{"namespaceSelector": selector}]
 
 
 def _from(peers: Sequence[Body], port: int) -> Body:

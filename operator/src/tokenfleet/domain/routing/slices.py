@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from tokenfleet.domain.routing.ir import Pool
+from tokenfleet.domain.routing.naming import place_of
 
 SERVICE_LABEL: Final = "kubernetes.io/service-name"
 """Label by which an EndpointSlice names its Service."""
@@ -70,7 +71,8 @@ def listed(pool: Pool, slices: Iterable[Body]) -> Iterator[Listed]:
 
 def _belongs(pool: Pool, body: Body) -> bool:
     metadata = body["metadata"]
-    if metadata.get("labels", {}).get(SERVICE_LABEL) != pool.service:
+    here = metadata.get("namespace", "")
+    if (here, metadata.get("labels", {}).get(SERVICE_LABEL)) != place_of(pool.service, at=here):
         return False
     if body.get("addressType") != pool.family:
         return False

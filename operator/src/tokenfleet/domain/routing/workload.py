@@ -107,9 +107,16 @@ def _role(router: ModelRouter) -> Body:
     )
 
 
+def accounts(router: ModelRouter) -> tuple[str, ...]:
+    """Return the service accounts that read a router's configuration, all of its namespace."""
+    beside = router.spec.sidecar if router.spec.type == "Sidecar" else None
+    if beside is not None:
+        return tuple(beside.service_accounts)
+    return (child_name(router.metadata.name),)
+
+
 def _role_binding(router: ModelRouter) -> Body:
     name = child_name(router.metadata.name)
-    beside = router.spec.sidecar if router.spec.type == "Sidecar" else None
     return _object(
         router,
         "rbac.authorization.k8s.io/v1",
@@ -117,7 +124,7 @@ def _role_binding(router: ModelRouter) -> Body:
         roleRef={"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
         subjects=[
             {"kind": "ServiceAccount", "name": account, "namespace": router.metadata.namespace}
-            for account in (beside.service_accounts if beside is not None else (name,))
+            for account in accounts(router)
         ],
     )
 
@@ -170,7 +177,8 @@ def _network_policies(router: ModelRouter, platform: Platform) -> Iterator[Body]
     if access is None:
         return
     api, kind, name = "networking.k8s.io/v1", "NetworkPolicy", router.metadata.name
-    spec = router_policy(name, access, platform.operator_namespace)
+    allowed = router.spec.allowed_routes.namespaces
+    spec = router_policy(name, access, platform.operator_namespace, allowed)
     yield _object(router, api, kind, spec=spec)
     pools = _object(router, api, kind, spec=pools_policy(name, access))
     pools["metadata"]["name"] = f"{child_name(name)}-pools"
