@@ -15,7 +15,7 @@ from tests.unit.domain.fleet.builders import (
     slices,
     slo,
 )
-from tokenfleet.domain.fleet.keys import key_of
+from tokenfleet.reconcilers.resources import ROUTES
 
 SELECTED = {"from": "Selector", "selector": {"matchLabels": {"llm": "shared"}}}
 
@@ -231,7 +231,7 @@ async def test_a_namesake_in_another_team_inherits_nothing() -> None:
     assert set(bench.held().memory) == {"team-a/chat/slow"}
 
     gone = bench.cluster.objects["ModelRoute", "team-a", "chat"]
-    bench.cluster.remove(key_of(gone))
+    await bench.cluster.delete(ROUTES, "team-a", "chat", uid=gone["metadata"]["uid"])
     late = [b for b in team("team-b", llm="shared") if b["kind"] != "ModelRoute"]
     for body in (*late, chat("team-b", models=("team-a/chat",))):
         bench.cluster.put(body)
