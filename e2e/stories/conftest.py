@@ -21,6 +21,7 @@ CHAPTERS = (
     "serving",
     "sidecar",
     "bad_objects",
+    "teams",
     "control",
     "objectives",
     "defence",

@@ -111,6 +111,20 @@ ROUTERS = [
         refused=at("spec", {"type": "Sidecar"}),
         accepted=at("spec", _SIDECAR),
     ),
+    rule(
+        ".spec.allowedRoutes.namespaces",
+        "selector must be set exactly when from is Selector",
+        ROUTER,
+        refused=at("spec.allowedRoutes.namespaces", {"from": "Selector"}),
+        accepted=at("spec.allowedRoutes.namespaces", {"from": "Selector", "selector": {}}),
+    ),
+    rule(
+        ".spec.allowedRoutes.namespaces",
+        "selector must be set exactly when from is Selector",
+        ROUTER,
+        refused=at("spec.allowedRoutes.namespaces", {"from": "All", "selector": {}}),
+        accepted=at("spec.allowedRoutes.namespaces", {"from": "All"}),
+    ),
     *between(_BESIDE, "spec.sidecar.startLimit", ("1s", "5m"), "0s", "6m"),
     *between(_BESIDE, "spec.sidecar.memory", ("192Mi", "16Gi"), "191Mi", "17Gi"),
     *_peers("clients"),
@@ -161,6 +175,12 @@ ROUTES = [
         "router",
         at("spec.parentRefs", [{"name": "a"}, {"name": "a"}]),
         at("spec.parentRefs", [{"name": "a"}, {"name": "b"}]),
+    ),
+    *_once(
+        ".spec.parentRefs",
+        "router",
+        at("spec.parentRefs", [{"name": "a", "namespace": "b"}, {"name": "a", "namespace": "b"}]),
+        at("spec.parentRefs", [{"name": "a"}, {"name": "a", "namespace": "b"}]),
     ),
     *_once(
         ".spec.rules[].backendRefs",

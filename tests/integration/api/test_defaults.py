@@ -85,6 +85,7 @@ _ROUTER = {
         "service": {"type": "ClusterIP", "port": 80},
         "drainTimeout": "10m",
     },
+    "allowedRoutes": {"namespaces": {"from": "Same"}},
     "attribution": {
         "feature": {"header": "x-tokenfleet-feature"},
         "requestType": {"header": "x-tokenfleet-request-type"},

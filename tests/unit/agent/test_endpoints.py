@@ -56,7 +56,9 @@ def piece(
 def test_the_replicas_that_may_be_used(
     slices: list[dict[str, Any]], expected: tuple[str, ...]
 ) -> None:
-    assert {"chat": tuple((address, 8000) for address in expected)} == endpoints([POOL], slices, at="ns")
+    assert {"chat": tuple((address, 8000) for address in expected)} == endpoints(
+        [POOL], slices, at="ns"
+    )
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,12 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from tests.support.fake_cluster import Fault
+from tests.support.fake_cluster import FakeCluster, Fault
 from tests.unit.cli.operator_bench import FLEET, Bench, bare
 from tests.unit.domain.fleet.builders import managed_pool, route
 from tokenfleet.domain.fleet import router_config
+from tokenfleet.domain.fleet.keys import VISITED, ObjectKey, key_of
+from tokenfleet.domain.fleet.notes import Word, ready_word, transition_notes
 from tokenfleet.domain.fleet.plan import EventNote
 from tokenfleet.ports import Body, ConflictError, PortError, RefusedError
 
@@ -75,6 +77,19 @@ class Story:
 
         self.bench.cluster.fault = decide
 
+    def die(self, number: int, *, acted: bool) -> None:
+        """Let the process end at the write of this number: nothing that follows is done."""
+
+        def decide(_: str, body: Body) -> Fault | None:
+            if body["kind"] == "Lease":
+                return None
+            self.writes += 1
+            if self.writes < number:
+                return None
+            return Fault(PortError("the process is gone"), acted=acted and self.writes == number)
+
+        self.bench.cluster.fault = decide
+
     def created(self) -> None:
         for body in FLEET:
             self.bench.cluster.put(body)
@@ -131,6 +146,40 @@ class Story:
         assert shares_told(self.bench.status("ModelRoute", "chat")) == shares_in(held)
         assert held.untold == ()
         assert self.events() == Counter(note.note for note in self.decisions.values())
+
+
+class Readiness:
+    """What every object said of `Ready`, and what people were told of it."""
+
+    def __init__(self, cluster: FakeCluster) -> None:
+        self._cluster = cluster
+        self._said: dict[ObjectKey, Word] = {}
+        self._expected: Counter[tuple[str, str, str]] = Counter()
+        cluster.watchers.append(self._witness)
+
+    def _witness(self, _: str, body: dict[str, Any]) -> None:
+        word = ready_word(body.get("status", {})) if body["kind"] in VISITED else None
+        if word is None:
+            return
+        key = key_of(body)
+        for note in transition_notes(self._said.get(key), body["status"]):
+            self._expected[key.kind, key.name, note.reason] += 1
+        if word[0] != "Unknown":
+            self._said[key] = word
+
+    def expected(self) -> Counter[tuple[str, str, str]]:
+        """Return (kind, name, reason) -> how often the stored status changed to it."""
+        return Counter(self._expected)
+
+    def told(self) -> Counter[tuple[str, str, str]]:
+        """Return the same for Events."""
+        told: Counter[tuple[str, str, str]] = Counter()
+        for (kind, _, _), body in self._cluster.objects.items():
+            if kind == "Event" and body["action"] == "Observe":
+                about = body["regarding"]
+                count = body.get("series", {}).get("count", 1)
+                told[about["kind"], about["name"], body["reason"]] += count
+        return told
 
 
 def _two_replicas() -> dict[str, Any]:

@@ -5,6 +5,7 @@ import pytest
 from tests.unit.cli.fault_story import (
     FAULTS,
     ROUNDS,
+    Readiness,
     Story,
     always,
     shares_told,
@@ -89,3 +90,32 @@ async def test_events_that_cannot_be_written_are_written_later() -> None:
     await story.bench.settle(ROUNDS)
 
     story.holds_together()
+
+
+async def test_a_process_that_dies_at_any_write_loses_no_news_of_ready() -> None:
+    """Before and after the write acted; the next process tells at most once more."""
+    counted = Story()
+    await counted.tell()
+    calls = [call for call in counted.bench.cluster.calls if call[1] != "Lease"]
+    moments = [
+        n for n, (verb, kind, _) in enumerate(calls, 1) if "status" in verb or kind == "Event"
+    ]
+    assert len(moments) > 12
+
+    for number in moments:
+        for acted in (False, True):
+            await dies_at(number, acted=acted)
+
+
+async def dies_at(number: int, *, acted: bool) -> None:
+    story = Story()
+    said = Readiness(story.bench.cluster)
+    story.die(number, acted=acted)
+    await story.tell()
+    story.bench.cluster.fault = lambda *_: None
+    await story.bench.restart()
+    await story.bench.settle(ROUNDS)
+
+    expected, told = said.expected(), said.told()
+    assert not expected - told, (number, acted)
+    assert max((told - expected).values(), default=0) <= 1, (number, acted)

@@ -102,7 +102,7 @@ class Applier:
         key = key_of(body)
         complete = adopted(body, owner)
         await self._check_owner(key, owner)
-        self._fence()
+        self.fence()
         try:
             stored = await self._cluster.replace(complete)
         except RefusedError:
@@ -159,7 +159,7 @@ class Applier:
         return failures
 
     async def _delete_child(self, deletion: Deletion) -> None:
-        self._fence()
+        self.fence()
         kind, namespace, name = deletion.key
         await self._cluster.delete(BY_KIND[kind], namespace, name, uid=deletion.uid)
         self._telemetry.wrote(kind, "delete")
@@ -178,7 +178,7 @@ class Applier:
         version = metadata["resourceVersion"]
         if self._is_current(key, STATUS_MANAGER, body, version):
             return False
-        self._fence()
+        self.fence()
         # What was planned for an older spec, or for a namesake that is gone, must not be written.
         # A uid would not do: the API server ignores it for the status of custom resources.
         guarded = {**body, "metadata": {**body["metadata"], "resourceVersion": version}}
@@ -216,7 +216,7 @@ class Applier:
             return
         await self._check_owner(key, owner)
         who = await self._rivals(body) if changed and self._contests.repeated(key) else ""
-        self._fence()
+        self.fence()
         stored = await self._cluster.apply(body, manager=CHILDREN_MANAGER)
         self._telemetry.wrote(key.kind, "apply")
         self._written[key, CHILDREN_MANAGER] = (digest(body), _state(with_claim(stored, stored)))
@@ -279,7 +279,12 @@ class Applier:
             self._store.put(newest, writer=writer or key, authoritative=True)
         return newest
 
-    def _fence(self) -> None:
+    def fence(self) -> None:
+        """Let nothing pass that another leader may be doing.
+
+        Raises:
+            NotLeaderError: the lease is lost.
+        """
         if not self._may_write():
             msg = "the lease is lost: another replica leads"
             raise NotLeaderError(msg)

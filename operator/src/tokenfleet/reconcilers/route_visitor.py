@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from tokenfleet.domain.fleet.keys import ObjectKey, key_of
 from tokenfleet.domain.fleet.plan import Plan
-from tokenfleet.domain.slo.observation.measurement import RuleKey
 from tokenfleet.domain.fleet.route_status import RouteSnapshot, plan_route, router_of
 from tokenfleet.domain.routing.naming import local_name
+from tokenfleet.domain.slo.observation.measurement import RuleKey
 from tokenfleet.ports import Body, Clock
 from tokenfleet.reconcilers.pool_visitor import children_of
 from tokenfleet.reconcilers.references import takes

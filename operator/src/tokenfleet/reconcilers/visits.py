@@ -3,7 +3,8 @@
 One visitor per kind does the observing and planning; what all of them share is here: order of
 writes, failures, events, requeueing and the accounting of results.
 
-    replace -> children -> status -> Events -> the visitor's own accounts -> what failed is raised
+    replace -> children -> Event of Ready -> status -> Events of decisions -> the visitor's own
+        accounts -> what failed is raised
 
 Every write is tried, whatever happened to the others. Status, Events, views and counters follow
 what is stored: where `replace` failed, the visitor plans again without it, and where nobody can say
@@ -225,7 +226,11 @@ class Visits:
         return plan
 
     async def _write_status(self, owner: Body, plan: Plan, attempt: _Attempt) -> bool:
-        """Write the status and tell what it says; return whether it is stored as planned."""
+        """Tell what the status says and write it; return whether it is stored as planned.
+
+        In this order: who tells afterwards may die in between, and whoever comes next finds a
+        status with nothing left to tell.
+        """
         status = plan.status
         if status is None:
             return False
@@ -237,6 +242,8 @@ class Visits:
                 generation=owner["metadata"].get("generation", 0),
                 now=self.clock.now(),
             )
+        self.applier.fence()
+        await self._say(owner, status, attempt)
         try:
             if not await self.applier.write_status(owner, status) and owner.get("status") != status:
                 return False  # The object is gone.
@@ -245,15 +252,20 @@ class Visits:
         except PortError as error:
             attempt.failed(error)
             return False
-        await self._say(owner, status)
         return True
 
-    async def _say(self, owner: Body, status: Mapping[str, Any]) -> None:
+    async def _say(self, owner: Body, status: Mapping[str, Any], attempt: _Attempt) -> None:
         """Tell what changed in the summary since people were told last."""
         key, word = key_of(owner), ready_word(status)
         before = self.said.get(key) or ready_word(owner.get("status", {}))
-        told = [await self.recorder.tell(owner, note) for note in transition_notes(before, status)]
-        if word is not None and word[0] != "Unknown" and all(told):
+        for note in transition_notes(before, status):
+            if not await self.recorder.tell(owner, note):
+                # The status is stored all the same, and is no record of what was told.
+                if before is not None:
+                    self.said[key] = before
+                attempt.failed(PortError(f"event {note.reason} not written"))
+                return
+        if word is not None and word[0] != "Unknown":
             self.said[key] = word
 
     async def _tell(

@@ -37,7 +37,9 @@ def expression(operator: str, *values: str) -> dict[str, Any]:
     ],
 )  # fmt: skip
 def test_routes_of_another_namespace(
-    namespaces: dict[str, Any], labels: dict[str, str] | None, expected: bool
+    namespaces: dict[str, Any],
+    labels: dict[str, str] | None,
+    expected: bool,  # noqa: FBT001
 ) -> None:
     router = {
         "metadata": {"name": "shared", "namespace": "platform"},
