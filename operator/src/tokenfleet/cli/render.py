@@ -159,11 +159,7 @@ def _rendered(
         slos=slos,
     )
     with _as_kubernetes_writes("EndpointSlice"):
-        replicas = endpoints(compiled.config.pools, slices)
-    labels = {
-        body["metadata"]["name"]: body["metadata"].get("labels", {})
-        for body in _of(bodies, "Namespace")
-    }
+        replicas = endpoints(compiled.config.pools, slices, at=home)
     resources = render(compiled.config, replicas, rds_path=RDS_PATH, ports=Ports())
     config = asdict(compiled.config)
     return Rendered(
