@@ -89,7 +89,7 @@ _ROUTER = {
     "attribution": {
         "feature": {"header": "x-tokenfleet-feature"},
         "requestType": {"header": "x-tokenfleet-request-type"},
-        "user": {"header": "x-tokenfleet-user"},
+        "user": {"header": "x-tokenfleet-user", "report": "Names"},
     },
     "requestBodyLimit": "8Mi",
     "explain": "On",
