@@ -92,7 +92,12 @@ def test_a_small_fallback_gets_what_it_can_take_and_no_more(
     never("too much moved", lambda: fleet.shares()[PRIMARY] < least, seconds=30)
     assert fleet.shares()[PRIMARY] < 800, "little was shifted, although there is room"
     where = f'namespace="{fleet.namespace.name}",rule="{fleet.rule}"'
-    assert prometheus.number(monitoring, f"max(tokenfleet_route_saturated{{{where}}})") == 1
+
+    def told() -> bool | NotYet:
+        found = prometheus.number(monitoring, f"max(tokenfleet_route_saturated{{{where}}})")
+        return found == 1 or NotYet(f"saturated is {found}")
+
+    wait_for("the rule to be called saturated", told, timeout=60, namespace=fleet.namespace)
     waits = [r.ttft for r in load.live if r.pool == FALLBACK and r.ttft is not None]
     assert (quantile(waits, 0.9) or 9) < 2, f"the fallback melted down: {sorted(waits)[-9:]}"
 

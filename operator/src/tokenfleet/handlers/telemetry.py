@@ -182,7 +182,7 @@ class FleetCollector(Collector):
                     family.add_metric(labels, share["share"] / 1000)
         saturated = GaugeMetricFamily(
             "tokenfleet_route_saturated",
-            "1 where a primary misses an objective and no fallback can take more.",
+            "1 while a primary provably misses an objective and no fallback can take more.",
             labels=["namespace", "route", "rule"],
         )
         views = self._views.routes()

@@ -65,6 +65,7 @@ FULL = LoopMemory(
     unknown_since=T0,
     empty_since=T0,
     filled_since=T0,
+    helpless=240,
     last=Decision(
         transition="T6",
         at=T0,
@@ -88,6 +89,7 @@ BUSY = replace(
     parts={},  # seldom do several share
     well_rate=None,  # kept while Normal
     idle_since=None,  # nothing is idle and unknown
+    helpless=0,  # a shift was just made, so somebody helps
 )
 """What one state can hold at once; each of the others has clocks of its own and lacks these."""
 

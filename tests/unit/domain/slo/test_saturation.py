@@ -7,6 +7,7 @@ from tests.unit.domain.slo.builders import (
     GOOD,
     RULE,
     SPARE,
+    WINDOWS,
     Fleet,
     cell,
     facts,
@@ -14,7 +15,19 @@ from tests.unit.domain.slo.builders import (
     shifted,
     target,
 )
-from tokenfleet.domain.slo.observation.measurement import EngineLoad
+from tokenfleet.domain.slo.observation.history import looked_at
+from tokenfleet.domain.slo.observation.measurement import Cell, EngineLoad
+
+
+def saturated(fleet: Fleet, *cells: Cell, ticks: int) -> list[bool]:
+    """Look as the operator does, at the windows that are due; say at each tick what is told."""
+    told = []
+    for _ in range(ticks):
+        fleet.now += fleet.tick
+        due = WINDOWS.due(fleet.now, fleet.now - fleet.tick).all
+        outcome = fleet.step(looked_at(fleet.measured(*cells), due))
+        told.append(outcome.rules[str(RULE)].saturated)
+    return told
 
 
 def test_both_bad_is_saturated_and_moves_nothing() -> None:
@@ -24,6 +37,25 @@ def test_both_bad_is_saturated_and_moves_nothing() -> None:
     assert fleet.transitions == ["T1"]
     assert outcome.rules[str(RULE)].saturated
     assert outcome.rules[str(RULE)].message.startswith("saturated: ")
+
+
+@pytest.mark.parametrize("rate", [0.05, 0.2, 4.0])
+def test_what_was_proved_stands_until_it_is_looked_at_again(rate: float) -> None:
+    """An alert waits two minutes, and the window that proves it is looked at less often."""
+    fleet = Fleet(rules=(target(fallbacks=()),))
+    told = saturated(fleet, cell("large", rate, 0.6), ticks=240)
+
+    assert all(told[told.index(True) :])
+    assert not saturated(fleet, cell("large", rate, 0.0), ticks=240)[-1]
+
+
+def test_what_was_proved_ends_where_a_fallback_can_help() -> None:
+    fleet = Fleet(pools=facts(small=0))
+    assert saturated(fleet, BAD, ticks=4)[-1]
+
+    fleet.pools = facts()
+    assert saturated(fleet, BAD, ticks=1) == [False]
+    assert fleet.transitions == ["T1"]
 
 
 def test_a_full_fallback_is_saturated() -> None:

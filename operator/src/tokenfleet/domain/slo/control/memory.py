@@ -118,6 +118,8 @@ class LoopMemory:
     """The primary has had no endpoint since."""
     filled_since: datetime | None = None
     """The primary has had endpoints again since; kept while w is 0."""
+    helpless: int = 0
+    """Seconds of the window that proves it bad where no fallback can help; 0: it is not so."""
     last: Decision | None = None
 
     @property

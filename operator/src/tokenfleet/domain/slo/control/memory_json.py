@@ -113,6 +113,7 @@ _NAMES: Final[Mapping[str, str]] = {
     "unknown_since": "us",
     "empty_since": "es",
     "filled_since": "fs",
+    "helpless": "h",
     "last": "d",
 }
 _STATES: Final = {state.value[0]: state for state in State}

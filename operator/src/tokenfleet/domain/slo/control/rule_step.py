@@ -5,10 +5,10 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from tokenfleet.domain.slo.control.allocation import LEAST_ROOM
 from tokenfleet.domain.slo.control.capacity_ledger import Ledger
 from tokenfleet.domain.slo.control.eligibility import blind_since_of, muted
 from tokenfleet.domain.slo.control.fallbacks import Fallbacks
+from tokenfleet.domain.slo.control.helpless import helpless_for
 from tokenfleet.domain.slo.control.level_step import LevelStep, refusal
 from tokenfleet.domain.slo.control.memory import (
     NO_OBJECTIVE,
@@ -92,6 +92,7 @@ class RuleStep:
             else:
                 inputs[pool] = self.loop_input(pool, loop, heard, asking=voters)
                 loop, decision = advance(loop, inputs[pool])
+                loop = replace(loop, helpless=helpless_for(loop, inputs[pool]))
                 enter(self.ledger, self.rule, pool, loop, self.snapshot.measured(self.rule.key))
             loops[pool] = loop
             taken += [(pool, decision)] if decision is not None else []
@@ -115,7 +116,7 @@ class RuleStep:
             pinned=pin is not None,
             muted=silent,
             held=any(seen.voting and not seen.known for seen in inputs.values()),
-            saturated=any(helpless(loops[pool], seen) for pool, seen in inputs.items()),
+            saturated=any(loops[pool].helpless for pool in inputs),
             full=next((s.full for seen in inputs.values() for s in seen.chain if s.full), ""),
             shadow_shares={
                 name: shares_of(self.rule, RuleMemory(loops=loops))
@@ -235,6 +236,7 @@ class RuleStep:
             age=since,
             breach=votes.breach(lately) if normal else None,
             still_bad=votes.still_bad(lately, phi=phi),
+            judged=votes.judged(lately),
             well_for=timedelta(0)
             if normal
             else votes.well_for(since, cause=loop.cause, level=level, phi=phi or 1.0),
@@ -358,12 +360,3 @@ def under_pin(
         episodes=loop.episodes,
         last=decision,
     ), decision
-
-
-def helpless(loop: LoopMemory, seen: LoopInput) -> bool:
-    """Tell whether the primary is bad and no fallback can take more of its traffic."""
-    if seen.still_bad is None and seen.breach is None:
-        return False
-    more = (s.room - s.used for s in seen.chain if s.ok)
-    helps = seen.fallback_helps and max(more, default=0.0) >= LEAST_ROOM
-    return loop.w > seen.policy.floor and not helps

@@ -82,6 +82,8 @@ class LoopInput:
     """The proof that the primary is bad, out of the blue."""
     still_bad: Trigger | None = None
     """The proof that it is bad at the present share."""
+    judged: timedelta = timedelta(0)
+    """The longest window that was judged in this tick, by every objective that sees."""
     well_for: timedelta = timedelta(0)
     """For how long it is proven well at the present share; 0: it is not."""
     doubtful: bool = False

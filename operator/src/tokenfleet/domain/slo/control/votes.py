@@ -69,6 +69,10 @@ class Ballot:
         """Return the worst proof that a pool under suspicion is bad at a share of this age."""
         return _worst(evidence.still_bad(age, phi=phi) for evidence in self.seeing)
 
+    def judged(self, age: timedelta) -> timedelta:
+        """Return the longest window in which every one that sees judged a share of this age."""
+        return min((e.judged_for(age) for e in self.seeing), default=timedelta(0))
+
     def well_for(self, age: timedelta, *, cause: str, level: float, phi: float) -> timedelta:
         """Return for how long the pool is proven well; 0 where it is not.
 

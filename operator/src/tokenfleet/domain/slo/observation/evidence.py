@@ -271,6 +271,10 @@ class Evidence:
             for window in self._judged(age)
         )
 
+    def judged_for(self, age: timedelta) -> timedelta:
+        """Return the longest window that judges the present share; 0: none does."""
+        return max(self._judged(age), default=timedelta(0))
+
     def since_change(self, age: timedelta) -> Counts:
         """Return the counts of the longest window that judges the present share."""
         return max(
