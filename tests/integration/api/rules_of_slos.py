@@ -16,10 +16,6 @@ _COST = {"type": "CostPerRequest", "latency": None, "costPerRequest": {"max": "0
 _CACHE = {"type": "CacheHitRate", "latency": None, "cacheHitRate": {"min": "0.7"}}
 _PATH = {"type": "FastPathShare", "latency": None, "fastPathShare": {"min": "0.8"}}
 _PATH_SLO = merged(SLO, {"spec": {"targetRef": {"sectionName": "all"}, "objective": _PATH}})
-_SELECTOR = (
-    "selector must be empty when onBreach.type is ShiftTraffic: to shift some requests, give them"
-    " a rule of their own"
-)
 
 SLOS = [
     *named(SLO, 63, "metrics name it"),
@@ -30,24 +26,23 @@ SLOS = [
         refused=at("spec.targetRef.sectionName", None),
         accepted={},
     ),
-    rule(
-        ".spec",
-        _SELECTOR,
-        SHIFTING_SLO,
-        refused=at("spec.selector.features", ["f"]),
-        accepted=at("spec.selector.features", []),
+    *(
+        rule(
+            ".spec",
+            "selector must not name other when onBreach.type is ShiftTraffic: it stands for every"
+            " value that the route does not list",
+            SHIFTING_SLO,
+            refused=at(f"spec.selector.{name}", ["a", "other"]),
+            accepted=at(f"spec.selector.{name}", ["a", "b"]),
+        )
+        for name in ("features", "requestTypes")
     ),
     rule(
         ".spec",
-        _SELECTOR,
-        SHIFTING_SLO,
-        refused=at("spec.selector.requestTypes", ["t"]),
-        accepted={
-            "spec": {
-                "onBreach": {"type": "Alert", "shiftTraffic": None},
-                "selector": {"features": ["f"]},
-            }
-        },
+        "selector must name at most 8 values when onBreach.type is ShiftTraffic",
+        merged(SHIFTING_SLO, at("spec.selector.features", list("abcd"))),
+        refused=at("spec.selector.requestTypes", list("abcde")),
+        accepted=at("spec.selector.requestTypes", list("abcd")),
     ),
     rule(
         ".spec.objective",

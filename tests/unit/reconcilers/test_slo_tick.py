@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
+
 from tests.support.fakes import T0, CountingTelemetry, FakeClock
-from tests.unit.domain.fleet.builders import router, router_pods, slo
+from tests.unit.domain.fleet.builders import route, router, router_pods, slo
 from tokenfleet.domain.fleet.keys import ObjectKey
 from tokenfleet.domain.slo.objectives.spec import ObjectiveSpec
 from tokenfleet.domain.slo.observation.measurement import Measurement, RouterReplica
@@ -35,11 +37,18 @@ class Bench:
             wake=self.woken.append,
         )
         self.answer = answer
+        self.split: bool | None = None
 
     async def measure(
-        self, objectives: Sequence[ObjectiveSpec], replicas: Sequence[RouterReplica], at: datetime
+        self,
+        objectives: Sequence[ObjectiveSpec],
+        replicas: Sequence[RouterReplica],
+        at: datetime,
+        *,
+        split: bool,
     ) -> Measurement:
         self.asked.append((objectives, replicas))
+        self.split = split
         if isinstance(self.answer, Exception):
             raise self.answer
         return Measurement(at=at)
@@ -63,6 +72,17 @@ async def test_one_batch_for_all_objectives_and_the_ready_router_replicas() -> N
     assert bench.tick.newest is not None
     assert bench.tick.newest.at == T0
     assert bench.woken == [ROUTER]
+
+
+@pytest.mark.parametrize(("name", "split"), [("slow", False), ("slow[type=chat]", True)])
+async def test_slices_are_measured_by_their_labels_whatever_objectives_select(name, split) -> None:
+    bench = Bench(answer=True)
+    bench.store.put(slo())
+    bench.store.put(route(status={"rules": [{"name": name}]}))
+
+    await bench.tick.tick()
+
+    assert bench.split is split
 
 
 async def test_a_source_that_fails_is_a_measurement_that_says_so() -> None:

@@ -20,6 +20,7 @@ from tokenfleet.domain.routing.ir import BUCKETS
 from tokenfleet.domain.slo.control.memory import Decision, LoopMemory, RuleMemory, State
 from tokenfleet.domain.slo.control.shares import baseline
 from tokenfleet.domain.slo.engine import Outcome, Snapshot, step
+from tokenfleet.domain.slo.objectives.spec import AnyPromise
 from tokenfleet.domain.slo.observation.measurement import (
     Measurement,
     PoolFacts,
@@ -102,8 +103,8 @@ class Replay:
         now = seen.measurement.at
         snapshot = Snapshot(
             rules=self.subject.rules,
-            objectives=self.subject.objectives,
-            levels=self.subject.levels,
+            objectives=tuple(map(_heard, self.subject.objectives)),
+            levels=tuple(map(_heard, self.subject.levels)),
             pools={
                 name: _facts(facts, seen.ready.get(name))
                 for name, facts in self.subject.pools.items()
@@ -210,3 +211,11 @@ def _move(key: LoopKey, loop: LoopMemory, decision: Decision, *, followed: bool)
         message=describe(decision, key.primary),
         followed=followed,
     )
+
+
+def _heard(slo: AnyPromise) -> AnyPromise:
+    """Return an objective as the replay judges it: on a part of a rule it only alerts.
+
+    What a slice of its own would have changed is not known: the recorded shares are the rule's.
+    """
+    return replace(slo, shifts=False) if slo.features or slo.request_types else slo

@@ -130,7 +130,11 @@ def _measure(source: PrometheusSource, scrape_interval: timedelta) -> Measure:
     before: Measurement | None = None
 
     async def run(
-        objectives: Sequence[Promise], replicas: Sequence[RouterReplica], at: datetime
+        objectives: Sequence[Promise],
+        replicas: Sequence[RouterReplica],
+        at: datetime,
+        *,
+        split: bool,
     ) -> Measurement:
         nonlocal before
         measured = await measure(
@@ -140,6 +144,7 @@ def _measure(source: PrometheusSource, scrape_interval: timedelta) -> Measure:
             at=at,
             scrape_interval=scrape_interval,
             before=before,
+            split=split,
         )
         before = measured if measured.failure is None else before
         return measured

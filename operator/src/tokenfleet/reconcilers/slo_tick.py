@@ -11,11 +11,12 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Protocol
 
-from tokenfleet.domain.fleet.keys import ROUTER, SLO, ObjectKey
+from tokenfleet.domain.fleet.keys import ROUTE, ROUTER, SLO, ObjectKey
 from tokenfleet.domain.fleet.replicas import replica
 from tokenfleet.domain.fleet.steering import promises_of
+from tokenfleet.domain.routing.rule_slices import slice_of_name
 from tokenfleet.domain.slo.objectives.spec import Promise
 from tokenfleet.domain.slo.observation.measurement import Failure, Measurement, RouterReplica
 from tokenfleet.ports import Clock, PortError
@@ -23,8 +24,21 @@ from tokenfleet.reconcilers.replicas import Replicas
 from tokenfleet.reconcilers.store import Store
 from tokenfleet.reconcilers.telemetry import Telemetry
 
-Measure = Callable[[Sequence[Promise], Sequence[RouterReplica], datetime], Awaitable[Measurement]]
-"""Runs the batch of queries for these objectives and router replicas, at one instant."""
+
+class Measure(Protocol):
+    """Runs the batch of queries; see `adapters.prometheus.measure`."""
+
+    def __call__(
+        self,
+        objectives: Sequence[Promise],
+        replicas: Sequence[RouterReplica],
+        at: datetime,
+        *,
+        split: bool,
+    ) -> Awaitable[Measurement]:
+        """Ask what these objectives need at one instant; `split`: by labels in any case."""
+        ...
+
 
 LONGEST: Final = 30.0
 """Seconds for one batch. Each query has a shorter limit of its own; a batch that is given up while
@@ -92,10 +106,18 @@ class SloTick:
             return self._failed(now, Failure("SourceError", message))
         try:
             async with asyncio.timeout(LONGEST):
-                return await self.measure(objectives, self._replicas(), now)
+                return await self.measure(objectives, self._replicas(), now, split=self._sliced())
         except (PortError, TimeoutError) as error:
             message = str(error) or "Prometheus did not answer in time"
             return self._failed(now, Failure("SourceError", message))
+
+    def _sliced(self) -> bool:
+        """Tell whether a rule has slices: they outlive the objectives that asked for them."""
+        return any(
+            not slice_of_name(rule["name"]).whole
+            for route in self.store.all(ROUTE)
+            for rule in route.get("status", {}).get("rules", ())
+        )
 
     def _failed(self, now: datetime, failure: Failure) -> Measurement:
         return Measurement(at=now, scrape_interval=self.scrape_interval, failure=failure)

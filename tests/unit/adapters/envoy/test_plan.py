@@ -8,7 +8,7 @@ from tests.integration.envoy.configuration import configuration
 from tokenfleet.adapters.envoy.failover import overrides, retry_policy, stream_policies
 from tokenfleet.adapters.envoy.plan import plan
 from tokenfleet.adapters.envoy.routes import route_table
-from tokenfleet.domain.routing.ir import Deadline, RouterConfig, Tracing
+from tokenfleet.domain.routing.ir import Deadline, Match, RouterConfig, Tracing
 
 TWO = {"large": (("10.0.0.1", 8000), ("10.0.0.2", 8000)), "small": (("10.0.0.3", 8000),)}
 CONFIG = configuration({"large": 900, "small": 100})
@@ -92,3 +92,15 @@ def test_the_module_tells_a_request_to_spans_only_where_there_are_some(
     tracing: Tracing | None,
 ) -> None:
     assert plan(replace(CONFIG, tracing=tracing), TWO)["spans"] == (tracing is not None)
+
+
+def test_a_slice_is_tried_before_its_rule_and_counts_under_its_name() -> None:
+    (route,) = CONFIG.routes
+    fast, slow = route.rules
+    chats = replace(slow, name="slow[type=chat]", matches=(Match(request_types=("chat",)),))
+    sliced = replace(CONFIG, routes=(replace(route, rules=(fast, chats, slow)),))
+
+    rules = plan(sliced, TWO)["routes"][0]["rules"]
+
+    assert [rule["name"] for rule in rules] == ["fast", "slow", "slow"]
+    assert rules[1]["matches"][0]["request_types"] == ["chat"]

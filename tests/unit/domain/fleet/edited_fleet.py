@@ -78,6 +78,8 @@ class Fleet:
         """Pools without endpoints."""
         self.elsewhere: tuple[dict[str, str], ...] = ()
         """What other routers hold."""
+        self.types = ("",)
+        """Request types that attempts are measured by; one empty name: not split."""
         self.visit()
         held = router_config.read(self.data)
         loops = loops if loops is not None else {"large": SHIFTED}
@@ -125,6 +127,7 @@ class Fleet:
                 now=self.now,
             )
         )
+        self.view = plan.view
         if plan.replace is not None:
             self.data = dict(plan.replace["data"])
         self.notes += plan.events
@@ -141,9 +144,14 @@ class Fleet:
         for found in self.routes:
             for one in found["spec"]["rules"]:
                 refs = (*one["backendRefs"], *one.get("fallbackRefs", ()))
-                cells = tuple(Cell(pool=ref["name"], windows=windows) for ref in refs)
+                cells = tuple(
+                    Cell(pool=ref["name"], request_type=kind, windows=windows)
+                    for kind in self.types
+                    for ref in refs
+                )
                 key = RuleKey("ns", found["metadata"]["name"], one["name"])
-                rules[key] = RuleMeasurement(cells=cells, demand=8.0)
+                flows = {("", kind): 8.0 / len(self.types) for kind in self.types if kind}
+                rules[key] = RuleMeasurement(cells=cells, demand=8.0, flows=flows)
         scraped = Scrapes(
             successes={w: w.total_seconds() / 15 for w in spec.windows.all}, newest=self.now
         )

@@ -266,3 +266,22 @@ def test_a_route_that_nobody_has_looked_at() -> None:
     assert found.rules[0].last_decision == "no router has written it yet"
     assert {one.trouble for one in found.rules[0].pools} == {"it does not exist"}
     assert "nothing shifts it" in found.rules[0].next[-1]
+
+
+def test_a_slice_is_explained_like_a_rule_and_the_rest_after_it() -> None:
+    name = "slow[type=chat]"
+    told = {**SHIFTED, "rules": [{**SHIFTED["rules"][0], "name": name}, *SHIFTED["rules"]]}
+    chats = {**slo("chats", selector={"requestTypes": ["chat"]}), "status": judged()}
+    whole = {**slo(), "status": judged()}
+
+    part, rest = explain(
+        seen(
+            route=route(status=told),
+            slos=[whole, chats],
+            memory={f"ns/chat/{name}": RuleMemory(loops={"large": replace(LOOP, cause="chats")})},
+        )
+    ).rules
+
+    assert (part.name, [vote.slo for vote in part.votes]) == (name, ["ttft", "chats"])
+    assert (rest.name, [vote.slo for vote in rest.votes]) == ("slow", ["ttft"])
+    assert part.next != rest.next, "each has a memory of its own"

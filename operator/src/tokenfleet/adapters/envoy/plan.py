@@ -13,6 +13,7 @@ from tokenfleet.adapters.envoy import failover
 from tokenfleet.adapters.envoy.clusters import Endpoint
 from tokenfleet.adapters.envoy.wire import SESSION_HEADER, Json
 from tokenfleet.domain.routing.ir import Match, Pool, Route, RouterConfig, Rule
+from tokenfleet.domain.routing.rule_slices import rule_of_name
 
 VERSION: Final = 1
 """Of the document; the module knows exactly one, since both are in one image."""
@@ -86,7 +87,8 @@ def _known(listed: Sequence[str], matched: Sequence[Sequence[str]]) -> list[str]
 
 def _rule(route: Route, rule: Rule, places: Mapping[str, int]) -> Json:
     return {
-        "name": rule.name,
+        # Slices count, and answers speak, under their rule's name.
+        "name": rule_of_name(rule.name),
         "matches": [_match(match) for match in rule.matches],
         "chain": [places[pool] for pool in rule.chain],
         "buckets": [[part.first, part.end, places[part.pool]] for part in rule.ranges],

@@ -37,7 +37,7 @@ LOOK_AHEAD: Final = 2 * CLOCK_TOLERANCE
 seen; its own look-back of 5 min still covers everything before."""
 
 
-async def measure(
+async def measure(  # noqa: PLR0913 - what is asked, of whom and when
     source: MetricSource,
     *,
     objectives: Collection[Promise],
@@ -45,6 +45,7 @@ async def measure(
     at: datetime,
     scrape_interval: timedelta,
     before: Measurement | None = None,
+    split: bool = False,
 ) -> Measurement:
     """Ask everything that one tick needs; never raises for what the outside world did.
 
@@ -56,10 +57,11 @@ async def measure(
         scrape_interval: as declared; windows that are too short for it are asked for longer.
         before: the last measurement that succeeded. Long windows are asked for when they are due
             since then, and what came before is taken over; None: everything is asked for.
+        split: by feature and request type, although no objective selects by them.
     """
     since = before.at if before is not None else None
     fitted = [fitting(slo, scrape_interval) for slo in objectives]
-    wanted = queries([due(slo, at, since) for slo in fitted], replicas)
+    wanted = queries([due(slo, at, since) for slo in fitted], replicas, split=split)
     try:
         # One first: where nobody answers, 29 more timeouts would only delay saying so.
         first = await _ask(source, wanted[0], at)
@@ -87,21 +89,18 @@ def read(
     for family, signal in _LADDERS.items():
         for rule, found in _ladders(signal, rows[family]).items():
             ladders[rule] += found
-    demand = {
-        key: row.value
-        for row in rows[Family.DEMAND]
-        if (key := rule_of(row)) is not None and sound(row.value)
-    }
+    flows = _flows(rows[Family.DEMAND])
     usage = usage_of(rows[Family.USAGE])
-    keys = sorted({*cells, *ladders, *demand, *usage})
+    keys = sorted({*cells, *ladders, *flows, *usage})
     return Measurement(
         at=at,
         rules={
             key: RuleMeasurement(
                 cells=tuple(cells.get(key, ())),
                 ladders=tuple(ladders.get(key, ())),
-                demand=demand.get(key),
+                demand=sum(flows[key].values()) if key in flows else None,
                 usage=tuple(usage.get(key, ())),
+                flows={} if ("", "") in flows.get(key, {}) else flows.get(key, {}),
             )
             for key in keys
         },
@@ -150,6 +149,17 @@ def _ladders(signal: Signal, rows: Iterable[Sample]) -> dict[RuleKey, list[Ladde
             )
         )
     return ladders
+
+
+def _flows(rows: Iterable[Sample]) -> dict[RuleKey, dict[tuple[str, str], float]]:
+    """Return the demand of every rule by feature and request type; empty names where not split."""
+    flows: dict[RuleKey, dict[tuple[str, str], float]] = defaultdict(dict)
+    for row in rows:
+        key = rule_of(row)
+        if key is not None and sound(row.value):
+            labels = row.labels.get("feature", ""), row.labels.get("request_type", "")
+            flows[key][labels] = flows[key].get(labels, 0.0) + row.value
+    return flows
 
 
 def _scrapes(

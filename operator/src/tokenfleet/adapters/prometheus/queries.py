@@ -127,7 +127,7 @@ def queries(
     covered = sorted({*long, *_windows(slo for slo in wanted if isinstance(slo, ObjectiveSpec))})
     narrow = split or any(slo.features or slo.request_types for slo in wanted)
     labels = LABELS if narrow else ()
-    found = [Query(Family.DEMAND, _demand(min(long, default=DEMAND_WINDOW)))]
+    found = [Query(Family.DEMAND, _demand(min(long, default=DEMAND_WINDOW), labels))]
     judged = [slo for slo in wanted if isinstance(slo, ObjectiveSpec)]
     found += _first_tokens([slo for slo in judged if slo.signal is Signal.TTFT], labels)
     found += _ended([slo for slo in judged if slo.signal is not Signal.TTFT], labels)
@@ -251,13 +251,14 @@ def _marked(windows: Sequence[timedelta], expression: Callable[[timedelta], str]
     )
 
 
-def _demand(window: timedelta) -> str:
+def _demand(window: timedelta, split: Sequence[str]) -> str:
     """Count starts: a pool that slows down ends fewer requests while as many are sent.
 
     Routers that were built before they counted starts are taken at their ends, each by its pod: an
     upgrade replaces them one by one.
     """
-    by, pods, span = ", ".join(RULE), ", ".join((*RULE, "pod")), _span(window)
+    by, span = ", ".join((*RULE, *split)), _span(window)
+    pods = ", ".join((*RULE, *split, "pod"))
     return (
         f"sum by ({by}) (sum by ({pods}) (rate({STARTED}[{span}]))"
         f" or sum by ({pods}) (rate({ENDED}[{span}])))"

@@ -26,6 +26,9 @@ from tokenfleet.api.conventions import (
 from tokenfleet.api.quantities import Duration
 from tokenfleet.api.v1alpha1.metadata import Metadata
 
+RULE_OR_SLICE: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\[[-A-Za-z0-9_.=+,]+\])?$"
+"""A rule's name, with a slice's selector behind it or without."""
+
 
 class ByteRange(Model):
     """An inclusive range of request body sizes in bytes."""
@@ -248,10 +251,12 @@ class PoolShare(Model):
 
 
 class RuleStatus(Model):
-    """Where a rule's traffic goes, and why."""
+    """Where the traffic of a rule, or of a slice of one, goes, and why."""
 
-    name: ObjectName
-    """Name of the rule."""
+    name: Annotated[str, Field(min_length=1, max_length=700, pattern=RULE_OR_SLICE)]
+    """Name of the rule. A slice, the requests of a rule that an objective with a selector acts on,
+    has its rule's name and what it holds, `answers[type=chat]`; the rule itself is then the rest.
+    """
     shares: Annotated[list[PoolShare], Field(max_length=16), ListMap(("name",))] = []
     """Shares by pool; they sum to 1000."""
     reason: Annotated[str, Field(max_length=64)] = "AsWritten"
@@ -284,8 +289,8 @@ class ModelRouteStatus(Model):
     """The `metadata.generation` this status was computed from."""
     parents: Annotated[list[ParentStatus], Field(max_length=8), ListAtomic()] = []
     """What each router of `spec.parentRefs` makes of the route, in that order."""
-    rules: Annotated[list[RuleStatus], Field(max_length=64), ListMap(("name",))] = []
-    """Where each rule's traffic goes."""
+    rules: Annotated[list[RuleStatus], Field(max_length=576), ListMap(("name",))] = []
+    """Where each rule's traffic goes: in order, slices before their rule."""
     traffic: Annotated[str, Field(max_length=1024)] = ""
     """One line for people: the shares of every rule."""
     conditions: Annotated[list[Condition], Field(max_length=16), ListMap(("type",))] = []

@@ -43,7 +43,7 @@ class TargetReference(Model):
 
 
 class Selector(Model):
-    """Narrows the objective to some requests, for reporting and alerting."""
+    """Narrows an objective to some requests, which ShiftTraffic gives shares of their own."""
 
     features: Annotated[list[MetricLabel], Field(max_length=32), ListSet()] = []
     """Features, any of these; empty means all."""
@@ -163,10 +163,19 @@ class TokenSLOSpec(Model):
         CEL(
             rule="!has(self.onBreach) || self.onBreach.type != 'ShiftTraffic'"
             " || !has(self.selector)"
-            " || ((!has(self.selector.features) || size(self.selector.features) == 0)"
-            " && (!has(self.selector.requestTypes) || size(self.selector.requestTypes) == 0))",
-            message="selector must be empty when onBreach.type is ShiftTraffic: to shift some"
-            " requests, give them a rule of their own",
+            " || ((!has(self.selector.features) || !self.selector.features.exists(f, f == 'other'))"
+            " && (!has(self.selector.requestTypes)"
+            " || !self.selector.requestTypes.exists(t, t == 'other')))",
+            message="selector must not name other when onBreach.type is ShiftTraffic: it stands for"
+            " every value that the route does not list",
+            field_path=".selector",
+        ),
+        CEL(
+            rule="!has(self.onBreach) || self.onBreach.type != 'ShiftTraffic'"
+            " || !has(self.selector)"
+            " || (has(self.selector.features) ? size(self.selector.features) : 0)"
+            " + (has(self.selector.requestTypes) ? size(self.selector.requestTypes) : 0) <= 8",
+            message="selector must name at most 8 values when onBreach.type is ShiftTraffic",
             field_path=".selector",
         ),
         CEL(
@@ -186,7 +195,7 @@ class TokenSLOSpec(Model):
     target_ref: TargetReference
     """The traffic that the objective is about."""
     selector: Selector = Selector()
-    """Narrows the objective, for reporting and alerting."""
+    """Narrows the objective to some requests, known by their headers."""
     objective: Objective
     """What good means."""
     window: Annotated[timedelta, Duration("1h", "2160h")] = timedelta(hours=672)

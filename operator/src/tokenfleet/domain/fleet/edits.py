@@ -4,7 +4,8 @@
     rule new         it takes over the memory of one that is gone: of the same name, else with a
                      primary that traffic is shifted away from, in the same route or in one that
                      served the same models; of this router, or of one that carried the route; else
-                     what other rules of its route know of its pools
+                     what other rules of its route know of its pools. A slice only takes over from a
+                     slice of the same requests, else it goes on from what takes its requests so far
     rule changed     traffic stays, and steps to the new weights     (slo/control/carry_over)
     backend removed  its loop is kept for an hour, in case it comes back
 
@@ -20,9 +21,11 @@ from tokenfleet.domain.fleet.departed import Departed, remembered, shifted_pools
 from tokenfleet.domain.fleet.keys import ROUTE, ObjectKey
 from tokenfleet.domain.fleet.plan import EventNote
 from tokenfleet.domain.fleet.router_config import Held
+from tokenfleet.domain.fleet.running_slices import running_part
 from tokenfleet.domain.routing.ir import RouterConfig, Rule
 from tokenfleet.domain.routing.naming import place_of
 from tokenfleet.domain.routing.neighbourhoods import at_home
+from tokenfleet.domain.routing.rule_slices import slice_of_name
 from tokenfleet.domain.slo.control.carry_over import Edit, carried_over, started_anew
 from tokenfleet.domain.slo.control.memory import (
     NO_OBJECTIVE,
@@ -77,6 +80,8 @@ class _Found:
     running: Mapping[str, int]
     source: str = ""
     """`namespace/route/rule` of a rule that is gone and gives its memory."""
+    heir_of: RuleKey | None = None
+    """Rule that was running, and whose conversations are its own."""
     decisions: tuple[tuple[str, Decision], ...] = ()
 
 
@@ -112,8 +117,8 @@ def edited(
     younger = {k: one for k, one in others.items() if k not in departed or one.at >= departed[k].at}
     sources = departed | younger
     heirs, taken, used = {}, [], set()
-    for target in rules.targets:
-        key = str(target.key)
+    for target in sorted(rules.targets, key=lambda target: target.key != target.base):
+        key = str(target.key)  # rules before their slices, which may go on from them
         found = _found(target, rules, memory, running, sources, now)
         carried, decisions = carried_over(
             Edit(
@@ -129,7 +134,8 @@ def edited(
         taken += [Taken.of(target.key, pool, decision) for pool, decision in pairs]
         if found.source:
             used.add(found.source)
-            heirs[target.key] = RuleKey(*found.source.split("/"))
+        if found.heir_of is not None:
+            heirs[target.key] = found.heir_of
     left = {key: gone for key, gone in departed.items() if key not in used}
     return Edited(
         memory=memory,
@@ -239,8 +245,26 @@ def _found(
     if source:
         gone = departed[source]
         return _inherited(target, gone.memory, gone.shares, source, now)
+    if target.key != target.base:
+        return _split_off(target, memory, running, now)
     known = _of_siblings(target, memory)
     return _inherited(target, RuleMemory(loops=known), {}, "", now)
+
+
+def _split_off(
+    target: RuleTarget, memory: Mapping[str, RuleMemory], running: Mapping[str, Rule], now: datetime
+) -> _Found:
+    """Return what a new slice goes on from: the part of its rule that takes its requests so far."""
+    route, base = f"{target.key.namespace}/{target.key.route}", target.base.rule
+    before = running_part(route, base, slice_of_name(target.key.rule), running)
+    known = memory.get(f"{route}/{before}", RuleMemory())
+    # Its objectives have seen nothing of it yet: they are waited for.
+    loops = {p: replace(m, cause=NO_OBJECTIVE) for p, m in known.loops.items() if m.shifted}
+    levels = {p: m for p, m in known.levels.items() if m.shifted}
+    shares = _shares(running.get(f"{route}/{before}"))
+    split = RuleMemory(loops=loops, levels=levels)
+    found = _inherited(target, split, shares if loops or levels else {}, "", now)
+    return replace(found, heir_of=target.key._replace(rule=before))
 
 
 def _again(
@@ -273,12 +297,14 @@ def _testator(target: RuleTarget, models: Iterable[str], departed: Mapping[str, 
         common = len(target.backends.keys() & set(shifted_pools(gone.memory)))
         return key == str(target.key), key.rpartition("/")[0] == place, common, gone.at
 
+    part = slice_of_name(target.key.rule)
     fitting = [
         key
         for key, gone in departed.items()
         if key == str(target.key)
         or (
             key.startswith(f"{target.key.namespace}/")
+            and slice_of_name(key.rpartition("/")[2]) == part
             and target.backends.keys() & set(shifted_pools(gone.memory))
             and (key.rpartition("/")[0] == place or set(models) & set(gone.models))
         )
@@ -291,7 +317,7 @@ def _of_siblings(target: RuleTarget, memory: Mapping[str, RuleMemory]) -> dict[s
     place = f"{target.key.namespace}/{target.key.route}/"
     found: dict[str, LoopMemory] = {}
     for key in sorted(memory):
-        if not key.startswith(place):
+        if not key.startswith(place) or not slice_of_name(key.removeprefix(place)).whole:
             continue
         for pool in target.backends:
             loop = memory[key].loops.get(pool, REST)
@@ -325,6 +351,7 @@ def _inherited(
         memory=replace(memory, loops=loops),
         running=running,
         source=source,
+        heir_of=RuleKey(*source.split("/")) if source else None,
         decisions=tuple(decisions),
     )
 

@@ -20,6 +20,13 @@ from tokenfleet.domain.fleet.parsing import parsed
 from tokenfleet.domain.fleet.problems import Problem
 from tokenfleet.domain.fleet.steering import promises_of
 from tokenfleet.domain.routing.ir import BUCKETS
+from tokenfleet.domain.routing.rule_slices import (
+    Slice,
+    rule_of_name,
+    slice_name,
+    slice_of_name,
+)
+from tokenfleet.domain.routing.slicing import selector_of
 from tokenfleet.domain.slo.control.level_machine import LEVEL_STEP
 from tokenfleet.domain.slo.control.memory import REST, RuleMemory
 from tokenfleet.domain.slo.control.shares import baseline
@@ -129,18 +136,28 @@ def explain(seen: Seen) -> Explanation:
         models=tuple(route.spec.model_names),
         control=f"{control.type}{until}",
         trouble=_trouble(seen.route, READY),
-        rules=tuple(_rule(seen, route, rule) for rule in route.spec.rules),
+        rules=tuple(
+            _rule(seen, route, rule, name)
+            for rule in route.spec.rules
+            for name in _parts(route, rule.name)
+        ),
     )
 
 
-def _rule(seen: Seen, route: ModelRoute, rule: RouteRule) -> Rule:
-    known = next((one for one in route.status.rules if one.name == rule.name), None)
+def _parts(route: ModelRoute, rule: str) -> list[str]:
+    """Return the names of a rule's slices, and its own."""
+    names = [one.name for one in route.status.rules if rule_of_name(one.name) == rule]
+    return [*(name for name in names if name != rule), rule]
+
+
+def _rule(seen: Seen, route: ModelRoute, rule: RouteRule, name: str) -> Rule:
+    known = next((one for one in route.status.rules if one.name == name), None)
     shares = {one.name: one.share for one in known.shares} if known is not None else {}
-    about = [slo for slo in _objectives(seen.slos) if _is_about(slo, route, rule.name)]
+    about = [slo for slo in _objectives(seen.slos) if _is_about(slo, route, rule, name)]
     roles = {one.name: "primary" for one in rule.backend_refs}
     roles |= {one.name: "fallback" for one in rule.fallback_refs}
     return Rule(
-        name=rule.name,
+        name=name,
         reason=known.reason if known is not None else "Unknown",
         since=rfc3339(known.since) if known is not None and known.since is not None else "",
         last_decision=known.message if known is not None else "no router has written it yet",
@@ -150,7 +167,7 @@ def _rule(seen: Seen, route: ModelRoute, rule: RouteRule) -> Rule:
             for name, role in roles.items()
         ),
         votes=tuple(_vote(slo, _controlled(route, rule.name, seen.now)) for slo in about),
-        next=_next(seen, route, rule),
+        next=_next(seen, route, rule, name),
     )
 
 
@@ -178,9 +195,12 @@ def _whole(model: type[T], body: Body) -> T | Problem:
         return parsed(model, body)
 
 
-def _is_about(slo: TokenSLO, route: ModelRoute, rule: str) -> bool:
-    target = slo.spec.target_ref
-    return target.name == route.metadata.name and target.section_name in {None, rule}
+def _is_about(slo: TokenSLO, route: ModelRoute, rule: RouteRule, name: str) -> bool:
+    target, selected, part = slo.spec.target_ref, selector_of(slo), slice_of_name(name)
+    if target.name != route.metadata.name or target.section_name not in {None, rule.name}:
+        return False
+    acts = slice_name(rule.name, selected) in _parts(route, rule.name)
+    return selected.covers(part) if acts else selected.overlaps(part)
 
 
 def _controlled(route: ModelRoute, rule: str, now: datetime) -> bool:
@@ -224,7 +244,7 @@ def _says(slo: TokenSLO, controlled: bool) -> str:  # noqa: FBT001 - see above
     return known
 
 
-def _next(seen: Seen, route: ModelRoute, rule: RouteRule) -> tuple[str, ...]:
+def _next(seen: Seen, route: ModelRoute, rule: RouteRule, name: str) -> tuple[str, ...]:
     pinned = route.spec.traffic_control.pinned
     if not _controlled(route, rule.name, seen.now):
         if pinned is None:
@@ -234,10 +254,11 @@ def _next(seen: Seen, route: ModelRoute, rule: RouteRule) -> tuple[str, ...]:
         slo
         for slo in promises_of(seen.slos)
         if slo.shifts and (slo.namespace, slo.route, slo.rule) == _key(route, rule.name)
+        if Slice(features=slo.features, request_types=slo.request_types).covers(slice_of_name(name))
     ]
     if seen.memory is None:
         return (f"the timers cannot be read: {seen.hidden}",)
-    memory = seen.memory.get(str(_key(route, rule.name)), RuleMemory())
+    memory = seen.memory.get(str(_key(route, name)), RuleMemory())
     policy = combined(slo.policy for slo in voters)
     said: list[str] = []
     weights = {ref.name: ref.weight for ref in rule.backend_refs}

@@ -11,6 +11,7 @@ from dataclasses import replace
 from tokenfleet.domain.fleet.router_config import Held
 from tokenfleet.domain.routing.compile import Compiled
 from tokenfleet.domain.routing.ir import Route, Rule
+from tokenfleet.domain.routing.rule_slices import rule_of_name
 from tokenfleet.domain.routing.rules import References
 from tokenfleet.domain.routing.shares import largest_remainder, reassign
 
@@ -71,9 +72,12 @@ def _patched(
     rules = []
     for rule in route.rules:
         place = route.name, rule.name
-        kept = old.get(rule.name)
+        kept, source = old.get(rule.name), rule.name
+        if kept is None and rule_of_name(rule.name) in old:  # a slice that is new
+            source = rule_of_name(rule.name)
+            kept = replace(old[source], name=rule.name, matches=rule.matches)
         if not references[place].resolved and kept is not None and kept.chain:
-            weights = resolved.get("/".join(place))
+            weights = resolved.get(f"{route.name}/{source}")
             rule, references[place] = _kept(rule, references[place], kept, weights)  # noqa: PLW2901
         rules.append(rule)
     return replace(route, rules=tuple(rules))

@@ -29,6 +29,7 @@ from tokenfleet.domain.fleet.problems import Problem
 from tokenfleet.domain.routing import codec
 from tokenfleet.domain.routing.codec import CodecError, Document
 from tokenfleet.domain.routing.naming import Place, place_of
+from tokenfleet.domain.routing.rule_slices import rule_of_name
 from tokenfleet.domain.slo.control import memory_json as control_memory
 from tokenfleet.domain.slo.control.memory import (
     LoopMemory,
@@ -253,13 +254,15 @@ def from_status(routes: Iterable[Body]) -> Held | None:
     recorded = False
     for route in routes:
         seen = {rule["name"]: rule for rule in route.get("status", {}).get("rules", ())}
-        for rule in route["spec"]["rules"]:
-            shares = {s["name"]: s["share"] for s in seen.get(rule["name"], {}).get("shares", ())}
+        written = {rule["name"]: rule for rule in route["spec"]["rules"]}
+        for name, told in seen.items():
+            shares = {s["name"]: s["share"] for s in told.get("shares", ())}
             recorded = recorded or bool(shares)
-            loops = _loops(rule, shares)
+            rule = written.get(rule_of_name(name))  # a slice has the pools of its rule
+            loops = _loops(rule, shares) if rule is not None else {}
             if loops:
                 metadata = route["metadata"]
-                key = f"{metadata['namespace']}/{metadata['name']}/{rule['name']}"
+                key = f"{metadata['namespace']}/{metadata['name']}/{name}"
                 memory[key] = RuleMemory(loops=loops)
     return Held(memory=memory) if recorded else None
 

@@ -41,6 +41,7 @@ from tokenfleet.domain.fleet.router_status import (
     programmed_now,
     router_status,
 )
+from tokenfleet.domain.fleet.running_slices import running_slices
 from tokenfleet.domain.fleet.steering import Steered, ready_pools, steer, view_of
 from tokenfleet.domain.fleet.views import RouterView, RouteView
 from tokenfleet.domain.routing.backing import Backing, Use, service_name
@@ -79,12 +80,15 @@ def _advance(
     routes, unread = _read(ModelRoute, seen.routes, at=home)
     read, broken = _read(ServingPool, seen.pools, at=home)
     pools = {local_name(p.metadata.namespace, p.metadata.name, at=home): p for p in read}
-    slos = _read(TokenSLO, seen.slos, at=home)[0]
+    about = aimed(seen.slos, seen.routes, held.targets, at=home)
+    slos = _read(TokenSLO, about.slos, at=home)[0]
     backings = _backings(seen, pools, broken, at=home)
-    compiled = compile_router(router, routes, pools, held.claims, backings, slos=slos)
+    slices = running_slices(held, at=home)
+    compiled = compile_router(
+        router, routes, pools, held.claims, backings, slos=slos, slices=slices
+    )
     compiled = replace(compiled, problems={**compiled.problems, **unread})
     compiled = with_last_good(compiled, held, unread=unread.keys())
-    about = aimed(seen.slos, seen.routes, held.targets, at=home)
     problems = [seen.unstored] if seen.unstored is not None else []
     aiming = replace(seen, slos=about.slos)
     steered = steer(aiming, routes, pools, compiled, held, standing=bool(problems))

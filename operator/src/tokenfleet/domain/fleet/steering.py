@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tokenfleet.api.conditions import READY, Condition
 from tokenfleet.api.v1alpha1.modelroute import ModelRoute
@@ -23,8 +23,10 @@ from tokenfleet.domain.routing.compile import Compiled
 from tokenfleet.domain.routing.ir import Rule
 from tokenfleet.domain.routing.naming import Place, local_name, place_of
 from tokenfleet.domain.routing.neighbourhoods import at_home
+from tokenfleet.domain.routing.rule_slices import bounds, rule_of_name
 from tokenfleet.domain.routing.rules import References
 from tokenfleet.domain.routing.slices import ready_replicas
+from tokenfleet.domain.routing.slicing import Refusal
 from tokenfleet.domain.slo.control.memory import RuleMemory
 from tokenfleet.domain.slo.engine import Outcome, Snapshot, step
 from tokenfleet.domain.slo.objectives.spec import (
@@ -34,6 +36,7 @@ from tokenfleet.domain.slo.objectives.spec import (
     level_of,
 )
 from tokenfleet.domain.slo.observation.measurement import (
+    Failure,
     Pin,
     RouterReplica,
     RuleKey,
@@ -58,6 +61,8 @@ class Steered:
     """Rules that are gone, and what they remembered."""
     heirs: Mapping[tuple[str, str], tuple[str, str]]
     """(route, rule) -> (route, rule) that was running, and whose place it takes."""
+    refused: Mapping[str, Refusal]
+    """`namespace/name` of a TokenSLO -> why it does not act on what its selector names."""
 
 
 def steer(
@@ -80,7 +85,7 @@ def steer(
         standing: nothing can be stored: look, and decide nothing.
     """
     home = seen.body["metadata"]["namespace"]
-    promises = tuple(promises_of(seen.slos))
+    promises = tuple(_heard(promises_of(seen.slos), compiled))
     counts = ready_pools(seen, compiled)
     ready = {str(place_of(name, at=home)): count for name, count in counts.items()}
     snapshot = Snapshot(
@@ -102,7 +107,7 @@ def steer(
     )
     before = unedited(held)
     if not standing:
-        rules = _rules(seen, routes, snapshot)
+        rules = _rules(seen, routes, compiled, snapshot)
         others = [router_config.read(data) for data in seen.elsewhere]
         before = edited(rules, held, ready, seen.now, elsewhere=others)
     outcome = step(snapshot, before.memory, seen.now, standing=standing)
@@ -127,6 +132,7 @@ def steer(
             _on_router(heir, at=home): _on_router(source, at=home)
             for heir, source in before.heirs.items()
         },
+        refused=compiled.refused,
     )
 
 
@@ -135,12 +141,20 @@ def _on_router(rule: RuleKey, *, at: str) -> tuple[str, str]:
     return local_name(rule.namespace, rule.route, at=at), rule.rule
 
 
-def _rules(seen: RouterSnapshot, routes: Sequence[ModelRoute], snapshot: Snapshot) -> Rules:
+def _rules(
+    seen: RouterSnapshot, routes: Sequence[ModelRoute], compiled: Compiled, snapshot: Snapshot
+) -> Rules:
+    home = seen.body["metadata"]["namespace"]
     known = {Place(b["metadata"]["namespace"], b["metadata"]["name"]) for b in seen.routes}
     read = {Place(r.metadata.namespace, r.metadata.name): r for r in routes}
     return Rules(
         targets=snapshot.rules,
-        alive={f"{place}/{rule.name}" for place, r in read.items() for rule in r.spec.rules},
+        alive={f"{place}/{rule.name}" for place, r in read.items() for rule in r.spec.rules}
+        | {
+            f"{place_of(route.name, at=home)}/{rule.name}"
+            for route in compiled.config.routes
+            for rule in route.rules
+        },
         unread={str(place) for place in known - read.keys()},
         models={str(place): tuple(r.spec.model_names) for place, r in read.items()},
         routes={str(place) for place in known},
@@ -162,32 +176,39 @@ def targets(
     *,
     running: Held | None = None,
 ) -> tuple[RuleTarget, ...]:
-    """Return the compiled rules as the loop sees them, in spec order; those with a usable pool.
+    """Return the compiled rules as the loop sees them; those with a usable pool.
 
-    The loop calls routes and pools by the names of their own namespace, whichever router carries
-    them: what it remembers holds on every router.
+    In the order in which the router tries them: slices before their rule. The loop calls routes and
+    pools by the names of their own namespace, whichever router carries them: what it remembers
+    holds on every router.
     """
     now = _shares(running)
-    chains = {
-        (route.name, rule.name): rule for route in compiled.config.routes for rule in route.rules
-    }
+    written = {Place(r.metadata.namespace, r.metadata.name): r for r in routes}
     rules = [
-        (RuleKey(route.metadata.namespace, route.metadata.name, rule.name), route)
-        for route in routes
-        for rule in route.spec.rules
+        (
+            RuleKey(*place, rule.name),
+            written[place],
+            rule,
+            compiled.references[route.name, rule.name],
+        )
+        for route in compiled.config.routes
+        for rule in route.rules
+        if (place := place_of(route.name, at=home)) in written
+        if (route.name, rule.name) in compiled.references
     ]
     found = [
-        _target(
-            key,
-            route,
-            at_home(chains[place], at=home),
-            compiled.references[place],
-            now.get(key, {}),
-        )
-        for key, route in rules
-        if (place := _on_router(key, at=home)) in chains
+        _target(key, route, at_home(rule, at=home), references, now.get(key, {}))
+        for key, route, rule, references in rules
     ]
     return tuple(target for target in found if target.backends)
+
+
+def _heard(
+    promises: Iterable[ObjectiveSpec | LevelObjective], compiled: Compiled
+) -> Iterable[ObjectiveSpec | LevelObjective]:
+    """Let objectives that are refused their slice alert only."""
+    for promise in promises:
+        yield replace(promise, shifts=False) if promise.key in compiled.refused else promise
 
 
 def view_of(
@@ -232,7 +253,12 @@ def view_of(
             programmed=programmed,
         )
     # Before the first tick nothing is known, and a restart must not take back what was said.
-    slos = steered.outcome.slos if steered.measured else {}
+    slos = {
+        key: replace(view, refused=Failure(*steered.refused[key]))
+        if key in steered.refused
+        else view
+        for key, view in (steered.outcome.slos.items() if steered.measured else ())
+    }
     return RouterView(routes=views, slos=slos, demand=steered.outcome.demand)
 
 
@@ -264,7 +290,8 @@ def _target(
         backends=backends,
         fallbacks=compiled.chain[len(backends) :] if backends else (),
         control="Disabled" if route.spec.traffic_control.type == "Disabled" else "Auto",
-        pin=_pin(key.rule, route, compiled, now),
+        pin=_pin(rule_of_name(key.rule), route, compiled, now),
+        scope=bounds(compiled.matches),
     )
 
 

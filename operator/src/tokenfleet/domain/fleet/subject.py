@@ -144,7 +144,8 @@ def _subject(
     compiled = compile_router(router, routes, file.pools, {}, slos=tuple(file.slos.values()))
     names = {route.metadata.name for route in routes}
     slos = [slo for slo in file.slos.values() if slo.spec.target_ref.name in names]
-    rules = targets(namespace, routes, compiled)
+    # Models and recordings know rules as they are written, not what objectives make of them.
+    rules = tuple(rule for rule in targets(namespace, routes, compiled) if rule.key == rule.base)
     problems = tuple(
         f"ModelRoute {name}: {problem.message}"
         for name, found in sorted(compiled.problems.items())

@@ -7,6 +7,7 @@ bad route never the router: what is wrong is left out, and said.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Final, Generic, TypeVar
 from urllib.parse import urlsplit
 
@@ -22,7 +23,15 @@ from tokenfleet.domain.routing.backing import Backing
 from tokenfleet.domain.routing.ir import Attribution, Failover, Route, RouterConfig, Tracing
 from tokenfleet.domain.routing.naming import local_name
 from tokenfleet.domain.routing.neighbourhoods import Neighbourhoods
+from tokenfleet.domain.routing.rule_slices import (
+    Slice,
+    narrowed,
+    rule_of_name,
+    slice_name,
+    slice_of_name,
+)
 from tokenfleet.domain.routing.rules import CompiledRule, References, pin_problems
+from tokenfleet.domain.routing.slicing import Refusal, slicing
 
 BODY_LIMIT_MIN: Final = 1024
 BODY_LIMIT_MAX: Final = 64 * 1024 * 1024
@@ -55,6 +64,8 @@ class Compiled:
     """Route -> what others claim of it in vain, in a sentence each."""
     claims: Mapping[str, str]
     """Public model name -> route that serves it: the incumbents of the next compilation."""
+    refused: Mapping[str, Refusal]
+    """`namespace/name` of a TokenSLO -> why it does not act on what its selector names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +76,7 @@ class _Noted(Generic[T]):
     problems: tuple[Problem, ...]
 
 
-def compile_router(
+def compile_router(  # noqa: PLR0913 - one for each kind of object, and what runs
     router: ModelRouter,
     routes: Sequence[ModelRoute],
     pools: Mapping[str, ServingPool],
@@ -73,6 +84,7 @@ def compile_router(
     backings: Mapping[str, Backing] | None = None,
     *,
     slos: Sequence[TokenSLO],
+    slices: Mapping[tuple[str, str], Sequence[Slice]] = MappingProxyType({}),
 ) -> Compiled:
     """Compile everything that one router carries.
 
@@ -82,7 +94,8 @@ def compile_router(
         pools: pools by what the router calls them.
         incumbents: public model name -> route that serves it now.
         backings: the same -> what stands behind it; an absent one is taken as written.
-        slos: objectives of the routes; limits that nobody wrote follow from them.
+        slos: objectives of the routes; limits that nobody wrote follow from them, and slices.
+        slices: (route, rule) -> slices that the router has and that cannot go yet.
     """
     home = router.metadata.namespace
     own = {local_name(r.metadata.namespace, r.metadata.name, at=home): r for r in routes}
@@ -92,11 +105,20 @@ def compile_router(
     problems = {name: list(lost) for name, lost in claims.problems.items()}
     compiled: list[Route] = []
     references: dict[tuple[str, str], References] = {}
+    refused: dict[str, Refusal] = {}
     label_sets = 0
     for name, route in own.items():
         names = tuple(n for n in route.spec.model_names if claims.owners[n] == name)
-        rules = [stand.compiled(rule, route.metadata.namespace) for rule in route.spec.rules]
-        noted = _route(name, route, names, rules, slos)
+        home_of = route.metadata.namespace
+        mine = [slo for slo in slos if slo.metadata.namespace == home_of]
+        rules = []
+        for rule in route.spec.rules:
+            one = stand.compiled(rule, home_of)
+            left = slices.get((name, rule.name), ())
+            cut = slicing(route.metadata.name, one.rule, mine, left)
+            refused |= {f"{home_of}/{slo}": why for slo, why in cut.refused.items()}
+            rules += [*(_slice(one, part) for part in cut.slices), one]
+        noted = _route(name, route, names, rules, mine)
         found = problems.setdefault(name, [])
         found.extend(noted.problems)
         part, wanted = noted.part, _label_sets(noted.part)
@@ -133,6 +155,7 @@ def compile_router(
         problems={name: tuple(found) for name, found in problems.items() if found},
         rivals=claims.rivals,
         claims=claims.owners,
+        refused=refused,
     )
 
 
@@ -143,6 +166,12 @@ def _names(route: ModelRoute, router: ModelRouter) -> bool:
         (ref.namespace or place, ref.name) == (home.namespace, home.name)
         for ref in route.spec.parent_refs
     )
+
+
+def _slice(one: CompiledRule, part: Slice) -> CompiledRule:
+    """Return a slice of a rule; its problems are its rule's."""
+    name, matches = slice_name(one.rule.name, part), narrowed(one.rule.matches, part)
+    return replace(one, rule=replace(one.rule, name=name, matches=matches), problems=())
 
 
 def _tracing(router: ModelRouter) -> Tracing | None:
@@ -160,13 +189,13 @@ def _route(
     compiled: Sequence[CompiledRule],
     slos: Sequence[TokenSLO],
 ) -> _Noted[Route]:
-    matches = [match for rule in route.spec.rules for match in rule.matches]
-    mine = [slo for slo in slos if slo.metadata.namespace == route.metadata.namespace]
+    # What slices select needs labels of its own, too: the loop tells slices apart by them.
+    matches = [match for one in compiled for match in one.rule.matches]
     rules = tuple(
         replace(
             one.rule,
-            first_token=deadlines.first_token(route, one.rule.name, mine),
-            response=deadlines.response(route, one.rule.name, mine),
+            first_token=deadlines.first_token(route, rule_of_name(one.rule.name), slos),
+            response=deadlines.response(route, rule_of_name(one.rule.name), slos),
         )
         for one in compiled
     )
@@ -195,7 +224,8 @@ def _failover(route: ModelRoute) -> Failover:
 
 
 def _label_sets(route: Route) -> int:
-    pools = sum(len(rule.chain) for rule in route.rules)
+    # Slices are counted under their rule's name.
+    pools = sum(len(rule.chain) for rule in route.rules if slice_of_name(rule.name).whole)
     return pools * (len(route.features) + 1) * (len(route.request_types) + 1)
 
 

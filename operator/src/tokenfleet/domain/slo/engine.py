@@ -25,9 +25,10 @@ from tokenfleet.domain.slo.control.rule_step import (
     shares_of,
     under_pin,
 )
-from tokenfleet.domain.slo.objectives.by_rule import Objectives
+from tokenfleet.domain.slo.objectives.by_rule import Objectives, concerns
 from tokenfleet.domain.slo.objectives.spec import Promise
 from tokenfleet.domain.slo.observation.measurement import RuleKey, RuleTarget
+from tokenfleet.domain.slo.observation.slices import shared_out
 from tokenfleet.domain.slo.observation.snapshot import Snapshot
 from tokenfleet.domain.slo.reporting.decisions import Taken
 from tokenfleet.domain.slo.reporting.views import RuleView, SLOView, level_view, rule_view, slo_view
@@ -71,6 +72,9 @@ def step(
     """
     now = now.replace(microsecond=0)
     snapshot = snapshot.fitted()
+    if snapshot.measurement is not None:
+        measurement = shared_out(snapshot.measurement, snapshot.rules)
+        snapshot = replace(snapshot, measurement=measurement)
     rules = sorted(snapshot.rules, key=lambda rule: rule.key)
     remembered = {rule.key: memory.get(str(rule.key), RuleMemory()) for rule in rules}
     ledger = _ledger(snapshot, rules, remembered, now)
@@ -82,9 +86,9 @@ def step(
             memory=remembered[rule.key],
             ledger=ledger,
             now=now,
-            objectives=objectives.on(rule.key),
-            level_objectives=objectives.levels.get(rule.key, ()),
-            ballots=ballots_of(snapshot, rule, objectives.on(rule.key), now),
+            objectives=objectives.on(rule),
+            level_objectives=objectives.levels_on(rule),
+            ballots=ballots_of(snapshot, rule, objectives.on(rule), now),
         ).run()
         for rule in rules
     ]
@@ -181,7 +185,7 @@ def _slo_views(snapshot: Snapshot, done: list[Done], now: datetime) -> dict[str,
 
     def about(slo: Promise) -> list[Done]:
         route = by_route.get((slo.namespace, slo.route), [])
-        return [one for one in route if slo.rule in {None, one.rule.key.rule}]
+        return [one for one in route if concerns(slo, one.rule)]
 
     views = {
         slo.key: slo_view(snapshot, slo, mine, now)

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from tokenfleet.domain.slo.objectives.spec import LevelObjective, ObjectiveSpec
-from tokenfleet.domain.slo.observation.measurement import RuleKey
+from tokenfleet.domain.routing.rule_slices import Slice
+from tokenfleet.domain.slo.objectives.spec import LevelObjective, ObjectiveSpec, Promise
+from tokenfleet.domain.slo.observation.measurement import RuleKey, RuleTarget
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,23 @@ class Objectives:
             {key: tuple(found) for key, found in by_level.items()},
         )
 
-    def on(self, rule: RuleKey) -> tuple[ObjectiveSpec, ...]:
-        """Return the objectives about a rule, by name."""
-        found = (*self.by_rule.get(rule, ()), *self.by_route.get(rule[:2], ()))
-        return tuple(sorted(found, key=lambda slo: slo.name))
+    def on(self, rule: RuleTarget) -> tuple[ObjectiveSpec, ...]:
+        """Return the objectives about a rule or a slice, by name."""
+        found = (*self.by_rule.get(rule.base, ()), *self.by_route.get(rule.base[:2], ()))
+        return tuple(sorted((o for o in found if concerns(o, rule)), key=lambda slo: slo.name))
+
+    def levels_on(self, rule: RuleTarget) -> tuple[LevelObjective, ...]:
+        """Return the cost and cache objectives about a rule or a slice, by name."""
+        return tuple(o for o in self.levels.get(rule.base, ()) if concerns(o, rule))
+
+
+def concerns(slo: Promise, rule: RuleTarget) -> bool:
+    """Tell whether an objective has anything to do with a rule, or with a slice of one.
+
+    One that acts is heard about every part that lies within what it selects: it must answer for
+    all that it moves. One that alerts looks at whatever it selects.
+    """
+    if (slo.namespace, slo.route) != rule.base[:2] or slo.rule not in {None, rule.base.rule}:
+        return False
+    selected = Slice(features=slo.features, request_types=slo.request_types)
+    return selected.covers(rule.scope) if slo.shifts else selected.overlaps(rule.scope)

@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, Literal, NamedTuple
 
+from tokenfleet.domain.routing.rule_slices import WHOLE, Slice, rule_of_name
+
 
 class Signal(StrEnum):
     """What is looked at in an attempt to call it good or bad."""
@@ -58,6 +60,13 @@ class RuleTarget:
     """Disabled: the weights as written."""
     pin: Pin | None = None
     """Wins over `control` until it expires."""
+    scope: Slice = WHOLE
+    """Requests that it takes, as far as their labels say."""
+
+    @property
+    def base(self) -> RuleKey:
+        """Return the rule that it is, or is a slice of."""
+        return self.key._replace(rule=rule_of_name(self.key.rule))
 
 
 class TokenPrices(NamedTuple):
@@ -214,6 +223,8 @@ class RuleMeasurement:
     demand: float | None = None
     """Requests per second that clients send; None where nothing was measured."""
     usage: tuple[UsageCell, ...] = ()
+    flows: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    """(feature, request type) -> its part of the demand; empty where nothing is split by labels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
