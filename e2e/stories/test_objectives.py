@@ -2,10 +2,11 @@
 
 from typing import Any
 
+from e2e.kit.waiting import NotYet, wait_for
 from e2e.load.pod import LoadRun
 from e2e.load.profile import Feature
 from e2e.stories import fleet as written
-from e2e.stories.fleet import FALLBACK, PRIMARY, SLO, Fleet, all_answered
+from e2e.stories.fleet import FALLBACK, PRIMARY, SLO, SLOW, Fleet, all_answered
 
 LEVEL_LIMIT = 300.0
 """Seconds: a level is judged over two windows of 75 s, 15 times `shortWindow`."""
@@ -31,6 +32,41 @@ def test_errors_are_left_at_once_and_cost_no_request(fleet: Fleet, load: LoadRun
     assert (decision["fromShare"], decision["toShare"]) == ("1", "0.1")
     assert len(back) >= 3
     assert load.live
+
+
+def test_chats_move_and_analyses_stay_where_they_are(fleet: Fleet) -> None:
+    """The primary is slow for both; only for chats has anybody promised anything."""
+    fleet.home()
+    rule = fleet.rule
+    fleet.apply(written.route(rule=rule, features=["talk", "report"]))
+    fleet.programmed()
+    talk = {"rate": 6.0, "max_tokens": 8, "prompt_words": 12}
+    load = fleet.start_load(
+        features=(
+            Feature(name="talk", request_type="chat", **talk),
+            Feature(name="report", request_type="analysis", **talk),
+        )
+    )
+    fleet.apply(written.slo(rule=rule, selector={"requestTypes": ["chat"]}))
+    fleet.rule = f"{rule}[type=chat]"
+    fleet.wait_baseline(timeout=30)
+    fleet.behave(PRIMARY, **SLOW)
+    fleet.wait_share("the floor", lambda share: share <= 130)
+    assert fleet.shares(rule) == {PRIMARY: 1000, FALLBACK: 0}
+    assert fleet.slo()["status"]["state"] == "Shifted"
+    fleet.behave(PRIMARY)
+    fleet.climb()
+    fleet.namespace.delete("tokenslo", SLO)
+
+    def gone() -> bool | NotYet:
+        return not fleet.shares() or NotYet("the slice is still there")
+
+    wait_for("the slice to go", gone, timeout=60, namespace=fleet.namespace)
+    fleet.rule = rule
+    records = load.finish()
+    all_answered(records, at_least=200)
+    assert {one.pool for one in records if one.feature == "report"} == {PRIMARY}
+    assert {one.pool for one in records if one.feature == "talk"} == {PRIMARY, FALLBACK}
 
 
 def test_cost_is_mended_a_tenth_at_a_time_and_caching_reported(fleet: Fleet) -> None:

@@ -199,7 +199,7 @@ def test_an_objective_that_overlaps_another_one_only_alerts_and_is_told() -> Non
     fleet.late = {"chat", "analysis"}
     fleet.passes(timedelta(minutes=5))
     assert fleet.view is not None
-    wider, ours = (fleet.view.slos[name] for name in ("wider", "chats"))
+    wider, ours = (fleet.view.slos[name] for name in ("ns/wider", "ns/chats"))
 
     assert (fleet.part_of_large("analysis"), fleet.parts()) == (1000, [CHAT, "slow"])
     assert wider.refused is not None
