@@ -15,7 +15,7 @@ from tokenfleet.adapters.prometheus.source import Access, PrometheusSource
 from tokenfleet.domain.slo.objectives.path_share import shares
 from tokenfleet.domain.slo.objectives.spec import Level, LevelObjective, Windows
 from tokenfleet.domain.slo.observation.data_state import Kind
-from tokenfleet.domain.slo.observation.level_readings import Reading, reading
+from tokenfleet.domain.slo.observation.level_readings import Reading, Span, reading
 from tokenfleet.domain.slo.observation.measurement import EngineLoad, TokenPrices
 from tokenfleet.domain.slo.observation.snapshot import Snapshot
 
@@ -65,7 +65,7 @@ def snapshot(bench: Bench) -> Snapshot:
     for replica in bench.replicas:
         replica.text = exposition
     bench.prometheus.start()
-    time.sleep(WINDOWS.levels[1].total_seconds() + 5)
+    time.sleep(2 * WINDOWS.level.total_seconds() + 5)
     return Snapshot(
         rules=(target(),),
         pools={name: replace(pool, tokens=PRICES) for name, pool in facts().items()},
@@ -76,7 +76,8 @@ def snapshot(bench: Bench) -> Snapshot:
 
 def read(snapshot: Snapshot, slo: LevelObjective, *, before: bool = False) -> Reading:
     assert snapshot.measurement is not None
-    return reading(snapshot, slo, [RULE], snapshot.measurement.at, before=before)
+    span = Span(slo.windows.level, before)
+    return reading(snapshot, slo, [RULE], snapshot.measurement.at, span=span)
 
 
 @pytest.mark.parametrize("before", [False, True], ids=["the last window", "the one before"])

@@ -125,10 +125,14 @@ def level(name="cost", kind=Level.COST, limit=0.01, **changes) -> LevelObjective
 
 def used(pool: str, rate: float, *, before: Usage | None = None, **per_request) -> UsageCell:
     """A pool that answers `rate` requests per second; tokens and `missing` are per request."""
-    once, twice = WINDOWS.levels
-    n = rate * once.total_seconds()
-    usage = Usage(requests=n, **{name: n * each for name, each in per_request.items()})
-    return UsageCell(pool=pool, windows={once: usage, twice: usage.plus(before or usage)})
+    windows = {}
+    for once in (WINDOWS.clear, WINDOWS.level):
+        n = rate * once.total_seconds()
+        usage = Usage(requests=n, **{name: n * each for name, each in per_request.items()})
+        part = once / WINDOWS.level
+        earlier = Usage(*(value * part for value in before)) if before is not None else usage
+        windows |= {once: usage, 2 * once: usage.plus(earlier)}
+    return UsageCell(pool=pool, windows=windows)
 
 
 def target(**changes) -> RuleTarget:

@@ -108,7 +108,7 @@ def test_the_cache_hit_rate_is_weighted_by_tokens() -> None:
 
 
 def test_a_pool_that_does_not_report_cached_tokens_is_read_from_its_engine() -> None:
-    once, twice = WINDOWS.levels
+    once, twice = WINDOWS.level, 2 * WINDOWS.level
     counts = {once: EngineCache(80, 100), twice: EngineCache(100, 200)}
     view = look(
         used("large", 1, prompt=1000, cached=500),

@@ -21,10 +21,12 @@ from tests.unit.domain.slo.builders import (
 from tokenfleet.domain.slo.control import level_machine
 from tokenfleet.domain.slo.control.memory_json import decode, encode
 from tokenfleet.domain.slo.objectives.spec import Level, Policy
-from tokenfleet.domain.slo.observation.measurement import Failure, TokenPrices, Usage
+from tokenfleet.domain.slo.observation.measurement import Failure, TokenPrices, Usage, UsageCell
 from tokenfleet.domain.slo.reporting import explanations
 
-W = int(WINDOWS.level.total_seconds())
+W, V = int(WINDOWS.level.total_seconds()), int(WINDOWS.clear.total_seconds())
+FEW = 0.1
+"""Requests per second: 24 in a short window of levels, whose mean says little."""
 DEAR, CHEAP = TokenPrices(0, 0, 2e-5), TokenPrices(0, 0, 2e-6)
 FINE = cell("large", 4, 0), cell("small", 4, 0)
 
@@ -36,8 +38,8 @@ def pools(*, large=DEAR, small=CHEAP, **changes):
 
 
 def spent(completion: float, **changes):
-    """The large pool answers all of it."""
-    return (used("large", 4, completion=completion, **changes),)
+    """The large pool answers all of it; too few requests for short windows to be clear."""
+    return (used("large", FEW, completion=completion, **changes),)
 
 
 def too_dear(**changes) -> Fleet:
@@ -61,9 +63,99 @@ def test_one_step_per_window() -> None:
     assert "mean cost of a request 0.02, limit 0.01" in fleet.decisions[0].message
 
 
+def many(completion: float, **changes):
+    """The large pool answers so many requests that their mean is certain to 19 % in 4 min."""
+    return (used("large", 4.2, completion=completion, **changes),)
+
+
+def test_a_cost_that_is_clearly_too_high_is_answered_within_ten_minutes() -> None:
+    """Requests begin to cost twice the limit; windows fill with them as time goes by."""
+    fleet = too_dear()
+    dear_since = fleet.now
+    while not fleet.transitions and fleet.now - dear_since < timedelta(minutes=30):
+        past = (fleet.now - dear_since).total_seconds()
+        fleet.usage = (turned(past, cheap=250, dear=1000),)
+        fleet.see(demand=4.2)
+
+    assert fleet.transitions == ["L5"]
+    assert fleet.now - dear_since <= timedelta(minutes=9)
+    assert f"twice in a row in {V} s" in fleet.decisions[0].message
+
+
+def turned(past: float, *, cheap: float, dear: float) -> UsageCell:
+    """A pool whose answers have been dear for so many seconds, and cheap before."""
+    windows = {}
+    for window in WINDOWS.levels:
+        seconds = window.total_seconds()
+        tokens = 4.2 * (min(past, seconds) * dear + max(0.0, seconds - past) * cheap)
+        windows[window] = Usage(requests=4.2 * seconds, completion=tokens)
+    return UsageCell(pool="large", windows=windows)
+
+
+def test_clear_steps_follow_each_other_after_a_short_window() -> None:
+    fleet = too_dear()
+    fleet.usage = many(1000)
+    fleet.see(demand=4.2)
+    fleet.see(seconds=V - 30, demand=4.2)
+    waiting = list(fleet.transitions)
+    fleet.see(seconds=60, demand=4.2)
+
+    assert waiting == ["L5"]
+    assert fleet.transitions == ["L5", "L5"]
+
+
+@pytest.mark.parametrize(
+    ("completion", "moved"),
+    [pytest.param(620, [], id="24 % beyond the limit"), pytest.param(635, ["L5"], id="27 %")],
+)
+def test_what_chance_explains_is_left_to_long_windows(completion: float, moved: list[str]) -> None:
+    fleet = too_dear()
+    cheap = Usage(requests=4.2 * W, completion=4.2 * W * 100)
+    (cell_,) = many(completion, before=cheap)
+    pair = many(completion)[0].windows
+    short = {WINDOWS.clear: pair[WINDOWS.clear], 2 * WINDOWS.clear: pair[2 * WINDOWS.clear]}
+    fleet.usage = (replace(cell_, windows={**cell_.windows, **short}),)
+    fleet.see(demand=4.2)
+
+    assert fleet.transitions == moved
+
+
+def test_one_clear_window_alone_is_not_enough() -> None:
+    fleet = too_dear()
+    cheap = Usage(requests=4.2 * W, completion=4.2 * W * 100)
+    fleet.usage = many(1000, before=cheap)
+    fleet.see(demand=4.2)
+
+    assert fleet.transitions == []
+
+
+def test_windows_with_too_few_scrapes_are_not_clear() -> None:
+    fleet = too_dear()
+    cheap = Usage(requests=4.2 * W, completion=4.2 * W * 100)
+    (cell_,) = many(1000, before=cheap)
+    pair = many(1000)[0].windows
+    short = {WINDOWS.clear: pair[WINDOWS.clear], 2 * WINDOWS.clear: pair[2 * WINDOWS.clear]}
+    fleet.usage = (replace(cell_, windows={**cell_.windows, **short}),)
+    fleet.see(demand=4.2, scrape_interval=timedelta(seconds=V / 4 + 1))
+
+    assert fleet.transitions == []
+
+
+def test_caches_are_judged_by_long_windows_only() -> None:
+    fleet = Fleet(objectives=(), levels=(level("cache", Level.CACHE, limit=0.3),))
+    cached = Usage(requests=4.2 * W, prompt=4.2 * W * 100, cached=4.2 * W * 90)
+    fleet.usage = (
+        used("large", 4.2, prompt=100, cached=10, before=cached),
+        used("small", 1, prompt=100, cached=90),
+    )
+    fleet.see(demand=4.2)
+
+    assert fleet.transitions == []
+
+
 def test_one_window_alone_is_not_enough() -> None:
     fleet = too_dear()
-    cheap = Usage(requests=3600, completion=3600 * 100)
+    cheap = Usage(requests=FEW * W, completion=FEW * W * 100)
     fleet.usage = spent(1000, before=cheap)
     fleet.see(demand=4.0)
 

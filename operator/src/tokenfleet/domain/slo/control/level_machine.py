@@ -7,7 +7,8 @@ the w of the control loop, of which the smaller one counts, and it moves only wh
 of the rule is at rest: it never fights a latency or error vote.
 
 A step is 0.1, at most one per W, and none within W of any other change of share: a shift itself
-empties prefix caches, and W still holds the traffic of before. The first whose guard holds:
+empties prefix caches, and W still holds the traffic of before. Where a cost is *clearly* too high
+(`clear_cost`), V = 4 short windows take the place of W for steps down. The first whose guard holds:
 
     ====  ===============  ===========================================  =========================
     name  from             guard                                        does
@@ -16,7 +17,8 @@ empties prefix caches, and W still holds the traffic of before. The first whose 
     L2    w < 1            no level objective asks for shifts           step up every dwell
     L3    w < 1            W without a request                          w = 1
     L4    w < 1            the fallback is bad by latency or errors     step up every settle
-    L5    w above floor    above 1.05 x limit for two W in a row, the   step down
+    L5    w above floor    above 1.05 x limit for two W in a row, or    step down
+                           clearly above it for two V in a row; the
                            fallback would help and has room
     L6    w < 1            every level below 0.95 x limit, and the      step up
                            step is not expected to pass the limit
@@ -51,6 +53,8 @@ class LevelInput:
     """Of the objectives that ask for shifts, by name."""
     window: timedelta
     """The longest W of the votes; 0 without votes."""
+    clear_window: timedelta = timedelta(0)
+    """The longest V of the votes; 0 without votes."""
     resting: bool
     """The control loop of the rule is at rest, and every vote of it sees and is healthy."""
     changed_at: datetime | None
@@ -117,7 +121,9 @@ def over(level: LoopMemory, seen: LevelInput) -> Step | None:
         default=None,
     )
     standby = seen.standby
-    if vote is None or standby is None or not standby.ok or not _may_move(level, seen):
+    if vote is None or standby is None or not standby.ok:
+        return None
+    if not _may_move(level, seen, seen.clear_window if vote.clear else seen.window):
         return None
     w = max(seen.policy.floor, level.w - LEVEL_STEP, standby.least_kept or 0.0)
     return _moved("L5", w, level, seen, vote) if level.w - w >= LEAST_STEP else None
@@ -125,7 +131,7 @@ def over(level: LoopMemory, seen: LevelInput) -> Step | None:
 
 def under(level: LoopMemory, seen: LevelInput) -> Step | None:
     """L6: little enough that a step back should fit."""
-    if not level.shifted or not seen.votes or not _may_move(level, seen):
+    if not level.shifted or not seen.votes or not _may_move(level, seen, seen.window):
         return None
     if not all(vote.healthy for vote in seen.votes):
         return None
@@ -136,15 +142,15 @@ TRANSITIONS: Final = (lost, unasked, idle, yielding, over, under)
 """In the order of the table."""
 
 
-def _may_move(level: LoopMemory, seen: LevelInput) -> bool:
+def _may_move(level: LoopMemory, seen: LevelInput, window: timedelta) -> bool:
     acknowledged, changed = seen.acknowledged_at, level.changed_at
     return (
         seen.resting
         and all(vote.known for vote in seen.votes)
         and acknowledged is not None
         and (changed is None or acknowledged >= changed)
-        and _waited(seen.window, level, seen)
-        and (seen.changed_at is None or seen.now - seen.changed_at >= seen.window)
+        and _waited(window, level, seen)
+        and (seen.changed_at is None or seen.now - seen.changed_at >= window)
     )
 
 
@@ -163,9 +169,16 @@ def _moved(
         from_w=round(level.w * 1000),
         to_w=round(w * 1000),
         objective=vote.objective if vote is not None else "",
-        window=round(seen.window.total_seconds()) if vote is not None else 0,
+        window=_judged_by(vote, seen),
         pool=fallback,
         note=vote.text if vote is not None else "",
     )
     kept = fallback if w < 1 else ""
     return replace(REST, w=w, fallback=kept, changed_at=seen.now, last=decision), decision
+
+
+def _judged_by(vote: LevelVote | None, seen: LevelInput) -> int:
+    """Return the seconds of the window that a step was judged by; 0 where none was."""
+    if vote is None:
+        return 0
+    return round((seen.clear_window if vote.clear else seen.window).total_seconds())

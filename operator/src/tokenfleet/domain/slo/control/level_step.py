@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from tokenfleet.domain.slo.control.capacity_ledger import Ledger
 from tokenfleet.domain.slo.control.fallbacks import Fallbacks
@@ -11,11 +12,21 @@ from tokenfleet.domain.slo.control.memory import REST, Decision, LoopMemory, Sta
 from tokenfleet.domain.slo.control.shares import baseline
 from tokenfleet.domain.slo.control.transition import Standby
 from tokenfleet.domain.slo.control.votes import Ballot, LevelVote
-from tokenfleet.domain.slo.objectives.spec import Level, LevelObjective, Policy
+from tokenfleet.domain.slo.objectives.spec import SCRAPES, Level, LevelObjective, Policy
+from tokenfleet.domain.slo.observation.clear_cost import clearly_above
 from tokenfleet.domain.slo.observation.data_state import Kind
-from tokenfleet.domain.slo.observation.level_readings import Reading, cost, missed, reading
+from tokenfleet.domain.slo.observation.level_readings import Reading, Span, cost, missed, reading
 from tokenfleet.domain.slo.observation.measurement import Failure, RuleTarget
 from tokenfleet.domain.slo.observation.snapshot import Snapshot
+
+
+class Readings(NamedTuple):
+    """What one objective's vote is made of."""
+
+    now: Reading
+    before: Reading
+    clear: bool
+    """Two short windows in a row were clearly too much."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,21 +49,31 @@ class LevelStep:
 
     def run(self) -> dict[str, tuple[LoopMemory, Decision | None]]:
         """Advance the level of each backend."""
-        readings = {
-            slo.name: (
-                reading(self.snapshot, slo, (self.rule.key,), self.now),
-                reading(self.snapshot, slo, (self.rule.key,), self.now, before=True),
-            )
-            for slo in self.objectives
-        }
+        readings = {slo.name: self.read(slo) for slo in self.objectives}
         done = {}
         for pool in self.rule.backends:
             level = self.levels.get(pool, REST)
             done[pool] = advance_level(level, self.level_input(pool, level, readings))
         return done
 
+    def read(self, slo: LevelObjective) -> Readings:
+        """Read everything that one objective's vote is made of."""
+        windows, interval = slo.windows, self.snapshot.scrape_interval
+
+        def of(window: timedelta, *, before: bool = False) -> Reading:
+            span = Span(window, before)
+            return reading(self.snapshot, slo, (self.rule.key,), self.now, span=span)
+
+        pair = of(windows.clear), of(windows.clear, before=True)
+        clear = slo.level is not Level.CACHE and windows.clear >= SCRAPES * interval
+        return Readings(
+            now=of(windows.level),
+            before=of(windows.level, before=True),
+            clear=clear and clearly_above(slo.limit, *pair),
+        )
+
     def level_input(
-        self, pool: str, level: LoopMemory, readings: Mapping[str, tuple[Reading, Reading]]
+        self, pool: str, level: LoopMemory, readings: Mapping[str, Readings]
     ) -> LevelInput:
         """Gather what the decision about one backend depends on."""
         other = self.standby(pool, level)
@@ -60,10 +81,9 @@ class LevelStep:
         return LevelInput(
             now=self.now,
             policy=self.policy,
-            votes=tuple(
-                self.vote(slo, pool, other, *readings[slo.name]) for slo in self.objectives
-            ),
+            votes=tuple(self.vote(slo, pool, other, readings[slo.name]) for slo in self.objectives),
             window=max((slo.windows.level for slo in self.objectives), default=timedelta(0)),
+            clear_window=max((slo.windows.clear for slo in self.objectives), default=timedelta(0)),
             resting=self.resting,
             changed_at=max(moved, default=None),
             acknowledged_at=self.snapshot.acknowledged_at,
@@ -95,18 +115,20 @@ class LevelStep:
         ).choose(level.fallback)
 
     def vote(
-        self, slo: LevelObjective, pool: str, other: Standby | None, now: Reading, before: Reading
+        self, slo: LevelObjective, pool: str, other: Standby | None, readings: Readings
     ) -> LevelVote:
         """Say what one objective asks for one backend."""
+        now, before = readings.now, readings.before
         return LevelVote(
             objective=slo.name,
             limit=slo.limit,
             known=now.data.known,
             idle=now.data.kind is Kind.NO_TRAFFIC,
-            now=now.value if now.data.kind is Kind.OK else None,
-            before=before.value if before.data.kind is Kind.OK else None,
+            now=now.value if now.enough else None,
+            before=before.value if before.enough else None,
             after=self.after(slo, pool, other, now),
             text=described(slo, now.value),
+            clear=readings.clear,
         )
 
     def after(

@@ -150,6 +150,8 @@ class LevelVote:
     """What the last window should have been with one step more on the fallback; None: unknown."""
     text: str = ""
     """The numbers, for people."""
+    clear: bool = False
+    """Two short windows in a row were so much too much that chance is no explanation."""
 
     @property
     def excess(self) -> float:
@@ -159,9 +161,11 @@ class LevelVote:
     @property
     def bad(self) -> bool:
         """Tell whether two windows in a row were too much, and a step should help."""
-        if self.now is None or self.before is None or self.after is None:
+        if self.now is None or self.after is None or self.after >= self.now:
             return False
-        return min(self.now, self.before) > LEVEL_BAD * self.limit and self.after < self.now
+        if self.clear:
+            return True
+        return self.before is not None and min(self.now, self.before) > LEVEL_BAD * self.limit
 
     @property
     def healthy(self) -> bool:

@@ -53,6 +53,8 @@ PROBE_EXCESS: Final = 1.5
 LEVEL_FACTOR: Final = 15
 """Window of cost and cache, in short windows: 15 min for the default of 1 min. Tokens of a request
 vary by a factor of ten and more; a mean needs more of them than a fraction does."""
+CLEAR_FACTOR: Final = 4
+"""Window of a cost that is clearly too high, in short windows: two in a row are 8 min."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,9 +81,14 @@ class Windows:
         return self.short * LEVEL_FACTOR
 
     @property
-    def levels(self) -> tuple[timedelta, timedelta]:
-        """Return the windows that a level objective is measured in: one, and two in a row."""
-        return self.level, 2 * self.level
+    def clear(self) -> timedelta:
+        """Return the window in which a cost is judged that is clearly too high."""
+        return self.short * CLEAR_FACTOR
+
+    @property
+    def levels(self) -> tuple[timedelta, ...]:
+        """Return the windows that a level objective is measured in: each, and two in a row."""
+        return self.clear, 2 * self.clear, self.level, 2 * self.level
 
     @property
     def all(self) -> tuple[timedelta, ...]:

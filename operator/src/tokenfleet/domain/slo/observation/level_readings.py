@@ -15,7 +15,7 @@ traffic), and where there are none either, nothing can be said.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from tokenfleet.domain.slo.objectives.spec import Level, LevelObjective
 from tokenfleet.domain.slo.observation.data_state import DataState, Kind, blindness, unknown
@@ -36,6 +36,18 @@ HOUR: Final = timedelta(hours=1)
 NOTHING: Final = Usage()
 
 
+class Span(NamedTuple):
+    """What a reading is of: a window up to now, or the one before it."""
+
+    window: timedelta
+    before: bool = False
+
+    def of(self, windows: Mapping[timedelta, Usage]) -> Usage:
+        """Return what was used in it."""
+        last = windows.get(self.window, NOTHING)
+        return windows.get(2 * self.window, NOTHING).minus(last) if self.before else last
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
     """One window of one level objective."""
@@ -47,6 +59,11 @@ class Reading:
     usage: Usage = NOTHING
     """Of all pools together."""
 
+    @property
+    def enough(self) -> bool:
+        """Tell whether it can be judged by."""
+        return self.data.kind is Kind.OK
+
 
 def reading(
     snapshot: Snapshot,
@@ -54,9 +71,10 @@ def reading(
     rules: Iterable[RuleKey],
     now: datetime,
     *,
-    before: bool = False,
+    span: Span | None = None,
 ) -> Reading:
-    """Read one window: the last one, or the one before it."""
+    """Read one span; None: the objective's window up to now."""
+    span = span or Span(objective.windows.level)
     failure = blindness(snapshot.measurement, snapshot.replicas, objective, now)
     if failure is not None:
         return Reading(data=unknown(failure))
@@ -65,13 +83,13 @@ def reading(
     if broken is not None:
         failure = Failure("NotANumber", f"a series of pool {broken} is not a finite number")
         return Reading(data=unknown(failure))
-    pools = _usage(snapshot, keys, objective, before=before)
+    pools = _usage(snapshot, keys, objective, span)
     total = _sum(pools.values())
     requests = round(total.requests)
     if not requests:
         return Reading(data=DataState(Kind.NO_TRAFFIC))
     parts = _costs if objective.level is Level.COST else _uncached
-    found = parts(snapshot, objective, pools, before=before)
+    found = parts(snapshot, objective, pools, span)
     if isinstance(found, Failure):
         return Reading(data=unknown(found), requests=requests, usage=total)
     amount, of = found
@@ -93,13 +111,14 @@ def cost(usage: Usage, prices: TokenPrices) -> float:
 
 def missed(snapshot: Snapshot, objective: LevelObjective, rule: RuleKey, pool: str) -> float | None:
     """Return the part of its prompts that one pool had not cached; None: cannot be said."""
-    usage = _usage(snapshot, (rule,), objective, before=False).get(pool, NOTHING)
-    found = _hits(snapshot, objective, pool, usage, before=False)
+    span = Span(objective.windows.level)
+    usage = _usage(snapshot, (rule,), objective, span).get(pool, NOTHING)
+    found = _hits(snapshot, objective, pool, usage, span)
     return 1 - found / usage.prompt if found is not None and usage.prompt > 0 else None
 
 
 def _costs(
-    snapshot: Snapshot, objective: LevelObjective, pools: Mapping[str, Usage], *, before: bool
+    snapshot: Snapshot, objective: LevelObjective, pools: Mapping[str, Usage], span: Span
 ) -> tuple[float, float] | Failure:
     """Return the cost of all requests, and how many they are."""
     amount = requests = 0.0
@@ -115,9 +134,9 @@ def _costs(
             amount += cost(usage, facts.tokens)
             requests += max(0.0, usage.requests - usage.missing)
         elif facts.hourly is not None:
-            everybody = _everybody(snapshot, objective, pool, before=before)
+            everybody = _everybody(snapshot, objective, pool, span)
             part = usage.requests / everybody if everybody > 0 else 0.0
-            amount += facts.hourly * facts.ready * (objective.windows.level / HOUR) * part
+            amount += facts.hourly * facts.ready * (span.window / HOUR) * part
             requests += usage.requests
         elif usage.requests > 0:
             return Failure("PriceMissing", f"ServingPool {pool} has no spec.price; set it")
@@ -125,12 +144,12 @@ def _costs(
 
 
 def _uncached(
-    snapshot: Snapshot, objective: LevelObjective, pools: Mapping[str, Usage], *, before: bool
+    snapshot: Snapshot, objective: LevelObjective, pools: Mapping[str, Usage], span: Span
 ) -> tuple[float, float] | Failure:
     """Return the prompt tokens that were not cached, and all of them."""
     plain = total = 0.0
     for pool, usage in pools.items():
-        hits = _hits(snapshot, objective, pool, usage, before=before)
+        hits = _hits(snapshot, objective, pool, usage, span)
         if hits is None:
             text = (
                 f"pool {pool} reports neither cached_tokens in usage nor"
@@ -143,17 +162,16 @@ def _uncached(
 
 
 def _hits(
-    snapshot: Snapshot, objective: LevelObjective, pool: str, usage: Usage, *, before: bool
+    snapshot: Snapshot, objective: LevelObjective, pool: str, usage: Usage, span: Span
 ) -> float | None:
     """Return a pool's cached prompt tokens by the router, else by its engine's own rate."""
     if usage.cached > 0 or usage.prompt <= 0:
         return min(usage.cached, usage.prompt)
     counts = snapshot.measurement.engines if snapshot.measurement is not None else {}
     own = counts.get((objective.namespace, pool), {})
-    once, twice = objective.windows.levels
-    engine = own.get(once)
-    if before and engine is not None:
-        longer = own.get(twice, engine)
+    engine = own.get(span.window)
+    if span.before and engine is not None:
+        longer = own.get(2 * span.window, engine)
         engine = EngineCache(longer.hits - engine.hits, longer.queries - engine.queries)
     if engine is None or engine.queries <= 0:
         return None
@@ -161,33 +179,25 @@ def _hits(
 
 
 def _usage(
-    snapshot: Snapshot, rules: Iterable[RuleKey], objective: LevelObjective, *, before: bool
+    snapshot: Snapshot, rules: Iterable[RuleKey], objective: LevelObjective, span: Span
 ) -> dict[str, Usage]:
     """Add up what an objective selects, by pool."""
     sums: dict[str, Usage] = {}
-    once, twice = objective.windows.levels
     for key in rules:
         for cell in snapshot.measured(key).usage:
             if selects(objective, cell.feature, cell.request_type):
-                usage = cell.windows.get(once, NOTHING)
-                if before:
-                    usage = cell.windows.get(twice, NOTHING).minus(usage)
-                sums[cell.pool] = sums.get(cell.pool, NOTHING).plus(usage)
+                sums[cell.pool] = sums.get(cell.pool, NOTHING).plus(span.of(cell.windows))
     return sums
 
 
-def _everybody(snapshot: Snapshot, objective: LevelObjective, pool: str, *, before: bool) -> float:
+def _everybody(snapshot: Snapshot, objective: LevelObjective, pool: str, span: Span) -> float:
     """Return the requests that all rules together sent to a pool."""
     rules = snapshot.measurement.rules if snapshot.measurement is not None else {}
-    once, twice = objective.windows.levels
     total = NOTHING
     for key, measured in rules.items():
         for cell in measured.usage:
             if key.namespace == objective.namespace and cell.pool == pool:
-                usage = cell.windows.get(once, NOTHING)
-                total = total.plus(
-                    cell.windows.get(twice, NOTHING).minus(usage) if before else usage
-                )
+                total = total.plus(span.of(cell.windows))
     return total.requests
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from tokenfleet.domain.slo.objectives.spec import SCRAPES, LevelObjective, ObjectiveSpec, fitting
 from tokenfleet.domain.slo.observation.measurement import (
@@ -53,6 +53,11 @@ class Snapshot:
             self,
             objectives=tuple(fitting(slo, interval) for slo in self.objectives),
         )
+
+    @property
+    def scrape_interval(self) -> timedelta:
+        """Return the declared interval between two scrapes; 0 before the first tick."""
+        return self.measurement.scrape_interval if self.measurement is not None else timedelta(0)
 
     def facts(self, namespace: str, pool: str) -> PoolFacts:
         """Return what is known of a pool."""
