@@ -207,6 +207,12 @@ def _kinds(
     return [Query(family, _marked(part, expression)) for part in _parts(windows, BUDGET[family])]
 
 
+def used_in(span: timedelta) -> Query:
+    """Return what everything used in one span, by pool and labels."""
+    (query,) = _kinds(Family.USAGE, [span], (*RULE, "pool", *LABELS), USAGE)
+    return query
+
+
 def _engine_load(window: timedelta) -> Query:
     """Return how full engines are: gauges, so one window and no rate."""
     text = " or ".join(

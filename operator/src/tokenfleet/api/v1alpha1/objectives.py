@@ -54,6 +54,19 @@ class CostObjective(Model):
     For one limit per feature, make one TokenSLO per feature."""
 
 
+class SpendObjective(Model):
+    """The money of all requests that the target and the selector name, in each hour or day (UTC).
+
+    It is judged by its forecast: what was spent since the hour or day began, and what the rest will
+    cost at the rate of the last window.
+    """
+
+    max: PositiveDecimal
+    """Most money for one hour or day, in the currency of the pools' prices, for example `200`."""
+    per: Literal["Hour", "Day"] = "Day"
+    """What the money is for: an hour, or a day from 00:00 UTC."""
+
+
 class CacheHitObjective(Model):
     """The part of prompt tokens that came from the prefix cache."""
 
@@ -81,12 +94,15 @@ class Objective(Model):
             "Latency": "latency",
             "ErrorRate": "errorRate",
             "CostPerRequest": "costPerRequest",
+            "Spend": "spend",
             "CacheHitRate": "cacheHitRate",
             "FastPathShare": "fastPathShare",
         },
     )
 
-    type: Literal["Latency", "ErrorRate", "CostPerRequest", "CacheHitRate", "FastPathShare"]
+    type: Literal[
+        "Latency", "ErrorRate", "CostPerRequest", "Spend", "CacheHitRate", "FastPathShare"
+    ]
     """Kind of objective; the member of the same name is set."""
     latency: LatencyObjective | None = None
     """A latency objective."""
@@ -95,6 +111,9 @@ class Objective(Model):
     cost_per_request: CostObjective | None = None
     """A cost objective. Needs `price` on the pools; shifts in steps of 0.1, and only where every
     backend and fallback of the rule has token prices."""
+    spend: SpendObjective | None = None
+    """An objective about money by the hour or day. Needs prices and shifts as a cost objective
+    does, while the forecast is above the limit."""
     cache_hit_rate: CacheHitObjective | None = None
     """A cache objective. It seldom should shift: a shift empties the caches that it asks for."""
     fast_path_share: FastPathObjective | None = None

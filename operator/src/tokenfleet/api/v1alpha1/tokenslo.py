@@ -228,12 +228,12 @@ class Current(Model):
     bad: Count = 0
     """Attempts that failed, or were beyond the threshold."""
     burn_rate: Annotated[str, Field(max_length=16)] = "0"
-    """Bad fraction divided by the error budget; 1 spends the budget exactly. Cost, cache and fast
-    path: cost, or the part of the prompt that was not cached, or of the requests that took other
+    """Bad fraction divided by the error budget; 1 spends the budget exactly. Cost, spend, cache and
+    fast path: cost, forecast, or the part of the prompt that was not cached, or of the requests that took other
     rules, divided by what the objective allows."""
     value: Annotated[str, Field(max_length=24)] = ""
-    """Mean cost of a request, cache hit rate, or share of the path over an hour; empty for other
-    objectives."""
+    """Mean cost of a request, forecast of the money, cache hit rate, or share of the path over an
+    hour; empty for other objectives."""
 
 
 class Quantiles(Model):
@@ -259,16 +259,30 @@ class BudgetStatus(Model):
 
 
 class BurnerStatus(Model):
-    """A rule and a feature that spent a part of the budget."""
+    """A rule and a feature that spent a part of the error budget, or a user that spent money."""
 
-    rule: Annotated[str, Field(max_length=63)]
-    """Rule of the route."""
-    feature: Annotated[str, Field(max_length=63)]
-    """Feature, `other` for requests without a listed one."""
+    rule: Annotated[str, Field(max_length=63)] = ""
+    """Rule of the route; empty for users."""
+    feature: Annotated[str, Field(max_length=63)] = ""
+    """Feature, `other` for requests without a listed one; empty for users."""
+    user: Annotated[str, Field(max_length=256)] = ""
+    """User, for CostPerRequest and Spend, as `attribution.user.report` of the router has it told."""
     bad: Count = 0
     """Bad attempts."""
     part: Annotated[str, Field(max_length=8)] = ""
-    """Of all bad attempts in the window, 0 to 1."""
+    """Of all bad attempts in the window, 0 to 1; of users: of the cost of this hour and the last,
+    at least."""
+
+
+class SpendStatus(Model):
+    """Money of the hour or day that runs, for Spend."""
+
+    spent: Annotated[str, Field(max_length=24)] = ""
+    """So far, at the prices of now."""
+    forecast: Annotated[str, Field(max_length=24)] = ""
+    """At its end, at the rate of the last window."""
+    ends: datetime | None = None
+    """When it ends."""
 
 
 class Shadow(Model):
@@ -315,9 +329,11 @@ class TokenSLOStatus(Model):
     budget: BudgetStatus | None = None
     """What is left of the error budget; absent for cost and caching, and where nothing is known."""
     top_burners: Annotated[
-        list[BurnerStatus], Field(max_length=5), ListMap(("rule", "feature"))
+        list[BurnerStatus], Field(max_length=5), ListMap(("rule", "feature", "user"))
     ] = []
-    """Who spent the budget: the largest parts, largest first."""
+    """Who spent the budget: the largest parts, largest first. Users where money is the budget."""
+    spend: SpendStatus | None = None
+    """Money so far, and its forecast; absent for other objectives, and where nothing is known."""
     shadow: Shadow | None = None
     """What ShiftTraffic would have done, for `onBreach.type: Alert`."""
     last_decision: Decision | None = None

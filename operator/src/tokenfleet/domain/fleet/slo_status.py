@@ -50,7 +50,7 @@ MESSAGE: Final = 256
 REASON: Final = 512
 """Longest reason of a decision."""
 
-LIVE: Final = ("current", "quantiles", "budget", "topBurners")
+LIVE: Final = ("current", "quantiles", "budget", "topBurners", "spend")
 """Parts of the status that are numbers and nothing else."""
 
 
@@ -194,6 +194,12 @@ def _judged(view: SLOView) -> dict[str, Any]:
             "shares": [{"name": p, "share": share} for p, share in view.shadow.shares.items()],
             "transition": view.shadow.transition,
             "message": view.shadow.message[:REASON],
+        }
+    if view.spend is not None:
+        status["spend"] = {
+            "spent": f"{view.spend.spent:.6g}",
+            "forecast": f"{view.spend.forecast:.6g}" if view.spend.forecast is not None else "",
+            "ends": rfc3339(view.spend.ends),
         }
     if view.last is not None:
         status["lastDecision"] = {

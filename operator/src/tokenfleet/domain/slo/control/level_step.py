@@ -139,14 +139,15 @@ class LevelStep:
             return None
         moved = LEVEL_STEP * baseline(self.rule.backends)[pool] / 1000
         namespace, key = self.rule.key.namespace, self.rule.key
-        if slo.level is Level.COST:
+        if slo.level is not Level.CACHE:
             # The same tokens at the other pool's prices.
             here = self.snapshot.facts(namespace, pool).tokens
             there = self.snapshot.facts(namespace, other.pool).tokens
             counted = now.usage.requests - now.usage.missing
             if here is None or there is None or counted <= 0:
                 return None
-            difference = (cost(now.usage, there) - cost(now.usage, here)) / counted
+            difference = cost(now.usage, there) - cost(now.usage, here)
+            difference *= self.scale(slo, counted)
         else:
             mine = missed(self.snapshot, slo, key, pool)
             theirs = missed(self.snapshot, slo, key, other.pool)
@@ -155,10 +156,17 @@ class LevelStep:
             difference = theirs - mine
         return now.value + moved * difference
 
+    def scale(self, slo: LevelObjective, requests: float) -> float:
+        """Return what money of one window counts for: per request, or for the rest of the period."""
+        measured = self.snapshot.measurement
+        if slo.level is Level.COST or measured is None:
+            return 1 / requests
+        return slo.left(measured.at) / slo.windows.level
+
 
 def refusal(snapshot: Snapshot, rule: RuleTarget, slo: LevelObjective) -> Failure | None:
     """Return why a cost objective may not shift this rule; None where it may."""
-    if slo.level is not Level.COST:
+    if slo.level is Level.CACHE:
         return None
     pools = dict.fromkeys((*rule.backends, *rule.fallbacks))
     without = [pool for pool in pools if snapshot.facts(rule.key.namespace, pool).tokens is None]
@@ -177,4 +185,7 @@ def described(slo: LevelObjective, value: float | None) -> str:
         return ""
     if slo.level is Level.COST:
         return f"mean cost of a request {value:.6g}, limit {slo.limit:.6g}"
+    if slo.level is Level.SPEND:
+        period = "hour" if slo.period == timedelta(hours=1) else "day"
+        return f"forecast of the {period} {value:.6g}, limit {slo.limit:.6g}"
     return f"cache hit rate {1 - value:.1%}, limit {1 - slo.limit:.1%}"

@@ -233,6 +233,7 @@ class Level(StrEnum):
     """What a level objective is about."""
 
     COST = "CostPerRequest"
+    SPEND = "Spend"
     CACHE = "CacheHitRate"
 
 
@@ -242,7 +243,18 @@ class LevelObjective(Promise):
 
     level: Level
     limit: float
-    """Largest mean cost of a request; or largest part of the prompt that is not cached, 0..1."""
+    """Largest mean cost of a request; most money in a period; or largest part of the prompt that is
+    not cached, 0..1."""
+    period: timedelta = timedelta(0)
+    """What the money is for, an hour or a day that begins at a whole one, UTC; 0 for others."""
+
+    def begun(self, now: datetime) -> datetime:
+        """Return when the period that runs began."""
+        return now - (now - _EPOCH) % self.period
+
+    def left(self, now: datetime) -> timedelta:
+        """Return how much of it is left."""
+        return self.begun(now) + self.period - now
 
 
 AnyPromise = TypeVar("AnyPromise", bound=Promise)
@@ -287,8 +299,14 @@ def level_of(slo: TokenSLO) -> LevelObjective:
         ValueError: it is about something else, or has no member for its type.
     """
     cost, cache = slo.spec.objective.cost_per_request, slo.spec.objective.cache_hit_rate
+    spend = slo.spec.objective.spend
     if cost is not None:
         return _enough(LevelObjective(level=Level.COST, limit=float(cost.max), **_common(slo)))
+    if spend is not None:
+        period = timedelta(hours=1 if spend.per == "Hour" else 24)
+        return _enough(
+            LevelObjective(level=Level.SPEND, limit=float(spend.max), period=period, **_common(slo))
+        )
     if cache is not None:
         return _enough(
             LevelObjective(level=Level.CACHE, limit=float(1 - cache.min), **_common(slo))

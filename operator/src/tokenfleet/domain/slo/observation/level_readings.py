@@ -6,6 +6,10 @@ is only fair while they are few: above `MISSING` of a pool's requests nothing ca
 pool with a price per replica and hour: its ready replicas for the window, in proportion to the
 requests that are the objective's.
 
+Money of an hour or day: what was spent since it began, and as much as the window for what is left
+of it. Only tokens are added up: the hours of replicas are paid whether or not somebody asks, and
+how many there were is nobody's to say.
+
 Part of the prompt that was not cached: by the router's counters, pool by pool. An engine that does
 not report cached tokens looks there like one that never hits; where a pool has no cached token at
 all in the window, its engine's own counters are taken (vLLM's prefix cache, for all of the pool's
@@ -88,8 +92,7 @@ def reading(
     requests = round(total.requests)
     if not requests:
         return Reading(data=DataState(Kind.NO_TRAFFIC))
-    parts = _costs if objective.level is Level.COST else _uncached
-    found = parts(snapshot, objective, pools, span)
+    found = _PARTS[objective.level](snapshot, objective, pools, span)
     if isinstance(found, Failure):
         return Reading(data=unknown(found), requests=requests, usage=total)
     amount, of = found
@@ -141,6 +144,41 @@ def _costs(
         elif usage.requests > 0:
             return Failure("PriceMissing", f"ServingPool {pool} has no spec.price; set it")
     return amount, requests
+
+
+def _forecast(
+    snapshot: Snapshot, objective: LevelObjective, pools: Mapping[str, Usage], span: Span
+) -> tuple[float, float] | Failure:
+    """Return the money at the end of the period: spent, and as much as the span for the rest."""
+    found = _costs(snapshot, objective, pools, span)
+    spent = money_spent(snapshot, objective)
+    if isinstance(found, Failure):
+        return found
+    if isinstance(spent, Failure):
+        return spent
+    measured = snapshot.measurement
+    assert measured is not None  # else there is no usage
+    return spent + found[0] * (objective.left(measured.at) / span.window), 1.0
+
+
+def money_spent(snapshot: Snapshot, objective: LevelObjective) -> float | Failure:
+    """Return the money since the hour or day began, at the prices of now."""
+    measured = snapshot.measurement
+    used = measured.spent.get(objective.key) if measured is not None else None
+    if measured is None or used is None:
+        text = "what was spent since the period began is not known yet; it is asked hour by hour"
+        return Failure("SpendUnknown", text)
+    without = [pool for pool in used if snapshot.facts(objective.namespace, pool).tokens is None]
+    if without:
+        text = (
+            f"money is added up from tokens: set spec.price.perMillionTokens of"
+            f" {', '.join(sorted(without))}"
+        )
+        return Failure("TokenPricesMissing", text)
+    prices = {pool: snapshot.facts(objective.namespace, pool).tokens for pool in used}
+    return sum(
+        cost(usage, prices_of) for pool, usage in used.items() if (prices_of := prices[pool])
+    )
 
 
 def _uncached(
@@ -212,3 +250,6 @@ def _broken(snapshot: Snapshot, objective: LevelObjective, rules: Iterable[RuleK
     cells = (cell for key in rules for cell in snapshot.measured(key).usage)
     found = (c.pool for c in cells if c.broken and selects(objective, c.feature, c.request_type))
     return next(found, None)
+
+
+_PARTS: Final = {Level.COST: _costs, Level.SPEND: _forecast, Level.CACHE: _uncached}

@@ -262,6 +262,9 @@ class Measurement:
     """(namespace, pool) -> window -> what its engine counts; pools that say nothing are absent."""
     engine_loads: Mapping[tuple[str, str], EngineLoad] = field(default_factory=dict)
     """(namespace, pool) -> how full its engines are; pools that say nothing are absent."""
+    spent: Mapping[str, Mapping[str, Usage]] = field(default_factory=dict)
+    """`namespace/name` of a spend objective -> pool -> what was used since its hour or day began;
+    an objective of which a part is not known yet is absent."""
     scrape_interval: timedelta = timedelta(seconds=15)
     """Declared interval that coverage is computed from."""
     failure: Failure | None = None

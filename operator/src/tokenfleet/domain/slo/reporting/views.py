@@ -11,7 +11,7 @@ from tokenfleet.domain.slo.control.rule_step import Done
 from tokenfleet.domain.slo.objectives.spec import Level, LevelObjective, ObjectiveSpec, Windows
 from tokenfleet.domain.slo.observation.data_state import DataState, Kind, blindness, judge
 from tokenfleet.domain.slo.observation.evidence import Evidence, selects
-from tokenfleet.domain.slo.observation.level_readings import reading
+from tokenfleet.domain.slo.observation.level_readings import money_spent, reading
 from tokenfleet.domain.slo.observation.measurement import Failure, Ladder, RuleMeasurement, Signal
 from tokenfleet.domain.slo.observation.snapshot import Snapshot
 from tokenfleet.domain.slo.reporting.explanations import describe
@@ -60,6 +60,16 @@ class ShadowView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SpendView:
+    """Money of the hour or day that runs."""
+
+    spent: float
+    forecast: float | None
+    """None: no window to tell a rate by."""
+    ends: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SLOView:
     """What an objective sees over all pools of its rules."""
 
@@ -77,6 +87,8 @@ class SLOView:
     last: DecisionView | None
     value: str = ""
     """Mean cost of a request, or cache hit rate; empty for other objectives."""
+    spend: SpendView | None = None
+    """None for all but spend objectives."""
     note: str = ""
     """What people should know about how it is judged; empty: nothing."""
     refused: Failure | None = None
@@ -166,6 +178,7 @@ def level_view(
         shadow=None,
         last=_decision(*latest) if latest is not None else None,
         value=_value(objective, value),
+        spend=_spend(snapshot, objective, value),
         refused=next((why for why in refusals if why is not None), None),
     )
 
@@ -173,7 +186,20 @@ def level_view(
 def _value(objective: LevelObjective, value: float | None) -> str:
     if value is None:
         return ""
-    return f"{value:.6g}" if objective.level is Level.COST else f"{1 - value:.3f}"
+    return f"{1 - value:.3f}" if objective.level is Level.CACHE else f"{value:.6g}"
+
+
+def _spend(
+    snapshot: Snapshot, objective: LevelObjective, forecast: float | None
+) -> SpendView | None:
+    """Describe the money of the period that runs; None where nothing is known of it."""
+    if objective.level is not Level.SPEND or snapshot.measurement is None:
+        return None
+    spent = money_spent(snapshot, objective)
+    if isinstance(spent, Failure):
+        return None
+    at = snapshot.measurement.at
+    return SpendView(spent=spent, forecast=forecast, ends=at + objective.left(at))
 
 
 def state_of(loops: Iterable[LoopMemory]) -> State:
