@@ -13,6 +13,7 @@ _LADDER = (
 
 
 _COST = {"type": "CostPerRequest", "latency": None, "costPerRequest": {"max": "0.01"}}
+_SPEND = {"type": "Spend", "latency": None, "spend": {"max": "200", "per": "Day"}}
 _CACHE = {"type": "CacheHitRate", "latency": None, "cacheHitRate": {"min": "0.7"}}
 _PATH = {"type": "FastPathShare", "latency": None, "fastPathShare": {"min": "0.8"}}
 _PATH_SLO = merged(SLO, {"spec": {"targetRef": {"sectionName": "all"}, "objective": _PATH}})
@@ -94,6 +95,13 @@ SLOS = [
         ("0.01", "0.99"),
         "0.009",
         "1",
+    ),
+    rule(
+        ".spec.objective",
+        "spend must be set exactly when type is Spend",
+        merged(SLO, {"spec": {"objective": _SPEND}}),
+        refused=at("spec.objective.spend", None),
+        accepted=at("spec.objective.spend", {"max": "0.5", "per": "Hour"}),
     ),
     rule(
         ".spec.objective",

@@ -1,5 +1,6 @@
 """Tokens, money and cache hits: the numbers that went in come out as cost and as hit rate."""
 
+import asyncio
 import time
 from dataclasses import replace
 from datetime import timedelta
@@ -12,6 +13,8 @@ from tests.integration.prometheus.test_measure import LABELS, RULE
 from tests.unit.domain.slo.builders import facts, level, target
 from tokenfleet.adapters.prometheus.path_shares import requests_taken
 from tokenfleet.adapters.prometheus.source import Access, PrometheusSource
+from tokenfleet.adapters.prometheus.spending import pieces
+from tokenfleet.adapters.prometheus.used import used
 from tokenfleet.domain.slo.objectives.path_share import shares
 from tokenfleet.domain.slo.objectives.spec import Level, LevelObjective, Windows
 from tokenfleet.domain.slo.observation.data_state import Kind
@@ -132,3 +135,23 @@ async def test_the_share_of_a_path_is_its_part_of_the_route_s_requests(
         ("slow", "other"),
         ("fast", "search"),
     }
+
+
+def test_money_of_a_span_is_added_up_by_label_set(snapshot: Snapshot, bench: Bench) -> None:
+    """What `Spend`, `top` and `costs` ask; the namespace is the route's."""
+    assert snapshot.measurement is not None
+    at, span = snapshot.measurement.at, timedelta(seconds=10)
+    source = PrometheusSource(Access(url=bench.prometheus.url))
+    try:
+        found = asyncio.run(used(source, at, span))
+        (piece,) = asyncio.run(pieces(source, RULE.namespace, start=at - span, end=at))
+        (nobody,) = asyncio.run(pieces(source, "elsewhere", start=at - span, end=at))
+    finally:
+        source.close()
+
+    cells = {cell.pool: cell.windows[span] for cell in found[RULE]}
+    assert cells["large"].prompt == pytest.approx(2 * 1000 * 10, rel=0.3)
+    by_pool = {place.pool: usage for place, usage in piece.used.items()}
+    assert by_pool["large"].completion == pytest.approx(2 * 500 * 10, rel=0.3)
+    assert by_pool["large"].requests == pytest.approx(2 * 10 * 10, rel=0.3), "errors cost nothing"
+    assert nobody.used == {}

@@ -108,7 +108,7 @@ class Store:
         self.asked.append((promql, at))
         if "ready_replicas" in promql:
             return [Sample({"pool": "hourly"}, 4.0, at)]
-        place = {"route": "chat", "rule": "main", "request_type": "other"}
+        place = {"namespace": "ns", "route": "chat", "rule": "main", "request_type": "other"}
         pairs = (("large", "search"), ("hourly", "draft"))
         return [
             Sample({**place, "pool": pool, "feature": feature, "kind": kind}, 10.0, at)

@@ -1,7 +1,7 @@
 """Metrics: the names that people know, and series that live as long as their objects."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from tokenfleet.domain.fleet.views import RouterView, RouteView
 from tokenfleet.domain.slo.engine import RuleView
 from tokenfleet.domain.slo.objectives.path_share import Taken
 from tokenfleet.domain.slo.observation.measurement import RuleKey
+from tokenfleet.domain.slo.reporting.views import SpendView
 from tokenfleet.handlers.telemetry import FleetCollector, PrometheusTelemetry
 from tokenfleet.reconcilers.path_shares import PathShares
 from tokenfleet.reconcilers.store import Store
@@ -137,6 +138,24 @@ async def test_shares_of_paths_are_told_with_what_is_promised() -> None:
     assert bench.value("tokenfleet_slo_fast_path_share_min", **ours) == 0.8
     assert bench.value("tokenfleet_slo_data_state", **ours, state="OK") == 1
     assert bench.value("tokenfleet_slo_burn_rate", **ours, window="control") is None
+
+
+def test_money_is_live() -> None:
+    bench = Bench()
+    ends = datetime(2026, 1, 2, tzinfo=UTC)
+    view = replace(SEEN, spend=SpendView(spent=12.5, forecast=40.0, ends=ends))
+    quiet = replace(SEEN, spend=SpendView(spent=3.0, forecast=None, ends=ends))
+    views = {"ns/money": view, "ns/quiet": quiet, "ns/latency": SEEN}
+    bench.views.publish(ObjectKey(ROUTER, "ns", "default"), RouterView(slos=views))
+
+    def said(name: str, slo: str) -> Any:
+        return bench.value(name, namespace="ns", slo=slo)
+
+    assert said("tokenfleet_slo_spend", "money") == 12.5
+    assert said("tokenfleet_slo_spend_forecast", "money") == 40
+    assert said("tokenfleet_slo_spend", "quiet") == 3
+    assert said("tokenfleet_slo_spend_forecast", "quiet") is None
+    assert said("tokenfleet_slo_spend", "latency") is None
 
 
 def test_the_text_is_what_prometheus_reads() -> None:

@@ -34,7 +34,12 @@ class Fleet:
         self.cluster, self.clock = cluster, clock
         self.store, self.views = Store(lambda _: None), Views(lambda _: None)
         self.visitor = SloVisitor(
-            store=self.store, views=self.views, clock=clock, budgets=dict, paths=dict
+            store=self.store,
+            views=self.views,
+            clock=clock,
+            budgets=dict,
+            paths=dict,
+            users=lambda _: (),
         )
         self.applier = Applier(
             cluster,

@@ -17,6 +17,7 @@ from tokenfleet.adapters.prometheus.lookback import Lookback
 from tokenfleet.adapters.prometheus.measure import measure
 from tokenfleet.adapters.prometheus.path_shares import requests_taken
 from tokenfleet.adapters.prometheus.source import PrometheusSource
+from tokenfleet.adapters.prometheus.used import used
 from tokenfleet.cli.wiring import Core, Operator, Options, Outside, assemble
 from tokenfleet.domain.slo.objectives.spec import Promise
 from tokenfleet.domain.slo.observation.measurement import Measurement, RouterReplica
@@ -50,6 +51,7 @@ async def operate(options: Options) -> int:
         look_back=Lookback(source) if source is not None else None,
         budgets=History(source) if source is not None else None,
         taken=partial(requests_taken, source) if source is not None else None,
+        used=partial(used, source) if source is not None else None,
     )
     operator = assemble(options, outside)
     cluster.on_answer = operator.vitals.answered

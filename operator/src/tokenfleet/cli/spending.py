@@ -106,7 +106,7 @@ async def rows(args: argparse.Namespace, start: datetime, end: datetime) -> tupl
         if known is None:
             msg = f"--by {asked.by} needs --prometheus-url; only users are known without it"
             raise NothingToShowError(msg)
-        facts = dict(facts_of(await cluster.list(POOLS)))
+        facts = dict(facts_of(await cluster.list(POOLS), at=asked.namespace))
     finally:
         await cluster.close()
     return ranked(await _labels(known, facts, asked))

@@ -21,6 +21,7 @@ from tokenfleet.handlers.workqueue import WorkqueueMetrics
 from tokenfleet.ports import Clock, Cluster, Resource, RouterFleet
 from tokenfleet.reconcilers.applier import Applier
 from tokenfleet.reconcilers.events import Recorder
+from tokenfleet.reconcilers.money import AskUsed, Money
 from tokenfleet.reconcilers.path_shares import AskTaken, PathShares
 from tokenfleet.reconcilers.pool_visitor import PoolVisitor
 from tokenfleet.reconcilers.queue import Queue
@@ -77,6 +78,7 @@ class Outside:
     look_back: LookBack | None = None
     budgets: Budgets | None = None
     taken: AskTaken | None = None
+    used: AskUsed | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +94,7 @@ class Core:
     elector: Elector
     startup: Startup
     path_shares: PathShares
+    money: Money
     watched: dict[Resource, str]
     """Watched kinds and their label selectors; PodMonitor joins where the cluster serves it."""
 
@@ -125,17 +128,11 @@ def assemble(options: Options, outside: Outside) -> Operator:
         look_back=outside.look_back,
         budgets=outside.budgets,
         path_shares=core.path_shares,
+        money=core.money,
         clock=outside.clock,
         every=options.tick,
     )
-    users = UserLedger(
-        store=core.store,
-        replicas=replicas,
-        agents=outside.agents,
-        cluster=outside.cluster,
-        clock=outside.clock,
-        may_write=core.elector.leads,
-    )
+    users = _users(core, replicas)
     resync = Resync(
         outside.cluster,
         core.store,
@@ -148,7 +145,7 @@ def assemble(options: Options, outside: Outside) -> Operator:
     shell = Shell(
         store=core.store,
         queue=core.queue,
-        visits=_visits(core, tick, resync, replicas),
+        visits=_visits(core, tick, resync, replicas, users),
         resync=resync,
         elector=core.elector,
         loops={
@@ -202,12 +199,26 @@ def _core(options: Options, outside: Outside) -> Core:
         ),
         startup=Startup(monotonic=time.monotonic),
         path_shares=PathShares(store=store, ask=outside.taken, wake=queue.add),
+        money=Money(store=store, ask=outside.used),
         # Whoever may see some namespaces only may not list all of them.
         watched=dict(WATCHED) if options.namespaces else {**WATCHED, NAMESPACES: ""},
     )
 
 
-def _visits(core: Core, tick: SloTick, resync: Resync, replicas: Replicas) -> Visits:
+def _users(core: Core, replicas: Replicas) -> UserLedger:
+    return UserLedger(
+        store=core.store,
+        replicas=replicas,
+        agents=core.outside.agents,
+        cluster=core.outside.cluster,
+        clock=core.outside.clock,
+        may_write=core.elector.leads,
+    )
+
+
+def _visits(
+    core: Core, tick: SloTick, resync: Resync, replicas: Replicas, users: UserLedger
+) -> Visits:
     outside, options = core.outside, core.options
 
     def platform() -> Platform:
@@ -227,7 +238,7 @@ def _visits(core: Core, tick: SloTick, resync: Resync, replicas: Replicas) -> Vi
         views=core.views,
         clock=outside.clock,
         telemetry=core.telemetry,
-        measurement=lambda: tick.newest,
+        measurement=lambda: core.money.added(tick.newest),
         platform=platform,
         image=options.router_image,
         shifting=not options.disable_shifting,
@@ -249,6 +260,7 @@ def _visits(core: Core, tick: SloTick, resync: Resync, replicas: Replicas) -> Vi
             clock=outside.clock,
             budgets=outside.budgets.budgets if outside.budgets is not None else dict,
             paths=core.path_shares.views,
+            users=users.spent,
         ),
     }
     applier = Applier(

@@ -147,6 +147,7 @@ class FleetCollector(Collector):
         yield from self._routes()
         yield from self._objectives()
         yield from self._paths()
+        yield from self._money()
 
     def _pools(self) -> Iterable[Metric]:
         labels = ["namespace", "pool"]
@@ -229,6 +230,23 @@ class FleetCollector(Collector):
             for window, limit in factors(objective).items():
                 factor.add_metric([*place, LABELS[window]], limit)
         return burn, state, data, factor
+
+    def _money(self) -> Iterable[Metric]:
+        labels = ["namespace", "slo"]
+        spent = GaugeMetricFamily(
+            "tokenfleet_slo_spend", "Money of the hour or day that runs, so far.", labels=labels
+        )
+        forecast = GaugeMetricFamily(
+            "tokenfleet_slo_spend_forecast",
+            "Money at the end of the hour or day, at the rate of the last window.",
+            labels=labels,
+        )
+        for key, view in sorted(self._views.objectives().items()):
+            if view.spend is not None:
+                spent.add_metric(key.split("/"), view.spend.spent)
+                if view.spend.forecast is not None:
+                    forecast.add_metric(key.split("/"), view.spend.forecast)
+        return spent, forecast
 
     def _paths(self) -> Iterable[Metric]:
         share = GaugeMetricFamily(

@@ -1,4 +1,4 @@
-"""The loop that keeps burn rates, error budgets and shares of paths.
+"""The loop that keeps burn rates, error budgets, money spent and shares of paths.
 
 It runs beside the tick, so that it never delays it.
 """
@@ -15,6 +15,7 @@ from tokenfleet.domain.fleet.steering import objectives_of
 from tokenfleet.domain.slo.objectives.error_budget import Budget
 from tokenfleet.domain.slo.objectives.spec import ObjectiveSpec
 from tokenfleet.ports import Clock, PortError
+from tokenfleet.reconcilers.money import Money
 from tokenfleet.reconcilers.path_shares import PathShares
 from tokenfleet.reconcilers.store import Store
 
@@ -55,6 +56,7 @@ class SloLookback:
     budgets: Budgets | None = None
     """None as above."""
     path_shares: PathShares
+    money: Money
     clock: Clock
     every: timedelta
 
@@ -73,7 +75,7 @@ class SloLookback:
         said, now = "", self.clock.now()
         objectives = list(objectives_of(self.store.all(SLO)))
         looks = [one.look(objectives, now) for one in (self.look_back, self.budgets) if one]
-        for look in (*looks, self.path_shares.look(now)):
+        for look in (*looks, self.path_shares.look(now), self.money.look(now)):
             try:
                 await look
             except PortError as error:

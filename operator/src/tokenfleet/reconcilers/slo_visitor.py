@@ -1,6 +1,6 @@
 """Observes one TokenSLO: its route, and what the route's router found out about it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -10,8 +10,14 @@ from tokenfleet.domain.fleet.keys import ROUTE, SLO, ObjectKey, key_of
 from tokenfleet.domain.fleet.plan import Plan
 from tokenfleet.domain.fleet.route_status import router_of
 from tokenfleet.domain.fleet.slo_status import SloSnapshot, plan_slo
+from tokenfleet.domain.fleet.steering import promises_of
+from tokenfleet.domain.routing.naming import local_name
 from tokenfleet.domain.slo.objectives.error_budget import Budget
+from tokenfleet.domain.slo.objectives.spec import Level, LevelObjective
 from tokenfleet.domain.slo.reporting.views import SLOView
+from tokenfleet.domain.spending.burners import UserBurner, user_burners
+from tokenfleet.domain.spending.prices import Place
+from tokenfleet.domain.spending.summary import Summary
 from tokenfleet.ports import Body, Clock
 from tokenfleet.reconcilers.store import Store
 from tokenfleet.reconcilers.views import Views
@@ -29,6 +35,8 @@ class SloVisitor:
     """Returns `namespace/name` -> what is left of an objective's error budget."""
     paths: Callable[[], Mapping[str, SLOView]]
     """Returns `namespace/name` -> view, for objectives about the share of a path."""
+    users: Callable[[ObjectKey], Iterable[Mapping[Place, Summary]]]
+    """Returns what users of a router spent, one item for each hour."""
     written: dict[ObjectKey, datetime] = field(default_factory=dict)
     """When this process last wrote each status, or first saw one that may stay as it is."""
 
@@ -50,10 +58,23 @@ class SloVisitor:
                 view=next((view for view in views if view is not None), None),
                 routed=any(self.store.get(router) is not None for router in routers),
                 budget=self.budgets().get(f"{key.namespace}/{key.name}"),
+                users=self._users(owner, routers),
                 written_at=self.written.get(key),
                 now=self.clock.now(),
             )
         )
+
+    def _users(self, owner: Body, routers: Sequence[ObjectKey]) -> tuple[UserBurner, ...]:
+        """Return who spends most of the objective's money, on all routers of its route."""
+        promise = next(iter(promises_of([owner])), None)
+        if not isinstance(promise, LevelObjective) or promise.level is Level.CACHE:
+            return ()
+        found = [
+            (local_name(promise.namespace, promise.route, at=router.namespace), hour)
+            for router in routers
+            for hour in self.users(router)
+        ]
+        return user_burners(promise, found)
 
     async def applied(self, owner: Body, plan: Plan, done: Done) -> None:
         """Note when the status was written; what another process wrote is as old as our start."""

@@ -26,6 +26,7 @@ from tokenfleet.domain.fleet.ownership import controls
 from tokenfleet.domain.fleet.parsing import parsed
 from tokenfleet.domain.fleet.replicas import agent_address
 from tokenfleet.domain.fleet.sidecars import is_carried
+from tokenfleet.domain.routing.naming import local_name
 from tokenfleet.domain.slo.observation.measurement import PoolFacts
 from tokenfleet.domain.spending.prices import Place
 from tokenfleet.domain.spending.summary import Summary
@@ -210,16 +211,16 @@ class UserLedger:
         return await self.cluster.get(CONFIG_MAPS, key.namespace, users_name(key.name))
 
     def _facts(self, namespace: str) -> dict[str, PoolFacts]:
-        bodies = (b for b in self.store.all(POOL) if b["metadata"]["namespace"] == namespace)
-        return dict(facts_of(bodies))
+        return dict(facts_of(self.store.all(POOL), at=namespace))
 
 
-def facts_of(pools: Iterable[Body]) -> Iterable[tuple[str, PoolFacts]]:
-    """Yield pool name -> prices and ready replicas, of pools that can be read."""
+def facts_of(pools: Iterable[Body], *, at: str) -> Iterable[tuple[str, PoolFacts]]:
+    """Yield prices and ready replicas of pools that can be read, as a router at `at` calls them."""
     for body in pools:
         pool = parsed(ServingPool, body)
         if isinstance(pool, ServingPool):
-            yield pool.metadata.name, pool_facts(pool, pool.status.ready_replicas)
+            name = local_name(pool.metadata.namespace, pool.metadata.name, at=at)
+            yield name, pool_facts(pool, pool.status.ready_replicas)
 
 
 def _option(router: Body) -> str | None:

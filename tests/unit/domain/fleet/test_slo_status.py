@@ -19,6 +19,8 @@ from tokenfleet.domain.slo.engine import SLOView
 from tokenfleet.domain.slo.objectives.error_budget import Budget, Burner
 from tokenfleet.domain.slo.observation.data_state import DataState, Kind
 from tokenfleet.domain.slo.observation.measurement import Failure, Measurement
+from tokenfleet.domain.slo.reporting.views import SpendView
+from tokenfleet.domain.spending.burners import UserBurner
 
 SEEN = SLOView(
     state="Normal",
@@ -225,3 +227,28 @@ def test_times_are_written_for_people() -> None:
         "1.5s",
         "12s",
     ]
+
+
+def test_users_and_money_of_a_spend_objective_are_told() -> None:
+    money = SpendView(spent=12.5, forecast=40.0, ends=T0 + timedelta(hours=12))
+    users = (UserBurner("ada", 0.625), UserBurner("bob", 0.25))
+    status = plan_slo(replace(look(replace(SEEN, spend=money)), users=users)).status
+
+    assert status is not None
+    assert status["spend"] == {"spent": "12.5", "forecast": "40", "ends": "2026-01-02T00:00:00Z"}
+    assert status["topBurners"] == [
+        {"user": "ada", "part": "0.62"},
+        {"user": "bob", "part": "0.25"},
+    ]
+
+
+def test_money_that_grows_is_a_number_and_waits_like_all_of_them() -> None:
+    money = SpendView(spent=1.0, forecast=2.0, ends=T0 + timedelta(hours=12))
+    body = slo()
+    body["status"] = plan_slo(look(replace(SEEN, spend=money))).status
+    later = replace(SEEN, spend=replace(money, spent=1.1))
+
+    plan = plan_slo(look(later, body=body, written_at=T0, now=T0 + timedelta(minutes=1)))
+
+    assert plan.status is None
+    assert plan.requeue_after is not None

@@ -42,6 +42,8 @@ async def pieces(
         rows = await source.query(usage_query(namespace, span), at=last)
         kinds: dict[Place, dict[str, float]] = {}
         for row in rows:
+            if row.labels.get("namespace") != namespace:
+                continue  # a guest of this namespace's routers
             place = Place(*(row.labels.get(label, "") for label in Place._fields))
             kind = row.labels.get("kind", "")
             if place.pool and kind in Usage._fields and sound(row.value):
@@ -58,24 +60,27 @@ async def pieces(
 
 
 def usage_query(namespace: str, span: timedelta) -> str:
-    """Return the query for what was used, by label set."""
-    by = ", ".join(Place._fields)
+    """Return the query for what was used, by label set; also on other namespaces' routers."""
+    by = ", ".join(("namespace", *Place._fields))
+    mine = (f'namespace="{namespace}"', f'route=~"{namespace}/.+"')
     return " or ".join(
-        f"label_replace(sum by ({by}) (increase({_of(series, namespace)}[{_seconds(span)}])),"
+        f"label_replace(sum by ({by}) (increase({_of(series, matcher)}[{_seconds(span)}])),"
         f' "kind", "{kind}", "", "")'
         for kind, series in USAGE.items()
+        for matcher in mine
     )
 
 
 def ready_query(namespace: str, span: timedelta) -> str:
     """Return the query for the mean of ready replicas, by pool."""
-    return f"max by (pool) (avg_over_time({_of(READY, namespace)}[{_seconds(span)}]))"
+    mine = _of(READY, f'namespace="{namespace}"')
+    return f"max by (pool) (avg_over_time({mine}[{_seconds(span)}]))"
 
 
-def _of(series: str, namespace: str) -> str:
+def _of(series: str, matcher: str) -> str:
     name, _, matchers = series.partition("{")
     more = f",{matchers}" if matchers else "}"
-    return f'{name}{{namespace="{namespace}"{more}'
+    return f"{name}{{{matcher}{more}"
 
 
 def _seconds(span: timedelta) -> str:

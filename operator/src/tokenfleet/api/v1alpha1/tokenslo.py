@@ -229,8 +229,8 @@ class Current(Model):
     """Attempts that failed, or were beyond the threshold."""
     burn_rate: Annotated[str, Field(max_length=16)] = "0"
     """Bad fraction divided by the error budget; 1 spends the budget exactly. Cost, spend, cache and
-    fast path: cost, forecast, or the part of the prompt that was not cached, or of the requests that took other
-    rules, divided by what the objective allows."""
+    fast path: cost, forecast, or the part of the prompt that was not cached, or of the requests
+    that took other rules, divided by what the objective allows."""
     value: Annotated[str, Field(max_length=24)] = ""
     """Mean cost of a request, forecast of the money, cache hit rate, or share of the path over an
     hour; empty for other objectives."""
@@ -266,7 +266,7 @@ class BurnerStatus(Model):
     feature: Annotated[str, Field(max_length=63)] = ""
     """Feature, `other` for requests without a listed one; empty for users."""
     user: Annotated[str, Field(max_length=256)] = ""
-    """User, for CostPerRequest and Spend, as `attribution.user.report` of the router has it told."""
+    """User, for CostPerRequest and Spend, as the router's `attribution.user.report` says."""
     bad: Count = 0
     """Bad attempts."""
     part: Annotated[str, Field(max_length=8)] = ""

@@ -29,6 +29,7 @@ from tokenfleet.domain.fleet.problems import Problem
 from tokenfleet.domain.slo.control.memory import State
 from tokenfleet.domain.slo.engine import SLOView
 from tokenfleet.domain.slo.objectives.error_budget import Budget
+from tokenfleet.domain.spending.burners import UserBurner
 
 Body = Mapping[str, Any]
 
@@ -65,6 +66,8 @@ class SloSnapshot:
     """None: no router has judged it yet."""
     budget: Budget | None = None
     """What is left of its error budget; None where it has none, or nothing is known."""
+    users: tuple[UserBurner, ...] = ()
+    """Who spends most of its money; empty for other objectives."""
     routed: bool
     """Whether a router that carries the route exists; its visit brings the view."""
     written_at: datetime | None
@@ -88,6 +91,7 @@ def plan_slo(seen: SloSnapshot) -> Plan:
         "observedGeneration": generation,
         **(_judged(view) if view is not None else {}),
         **(_budget(seen.budget) if seen.budget is not None else {}),
+        **({"topBurners": _users(seen.users)} if seen.users else {}),
         "conditions": merged(old.get("conditions", ()), fresh, generation=generation, now=seen.now),
     }
     if _steady(old) != _steady(status):
@@ -226,6 +230,10 @@ def _budget(left: Budget) -> dict[str, Any]:
             for who in left.burners
         ],
     }
+
+
+def _users(users: Sequence[UserBurner]) -> list[dict[str, Any]]:
+    return [{"user": one.user, "part": f"{one.part:.2f}"} for one in users]
 
 
 def seconds(value: float | None) -> str:

@@ -157,7 +157,7 @@ class LevelStep:
         return now.value + moved * difference
 
     def scale(self, slo: LevelObjective, requests: float) -> float:
-        """Return what money of one window counts for: per request, or for the rest of the period."""
+        """Return what money of one window counts for: by request, or until the period ends."""
         measured = self.snapshot.measurement
         if slo.level is Level.COST or measured is None:
             return 1 / requests

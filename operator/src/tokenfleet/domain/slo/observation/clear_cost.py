@@ -3,9 +3,9 @@
 A mean of n requests misses the true one by c / sqrt(n) of it (one standard error), where c is the
 variation of what requests cost: standard deviation by mean. Counters do not tell it, so it is taken
 as 2, that of lognormal costs with sigma 1.27, in which one request of a hundred costs more than
-eight times the mean. A window is clear where it is beyond the limit by `DEVIATIONS` standard errors, and two in
-a row that share no request must be. `tests/property/slo/test_cost_reaction.py` counts how seldom a
-cost that lies on its limit passes that, and how soon one at twice its limit does.
+eight times the mean. A window is clear where it is beyond the limit by `DEVIATIONS` standard
+errors, and two in a row that share no request must be. `tests/property/slo/test_cost_reaction.py`
+counts how seldom a cost on its limit passes that, and how soon one at twice its limit does.
 
     requests in a window   100    400   1,000   4,000
     beyond the limit by    80 %   40 %   25 %    13 %
