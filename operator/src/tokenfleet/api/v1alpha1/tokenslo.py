@@ -15,6 +15,7 @@ from tokenfleet.api.conventions import (
     CEL,
     Count,
     Kind,
+    ListAtomic,
     ListMap,
     ListSet,
     MetricLabel,
@@ -328,9 +329,7 @@ class TokenSLOStatus(Model):
     """The distribution."""
     budget: BudgetStatus | None = None
     """What is left of the error budget; absent for cost and caching, and where nothing is known."""
-    top_burners: Annotated[
-        list[BurnerStatus], Field(max_length=5), ListMap(("rule", "feature", "user"))
-    ] = []
+    top_burners: Annotated[list[BurnerStatus], Field(max_length=5), ListAtomic()] = []
     """Who spent the budget: the largest parts, largest first. Users where money is the budget."""
     spend: SpendStatus | None = None
     """Money so far, and its forecast; absent for other objectives, and where nothing is known."""
