@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,15 +31,18 @@ def namespace(cluster: Cluster) -> Iterator[Namespace]:
 
 
 class OperatorProcess:
-    """`tokenfleet run` for one namespace, its Lease in the same place."""
+    """`tokenfleet run` for some namespaces, its Lease in the first one."""
 
-    def __init__(self, cluster: Cluster, namespace: str, name: str, log: Path) -> None:
+    def __init__(
+        self, kubeconfig: Path, namespaces: Sequence[str], name: str, log: Path, *, probes: int = 0
+    ) -> None:
         self.name, self.log = name, log
-        environment = {**os.environ, **cluster.environment, "POD_NAME": name}
+        environment = {**os.environ, "KUBECONFIG": str(kubeconfig), "POD_NAME": name}
         arguments = [
-            f"--namespaces={namespace}",
-            f"--lease-namespace={namespace}",
-            "--probe-port=0",
+            f"--namespaces={','.join(namespaces)}",
+            f"--lease-namespace={namespaces[0]}",
+            "--listen=127.0.0.1",
+            f"--probe-port={probes}",
             "--metrics-port=0",
             "--log-level=INFO",
             "--tick=1s",
@@ -82,7 +85,8 @@ def operator(
     running: list[OperatorProcess] = []
 
     def start(name: str) -> OperatorProcess:
-        running.append(OperatorProcess(cluster, namespace.name, name, tmp_path / f"{name}.log"))
+        log = tmp_path / f"{name}.log"
+        running.append(OperatorProcess(cluster.kubeconfig, [namespace.name], name, log))
         return running[-1]
 
     yield start
