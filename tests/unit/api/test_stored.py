@@ -1,4 +1,4 @@
-"""What an earlier release has stored is read by this one, field by field."""
+"""What earlier versions have stored is read by this one, field by field (made by `stored_by`)."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,14 +9,17 @@ import yaml
 
 from tokenfleet.api.quantities import parse_duration
 from tokenfleet.api.v1alpha1.kinds import KINDS
+from tokenfleet.domain.fleet import router_config
 
 RELEASES = sorted((Path(__file__).parent / "testdata").glob("stored-*.yaml"))
 MODELS = {kind.kind: model for kind, model in KINDS}
-STORED = [
+BODIES = [
     pytest.param(body, id=f"{path.stem} {body['kind']} {body['metadata']['name']}")
     for path in RELEASES
     for body in yaml.safe_load_all(path.read_text(encoding="utf-8"))
 ]
+STORED = [one for one in BODIES if one.values[0]["kind"] in MODELS]
+CONFIGURATIONS = [one for one in BODIES if one.values[0]["kind"] == "ConfigMap"]
 
 
 def leaves(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
@@ -62,3 +65,18 @@ def test_nothing_of_a_stored_spec_is_lost(body: dict[str, Any]) -> None:
 @pytest.mark.parametrize("body", STORED)
 def test_a_stored_status_stands_in_nobody_s_way(body: dict[str, Any]) -> None:
     assert MODELS[body["kind"]].model_validate(body)
+
+
+def test_every_version_has_left_a_configuration() -> None:
+    assert len(CONFIGURATIONS) == len(RELEASES) > 1
+
+
+@pytest.mark.parametrize("body", CONFIGURATIONS)
+def test_a_stored_configuration_goes_on(body: dict[str, Any]) -> None:
+    """The agent runs it, and the control loop remembers: nothing is rebuilt."""
+    held = router_config.read(body["data"])
+
+    assert held.document is not None
+    assert [route.name for route in held.document.config.routes] == ["chat"]
+    assert held.claims == {"chat": "chat"}
+    assert router_config.read(router_config.write(held)) == held
