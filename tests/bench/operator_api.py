@@ -58,6 +58,18 @@ def foreign(count: int, endpoints: int) -> Iterator[dict[str, Any]]:
             yield {**body, "metadata": metadata}
 
 
+def _another_attempt(route: dict[str, Any]) -> dict[str, Any]:
+    return {"spec": {**route["spec"], "failover": {"attempts": 2}}}
+
+
+def _nobody_ready(slices: dict[str, Any]) -> dict[str, Any]:
+    return {"endpoints": [{**one, "conditions": {"ready": False}} for one in slices["endpoints"]]}
+
+
+EDITS: Final = {"ModelRoute": _another_attempt, "EndpointSlice": _nobody_ready}
+"""Kind -> what is changed of it: a spec by a user, a pool's last replica by the cluster."""
+
+
 class Server:
     """Routes of one API server."""
 
@@ -72,10 +84,14 @@ class Server:
         app.router.add_get("/api", self._core_versions)
         app.router.add_get("/apis", self._groups)
         app.router.add_get("/requests", self._counted)
+        app.router.add_post("/edits/{kind}/{count}", self._edit)
         for group, version in sorted({(r.group, r.version) for r in RESOURCES}):
             app.router.add_get(_path(group, version), self._resources(group, version))
         for resource in RESOURCES:
             base = _path(resource.group, resource.version)
+            if not resource.namespaced:
+                app.router.add_get(f"{base}/{resource.plural}", self._collection(resource))
+                continue
             place = f"{base}/namespaces/{{namespace}}/{resource.plural}"
             app.router.add_get(f"{base}/{resource.plural}", self._collection(resource))
             app.router.add_get(place, self._collection(resource))
@@ -88,6 +104,18 @@ class Server:
 
     async def _counted(self, _: web.Request) -> web.Response:
         return web.json_response({"requests": self.requests, "writes": len(self.cluster.calls)})
+
+    async def _edit(self, request: web.Request) -> web.Response:
+        """Let users and the cluster change objects: one event for each."""
+        kind, count = request.match_info["kind"], int(request.match_info["count"])
+        own = [
+            body
+            for (found, namespace, _), body in sorted(self.cluster.objects.items())
+            if found == kind and not namespace.startswith("other-")
+        ]
+        for body in own[:: max(1, len(own) // count)][:count]:
+            self.cluster.put({**body, **EDITS[kind](body)})
+        return web.json_response({})
 
     async def _core_versions(self, _: web.Request) -> web.Response:
         return web.json_response({"kind": "APIVersions", "versions": ["v1"]})
@@ -104,7 +132,7 @@ class Server:
             {
                 "name": resource.plural,
                 "singularName": resource.kind.lower(),
-                "namespaced": True,
+                "namespaced": resource.namespaced,
                 "kind": resource.kind,
                 "verbs": VERBS,
             }

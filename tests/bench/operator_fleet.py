@@ -28,7 +28,7 @@ class Agents:
     async def acknowledgement(self, address: str) -> Acknowledgement:
         return Acknowledgement(pod=address, applied_revision=10**9, version="0.1.0")
 
-    async def configuration(self, _: str) -> None:
+    async def configuration(self, _: str, _router: object) -> None:
         return None
 
 

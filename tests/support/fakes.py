@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
+from tokenfleet.domain.fleet.keys import ObjectKey
 from tokenfleet.ports import Acknowledgement, PortError, UserReport
 
 T0 = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
@@ -34,13 +35,13 @@ class FakeAgents:
             raise PortError(msg)
         return self.acknowledgements[address]
 
-    async def configuration(self, address: str) -> Mapping[str, str] | None:
+    async def configuration(self, address: str, _: ObjectKey) -> Mapping[str, str] | None:
         if address not in self.acknowledgements:
             msg = f"agent {address} does not answer"
             raise PortError(msg)
         return self.configurations.get(address)
 
-    async def users(self, address: str) -> UserReport:
+    async def users(self, address: str, _: ObjectKey) -> UserReport:
         if address not in self.reports:
             msg = f"agent {address} does not answer"
             raise PortError(msg)

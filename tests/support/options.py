@@ -13,7 +13,6 @@ OPTIONS = Options(
     router_image="router:1",
     fixed_ids=True,
     account="system:serviceaccount:tokenfleet-system:tokenfleet",
-    agent_token_file=None,
     lease_namespace="system",
     lease_name="leader",
     identity="operator-0",

@@ -6,9 +6,10 @@ from typing import Any, Final
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from tokenfleet.agent.callers import AUDIENCE
+from tokenfleet.domain.fleet.proof import audience
 
 ISSUER: Final = "https://kubernetes.default.svc.cluster.local"
+AUDIENCE: Final = audience("default", "default")
 OPERATOR: Final = "system:serviceaccount:tokenfleet-system:tokenfleet"
 KEY: Final = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 CURVE: Final = ec.generate_private_key(ec.SECP256R1())

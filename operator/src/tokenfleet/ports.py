@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
+from tokenfleet.domain.fleet.keys import ObjectKey
 from tokenfleet.domain.spending.prices import Place
 from tokenfleet.domain.spending.summary import Summary
 from tokenfleet.domain.spending.user_history import Window
@@ -196,16 +197,20 @@ class RouterFleet(Protocol):
         """
         ...
 
-    async def configuration(self, address: str) -> Mapping[str, str] | None:
+    async def configuration(self, address: str, router: ObjectKey) -> Mapping[str, str] | None:
         """Read back the data of `<router>-config` that an agent holds; None where it has none.
+
+        Args:
+            address: of the agent.
+            router: whose agent it is; the proof is of no use with another's.
 
         Raises:
             PortError: no answer.
         """
         ...
 
-    async def users(self, address: str) -> UserReport:
-        """Read who used most at one router.
+    async def users(self, address: str, router: ObjectKey) -> UserReport:
+        """Read who used most at one router; arguments as above.
 
         Raises:
             PortError: no answer.

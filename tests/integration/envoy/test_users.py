@@ -13,6 +13,7 @@ from tests.integration.envoy.pods import Pod, until
 from tests.support.tokens import token
 from tokenfleet.adapters.agents import HttpRouterFleet
 from tokenfleet.adapters.envoy.module import USERS_PATH
+from tokenfleet.domain.fleet.keys import ROUTER, ObjectKey
 from tokenfleet.domain.spending.prices import Place
 from tokenfleet.domain.spending.summary import Spending, merged
 from tokenfleet.ports import UserReport
@@ -37,7 +38,7 @@ async def report(fleet: Fleet) -> UserReport:
             lambda _: httpx.Response(200, stream=httpx.ByteStream(text.encode()))
         )
     )
-    return await HttpRouterFleet(client).users("10.0.0.1:9091")
+    return await HttpRouterFleet(client).users("10.0.0.1:9091", ObjectKey(ROUTER, "ns", "default"))
 
 
 def by_user(found: UserReport) -> dict[str, Spending]:

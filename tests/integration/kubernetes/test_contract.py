@@ -3,18 +3,21 @@
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import jwt
 import pytest
 from kubernetes.aio import client
 
 from e2e.kit.kubectl import Cluster, Namespace
 from tests.support.fake_cluster import FakeCluster
 from tokenfleet.adapters.kubernetes import KubernetesCluster, connect
+from tokenfleet.adapters.kubernetes.tokens import LIFETIME, AgentTokens
 from tokenfleet.domain.fleet.field_ownership import (
     CHILDREN_MANAGER,
     claim_of,
     rivals,
     with_claim,
 )
+from tokenfleet.domain.fleet.proof import audience
 from tokenfleet.ports import Cluster as Port
 from tokenfleet.ports import ConflictError, NotFoundError, PortError, RefusedError, Resource
 from tokenfleet.reconcilers.resources import BY_KIND, CONFIG_MAPS
@@ -292,3 +295,21 @@ async def test_a_server_that_is_gone_is_a_port_error() -> None:
     with pytest.raises(PortError, match="GET /api/v1/namespaces/ns/configmaps/a"):
         await cluster.get(CONFIG_MAPS, "ns", "a")
     await cluster.close()
+
+
+async def test_a_token_is_for_one_router_and_ends(cluster: Cluster, namespace: Namespace) -> None:
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "operator"}}
+    namespace.apply(account)
+    found = KubernetesCluster(await connect(str(cluster.kubeconfig)), [])
+    name = f"system:serviceaccount:{namespace.name}:operator"
+    try:
+        token = await AgentTokens(found, name)(audience("team", "default"))
+        with pytest.raises(PortError):
+            await AgentTokens(found, f"{name}-nobody")(audience("team", "default"))
+    finally:
+        await found.close()
+
+    claims = jwt.decode(token, options={"verify_signature": False})
+    assert claims["aud"] == ["tokenfleet.dev/routers/team/default"]
+    assert claims["sub"] == name
+    assert claims["exp"] - claims["iat"] == LIFETIME

@@ -5,18 +5,19 @@ import gzip
 import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import httpx
 import pytest
 
 from tokenfleet.adapters.agents import HttpRouterFleet
+from tokenfleet.domain.fleet.keys import ROUTER, ObjectKey
 from tokenfleet.domain.slo.observation.measurement import Usage
 from tokenfleet.domain.spending.prices import Place
 from tokenfleet.domain.spending.summary import Spending, Summary
 from tokenfleet.ports import Acknowledgement, PortError
 
 ADDRESS = "10.0.0.1:9091"
+SOME = ObjectKey(ROUTER, "ns", "default")
 GOOD = {"pod": "p", "appliedRevision": 7, "version": "0.1.0", "error": ""}
 
 
@@ -64,45 +65,50 @@ async def test_what_is_not_an_acknowledgement_is_a_port_error(
 async def test_a_configuration_is_read_back() -> None:
     data = {"config": "{}", "memory": "{}"}
 
-    assert await fleet(httpx.Response(200, json=data)).configuration(ADDRESS) == data
+    assert await fleet(httpx.Response(200, json=data)).configuration(ADDRESS, SOME) == data
 
 
-async def test_the_operator_shows_its_token_to_read_one_and_for_nothing_else(
-    tmp_path: Path,
-) -> None:
-    """The file is read each time: the kubelet renews it."""
-    file = tmp_path / "token"
+async def test_the_operator_proves_itself_to_each_router_apart() -> None:
+    """A token for one router's agents is never shown to another's, and none where none is needed."""
     shown: list[tuple[str, str | None]] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
         shown.append((request.url.path, request.headers.get("authorization")))
         return httpx.Response(200, stream=httpx.ByteStream(json.dumps(GOOD).encode()))
 
+    async def prove(audience: str) -> str:
+        return f"for {audience}"
+
     client = httpx.AsyncClient(transport=httpx.MockTransport(answer))
-    agents = HttpRouterFleet(client, token_file=file)
+    agents = HttpRouterFleet(client, prove=prove)
     await agents.acknowledgement(ADDRESS)
-    for text in ("first", "second\n"):
-        file.write_text(text)
-        await agents.configuration(ADDRESS)
-    file.unlink()
+    for namespace in ("team-a", "team-b"):
+        await agents.configuration(ADDRESS, ObjectKey(ROUTER, namespace, "default"))
 
     assert shown == [
         ("/acknowledgement", None),
-        ("/configuration", "Bearer first"),
-        ("/configuration", "Bearer second"),
+        ("/configuration", "Bearer for tokenfleet.dev/routers/team-a/default"),
+        ("/configuration", "Bearer for tokenfleet.dev/routers/team-b/default"),
     ]
-    with pytest.raises(PortError, match="cannot prove to agents"):
-        await agents.configuration(ADDRESS)
+
+
+async def test_without_a_proof_nothing_is_asked() -> None:
+    async def prove(audience: str) -> str:
+        msg = f"no token for {audience}"
+        raise PortError(msg)
+
+    with pytest.raises(PortError, match="cannot prove to agents that this is the operator: no"):
+        await HttpRouterFleet(prove=prove).configuration(ADDRESS, SOME)
 
 
 async def test_an_agent_that_refuses_is_a_port_error() -> None:
     with pytest.raises(PortError, match="401"):
-        await fleet(httpx.Response(401)).configuration(ADDRESS)
+        await fleet(httpx.Response(401)).configuration(ADDRESS, SOME)
 
 
 @pytest.mark.parametrize("status", [204, 404])
 async def test_an_agent_without_a_configuration_has_none(status: int) -> None:
-    assert await fleet(httpx.Response(status)).configuration(ADDRESS) is None
+    assert await fleet(httpx.Response(status)).configuration(ADDRESS, SOME) is None
 
 
 class Dripping(httpx.AsyncByteStream):
@@ -126,14 +132,14 @@ async def test_an_agent_that_drips_is_given_up_when_its_time_is_over() -> None:
 
     async with asyncio.timeout(10):
         with pytest.raises(PortError, match=r"10\.0\.0\.1:9091 does not answer within 0\.1 s"):
-            await fleet.configuration(ADDRESS)
+            await fleet.configuration(ADDRESS, SOME)
 
 
 async def test_an_answer_without_end_is_cut_at_its_limit() -> None:
     flood = Dripping(b"x" * 65536, 0)
 
     with pytest.raises(PortError, match="more than 2097152 bytes"):
-        await fleet(httpx.Response(200, stream=flood)).configuration(ADDRESS)
+        await fleet(httpx.Response(200, stream=flood)).configuration(ADDRESS, SOME)
     assert flood.sent <= 2 * 2**20 + 65536
 
 
@@ -144,13 +150,13 @@ async def test_a_compressed_answer_is_not_unpacked() -> None:
     )
 
     with pytest.raises(PortError, match="compressed"):
-        await fleet(packed).configuration(ADDRESS)
+        await fleet(packed).configuration(ADDRESS, SOME)
 
 
 async def test_the_largest_configuration_fits() -> None:
     data = {"config": '"' * 700 * 1024}
 
-    assert await fleet(httpx.Response(200, json=data)).configuration(ADDRESS) == data
+    assert await fleet(httpx.Response(200, json=data)).configuration(ADDRESS, SOME) == data
 
 
 LABELS = {"route": "chat", "rule": "main", "pool": "large", "feature": "a", "request_type": "b"}
@@ -158,7 +164,7 @@ USERS = [{**LABELS, "hour": 494822, "unseen": 9, "users": [["ada", 3, 100, 20, 5
 
 
 async def test_users_are_read() -> None:
-    found = await fleet(httpx.Response(200, json=USERS)).users(ADDRESS)
+    found = await fleet(httpx.Response(200, json=USERS)).users(ADDRESS, SOME)
 
     ((place, hour), summary) = next(iter(found.items()))
     assert place == Place("chat", "main", "large", "a", "b")
@@ -168,7 +174,7 @@ async def test_users_are_read() -> None:
 
 
 async def test_an_agent_that_knows_no_users_has_none() -> None:
-    assert await fleet(httpx.Response(404)).users(ADDRESS) == {}
+    assert await fleet(httpx.Response(404)).users(ADDRESS, SOME) == {}
 
 
 @pytest.mark.parametrize(
@@ -187,4 +193,4 @@ async def test_what_is_no_report_of_users_is_a_port_error(answer: object) -> Non
     response = httpx.Response(200, json=answer)
 
     with pytest.raises(PortError, match=ADDRESS):
-        await fleet(response).users(ADDRESS)
+        await fleet(response).users(ADDRESS, SOME)

@@ -9,9 +9,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.support import tokens
-from tests.support.tokens import CURVE, OPERATOR, published
+from tests.support.tokens import AUDIENCE, CURVE, OPERATOR, published
 from tokenfleet.agent.callers import Callers
 from tokenfleet.agent.settings import ApiServer
+from tokenfleet.domain.fleet.proof import audience
 
 OTHER = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
@@ -37,7 +38,7 @@ def callers(tmp_path: Path) -> Callable[..., Callers]:
             transport=httpx.MockTransport(serve), base_url="https://api.example"
         )
         api = ApiServer(url="https://api.example", ca_file=None, token_file=own)
-        found = Callers(client, api, operator)
+        found = Callers(client, api, operator, audience=AUDIENCE)
         found.asked = asked  # type: ignore[attr-defined]
         return found
 
@@ -60,6 +61,7 @@ async def test_the_operator_is_believed(callers: Callable[..., Callers]) -> None
             token(aud=["https://kubernetes.default.svc"]), id="a token for the API server"
         ),
         pytest.param(token(aud=None), id="a token for nobody"),
+        pytest.param(token(aud=[audience("team", "default")]), id="a token for another router"),
         pytest.param(token(iss="https://elsewhere"), id="another cluster's"),
         pytest.param(token(exp=1), id="one that has ended"),
         pytest.param(token(exp=None), id="one without an end"),

@@ -5,13 +5,14 @@ a limit of bytes.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final
 
 import httpx
 
+from tokenfleet.domain.fleet.keys import ObjectKey
+from tokenfleet.domain.fleet.proof import audience
 from tokenfleet.domain.slo.observation.measurement import Usage
 from tokenfleet.domain.spending.prices import Place
 from tokenfleet.domain.spending.summary import Spending, Summary
@@ -31,6 +32,9 @@ LARGEST: Final = 2 * 1024 * 1024
 LARGEST_REPORT: Final = 4 * 1024 * 1024
 """Bytes of a report of users: 3.5 MB where all 129 label sets are full of the longest names."""
 
+Prove = Callable[[str], Awaitable[str]]
+"""Returns a token for an audience; the awaitable raises PortError where there is none."""
+
 NO_HEADERS: Final[Mapping[str, str]] = {}
 NO_CONTENT: Final = 204
 NOT_FOUND: Final = 404
@@ -43,17 +47,18 @@ class HttpRouterFleet:
         self,
         client: httpx.AsyncClient | None = None,
         *,
-        token_file: Path | None = None,
+        prove: Prove | None = None,
         deadline: float = DEADLINE,
     ) -> None:
         """Use `client`, or make one that ignores proxies: agents are pods.
 
         Args:
             client: for tests.
-            token_file: proof that this is the operator, read again for each configuration.
+            prove: returns a token for an audience, by which agents know the operator; None: there
+                is no proof.
             deadline: seconds for one whole answer.
         """
-        self._token_file = token_file
+        self._prove = prove
         self._client = client or httpx.AsyncClient(timeout=TIMEOUT, trust_env=False)
         self._deadline = deadline
 
@@ -72,17 +77,18 @@ class HttpRouterFleet:
             msg = f"agent {address} answered {answer.text[:120]!r}"
             raise PortError(msg) from error
 
-    async def configuration(self, address: str) -> Mapping[str, str] | None:
+    async def configuration(self, address: str, router: ObjectKey) -> Mapping[str, str] | None:
         """Read back the data of `<router>-config`; None where the agent has none."""
-        answer = await self._get(address, "/configuration", await self._proof())
+        answer = await self._get(address, "/configuration", await self._proof(router))
         if answer.status_code in (NO_CONTENT, NOT_FOUND):
             return None
         data = _json(address, answer)
         return {str(key): str(value) for key, value in data.items()} or None
 
-    async def users(self, address: str) -> UserReport:
+    async def users(self, address: str, router: ObjectKey) -> UserReport:
         """Read who used most at one router."""
-        answer = await self._get(address, "/users", await self._proof(), most=LARGEST_REPORT)
+        proof = await self._proof(router)
+        answer = await self._get(address, "/users", proof, most=LARGEST_REPORT)
         if answer.status_code == NOT_FOUND:  # an agent from before
             return {}
         found = _decoded(address, answer)
@@ -96,16 +102,16 @@ class HttpRouterFleet:
         """Close the connections."""
         await self._client.aclose()
 
-    async def _proof(self) -> dict[str, str]:
+    async def _proof(self, router: ObjectKey) -> dict[str, str]:
         """Return the headers by which an agent knows the operator."""
-        if self._token_file is None:
+        if self._prove is None:
             return {}
         try:
-            token = await asyncio.to_thread(self._token_file.read_text, "utf-8")
-        except OSError as error:
+            token = await self._prove(audience(router.namespace, router.name))
+        except PortError as error:
             msg = f"cannot prove to agents that this is the operator: {error}"
             raise PortError(msg) from error
-        return {"authorization": f"Bearer {token.strip()}"}
+        return {"authorization": f"Bearer {token}"}
 
     async def _get(
         self,

@@ -1,7 +1,7 @@
 """Who may read the configuration: the operator, and it proves that it is.
 
-The operator sends a token of its service account that is meant for agents (audience
-`tokenfleet.dev/agents`). The agent checks it as any OpenID Connect client does: with the keys that
+The operator sends a token of its service account that is meant for the agents of this very router
+(`domain/fleet/proof`). The agent checks it as any OpenID Connect client does: with the keys that
 the API server publishes, which every service account may read, and by issuer, audience, lifetime
 and subject (RFC 7519; Kubernetes, "Service account issuer discovery"). No right beyond those of a
 router is needed for it, and none of the operator's can be used by whoever is shown the token.
@@ -18,7 +18,6 @@ from tokenfleet.agent.settings import ApiServer
 
 logger = logging.getLogger(__name__)
 
-AUDIENCE: Final = "tokenfleet.dev/agents"
 KEYS: Final = "/openid/v1/jwks"
 ALGORITHMS: Final = ("RS256", "RS384", "RS512", "ES256", "ES384", "ES512")
 """Those that API servers sign with; never `none`, and no shared secrets."""
@@ -30,14 +29,18 @@ SCHEME: Final = "Bearer "
 class Callers:
     """Judges tokens; keeps the keys that it has read."""
 
-    def __init__(self, client: httpx.AsyncClient, api: ApiServer, operator: str) -> None:
+    def __init__(
+        self, client: httpx.AsyncClient, api: ApiServer, operator: str, *, audience: str
+    ) -> None:
         """Read keys with `client`; believe tokens of the service account `operator`.
 
         Args:
             client: of the Kubernetes API.
             api: where the agent's own token is, which names the issuer.
             operator: `system:serviceaccount:NAMESPACE:NAME`; empty believes nobody.
+            audience: for whom its tokens must be meant.
         """
+        self._audience = audience
         self._client, self._api, self._operator = client, api, operator
         self._keys: dict[str, Any] = {}
         self._read_at = -REFRESH
@@ -55,7 +58,7 @@ class Callers:
                 token,
                 key,
                 algorithms=list(ALGORITHMS),
-                audience=AUDIENCE,
+                audience=self._audience,
                 issuer=self._issuer(),
                 options={"require": ["exp", "iss", "aud", "sub"]},
             )

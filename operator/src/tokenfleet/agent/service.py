@@ -17,6 +17,7 @@ from tokenfleet.agent.publisher import Publisher, PublishError
 from tokenfleet.agent.server import serve
 from tokenfleet.agent.settings import Settings
 from tokenfleet.agent.watch import api_client, states
+from tokenfleet.domain.fleet.proof import audience
 from tokenfleet.domain.routing.codec import CodecError, decode
 from tokenfleet.domain.routing.ir import Pool
 from tokenfleet.domain.routing.naming import place_of
@@ -64,7 +65,10 @@ class Agent:
         await check_module(self.settings.envoy, self.settings.folder)
         async with AsyncExitStack() as stack:
             client = await stack.enter_async_context(api_client(self.settings.api))
-            self.callers = Callers(client, self.settings.api, self.settings.operator)
+            meant_for = audience(self.settings.namespace, self.settings.router)
+            self.callers = Callers(
+                client, self.settings.api, self.settings.operator, audience=meant_for
+            )
             stack.push_async_callback(self.admin.close)
             await serve(self, stack)
             async with asyncio.TaskGroup() as tasks:

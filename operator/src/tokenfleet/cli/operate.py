@@ -12,6 +12,7 @@ from typing import Final
 from tokenfleet.adapters.agents import HttpRouterFleet
 from tokenfleet.adapters.clock import SystemClock
 from tokenfleet.adapters.kubernetes import KubernetesCluster, connect
+from tokenfleet.adapters.kubernetes.tokens import AgentTokens
 from tokenfleet.adapters.prometheus.history import History
 from tokenfleet.adapters.prometheus.lookback import Lookback
 from tokenfleet.adapters.prometheus.measure import measure
@@ -41,7 +42,8 @@ async def operate(options: Options) -> int:
     collect_rarely()
     api = await connect()
     cluster = KubernetesCluster(api, BY_KIND.values(), namespaces=options.namespaces)
-    agents = HttpRouterFleet(token_file=options.agent_token_file)
+    prove = AgentTokens(cluster, options.account) if options.account else None
+    agents = HttpRouterFleet(prove=prove)
     source = PrometheusSource(options.prometheus) if options.prometheus is not None else None
     outside = Outside(
         cluster=cluster,

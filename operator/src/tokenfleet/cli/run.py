@@ -8,7 +8,6 @@ import os
 import socket
 import sys
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, Final
 
 from tokenfleet import __version__
@@ -45,7 +44,6 @@ def add_parser(subparsers: Any) -> None:
     add("--lease-namespace", _own_namespace(), "namespace of the leader election lease")
     add("--lease-name", "tokenfleet-operator", "name of the leader election lease")
     add("--service-account", "", "name of this pod's service account, in the lease's namespace")
-    add("--agent-token-file", "", "token that proves to routers' agents that this is the operator")
     add("--listen", "0.0.0.0", "address of probes and metrics")  # noqa: S104  # inside a pod
     add("--probe-port", "8081", "port of /healthz and /readyz; 0 for none", type=int)
     add("--metrics-port", "8080", "port of /metrics; 0 for none", type=int)
@@ -90,7 +88,6 @@ def _options(args: argparse.Namespace) -> Options:
         lease_namespace=args.lease_namespace,
         lease_name=args.lease_name,
         account=_account(args),
-        agent_token_file=Path(args.agent_token_file) if args.agent_token_file else None,
         identity=os.environ.get("POD_NAME") or socket.gethostname(),
         listen=args.listen,
         probe_port=int(args.probe_port),

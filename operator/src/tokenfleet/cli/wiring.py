@@ -4,7 +4,6 @@ import time
 import uuid
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 
 from tokenfleet.adapters.prometheus.access import Access
 from tokenfleet.domain.fleet.keys import POOL, ROUTE, ROUTER, SLO, ObjectKey
@@ -58,8 +57,6 @@ class Options:
     lease_name: str
     account: str
     """Service account of this pod, as `system:serviceaccount:NAMESPACE:NAME`; empty: none."""
-    agent_token_file: Path | None
-    """Proof for agents that this is the operator; None: there is none."""
     identity: str
     """Name of this pod."""
     listen: str

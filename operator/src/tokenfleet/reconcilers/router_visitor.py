@@ -92,7 +92,7 @@ class RouterVisitor:
             body=owner,
             stored=stored,
             # Any pod may carry a label: what such a pod holds is no record of anything.
-            copies=await self._copies(pods) if stored is None and not carried else (),
+            copies=await self._copies(key, pods) if stored is None and not carried else (),
             missing_since=None if carried else progress.missing_since,
             elsewhere=elsewhere(self.store, key, stored, found.routes),
             routes=found.routes,
@@ -181,10 +181,13 @@ class RouterVisitor:
             seen, applied=answer.applied_revision, version=answer.version, error=answer.error
         )
 
-    async def _copies(self, pods: tuple[Body, ...]) -> tuple[Mapping[str, str], ...]:
+    async def _copies(
+        self, router: ObjectKey, pods: tuple[Body, ...]
+    ) -> tuple[Mapping[str, str], ...]:
         """Read the configuration back from every replica that still has it."""
         addresses = [address for pod in pods if (address := agent_address(pod)) is not None]
         answers = await asyncio.gather(
-            *(self.agents.configuration(address) for address in addresses), return_exceptions=True
+            *(self.agents.configuration(address, router) for address in addresses),
+            return_exceptions=True,
         )
         return tuple(answer for answer in answers if isinstance(answer, Mapping))

@@ -160,7 +160,7 @@ class UserLedger:
         async def ask(uid: str, address: str) -> None:
             async with gate:
                 try:
-                    report = await self.agents.users(address)
+                    report = await self.agents.users(address, key)
                 except PortError as error:
                     log.debug("users: %s", error)  # what it said before stays
                     return

@@ -157,6 +157,22 @@ class KubernetesCluster:
         except NotFoundError:
             return
 
+    async def token(self, namespace: str, account: str, *, audience: str, seconds: int) -> str:
+        """Return a new token of a service account.
+
+        Raises:
+            PortError: refused, or what came is no token.
+        """
+        path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token"
+        spec = {"audiences": [audience], "expirationSeconds": seconds}
+        body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
+        answer = await self._call("POST", path, body=body)
+        try:
+            return str(answer["status"]["token"])
+        except (KeyError, TypeError) as error:
+            msg = f"POST {path}: the answer holds no token"
+            raise PortError(msg) from error
+
     async def close(self) -> None:
         """Close the connections."""
         await self._api.close()
