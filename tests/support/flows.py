@@ -13,7 +13,7 @@ Flow = tuple[str, str, int]
 
 WELL_KNOWN = {443: "API server", 6443: "API server", 53: "DNS"}
 """Ports that are open towards every address, because nothing selects who listens there."""
-PORTS = (8080, 8000, 9090, 9091, 9999, *WELL_KNOWN)
+PORTS = (8080, 8000, 9090, 9091, 4318, 9999, *WELL_KNOWN)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from tests.support.flows import Party, allowed, documented
 from tokenfleet.api.v1alpha1.modelrouter import ModelRouter
 from tokenfleet.domain.fleet.platform import Platform
@@ -19,15 +21,19 @@ PARTIES = {
     "impostors": Party("team", OPERATOR),
     "API server": Party(),
     "DNS": Party("kube-system", {"k8s-app": "kube-dns"}),
+    "collector": Party("observability", {"app": "otel-collector"}),
 }
 GOVERNED = ("routers", "managed pools")
 
 
-def policies(access: dict[str, Any] | None) -> list[dict[str, Any]]:
+def policies(
+    access: dict[str, Any] | None, collector: str | None = "otel-collector.observability:4318"
+) -> list[dict[str, Any]]:
+    tracing = {"tracing": {"endpoint": f"http://{collector}"}} if collector else {}
     router = ModelRouter.model_validate(
         {
             "metadata": {"name": "default", "namespace": "team"},
-            "spec": {"managed": {"networkPolicy": access}},
+            "spec": {"managed": {"networkPolicy": access}, **tracing},
         }
     )
     objects = workload(router, "router:1", Platform(operator_namespace="system"))
@@ -77,3 +83,31 @@ def test_without_peers_everybody_may_send_and_scrape_but_nobody_else_comes_in() 
     assert ("strangers", "routers", 9091) in open_
     assert ("strangers", "routers", 9999) not in open_
     assert ("routers", "strangers", 8000) not in open_
+
+
+@pytest.mark.parametrize(
+    ("collector", "peer"),
+    [
+        ("otel.obs:4318", {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "obs"}}}),
+        ("otel.obs.svc:4318", {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "obs"}}}),
+        ("otel.obs.svc.cluster.local:4318", {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "obs"}}}),
+        ("otel:4318", {"podSelector": {}}),
+        ("10.1.2.3:4318/v1/traces", {"ipBlock": {"cidr": "10.1.2.3/32"}}),
+        ("otlp.example.com:4318", None),
+    ],
+)  # fmt: skip
+def test_the_way_to_the_collector_is_as_narrow_as_its_name_allows(
+    collector: str, peer: dict[str, Any] | None
+) -> None:
+    router, _ = policies(ACCESS, collector)
+
+    (rule,) = [
+        one for one in router["spec"]["egress"] if one.get("ports", [{}])[0].get("port") == 4318
+    ]
+    assert rule.get("to") == (None if peer is None else [peer])
+
+
+def test_without_tracing_the_router_reaches_neither_collector_nor_dns() -> None:
+    open_ = allowed(policies(ACCESS, None), PARTIES)
+
+    assert not {flow for flow in open_ if flow[0] == "routers" and flow[1] in {"collector", "DNS"}}

@@ -1,10 +1,17 @@
 """NetworkPolicies of a router: the flows of docs/network.md, and nothing else."""
 
 from collections.abc import Sequence
+from ipaddress import ip_address
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from tokenfleet.api.conventions import POOL_LABEL, ROUTER_LABEL
-from tokenfleet.api.v1alpha1.modelrouter import ModelRouter, NetworkAccess, RouteNamespaces
+from tokenfleet.api.v1alpha1.modelrouter import (
+    ModelRouter,
+    NetworkAccess,
+    RouteNamespaces,
+    Tracing,
+)
 from tokenfleet.api.v1alpha1.placement import NetworkPeer
 from tokenfleet.domain.pools.engines.vllm import PORT as ENGINE_PORT
 from tokenfleet.domain.routing.admission import NAMESPACE_LABEL
@@ -18,6 +25,10 @@ OPERATOR_LABELS: Final = {
 API_SERVER_PORTS: Final = 443, 6443
 """Of the Service `kubernetes` and of the server behind it: policies see one or the other."""
 
+DNS_PORT: Final = 53
+HTTP_PORT: Final = 80
+CLUSTER_DOMAIN: Final = "cluster.local"
+
 Body = dict[str, Any]
 
 _ANY_POOL: Final = {"matchExpressions": [{"key": POOL_LABEL, "operator": "Exists"}]}
@@ -27,7 +38,9 @@ def router_policy(
     router: str,
     access: NetworkAccess,
     operator_namespace: str,
+    *,
     allowed: RouteNamespaces | None = None,
+    tracing: Tracing | None = None,
 ) -> Body:
     """Return the spec for the router's pods.
 
@@ -37,6 +50,7 @@ def router_policy(
         operator_namespace: where the operator's pods are.
         allowed: namespaces whose routes it takes, and whose managed pools it reaches; None: its
             own.
+        tracing: where spans go, if anywhere.
     """
     operator = {
         "namespaceSelector": {"matchLabels": {NAMESPACE_LABEL: operator_namespace}},
@@ -56,6 +70,7 @@ def router_policy(
             {"to": [pools, *guests], "ports": _ports(ENGINE_PORT)},
             *([{"to": _peers(access.upstreams)}] if access.upstreams else []),
             {"ports": _ports(*API_SERVER_PORTS)},
+            *(_to_collector(tracing) if tracing else ()),
         ],
     }
 
@@ -107,6 +122,29 @@ def _namespaces(allowed: RouteNamespaces | None) -> list[Body]:
         return []
     selector = allowed.selector.wire() if allowed.selector is not None else {}
     return [{"namespaceSelector": selector}]
+
+
+def _to_collector(tracing: Tracing) -> list[Body]:
+    """Return the way to the collector, and to DNS where it has a name."""
+    url = urlsplit(tracing.endpoint)
+    port, host = _ports(url.port or HTTP_PORT), url.hostname or ""
+    try:
+        return [{"to": [{"ipBlock": {"cidr": f"{ip_address(host)}/32"}}], "ports": port}]
+    except ValueError:
+        peers = _where(host)
+    dns = [{"port": DNS_PORT, "protocol": protocol} for protocol in ("UDP", "TCP")]
+    return [{**({"to": peers} if peers else {}), "ports": port}, {"ports": dns}]
+
+
+def _where(host: str) -> list[Body]:
+    """Return who can stand behind a name: pods of the namespace in a Service's name, else anybody."""
+    match host.removesuffix(".").removesuffix(f".{CLUSTER_DOMAIN}").split("."):
+        case [_]:
+            return [{"podSelector": {}}]
+        case [_, namespace] | [_, namespace, "svc"]:
+            return [{"namespaceSelector": {"matchLabels": {NAMESPACE_LABEL: namespace}}}]
+        case _:
+            return []
 
 
 def _from(peers: Sequence[Body], port: int) -> Body:

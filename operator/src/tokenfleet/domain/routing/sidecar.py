@@ -136,7 +136,7 @@ def envoy(settings: Settings) -> Body:
             "--log-level",
             "warning",
             "--component-log-level",
-            "misc:error",
+            "misc:error,dynamic_modules:info",
         ],
         # The application starts when this succeeds.
         "startupProbe": {

@@ -177,8 +177,10 @@ def _network_policies(router: ModelRouter, platform: Platform) -> Iterator[Body]
     if access is None:
         return
     api, kind, name = "networking.k8s.io/v1", "NetworkPolicy", router.metadata.name
-    allowed = router.spec.allowed_routes.namespaces
-    spec = router_policy(name, access, platform.operator_namespace, allowed)
+    allowed, tracing = router.spec.allowed_routes.namespaces, router.spec.tracing
+    spec = router_policy(
+        name, access, platform.operator_namespace, allowed=allowed, tracing=tracing
+    )
     yield _object(router, api, kind, spec=spec)
     pools = _object(router, api, kind, spec=pools_policy(name, access))
     pools["metadata"]["name"] = f"{child_name(name)}-pools"
