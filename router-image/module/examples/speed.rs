@@ -4,14 +4,20 @@
 
 use std::fs;
 use std::hint::black_box;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
+use tokenfleet::counts;
 use tokenfleet::events::Events;
+use tokenfleet::exposition::exposition;
 use tokenfleet::scan::Scanner;
 use tokenfleet::usage::Answer;
 
 /// Size of a chunk as Envoy hands them over.
 const CHUNK: usize = 16 * 1024;
+
+/// Rungs of the operator's ladder.
+const LADDER: u64 = 33;
 
 /// Nanoseconds that this thread has run (the scheduler's first number).
 fn clock() -> f64 {
@@ -43,6 +49,22 @@ fn scan(name: &str, body: &[u8]) {
         black_box(scanner.end().expect("a body that is taken"));
     });
     println!("{name:40} {:8} bytes {:10.2} us", body.len(), time / 1e3);
+}
+
+/// The most label sets that the operator gives a router, each with streams.
+const LABEL_SETS: usize = 10_000;
+
+fn scrape() {
+    counts::set_ladder(&(1..=LADDER).collect::<Vec<_>>());
+    for number in 0..LABEL_SETS {
+        let names = ["chat", &format!("rule-{number}"), "large", "other", "other"];
+        counts::series(names.map(String::from)).streams.store(true, Relaxed);
+    }
+    let bytes = exposition().len();
+    let time = nanoseconds(|| {
+        black_box(exposition());
+    });
+    println!("{:40} {bytes:8} bytes {:10.2} us", "scrape of 10,000 label sets", time / 1e3);
 }
 
 fn chat(content: &str) -> Vec<u8> {
@@ -106,4 +128,5 @@ fn main() {
         event.len(),
         time / 1e3
     );
+    scrape();
 }

@@ -8,6 +8,7 @@ mod events;
 mod verdict;
 
 use crate::abi::{Envoy, Next};
+use crate::answers::Shape;
 use crate::counts::Series;
 use crate::events::Events;
 use crate::request::{edit, set_length};
@@ -44,6 +45,8 @@ pub struct Attempt {
     reading: RefCell<Reading>,
     held: RefCell<Vec<u8>>,
     holds: Cell<bool>,
+    /// Bytes of a whole answer that are to come, where its headers say so.
+    left: Cell<Option<usize>>,
     counted: Cell<bool>,
     /// When the first token came.
     first: Cell<u64>,
@@ -118,11 +121,12 @@ impl Attempt {
         stream.used.set(Some(counts));
     }
 
-    /// A hook has panicked: the attempt is nobody's.
-    pub fn panicked(&self) {
-        if let Some(stream) = self.stream.get() {
-            stream.judge(crate::outcome::Outcome::Cancelled);
-        }
+    /// A hook has panicked: the attempt is nobody's. Returns the shape of the client's API.
+    pub fn panicked(&self, envoy: &Envoy) -> Shape {
+        let found = || envoy.header(crate::abi::Header::Request, HOP).and_then(find);
+        let Some(stream) = self.stream.get().cloned().or_else(found) else { return Shape::OpenAi };
+        stream.judge(crate::outcome::Outcome::Cancelled);
+        stream.decision.shape
     }
 
     /// The filter is about to go. An answer that has not come to its end has used what has come.

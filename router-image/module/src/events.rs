@@ -17,9 +17,9 @@
 
 use crate::answer::Reading;
 use crate::fault::{Class, Fault};
-use crate::glance;
 use crate::lines::{Lines, Part};
 use crate::pass::{Pass, Passing};
+use crate::repeat::Repeat;
 use crate::said::Said;
 use crate::usage::{Counts, Usage};
 use crate::walk::Walker;
@@ -80,6 +80,7 @@ pub struct Events {
     /// Whether an event has begun.
     open: bool,
     passing: Passing,
+    repeat: Repeat,
 }
 
 impl Events {
@@ -100,7 +101,7 @@ impl Events {
         let mut i = begin;
         while i < chunk.len() {
             if self.seen == Seen::Token && !self.open && self.lines.between() {
-                if let Some(plain) = glance::plain_output(&chunk[i..]) {
+                if let Some(plain) = self.repeat.plain_output(&chunk[i..]) {
                     self.outputs += 1;
                     self.present |= plain.choices;
                     i += plain.length;

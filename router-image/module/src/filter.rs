@@ -1,9 +1,10 @@
 //! The filters of this module and their hooks: one per request, one per attempt.
 
 use crate::abi::{log, Ending, Envoy, Next, Selection};
+use crate::answers::Shape;
 use crate::attempt::Attempt;
 use crate::request::Request;
-use crate::ticket::{find, HOP};
+use crate::ticket::{asking, find, HOP};
 
 /// Which filter a configuration makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,20 +147,27 @@ impl Filter {
         }
     }
 
-    /// One of the hooks has panicked.
-    pub fn panicked(&self) {
-        if let Filter::Attempt(attempt) = self {
-            attempt.panicked();
+    /// One of the hooks has panicked; the shape of the error to answer with.
+    pub fn panicked(&self, envoy: &Envoy) -> Shape {
+        match self {
+            Filter::Request(request) => request.shape(),
+            Filter::Attempt(attempt) => attempt.panicked(envoy),
         }
     }
 }
 
 /// Chooses the pool of an attempt. Envoy asks when it finds the route (nothing is known then), when the
-/// request's filter has decided, and before every further attempt. Returns whether there is a choice.
+/// request's filter has decided and asks for it, and before every further attempt. Returns whether there
+/// is a choice.
 pub fn select(selection: &mut Selection) -> bool {
-    let Some(stream) = selection.header(HOP).and_then(find) else { return false };
-    provoke(|| selection.header(b"x-panic"), "select");
     let attempt = selection.attempt();
+    let found = match asking() {
+        // Looking up a header costs a specifier four times what it costs a filter.
+        None if attempt > 1 => selection.header(HOP).and_then(find),
+        found => found,
+    };
+    let Some(stream) = found else { return false };
+    provoke(|| selection.header(b"x-panic"), "select");
     selection.set_pool(&stream.begin(attempt).name);
     if attempt == 1 {
         let decision = &stream.decision;

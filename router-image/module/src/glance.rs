@@ -24,23 +24,34 @@ pub struct Plain {
     pub length: usize,
     /// One bit for each choice in it.
     pub choices: u128,
+    /// Where its text begins, after the quote; `None` where it has several.
+    pub text: Option<usize>,
 }
+
+/// The value of a text that is not empty, quote included, and all that follows.
+type Output<'a> = Option<&'a [u8]>;
 
 /// The event that `s` begins with, where it is complete and plain output.
 #[must_use]
 pub fn plain_output(s: &[u8]) -> Option<Plain> {
     if let Some(rest) = s.strip_prefix(b"data:") {
         let (payload, length) = last_line(rest)?;
-        let choices = choice_output(payload)?;
-        return Some(Plain { length: 5 + length, choices });
+        let (choices, output) = choice_output(payload)?;
+        let text = output.map(|value| 5 + payload.len() - value.len() + 1);
+        return Some(Plain { length: 5 + length, choices, text });
     }
     let rest = s.strip_prefix(b"event: ")?;
     let end = find::line_end(rest)?;
     let name = &rest[..end];
     let after = rest[end..].strip_prefix(b"\n").or(rest[end..].strip_prefix(b"\r\n"))?;
     let (payload, length) = last_line(after.strip_prefix(b"data:")?)?;
-    let plain = DELTAS.contains(&name) && braced(payload) && full_delta(payload);
-    plain.then(|| Plain { length: s.len() - after.len() + 5 + length, choices: 0 })
+    if !DELTAS.contains(&name) || !braced(payload) {
+        return None;
+    }
+    let output = full_delta(payload)?;
+    let before = s.len() - after.len() + 5;
+    let text = Some(before + payload.len() - output.len() + 1);
+    Some(Plain { length: before + length, choices: 0, text })
 }
 
 /// The rest of a line that a blank line follows, and the length of both.
@@ -55,18 +66,21 @@ fn braced(payload: &[u8]) -> bool {
     payload.starts_with(b"{") && payload.ends_with(b"}")
 }
 
-/// The choices of an event of a chat or of completions that holds text and no news.
-fn choice_output(payload: &[u8]) -> Option<u128> {
-    let (mut output, mut choices) = (false, 0);
+/// The choices of an event of a chat or of completions that holds text and no news, and the text where
+/// there is one.
+fn choice_output(payload: &[u8]) -> Option<(u128, Output<'_>)> {
+    let (mut outputs, mut output, mut choices) = (0, None, 0);
     let mut at = 0;
     while let Some(found) = find::telling_key(&payload[at..]) {
         let (before, key) = payload.split_at(at + found);
         if key.starts_with(b"\"delta\"") {
             choices |= 1 << index(before)?;
-            output |= delta_output(after(&key[7..]));
+            outputs += 1;
+            output = delta_output(after(&key[7..])).or(output);
         } else if key.starts_with(b"\"text\"") {
             choices |= 1 << index(before)?;
-            output |= text(after(&key[6..]));
+            outputs += 1;
+            output = text(after(&key[6..])).or(output);
         } else if key.starts_with(b"\"finish_reason\"") {
             after(&key[15..]).strip_prefix(b"null")?;
         } else if key.starts_with(b"\"usage\"") {
@@ -76,7 +90,8 @@ fn choice_output(payload: &[u8]) -> Option<u128> {
         }
         at += found + 1;
     }
-    (output && braced(payload)).then_some(choices)
+    let alone = output.filter(|_| outputs == 1);
+    (output.is_some() && braced(payload)).then_some((choices, alone))
 }
 
 /// The index of the first choice, whose next key follows `before`; `None` where it does not stand
@@ -105,23 +120,22 @@ fn after(s: &[u8]) -> &[u8] {
     s.strip_prefix(b":").unwrap_or(s).trim_ascii_start()
 }
 
-/// Whether a value is text that is not empty.
-fn text(value: &[u8]) -> bool {
-    value.starts_with(b"\"") && !value.starts_with(b"\"\"")
+/// A value that is text and not empty.
+fn text(value: &[u8]) -> Output<'_> {
+    (value.starts_with(b"\"") && !value.starts_with(b"\"\"")).then_some(value)
 }
 
-/// Whether a delta surely has a member that is text and not empty, after those that tell its kind.
-fn delta_output(delta: &[u8]) -> bool {
-    let Some(mut members) = delta.strip_prefix(b"{") else { return false };
+/// The member of a delta that surely is text and not empty, after those that tell its kind.
+fn delta_output(delta: &[u8]) -> Output<'_> {
+    let mut members = delta.strip_prefix(b"{")?;
     loop {
-        let Some((key, rest)) = plain_text(members.trim_ascii_start()) else { return false };
+        let (key, rest) = plain_text(members.trim_ascii_start())?;
         let value = after(rest);
         if !matches!(key, b"role" | b"type") {
             return text(value);
         }
-        let Some((_, rest)) = plain_text(value) else { return false };
-        let Some(rest) = rest.trim_ascii_start().strip_prefix(b",") else { return false };
-        members = rest;
+        let (_, rest) = plain_text(value)?;
+        members = rest.trim_ascii_start().strip_prefix(b",")?;
     }
 }
 
@@ -132,20 +146,17 @@ fn plain_text(s: &[u8]) -> Option<(&[u8], &[u8])> {
     (s.get(end) == Some(&b'"')).then(|| (&s[..end], &s[end + 1..]))
 }
 
-/// Whether an event named as a delta surely has one that is not empty, and no news.
-fn full_delta(payload: &[u8]) -> bool {
-    let mut output = false;
+/// The text of an event named as a delta, where it surely has one that is not empty, and no news.
+fn full_delta(payload: &[u8]) -> Output<'_> {
+    let mut output = None;
     let mut at = 0;
     while let Some(found) = find::telling_key(&payload[at..]) {
         let (before, key) = payload.split_at(at + found);
         if key.starts_with(b"\"error\"") || key.starts_with(b"\"usage\"") {
-            return false;
+            return None;
         } else if key.starts_with(b"\"delta\"") {
             let value = after(&key[7..]);
-            output = at_top(before) && (text(value) || delta_output(value));
-            if !output {
-                return false;
-            }
+            output = Some(text(value).or_else(|| delta_output(value)).filter(|_| at_top(before))?);
         }
         at += found + 1;
     }

@@ -31,6 +31,7 @@ pub mod number;
 pub mod outcome;
 pub mod pass;
 pub mod plan;
+pub mod repeat;
 pub mod rewrite;
 pub mod said;
 pub mod scan;

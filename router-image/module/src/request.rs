@@ -8,6 +8,7 @@ use self::choose::Choice;
 use self::refuse::{bad, overloaded, too_large};
 use crate::abi::{Body, Envoy, Header, Headers, Next};
 use crate::answers::Refusal;
+use crate::choice::bucket;
 use crate::endpoint::{self, Endpoint, Service};
 use crate::held::{Held, BODIES};
 use crate::multipart::Form;
@@ -15,7 +16,8 @@ use crate::plan::Plan;
 use crate::rewrite::{Edit, Rewriter};
 use crate::scan::{self, Scanner, Wrong};
 use crate::stream::{Stream, AGAIN, SERVED_BY};
-use crate::ticket::{hops, Ticket, HOP};
+use crate::ticket::{ask, hops, Ticket, HOP};
+use crate::users;
 use crate::waiting::clock;
 use crate::watch::Watch;
 use std::cell::{Cell, OnceCell, RefCell};
@@ -59,6 +61,8 @@ pub struct Request {
     start: u64,
     plan: OnceCell<Arc<Plan>>,
     service: Cell<Service>,
+    anthropic: Cell<bool>,
+    own: RefCell<Own>,
     hops: Cell<u8>,
     reader: RefCell<Option<Reader>>,
     refusal: RefCell<Option<Refusal>>,
@@ -67,7 +71,8 @@ pub struct Request {
     stream: OnceCell<Rc<Stream>>,
     ticket: Cell<Option<Ticket>>,
     upload: RefCell<Option<Watch>>,
-    status: Cell<u32>,
+    /// An answer has begun; one that is not the router's own.
+    begun: Cell<bool>,
     origin: RefCell<Option<Vec<u8>>>,
     over: Cell<bool>,
 }
@@ -79,6 +84,8 @@ impl Request {
             start: clock(),
             plan: OnceCell::new(),
             service: Cell::new(Service::Plain),
+            anthropic: Cell::new(false),
+            own: RefCell::default(),
             hops: Cell::new(0),
             reader: RefCell::default(),
             refusal: RefCell::default(),
@@ -87,7 +94,7 @@ impl Request {
             stream: OnceCell::new(),
             ticket: Cell::default(),
             upload: RefCell::default(),
-            status: Cell::new(0),
+            begun: Cell::new(false),
             origin: RefCell::default(),
             over: Cell::new(false),
         }
@@ -95,25 +102,32 @@ impl Request {
 
     /// The headers have come: everything that can be said without the body.
     pub fn headers(&self, envoy: &mut Envoy, end: bool) -> Next {
-        let Some(plan) = envoy.plan() else {
+        let plan = envoy.plan();
+        let headers = envoy.headers(Header::Request);
+        let path = headers.get(b":path").unwrap_or_default();
+        let method = headers.get(b":method").unwrap_or_default();
+        let found = endpoint::endpoint(method, path);
+        if let Endpoint::Model(service) = found {
+            self.service.set(service);
+        }
+        let anthropic = endpoint::is_anthropic(path) || headers.get(b"anthropic-version").is_some();
+        self.anthropic.set(anthropic);
+        let Some(plan) = plan else {
             let refusal =
                 Refusal::new(503, "no_configuration", "the router has no configuration yet");
             return self.refuse(envoy, refusal, end);
         };
         let plan = self.plan.get_or_init(|| plan);
-        let headers = envoy.headers(Header::Request);
         self.note_origin(&headers, plan);
-        let path = headers.get(b":path").unwrap_or_default();
-        let method = headers.get(b":method").unwrap_or_default();
-        let found = endpoint::endpoint(method, path);
-        match found {
-            Endpoint::Model(service) => self.service.set(service),
-            Endpoint::Form => {}
+        let form = match found {
+            Endpoint::Model(_) => false,
+            Endpoint::Form => true,
             _ => return self.without_model(envoy, plan, found, end),
-        }
-        let form = found == Endpoint::Form;
+        };
         let moved = endpoint::upstream(path);
-        let length = headers.get(b"content-length").and_then(number);
+        let own = Own::of(&headers, plan);
+        let length = own.length;
+        *self.own.borrow_mut() = own;
         self.hops.set(headers.get(HOP).map_or(0, hops));
         if let Some(path) = moved {
             envoy.set_header(Header::Request, b":path", &path);
@@ -224,29 +238,31 @@ impl Request {
             Some(Err(wrong)) => return self.refuse(envoy, bad(&wrong), true),
             None => return self.refuse(envoy, Refusal::bad(None, "the request has no body"), true),
         };
-        let headers = envoy.headers(Header::Request);
-        let choice = self.plan.get().map(|plan| self.choose(&headers, plan, facts, form));
-        let own = Own::of(&headers);
-        match choice {
-            Some(Ok(choice)) => self.send(envoy, last, choice, &own),
+        match self.plan.get().map(|plan| self.choose(plan, facts, form)) {
+            Some(Ok(choice)) => self.send(envoy, last, choice),
             Some(Err(refusal)) => self.refuse(envoy, refusal, true),
             None => Next::Stop,
         }
     }
 
-    fn send(&self, envoy: &mut Envoy, last: Body, choice: Choice, own: &Own) -> Next {
+    fn send(&self, envoy: &mut Envoy, last: Body, choice: Choice) -> Next {
         let Choice { mut decision, first, edits } = choice;
         if !edits.is_empty() {
             decision.named.follow(&edits);
             edit(envoy, last, edits, decision.named.size);
         }
-        own.correct(envoy, decision.named.size);
+        self.own.borrow().correct(envoy, decision.named.size);
         let stream = Rc::new(Stream::new(decision, first));
         let ticket = Ticket::keep(Rc::clone(&stream));
         self.ticket.set(Some(ticket));
-        let _ = self.stream.set(stream);
+        let stream = self.stream.get_or_init(|| stream);
         envoy.set_header(Header::Request, HOP, &ticket.header(self.hops.get() + 1));
-        envoy.select_again();
+        ask(stream, || envoy.select_again());
+        if stream.attempts() == 0 {
+            // The choice has panicked: without one, Envoy would answer that every pool has failed.
+            let refusal = Refusal::new(500, "internal_error", "an internal error of the router");
+            return self.refuse(envoy, refusal, true);
+        }
         Next::Continue
     }
 
@@ -258,19 +274,34 @@ impl Request {
     }
 }
 
-/// What a client's own headers make necessary before its request goes on.
+/// What a client's own headers say, for when its body is whole.
+#[derive(Default)]
 struct Own {
     length: Option<usize>,
     compressed: bool,
     forged: [bool; FORGED.len()],
+    feature: Option<Box<[u8]>>,
+    request_type: Option<Box<[u8]>>,
+    /// The bucket of its conversation, or of its user.
+    bucket: Option<u32>,
+    user: Box<[u8]>,
 }
 
 impl Own {
-    fn of(headers: &Headers) -> Own {
+    fn of(headers: &Headers, plan: &Plan) -> Own {
+        let told = |name: &str| match name {
+            "" => None,
+            name => headers.get(name.as_bytes()).filter(|value| !value.is_empty()),
+        };
+        let user = told(&plan.headers.user);
         Own {
             length: headers.get(b"content-length").and_then(number),
             compressed: headers.get(b"accept-encoding").is_some_and(|own| own != b"identity"),
             forged: FORGED.map(|name| headers.get(name).is_some()),
+            feature: told(&plan.headers.feature).map(Box::from),
+            request_type: told(&plan.headers.request_type).map(Box::from),
+            bucket: told(&plan.headers.session).or(user).map(bucket),
+            user: user.map(users::name).unwrap_or_default(),
         }
     }
 

@@ -1,7 +1,6 @@
 """A replica that a test writes byte by byte: HTTP/1.1 over raw asyncio."""
 
 import asyncio
-import contextlib
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,6 +14,10 @@ class Replica:
 
     port: int = 0
     """0 before it serves: any free port."""
+    keeps: float | None = None
+    """Seconds after which an idle connection is closed; None: never."""
+    dropped: int = 0
+    """Connections that were closed for that."""
     under_way: int = 0
     """Requests that `answer` is busy with."""
 
@@ -34,13 +37,17 @@ class Replica:
             server.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+        try:
             while await self._one(reader, writer):
                 pass
+        except TimeoutError:
+            self.dropped += 1
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
         writer.close()
 
     async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        head = await reader.readuntil(b"\r\n\r\n")
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), self.keeps)
         _, _, rest = head.lower().partition(b"content-length:")
         asked = json.loads(await reader.readexactly(int(rest.split(b"\r\n", 1)[0])))
         self.under_way += 1

@@ -310,3 +310,20 @@ async def test_an_attempt_that_waits_is_seen_within_one_scrape(pools: Pools) -> 
     assert not_yet == 0
     leave.set()
     await waiting
+
+
+async def test_no_request_meets_the_end_of_an_idle_connection(pools: Pools) -> None:
+    """Engines close connections that were idle for 5 s (uvicorn); the router does so before them."""
+    pools.large[0].keeps = 5.0
+    await pools.serve(configuration(ALL_LARGE))
+
+    async def later(number: int) -> Seen:
+        await pools.ask()
+        await asyncio.sleep(3.6 + number / 10)
+        return await pools.ask()
+
+    all_ = await asyncio.gather(*(later(number) for number in range(20)))
+
+    found = {(seen.status, seen.pool, seen.attempts, seen.whole) for seen in all_}
+    assert found == {(200, "large", 1, True)}
+    assert pools.large[0].dropped == 0

@@ -175,6 +175,8 @@ async def test_errors_that_follow_a_request_take_no_replica_out(serving: Fleet) 
     [
         pytest.param(Behaviour(status=503), id="says that it cannot"),
         pytest.param(Behaviour(first_token=20), id="accepts and never answers"),
+        pytest.param(Behaviour(first_token=20, role=True), id="begins and never says a word"),
+        pytest.param(Behaviour(breaks_after=0), id="breaks before its first token"),
     ],
 )
 async def test_a_replica_that_serves_nobody_goes_out(fleet: Fleet, behaviour: Behaviour) -> None:

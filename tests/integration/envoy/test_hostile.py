@@ -6,15 +6,18 @@ Latencies beside an attack are printed, not asserted: they are the machine's as 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
 from tests.bench.router_overhead_test import listening, process
+from tests.integration.envoy import frames
 from tests.integration.envoy.configuration import configuration
 from tests.integration.envoy.conftest import Fleet
+from tests.integration.envoy.frames import frame
 from tests.integration.envoy.hostile import Connections, beside, resident, statuses, talk
 from tests.integration.envoy.model_server import Behaviour
 from tests.integration.envoy.router import free_port
@@ -128,7 +131,49 @@ async def test_too_many_headers_are_refused_in_json(attacked: Fleet, headers: li
 
     for received in answers:
         assert statuses(received) == [431]
-        assert json.loads(received.partition(b"\r\n\r\n")[2])["error"]["message"]
+        error = json.loads(received.partition(b"\r\n\r\n")[2])["error"]
+        assert (error["code"], error["type"]) == ("headers_too_large", "invalid_request_error")
+        assert "60 KiB" in error["message"]
+
+
+def resets(stream: int) -> bytes:
+    """A request that is taken back at once."""
+    begun = frame(frames.HEADERS, frames.END_HEADERS, stream, frames.head("/v1/chat/completions"))
+    return begun + frame(frames.RST_STREAM, 0, stream, frames.CANCEL)
+
+
+FLOODS: dict[str, tuple[bytes, Callable[[int], bytes]]] = {
+    "requests taken back at once": (b"", resets),
+    "headers without an end": (
+        frame(frames.HEADERS, 0, 1, frames.head("/v1/chat/completions")),
+        lambda n: frame(frames.CONTINUATION, 0, 1, frames.field(b"x-%d" % n, b"a" * 100)),
+    ),
+    "settings": (b"", lambda _: frame(frames.SETTINGS, 0, 0)),
+    "pings": (b"", lambda _: frame(frames.PING, 0, 0, b"12345678")),
+    "empty data": (
+        frame(frames.HEADERS, frames.END_HEADERS, 1, frames.head("/v1/chat/completions")),
+        lambda _: frame(frames.DATA, 0, 1),
+    ),
+}
+MOST_FRAMES = 200_000
+
+
+@pytest.mark.parametrize("flood", FLOODS, ids=lambda flood: flood)
+async def test_floods_of_http_2_end_their_own_connection(attacked: Fleet, flood: str) -> None:
+    """The router hangs up, long before the attacker is tired; it has read none of the answers."""
+    first, more = FLOODS[flood]
+    async with beside(attacked, flood), Connections(attacked) as opened:
+        for _ in range(4):
+            _, writer = await opened.open(frames.PREFACE + frame(frames.SETTINGS, 0, 0) + first)
+            sent = 0
+            with contextlib.suppress(ConnectionError):
+                while sent < MOST_FRAMES:
+                    writer.write(b"".join(more(2 * n + 1) for n in range(sent, sent + 100)))
+                    async with asyncio.timeout(60):
+                        await writer.drain()
+                    sent += 100
+            assert sent < MOST_FRAMES
+            assert resident(attacked) < HEAP + ROOM
 
 
 SMUGGLED = b"POST /v1/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}"

@@ -28,7 +28,7 @@ from tokenfleet.adapters.envoy.module import SEARCH_PATH
 
 pytestmark = pytest.mark.envoy
 
-STALL = configuration({"large": 1000, "small": 0}, stall_ms=1_000)
+STALL = configuration({"large": 1000, "small": 0}, stall_ms=3_000)
 MOVES = (SSE, token("a"), Pause(0.2), token("b"), STOP, DONE, End)
 OTHERS = {"x-tokenfleet-feature": "suggestions"}
 
@@ -39,7 +39,9 @@ def panics(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(SEARCH_PATH, str(module))
 
 
-async def panic(pools: Pools, hook: str, script: Script = GOOD) -> Seen:
+async def panic(
+    pools: Pools, hook: str, script: Script = GOOD, path: str = "/v1/chat/completions"
+) -> Seen:
     """Panic while another stream runs; it and the next requests are served."""
     pools.large[0].script = script
     pools.small[0].script = (SSE, token("a"), Pause(0.5), *GOOD[2:])
@@ -48,7 +50,7 @@ async def panic(pools: Pools, hook: str, script: Script = GOOD) -> Seen:
     while not pools.small[0].requests:
         await asyncio.sleep(0.01)
 
-    seen = await pools.ask(headers={"x-panic": hook})
+    seen = await pools.ask(headers={"x-panic": hook}, path=path)
 
     assert "panicked" in pools.router.log()
     pools.large[0].script = GOOD
@@ -92,9 +94,20 @@ async def test_a_panic_before_the_answer_is_a_500(
 async def test_a_panic_in_the_choice_of_a_pool_sends_the_request_nowhere(pools: Pools) -> None:
     seen = await panic(pools, "select")
 
-    assert (seen.status, seen.whole) == (503, True), seen
-    assert json.loads(seen.body)["error"]["type"] == "server_error"
+    assert (seen.status, seen.whole) == (500, True), seen
+    assert json.loads(seen.body)["error"]["code"] == "internal_error"
     assert await counted(pools) == []
+
+
+@pytest.mark.parametrize(
+    "hook", ["request request_body", "select", "attempt request_headers", "attempt response_body"]
+)
+async def test_a_panic_is_told_in_the_shape_of_the_api(pools: Pools, hook: str) -> None:
+    seen = await panic(pools, hook, path="/v1/messages")
+
+    assert (seen.status, seen.whole) == (500, True), seen
+    error = json.loads(seen.body)
+    assert (error["type"], error["error"]["type"]) == ("error", "api_error")
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,11 @@ from dataclasses import replace
 import httpx
 import pytest
 
+from tests.integration.envoy import frames
 from tests.integration.envoy.configuration import configuration
 from tests.integration.envoy.conftest import CHAT, Fleet, served_by
 from tests.integration.envoy.conftest import pool_of as pool
+from tests.integration.envoy.frames import frame
 
 pytestmark = pytest.mark.envoy
 
@@ -233,25 +235,14 @@ async def test_http_1_0_is_answered(serving: Fleet) -> None:
     assert answer.split(b"\r\n", 1)[0].split(b" ")[1] == b"200"
 
 
-def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
-    """One frame (RFC 9113 section 4.1)."""
-    return len(payload).to_bytes(3) + bytes((kind, flags)) + stream.to_bytes(4) + payload
-
-
-def field(name: bytes, value: bytes) -> bytes:
-    """One header field, literal and not indexed (RFC 7541 section 6.2.2)."""
-    return b"\0" + bytes((len(name),)) + name + bytes((len(value),)) + value
-
-
 async def test_http_2_is_spoken_without_tls(serving: Fleet) -> None:
     body = b'{"model":"chat"}'
-    head = {b":method": b"POST", b":scheme": b"http", b":authority": b"x", b":path": CHAT.encode()}
     reader, writer = await asyncio.open_connection("127.0.0.1", serving.router.ports.traffic)
     writer.write(
-        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-        + frame(4, 0, 0)  # SETTINGS
-        + frame(1, 4, 1, b"".join(field(*pair) for pair in head.items()))  # HEADERS, the last ones
-        + frame(0, 1, 1, body)  # DATA, the end of the stream
+        frames.PREFACE
+        + frame(frames.SETTINGS, 0, 0)
+        + frame(frames.HEADERS, frames.END_HEADERS, 1, frames.head(CHAT))
+        + frame(frames.DATA, frames.END_STREAM, 1, body)
     )
     answer = b""
     async with asyncio.timeout(60):

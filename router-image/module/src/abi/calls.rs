@@ -36,6 +36,7 @@ struct Pair {
     value: Buffer,
 }
 
+const STATUS: u32 = 15;
 const FLAGS: u32 = 17;
 const WARN: u32 = 3;
 /// Pieces of a body that are looked at without allocating.
@@ -189,11 +190,20 @@ impl Envoy {
         unsafe { plan.as_ref() }.cloned()
     }
 
+    /// Status of the answer; 0 for none.
+    pub fn status(&self) -> u32 {
+        u32::try_from(self.attribute(STATUS)).unwrap_or(0)
+    }
+
     /// Envoy's response flags.
     pub fn flags(&self) -> u64 {
-        let mut flags = 0;
-        unsafe { attribute(self.0, FLAGS, &raw mut flags) };
-        flags
+        self.attribute(FLAGS)
+    }
+
+    fn attribute(&self, id: u32) -> u64 {
+        let mut value = 0;
+        unsafe { attribute(self.0, id, &raw mut value) };
+        value
     }
 
     /// Sets dynamic metadata in the namespace `tokenfleet`.

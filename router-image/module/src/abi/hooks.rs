@@ -1,7 +1,7 @@
 //! What Envoy calls of HTTP filters.
 
 use super::{log, Buffer, Envoy, Next, Ptr, VERSION};
-use crate::answers::{Refusal, Shape};
+use crate::answers::Refusal;
 use crate::filter::{Filter, Kind};
 use crate::plan::Plan;
 use std::cell::Cell;
@@ -93,11 +93,11 @@ unsafe fn hook(
 
 fn fail(shell: &Shell, envoy: &mut Envoy) {
     log("tokenfleet: a filter panicked; its request is answered with 500");
-    shell.filter.panicked();
+    let shape = shell.filter.panicked(envoy);
     let refusal = Refusal::new(500, "internal_error", "an internal error of the router");
     let json: &[(&[u8], &[u8])] = &[(b"content-type", b"application/json")];
     // After an answer has begun Envoy cuts it instead.
-    envoy.respond(500, json, refusal.body(Shape::OpenAi).as_bytes(), "tokenfleet_panic");
+    envoy.respond(500, json, refusal.body(shape).as_bytes(), "tokenfleet_panic");
 }
 
 #[no_mangle]

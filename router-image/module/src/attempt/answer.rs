@@ -17,9 +17,12 @@ impl Attempt {
     /// The answer's headers have come.
     pub fn response_headers(&self, envoy: &mut Envoy, end: bool) -> Next {
         let Some(stream) = self.stream.get() else { return Next::Continue };
-        let status = envoy.header(Header::Response, b":status").and_then(number).unwrap_or(0);
-        let kind = envoy.header(Header::Response, b"content-type").unwrap_or_default();
+        let headers = envoy.headers(Header::Response);
+        let status = headers.get(b":status").and_then(number).unwrap_or(0);
+        let kind = headers.get(b"content-type").unwrap_or_default();
         let events = kind.starts_with(b"text/event-stream");
+        self.left.set(headers.get(b"content-length").and_then(number));
+        drop(headers);
         let reading = match status {
             200..=299 if end => {
                 fail(envoy, stream, "502");
@@ -43,6 +46,13 @@ impl Attempt {
     /// A piece of the answer has come.
     pub fn response_body(&self, envoy: &mut Envoy, end: bool) -> Next {
         let Some(stream) = self.stream.get() else { return Next::Continue };
+        let mut end = end;
+        if let Some(left) = self.left.get() {
+            // Envoy tells of the end apart from the last bytes: what is complete need not wait for it.
+            let left = left.saturating_sub(envoy.size(Body::Response));
+            self.left.set(Some(left));
+            end |= left == 0;
+        }
         self.take(envoy, stream, Body::Response, end)
     }
 
@@ -73,11 +83,12 @@ impl Attempt {
             }
             Reading::Whole(answer) => {
                 read(envoy, answer, body);
-                if end {
-                    self.end_whole(envoy, stream, answer, body)
-                } else {
-                    self.hold(envoy, body, stream)
+                if !end {
+                    return self.hold(envoy, body, stream);
                 }
+                let next = self.end_whole(envoy, stream, answer, body);
+                *reading = Reading::Nobody;
+                next
             }
             Reading::Refused(answer) => {
                 read(envoy, answer, body);
@@ -89,6 +100,7 @@ impl Attempt {
                     stream.because(Why::Context);
                     mark(envoy, stream);
                 }
+                *reading = Reading::Nobody;
                 self.release(envoy, body)
             }
         }

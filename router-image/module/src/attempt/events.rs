@@ -8,6 +8,7 @@ use crate::answers::Refusal;
 use crate::events::{Ending, Events, Seen};
 use crate::fault::Class;
 use crate::outcome::Outcome;
+use crate::pass::Pass;
 use crate::request::set_length;
 use crate::stream::{Stream, CUT};
 use crate::waiting::clock;
@@ -23,58 +24,51 @@ impl Attempt {
         end: bool,
     ) -> (Next, bool) {
         let before = events.output_events();
-        let (mut passed, mut whole, mut seen) = (Vec::new(), true, Seen::Nothing);
+        let (mut passed, mut seen) = (Passed::default(), Seen::Nothing);
         let mut last = [0; 4];
         envoy.each(body, |piece| {
             seen = events.feed(piece);
-            let pass = events.pass();
-            if whole && !pass.unchanged() {
-                whole = false;
-            }
-            copy(&mut passed, piece, &pass);
+            passed.take(piece, &events.pass());
             remember(&mut last, piece);
         });
-        if seen == Seen::End && events.ending() != Ending::Complete {
-            // Clients stop at this event, and would take the answer for whole.
-            whole &= !strip_done(&mut passed);
-        }
-        if end && !events.rest().is_empty() {
-            passed.extend_from_slice(events.rest());
-            whole = false;
-        }
-        if self.holds.get() && seen == Seen::Error && before == 0 && events.output_events() == 0 {
+        let holds = self.holds.get();
+        let unfinished = end && matches!(events.ending(), Ending::Cut | Ending::Aborted);
+        let error_alone = seen == Seen::Error && before == 0 && events.output_events() == 0;
+        if holds && (error_alone || unfinished) {
             return (self.replace(envoy, stream, events, body), true);
         }
-        if self.holds.get() && seen == Seen::Nothing && !end {
-            let held = self.held.borrow().len() + passed.len();
-            if held <= HELD {
-                let size = envoy.size(body);
-                envoy.drain(body, size);
-                self.held.borrow_mut().extend_from_slice(&passed);
+        // Clients stop at this event, and would take the answer for whole.
+        let done = seen == Seen::End && events.ending() != Ending::Complete;
+        let rest: &[u8] = if end { events.rest() } else { &[] };
+        let waits = holds && seen == Seen::Nothing && !end;
+        let joins = !self.held.borrow().is_empty();
+        let changes = passed.changed || done || unfinished || waits || joins || !rest.is_empty();
+        let mut rewritten = changes.then(|| passed.bytes(envoy, body));
+        if let Some(bytes) = &mut rewritten {
+            if done {
+                strip_done(bytes);
+            }
+            bytes.extend_from_slice(rest);
+            let size = envoy.size(body);
+            envoy.drain(body, size);
+            let mut held = self.held.borrow_mut();
+            held.append(bytes);
+            if waits && held.len() <= HELD {
                 return (Next::Keep, false);
             }
-        }
-        let unfinished = end && matches!(events.ending(), Ending::Cut | Ending::Aborted);
-        if unfinished && self.holds.get() {
-            return (self.replace(envoy, stream, events, body), true);
+            std::mem::swap(bytes, &mut held);
         }
         if self.holds.replace(false) {
             stream.events.set(true);
             stream.token();
             self.first.set(clock());
-            whole = false;
-            let mut held = self.held.take();
-            held.append(&mut passed);
-            passed = held;
         }
         if unfinished {
             self.end_events(stream, events);
-            return (stop_before_end(envoy, stream, passed, body), false);
+            return (stop_before_end(stream, rewritten.unwrap_or_default()), false);
         }
-        if !whole {
-            let size = envoy.size(body);
-            envoy.drain(body, size);
-            envoy.append(body, &passed);
+        if let Some(bytes) = rewritten {
+            envoy.append(body, &bytes);
         }
         stream.at_boundary.set(last.ends_with(b"\n\n") || last == *b"\r\n\r\n");
         if seen == Seen::Error || events.malformed_events() > 0 {
@@ -134,7 +128,40 @@ impl Attempt {
     }
 }
 
-fn copy(out: &mut Vec<u8>, piece: &[u8], pass: &crate::pass::Pass<'_>) {
+/// What of a body's pieces is passed on. Most pass as they came: nothing is copied until one does not.
+#[derive(Default)]
+struct Passed {
+    /// Pieces that pass as they came, from the first one on.
+    same: usize,
+    changed: bool,
+    /// What is passed on of the others.
+    rest: Vec<u8>,
+}
+
+impl Passed {
+    fn take(&mut self, piece: &[u8], pass: &Pass<'_>) {
+        self.changed |= !pass.unchanged();
+        if self.changed {
+            copy(&mut self.rest, piece, pass);
+        } else {
+            self.same += 1;
+        }
+    }
+
+    fn bytes(mut self, envoy: &Envoy, body: Body) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(envoy.size(body));
+        envoy.each(body, |piece| {
+            if self.same > 0 {
+                self.same -= 1;
+                bytes.extend_from_slice(piece);
+            }
+        });
+        bytes.append(&mut self.rest);
+        bytes
+    }
+}
+
+fn copy(out: &mut Vec<u8>, piece: &[u8], pass: &Pass<'_>) {
     out.extend_from_slice(pass.before);
     let mut from = 0;
     for (start, end) in pass.cuts {
@@ -146,9 +173,7 @@ fn copy(out: &mut Vec<u8>, piece: &[u8], pass: &crate::pass::Pass<'_>) {
 
 /// Keeps a well-formed end from the client: the request's filter sends what is left, says what is wrong,
 /// and cuts. It cannot do so once it has seen the end itself: Envoy passes nothing on after that.
-fn stop_before_end(envoy: &mut Envoy, stream: &Stream, left: Vec<u8>, body: Body) -> Next {
-    let size = envoy.size(body);
-    envoy.drain(body, size);
+fn stop_before_end(stream: &Stream, left: Vec<u8>) -> Next {
     *stream.left.borrow_mut() = left;
     if let Some(watch) = stream.watch.get() {
         watch.wake(CUT);
@@ -156,8 +181,8 @@ fn stop_before_end(envoy: &mut Envoy, stream: &Stream, left: Vec<u8>, body: Body
     Next::Keep
 }
 
-/// Takes the event that ends a stream from the end of `passed`; tells whether it was there.
-fn strip_done(passed: &mut Vec<u8>) -> bool {
+/// Takes the event that ends a stream from the end of `passed`, where it is there.
+fn strip_done(passed: &mut Vec<u8>) {
     const DONE: &[u8] = b"[DONE]";
     let found = passed.windows(DONE.len()).rposition(|window| window == DONE);
     let line = found
@@ -165,7 +190,6 @@ fn strip_done(passed: &mut Vec<u8>) -> bool {
     if let Some(at) = line {
         passed.truncate(at);
     }
-    line.is_some()
 }
 
 /// Keeps the last four bytes of a stream.

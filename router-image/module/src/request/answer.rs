@@ -1,6 +1,6 @@
 //! An answer on its way back to the client.
 
-use super::{number, Request, UPLOAD};
+use super::{Request, UPLOAD};
 use crate::abi::{Envoy, Header, Next};
 use crate::answers::Refusal;
 use crate::counts::{self, LABELS};
@@ -15,13 +15,7 @@ const STALL: u64 = 2;
 impl Request {
     /// The answer's headers are on their way to the client.
     pub fn response_headers(&self, envoy: &mut Envoy) -> Next {
-        self.status.set(
-            envoy
-                .header(Header::Response, b":status")
-                .and_then(number)
-                .and_then(|n| n.try_into().ok())
-                .unwrap_or(0),
-        );
+        self.begun.set(true);
         if let Some(origin) = &*self.origin.borrow() {
             envoy.set_header(Header::Response, b"access-control-allow-origin", origin);
             envoy.set_header(Header::Response, b"access-control-expose-headers", b"*");
@@ -53,7 +47,10 @@ impl Request {
             return Next::Continue;
         }
         if !end {
-            watch(envoy, stream).touch();
+            // Events touch it where they are read.
+            if !stream.events.get() {
+                watch(envoy, stream).touch();
+            }
             return Next::Continue;
         }
         describe_span(envoy, stream);
@@ -99,7 +96,7 @@ impl Request {
     /// Envoy answers by itself, or cuts an answer that has begun.
     pub fn local_reply(&self, envoy: &mut Envoy) {
         let Some(stream) = self.stream.get() else { return };
-        if self.status.get() == 0 || self.over.replace(true) {
+        if !self.begun.get() || self.over.replace(true) {
             return;
         }
         describe_span(envoy, stream);
@@ -108,7 +105,7 @@ impl Request {
 
     /// The request is over.
     pub fn completed(&self, envoy: &mut Envoy) {
-        let (status, flags) = (self.status.get(), envoy.flags());
+        let (status, flags) = (envoy.status(), envoy.flags());
         let took = clock().saturating_sub(self.start);
         if let Some(stream) = self.stream.get() {
             let outcome = stream.complete(status, flags, took);

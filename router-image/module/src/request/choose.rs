@@ -1,7 +1,6 @@
 //! Which pool a request goes to, and what its body has to say there.
 
 use super::Request;
-use crate::abi::Headers;
 use crate::answers::Refusal;
 use crate::choice::{bucket, Facts};
 use crate::endpoint::Service;
@@ -10,7 +9,6 @@ use crate::rewrite::{ask_usage, rename, Edit};
 use crate::scan;
 use crate::stream::{Decision, Named};
 use crate::ticket::random;
-use crate::users;
 use std::sync::Arc;
 
 /// What was chosen.
@@ -27,7 +25,6 @@ impl Request {
     /// Looks the model up, then a rule, then the pool of the request's bucket.
     pub(super) fn choose(
         &self,
-        headers: &Headers,
         plan: &Arc<Plan>,
         facts: scan::Facts,
         form: bool,
@@ -36,13 +33,10 @@ impl Request {
             return Err(super::refuse::unknown_model());
         };
         let route = &plan.routes[at];
-        let header = |name: &str| match name {
-            "" => None,
-            name => headers.get(name.as_bytes()).filter(|value| !value.is_empty()),
-        };
+        let mut own = self.own.borrow_mut();
         let asked = Facts {
-            feature: Route::label(&route.features, header(&plan.headers.feature)),
-            request_type: Route::label(&route.request_types, header(&plan.headers.request_type)),
+            feature: Route::label(&route.features, own.feature.as_deref()),
+            request_type: Route::label(&route.request_types, own.request_type.as_deref()),
             bytes: facts.size,
             tools: facts.tools,
             stream: facts.stream,
@@ -52,10 +46,9 @@ impl Request {
             return Err(Refusal::new(404, "no_rule", words));
         };
         let key = facts.prompt_cache_key.as_deref().filter(|key| !key.is_empty());
-        let user = header(&plan.headers.user);
-        let key = key.or_else(|| header(&plan.headers.session)).or(user);
         #[allow(clippy::cast_possible_truncation)] // any 32 bits will do
-        let drawn = key.map_or_else(|| (random() as u32) % BUCKETS, bucket);
+        let drawn = || (random() as u32) % BUCKETS;
+        let drawn = key.map(bucket).or(own.bucket).unwrap_or_else(drawn);
         let Some(first) = route.rules[rule].pool(drawn) else {
             let name = &route.rules[rule].name;
             let words = format!(
@@ -80,8 +73,8 @@ impl Request {
             route: at,
             rule,
             labels: route.counted(asked.feature, asked.request_type),
-            user: user.map(users::name).unwrap_or_default(),
-            shape: self.shape(headers),
+            user: std::mem::take(&mut own.user),
+            shape: self.shape(),
             stream: facts.stream,
             hide_usage,
             named: Named { name, at: facts.model_at, size: facts.size, quoted: !form },

@@ -34,12 +34,9 @@ pub(super) fn unknown_model() -> Refusal {
 
 impl Request {
     /// The API of the client, for errors and lists.
-    pub(super) fn shape(&self, headers: &Headers) -> Shape {
-        let path = headers.get(b":path").unwrap_or_default();
-        if endpoint::is_anthropic(path) || headers.get(b"anthropic-version").is_some() {
-            return Shape::Anthropic;
-        }
+    pub(crate) fn shape(&self) -> Shape {
         match self.service.get() {
+            _ if self.anthropic.get() => Shape::Anthropic,
             Service::Responses => Shape::Responses,
             _ => Shape::OpenAi,
         }
@@ -64,15 +61,13 @@ impl Request {
         let refusal = self.refusal.borrow().clone();
         if let Some(refusal) = refusal.filter(|_| !self.over.replace(true)) {
             *self.upload.borrow_mut() = None;
-            let body = refusal.body(self.shape(&envoy.headers(Header::Request)));
+            let body = refusal.body(self.shape());
             let allow = refusal.allow.map(|allow| (&b"allow"[..], allow.as_bytes()));
             self.respond(envoy, refusal.status, &body, allow.as_slice());
         }
     }
 
     fn respond(&self, envoy: &mut Envoy, status: u32, body: &str, extra: &[Extra<'_>]) {
-        // Envoy does not show a filter the answers that it gives itself.
-        self.status.set(status);
         let origin = self.origin.borrow();
         let mut headers = extra.to_vec();
         if !body.is_empty() {
@@ -93,7 +88,7 @@ impl Request {
         found: Endpoint,
         whole: bool,
     ) -> Next {
-        let shape = self.shape(&envoy.headers(Header::Request));
+        let shape = self.shape();
         match found {
             Endpoint::List => {
                 self.respond(envoy, 200, &answers::models(&plan.model_names(), shape), &[]);

@@ -137,7 +137,7 @@ def _to_collector(tracing: Tracing) -> list[Body]:
 
 
 def _where(host: str) -> list[Body]:
-    """Return who can stand behind a name: pods of the namespace in a Service's name, else anybody."""
+    """Return who can stand behind a name: a Service's namespace, else anybody."""
     match host.removesuffix(".").removesuffix(f".{CLUSTER_DOMAIN}").split("."):
         case [_]:
             return [{"podSelector": {}}]
