@@ -1,6 +1,7 @@
 """Flags that say where Prometheus is and how to be let in."""
 
 import argparse
+import os
 import re
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -16,7 +17,7 @@ late answer is still an answer about the instant it was asked for."""
 _HEADER: Final = re.compile(r"[A-Za-z0-9-]{1,64}=[ -~]{0,1024}")
 
 
-def add_flags(add: Callable[[str, str, str], None], parser: argparse.ArgumentParser) -> None:
+def add_flags(add: Callable[[str, str, str], None], parser: argparse._ActionsContainer) -> None:
     """Add the flags; `add` takes a flag, its default and its help."""
     add("--prometheus-url", "", "base URL of Prometheus; empty means no measurements: SLOs hold")
     add("--prometheus-token-file", "", "file with a bearer token for Prometheus; empty for none")
@@ -37,6 +38,18 @@ def add_flags(add: Callable[[str, str, str], None], parser: argparse.ArgumentPar
         metavar="NAME=VALUE",
         help="extra header that is no secret, such as X-Scope-OrgID=team-a; may be repeated",
     )
+
+
+def add_flags_of_people(parser: argparse.ArgumentParser) -> None:
+    """Add the flags in a group of their own; TOKENFLEET_<FLAG> in the environment sets each."""
+    group = parser.add_argument_group("Prometheus")
+
+    def add(flag: str, default: str, text: str) -> None:
+        variable = "TOKENFLEET_" + flag.strip("-").replace("-", "_").upper()
+        value = os.environ.get(variable, default)
+        group.add_argument(flag, default=value, metavar="VALUE", help=text)
+
+    add_flags(add, group)
 
 
 def access(args: argparse.Namespace) -> Access | None:

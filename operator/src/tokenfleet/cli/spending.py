@@ -8,12 +8,10 @@ import argparse
 import csv
 import io
 import json
-import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
-from functools import partial
 from typing import Any, Final
 
 from tokenfleet.adapters.kubernetes import KubernetesCluster, connect
@@ -21,7 +19,8 @@ from tokenfleet.adapters.kubernetes.kubeconfig import UnconfiguredError, namespa
 from tokenfleet.adapters.prometheus.access import Access
 from tokenfleet.adapters.prometheus.source import PrometheusSource
 from tokenfleet.adapters.prometheus.spending import pieces
-from tokenfleet.cli.prometheus import access, add_flags
+from tokenfleet.cli.prometheus import access, add_flags_of_people
+from tokenfleet.cli.target import add_target_flags
 from tokenfleet.domain.slo.observation.measurement import PoolFacts
 from tokenfleet.domain.spending.prices import Place, priced
 from tokenfleet.domain.spending.ranking import By, Row, by_label, by_user, ranked
@@ -51,15 +50,14 @@ class Asked:
     end: datetime
 
 
-def add_common_flags(parser: argparse.ArgumentParser) -> None:
-    """Add the flags that both commands have."""
+def add_common_flags(parser: argparse.ArgumentParser, *, everywhere: bool = False) -> None:
+    """Add the flags that both commands have; `everywhere`: one can look at all namespaces."""
     add = parser.add_argument
     add("--by", choices=("user", *LABELS), default="user", help="what rows are about")
     add("--route", default="", help="one ModelRoute; default: all of the namespace")
-    add("-n", "--namespace", default="", help="default: of the current context")
-    add("--kubeconfig", default=None, help="default: KUBECONFIG, else the pod's own")
     add("-o", "--output", choices=OUTPUTS, default="text")
-    add_flags(partial(_flag, parser), parser)
+    add_target_flags(parser, everywhere=everywhere)
+    add_flags_of_people(parser)
 
 
 def answered(command: str, args: argparse.Namespace, spent: Any) -> int:
@@ -91,14 +89,16 @@ async def rows(args: argparse.Namespace, start: datetime, end: datetime) -> tupl
     """
     asked = Asked(
         by=args.by,
-        namespace=args.namespace or namespace_of(args.kubeconfig),
+        namespace=args.namespace or namespace_of(args.kubeconfig, args.context),
         route=args.route,
         start=start,
         end=end,
     )
     known = access(args)
     cluster = KubernetesCluster(
-        await connect(args.kubeconfig), BY_KIND.values(), namespaces=(asked.namespace,)
+        await connect(args.kubeconfig, args.context),
+        BY_KIND.values(),
+        namespaces=(asked.namespace,),
     )
     try:
         if asked.by == "user":
@@ -212,9 +212,3 @@ def _csv(found: Iterable[Row], by: By) -> str:
 def _inert(name: str) -> str:
     """Return a name that no spreadsheet takes for a formula: users choose their names."""
     return f"'{name}" if name.startswith(("=", "+", "-", "@", "\t", "\r")) else name
-
-
-def _flag(parser: argparse.ArgumentParser, flag: str, default: str, text: str) -> None:
-    variable = "TOKENFLEET_" + flag.strip("-").replace("-", "_").upper()
-    value = os.environ.get(variable, default)
-    parser.add_argument(flag, default=value, metavar="VALUE", help=text)

@@ -1,7 +1,7 @@
-"""`tokenfleet top`: who spends most now - users, features, request types or routes.
+"""`tokenfleet top`: the fleet live; with `--by`, who spends most now.
 
-Users: this hour and the one before, as the operator last wrote them down. The others: the last hour
-by Prometheus.
+`--by user`: this hour and the one before, as the operator last wrote them down. `--by feature`,
+`type` or `route`: the last hour by Prometheus.
 """
 
 import argparse
@@ -9,8 +9,11 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from tokenfleet.adapters.clock import SystemClock
+from tokenfleet.cli import target
 from tokenfleet.cli.instants import positive
+from tokenfleet.cli.live import watch
 from tokenfleet.cli.spending import add_common_flags, answered, rows, written
+from tokenfleet.cli.target import examples
 from tokenfleet.domain.spending.user_history import hour_of
 
 MOST: Final = 20
@@ -19,16 +22,33 @@ MOST: Final = 20
 
 def add_parser(subparsers: Any) -> None:
     """Add the sub-command."""
-    parser = subparsers.add_parser("top", help="say who spends most", description=__doc__)
-    add_common_flags(parser)
+    parser = subparsers.add_parser(
+        "top",
+        help="watch the fleet live, or say who spends most",
+        description="Watch routes, shares, times to first token, burn rates, pools, and the top"
+        " users and features, drawn again every few seconds until Ctrl-C. With --by, print who"
+        " spends most.",
+        **examples(
+            ("top", "the fleet, live"),
+            ("top -A --prometheus-url http://localhost:9090", "with rates and times"),
+            ("top --by user", "who spends most in this hour and the last"),
+            ("top --by feature --last 24h --prometheus-url URL", "features in a day"),
+        ),
+    )
+    add_common_flags(parser, everywhere=True)
+    parser.set_defaults(by="")
     add = parser.add_argument
-    add("--last", default="1h", help="how far to look back (default 1h); users: in whole hours")
-    add("--most", type=int, default=MOST, help=f"rows to show (default {MOST})")
+    add("--last", default="1h", help="with --by: how far to look back; users: in whole hours")
+    add("--most", type=int, default=MOST, help=f"with --by: rows to show (default {MOST})")
+    add("--every", default="5s", metavar="TIME", help="time between two looks (default 5s)")
+    add("--once", action="store_true", help="look once, on a terminal too")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; 1 where nothing can be said."""
+    if not args.by:
+        return target.answered("top", lambda: watch(args))
     return answered("top", args, _top)
 
 

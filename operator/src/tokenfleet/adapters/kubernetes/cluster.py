@@ -32,16 +32,20 @@ METADATA_ONLY: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s
 Query = list[tuple[str, str]]
 
 
-async def connect(kubeconfig: str | None = None) -> client.ApiClient:
+async def connect(kubeconfig: str | None = None, context: str | None = None) -> client.ApiClient:
     """Make a client from a file, or from the pod's service account, else from KUBECONFIG.
+
+    Args:
+        kubeconfig: the file; None: see above.
+        context: a context of the file, or of KUBECONFIG; None: the current one.
 
     Raises:
         UnconfiguredError: there is neither, or the file cannot be used.
     """
     configuration = client.Configuration()
     with usable(kubeconfig):
-        if kubeconfig is not None or not _in_a_pod(configuration):
-            await config.load_kube_config(kubeconfig, client_configuration=configuration)
+        if kubeconfig is not None or context or not _in_a_pod(configuration):
+            await config.load_kube_config(kubeconfig, context, client_configuration=configuration)
         configuration.retries = None
         return client.ApiClient(configuration)
 
@@ -143,6 +147,28 @@ class KubernetesCluster:
             return await self._call("PUT", self._path(body), query=query, body=body)
         collection = self._path(body).rpartition("/")[0]
         return await self._call("POST", collection, query=query, body=body)
+
+    async def merge(
+        self, resource: Resource, place: tuple[str, str], patch: Body, *, manager: str, dry: bool
+    ) -> Body:
+        """Merge a patch (RFC 7386) into an object's spec; return what is stored.
+
+        Args:
+            resource: the kind.
+            place: namespace and name.
+            patch: what changes.
+            manager: field manager.
+            dry: only let the API server judge it.
+
+        Raises:
+            ConflictError: the patch names another `resourceVersion` than the object has.
+            RefusedError: the object would not be valid, or may not be changed.
+        """
+        query = [("fieldManager", manager), ("fieldValidation", "Strict")]
+        query += [("dryRun", "All")] if dry else []
+        path = object_path(resource, *place)
+        media = "application/merge-patch+json"
+        return await self._call("PATCH", path, query=query, body=patch, media=media)
 
     async def delete(self, resource: Resource, namespace: str, name: str, *, uid: str) -> None:
         """Delete exactly this object; one that is gone already is fine."""

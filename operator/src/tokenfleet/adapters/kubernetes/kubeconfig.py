@@ -36,17 +36,26 @@ def usable(kubeconfig: str | None) -> Iterator[None]:
         raise UnconfiguredError(msg) from error
 
 
-def namespace_of(kubeconfig: str | None) -> str:
-    """Return the namespace of the current context, of the pod, or `default`.
+def namespace_of(kubeconfig: str | None, context: str | None = None) -> str:
+    """Return the namespace of a context (None: the current one), of the pod, or `default`.
 
     Raises:
         UnconfiguredError: there is no kubeconfig, or it cannot be used.
     """
-    if kubeconfig is None and "KUBERNETES_SERVICE_HOST" in os.environ and _OWN_NAMESPACE.exists():
+    if (
+        not (kubeconfig or context)
+        and "KUBERNETES_SERVICE_HOST" in os.environ
+        and _OWN_NAMESPACE.exists()
+    ):
         return _OWN_NAMESPACE.read_text(encoding="utf-8").strip()
     with usable(kubeconfig):
-        _, current = config.list_kube_config_contexts(kubeconfig)
-        return str(current["context"].get("namespace") or "default")
+        known, current = config.list_kube_config_contexts(kubeconfig)
+        named = (one for one in known if one["name"] == context)
+        chosen = next(named, None) if context else current
+        if chosen is None:
+            msg = f"there is no context {context}, but {', '.join(one['name'] for one in known)}"
+            raise ValueError(msg)
+        return str(chosen["context"].get("namespace") or "default")
 
 
 def _named(kubeconfig: str | None) -> str:

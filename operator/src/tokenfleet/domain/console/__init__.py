@@ -1,0 +1,1 @@
+"""What people on call look at: the fleet at a glance, decisions over time. Pure."""
