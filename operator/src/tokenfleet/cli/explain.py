@@ -15,6 +15,7 @@ from typing import Any, Final
 from tokenfleet.adapters.clock import SystemClock
 from tokenfleet.adapters.kubernetes import KubernetesCluster, connect
 from tokenfleet.adapters.kubernetes.kubeconfig import UnconfiguredError, namespace_of
+from tokenfleet.cli.target import add_target_flags
 from tokenfleet.domain.fleet.explanation import (
     Explanation,
     Rule,
@@ -42,11 +43,8 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.set_defaults(run=run)
     parser.add_argument("route", help="name of a ModelRoute")
-    parser.add_argument("-n", "--namespace", default="", help="default: of the current context")
-    parser.add_argument(
-        "--kubeconfig", default=None, help="default: KUBECONFIG, else the pod's own"
-    )
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text")
+    add_target_flags(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -98,9 +96,9 @@ async def look(cluster: Cluster, namespace: str, name: str) -> Seen:
 
 
 async def _explained(args: argparse.Namespace) -> Explanation:
-    namespace = args.namespace or namespace_of(args.kubeconfig)
+    namespace = args.namespace or namespace_of(args.kubeconfig, args.context)
     cluster = KubernetesCluster(
-        await connect(args.kubeconfig), BY_KIND.values(), namespaces=(namespace,)
+        await connect(args.kubeconfig, args.context), BY_KIND.values(), namespaces=(namespace,)
     )
     try:
         return explain(await look(cluster, namespace, args.route))
