@@ -19,4 +19,6 @@ OPTIONS = Options(
     listen="127.0.0.1",
     probe_port=0,
     metrics_port=0,
+    console_port=0,
+    console_token=False,
 )

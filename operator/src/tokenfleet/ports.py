@@ -7,6 +7,7 @@ scale tests and are held to the adapters by contract tests.
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import Enum
 from typing import Any, NamedTuple, Protocol
 
 from tokenfleet.domain.fleet.keys import ObjectKey
@@ -166,6 +167,28 @@ class MetricHistory(Protocol):
 
         Raises:
             PortError: refused, slow, 5xx, partial (with warnings), or not understood.
+        """
+        ...
+
+
+class Reader(Enum):
+    """What the API server says of somebody who wants to read the fleet."""
+
+    ALLOWED = "allowed"
+    REFUSED = "refused"
+    """Known, and without the right."""
+    UNKNOWN = "unknown"
+    """Not known."""
+
+
+class Readers(Protocol):
+    """Who may read the fleet."""
+
+    async def reader(self, token: str) -> Reader:
+        """Judge a bearer token.
+
+        Raises:
+            PortError: nobody can say.
         """
         ...
 

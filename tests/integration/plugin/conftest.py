@@ -1,7 +1,6 @@
 """The API server of the other tests of the API, with what an operator would have left there."""
 
 import io
-import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,9 +14,10 @@ import pytest
 
 from e2e.kit.kubectl import Cluster, Namespace
 from e2e.kit.namespaces import fresh
+from e2e.kit.proxy import ApiProxy
 from tests.integration.api.conftest import cluster
 from tests.integration.explain.test_explain import bare, condition, patch
-from tests.unit.domain.fleet.builders import pool, route, router, slo
+from tests.unit.domain.fleet.builders import API, pool, route, router, slo
 from tokenfleet.adapters.clock import SystemClock
 from tokenfleet.cli.kubectl import PEOPLE
 from tokenfleet.cli.main import COMMANDS, main
@@ -39,6 +39,7 @@ class Plugin:
     """`kubectl tokenfleet`, about one namespace."""
 
     namespace: Namespace
+    api: ApiProxy
 
     def command(self, *arguments: str) -> list[str]:
         where = (f"--kubeconfig={self.namespace.cluster.kubeconfig}", "-n", self.namespace.name)
@@ -59,8 +60,16 @@ class Plugin:
         return done.stdout
 
     def control(self) -> dict[str, Any]:
-        found = self.namespace.must_get("modelroute", "chat")
-        return dict(found["spec"].get("trafficControl", {}))
+        return dict(self.route()["spec"].get("trafficControl", {}))
+
+    def route(self) -> dict[str, Any]:
+        found = self.api.get(self.path)
+        assert found is not None
+        return found
+
+    @property
+    def path(self) -> str:
+        return f"/apis/{API}/namespaces/{self.namespace.name}/modelroutes/chat"
 
 
 def event(namespace: Namespace, at: datetime) -> dict[str, Any]:
@@ -91,7 +100,7 @@ def event(namespace: Namespace, at: datetime) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def fleet(cluster: Cluster) -> Iterator[Plugin]:
-    with fresh(cluster, "tokenfleet-plugin") as found:
+    with fresh(cluster, "tokenfleet-plugin") as found, ApiProxy(cluster) as api:
         alert = slo("whole", onBreach={"type": "Alert"})
         objects = (router(), pool("large"), pool("small"), route(), slo(), alert)
         found.apply(*(bare(body) for body in objects))
@@ -131,7 +140,7 @@ def fleet(cluster: Cluster) -> Iterator[Plugin]:
         }
         patch(found, "tokenslo", "whole", {**seen, "current": current, "shadow": shadow})
         found.apply(event(found, WHEN))
-        yield Plugin(found)
+        yield Plugin(found, api)
 
 
 @pytest.fixture
@@ -139,4 +148,4 @@ def plugin(fleet: Plugin) -> Iterator[Plugin]:
     """Leave the route to the operator at the end, whatever a test did."""
     yield fleet
     change = {"spec": {"trafficControl": {"type": "Auto", "pinned": None}}}
-    fleet.namespace.run("patch", "modelroute", "chat", "--type=merge", "-p", json.dumps(change))
+    fleet.api.patch(fleet.path, change)

@@ -91,8 +91,7 @@ def test_a_pin_is_shown_asked_for_and_written(plugin: Plugin) -> None:
     ]
     until = datetime.fromisoformat(control["pinned"]["until"])
     assert timedelta(0) <= until - before - timedelta(hours=2) < timedelta(minutes=2)
-    managers = plugin.namespace.must_get("modelroute", "chat", "--show-managed-fields")
-    names = {one["manager"] for one in managers["metadata"]["managedFields"]}
+    names = {one["manager"] for one in plugin.route()["metadata"]["managedFields"]}
     assert "kubectl-tokenfleet" in names
 
 

@@ -13,16 +13,20 @@ from tokenfleet.adapters.agents import HttpRouterFleet
 from tokenfleet.adapters.clock import SystemClock
 from tokenfleet.adapters.kubernetes import KubernetesCluster, connect
 from tokenfleet.adapters.kubernetes.tokens import AgentTokens
+from tokenfleet.adapters.kubernetes.reviews import Reviews
 from tokenfleet.adapters.prometheus.history import History
 from tokenfleet.adapters.prometheus.lookback import Lookback
 from tokenfleet.adapters.prometheus.measure import measure
 from tokenfleet.adapters.prometheus.path_shares import requests_taken
 from tokenfleet.adapters.prometheus.source import PrometheusSource
 from tokenfleet.adapters.prometheus.used import used
+from tokenfleet.adapters.prometheus.timeline import RoutePast
 from tokenfleet.cli.wiring import Core, Operator, Options, Outside, assemble
 from tokenfleet.domain.slo.objectives.spec import Promise
 from tokenfleet.domain.slo.observation.measurement import Measurement, RouterReplica
+from tokenfleet.handlers.console import Console
 from tokenfleet.ports import PortError, Resource
+from tokenfleet.reconcilers.console_reader import ConsoleReader
 from tokenfleet.reconcilers.resources import BY_KIND, CUSTOM, MANAGED_SELECTOR, MONITORS
 from tokenfleet.reconcilers.slo_tick import Measure
 
@@ -57,13 +61,28 @@ async def operate(options: Options) -> int:
     )
     operator = assemble(options, outside)
     cluster.on_answer = operator.vitals.answered
+    console = _console(options, cluster, source)
     try:
+        await console.start(host=options.listen, port=options.console_port)
         return await _run(operator)
     finally:
+        await console.stop()
         if source is not None:
             source.close()
         await agents.close()
         await cluster.close()
+
+
+def _console(
+    options: Options, cluster: KubernetesCluster, source: PrometheusSource | None
+) -> Console:
+    past = RoutePast(source) if source is not None else None
+    clock = SystemClock()
+    return Console(
+        ConsoleReader(cluster, clock, past),
+        Reviews(cluster, clock, options.namespaces),
+        token=options.console_token,
+    )
 
 
 def collect_rarely() -> None:

@@ -47,6 +47,7 @@ def add_parser(subparsers: Any) -> None:
     add("--listen", "0.0.0.0", "address of probes and metrics")  # noqa: S104  # inside a pod
     add("--probe-port", "8081", "port of /healthz and /readyz; 0 for none", type=int)
     add("--metrics-port", "8080", "port of /metrics; 0 for none", type=int)
+    add("--console-port", "0", "port of the console; 0 for none", type=int)
     add("--log-format", "text", "json or text", choices=("json", "text"))
     add("--log-level", "INFO", "least level that is logged")
     parser.add_argument(
@@ -54,6 +55,12 @@ def add_parser(subparsers: Any) -> None:
         action="store_true",
         default=os.environ.get("TOKENFLEET_DISABLE_SHIFTING", "").lower() in ("1", "true"),
         help="never shift traffic: objectives are judged and shown only",
+    )
+    parser.add_argument(
+        "--console-token",
+        action="store_true",
+        default=os.environ.get("TOKENFLEET_CONSOLE_TOKEN", "").lower() in ("1", "true"),
+        help="show the console only to who brings a token that may list ModelRoutes",
     )
     parser.add_argument(
         "--ids-by-cluster",
@@ -92,6 +99,8 @@ def _options(args: argparse.Namespace) -> Options:
         listen=args.listen,
         probe_port=int(args.probe_port),
         metrics_port=int(args.metrics_port),
+        console_port=int(args.console_port),
+        console_token=args.console_token,
     )
 
 

@@ -62,6 +62,10 @@ class Options:
     listen: str
     probe_port: int
     metrics_port: int
+    console_port: int
+    """0: no console."""
+    console_token: bool
+    """Whether the console answers only who brings a token."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -170,6 +170,15 @@ class KubernetesCluster:
         media = "application/merge-patch+json"
         return await self._call("PATCH", path, query=query, body=patch, media=media)
 
+    async def review(self, resource: Resource, spec: Body) -> Body:
+        """Ask a question of the kind that is posted and not stored; return the answer's status."""
+        version = f"{resource.group}/{resource.version}"
+        body = {"apiVersion": version, "kind": resource.kind, "spec": spec}
+        path = f"{group_path(resource)}/{resource.plural}"
+        answer = await self._call("POST", path, body=body)
+        status: Body = answer.get("status", {})
+        return status
+
     async def delete(self, resource: Resource, namespace: str, name: str, *, uid: str) -> None:
         """Delete exactly this object; one that is gone already is fine."""
         options = {

@@ -18,6 +18,26 @@ LEAST_WINDOW: Final = timedelta(minutes=1)
 _NAME: Final = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 
 
+class RoutePast:
+    """Answers about the past of routes."""
+
+    def __init__(self, source: MetricHistory) -> None:
+        """Ask `source`."""
+        self._source = source
+
+    async def timeline(
+        self, namespace: str, route: str, *, start: datetime, end: datetime
+    ) -> Timeline:
+        """Return a route's lines; see `timeline`."""
+        return await timeline(self._source, namespace, route, start=start, end=end)
+
+    async def decisions(
+        self, namespace: str, route: str, *, start: datetime, end: datetime
+    ) -> tuple[DecisionView, ...]:
+        """Return the decisions that were counted; see `decisions`."""
+        return await decisions(self._source, namespace, route, start=start, end=end)
+
+
 class NotANameError(ValueError):
     """What should name an object does not; it must not get into a query."""
 
