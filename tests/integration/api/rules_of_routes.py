@@ -96,15 +96,6 @@ ROUTERS = [
         accepted=at(f"{_POD}.annotations", {"sidecar.istio.io/inject": "false"}),
     ),
     rule(
-        ".spec.managed.service",
-        "loadBalancerClass must be set only when type is LoadBalancer",
-        ROUTER,
-        refused=at("spec.managed.service", {"loadBalancerClass": "example.com/a"}),
-        accepted=at(
-            "spec.managed.service", {"type": "LoadBalancer", "loadBalancerClass": "example.com/a"}
-        ),
-    ),
-    rule(
         ".spec",
         "sidecar must be set when type is Sidecar",
         ROUTER,
@@ -232,17 +223,10 @@ ROUTES = [
     *between(ROUTE, "spec.failover.stallTimeout", ("50ms", "1h"), "49ms", "3601s"),
     rule(
         ".spec.trafficControl",
-        "pinned must be set exactly when type is Pinned",
+        "pinned must be set when type is Pinned",
         ROUTE,
         refused=at("spec.trafficControl.type", "Pinned"),
         accepted=_pinned("all", 1),
-    ),
-    rule(
-        ".spec.trafficControl",
-        "pinned must be set exactly when type is Pinned",
-        ROUTE,
-        refused=merged(_pinned("all", 1), at("spec.trafficControl.type", "Disabled")),
-        accepted=at("spec.trafficControl.type", "Disabled"),
     ),
     rule(
         ".spec.trafficControl.pinned.rules[]",

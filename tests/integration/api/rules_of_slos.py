@@ -47,16 +47,16 @@ SLOS = [
     ),
     rule(
         ".spec.objective",
-        "latency must be set exactly when type is Latency",
+        "latency must be set when type is Latency",
         SLO,
         refused=at("spec.objective.latency", None),
         accepted={},
     ),
     rule(
         ".spec.objective",
-        "errorRate must be set exactly when type is ErrorRate",
+        "errorRate must be set when type is ErrorRate",
         SLO,
-        refused=at("spec.objective.errorRate", {"max": "0.01"}),
+        refused=at("spec.objective.type", "ErrorRate"),
         accepted=at(
             "spec.objective", {"type": "ErrorRate", "latency": None, "errorRate": {"max": "0.01"}}
         ),
@@ -70,7 +70,7 @@ SLOS = [
     ),
     rule(
         ".spec.objective",
-        "costPerRequest must be set exactly when type is CostPerRequest",
+        "costPerRequest must be set when type is CostPerRequest",
         SLO,
         refused=at("spec.objective", {"type": "CostPerRequest", "latency": None}),
         accepted=at("spec.objective", _COST),
@@ -84,9 +84,9 @@ SLOS = [
     ),
     rule(
         ".spec.objective",
-        "cacheHitRate must be set exactly when type is CacheHitRate",
+        "cacheHitRate must be set when type is CacheHitRate",
         SLO,
-        refused=at("spec.objective.cacheHitRate", {"min": "0.7"}),
+        refused=at("spec.objective.type", "CacheHitRate"),
         accepted=at("spec.objective", _CACHE),
     ),
     *between(
@@ -98,14 +98,14 @@ SLOS = [
     ),
     rule(
         ".spec.objective",
-        "spend must be set exactly when type is Spend",
+        "spend must be set when type is Spend",
         merged(SLO, {"spec": {"objective": _SPEND}}),
         refused=at("spec.objective.spend", None),
         accepted=at("spec.objective.spend", {"max": "0.5", "per": "Hour"}),
     ),
     rule(
         ".spec.objective",
-        "fastPathShare must be set exactly when type is FastPathShare",
+        "fastPathShare must be set when type is FastPathShare",
         _PATH_SLO,
         refused=at("spec.objective.fastPathShare", None),
         accepted={},
@@ -168,13 +168,6 @@ SLOS = [
     *between(SLO, "spec.data.maxStaleness", ("5s", "1h"), "4999ms", "2h"),
     *between(SLO, "spec.data.minCoverage", ("0.1", "1"), "0.09", inside="1.0"),
     *between(SLO, "spec.data.idleReset", ("10s", "24h"), "9s", "25h"),
-    rule(
-        ".spec.onBreach",
-        "shiftTraffic must be set only when type is ShiftTraffic",
-        SHIFTING_SLO,
-        refused=at("spec.onBreach.type", "Alert"),
-        accepted=at("spec.onBreach.shiftTraffic", None),
-    ),
     rule(
         ".spec.onBreach.shiftTraffic",
         "maxHold must not be shorter than holdBeforeRecovery",

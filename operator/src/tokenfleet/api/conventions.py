@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, model_validator
 from pydantic.alias_generators import to_camel
+from pydantic.fields import FieldInfo
 
 GROUP: Final = "tokenfleet.dev"
 VERSION: Final = "v1alpha1"
@@ -160,22 +161,70 @@ class Model(BaseModel):
         return schema
 
 
-def union(discriminator: str, members: Mapping[str, str]) -> tuple[CEL, ...]:
-    """State that the member named after the discriminator's value is set, and no other.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """One member of a union: the values that choose it, and whether it may be absent then."""
 
-    Args:
-        discriminator: JSON name of the field that chooses, for example `type`.
-        members: value of the discriminator -> JSON name of its member. Values without a member
-            are left out.
+    chosen_by: tuple[str, ...]
+    optional: bool = False
+    """Absent means its defaults."""
+
+
+class Union(Model):
+    """An object in which one field chooses which of the others counts.
+
+    The rule has one direction: the chosen member must be set, and what is left over of another
+    choice is accepted and ignored. So one field changes the choice, by a patch and by a tool that
+    applies only the fields that it knows: `type: Auto` over somebody's pin, for example. What is
+    left over is dropped when an object is read, so no code can look at it by mistake.
     """
-    return tuple(
-        CEL(
-            rule=f"self.{discriminator} == '{value}' ? has(self.{member}) : !has(self.{member})",
-            message=f"{member} must be set exactly when {discriminator} is {value}",
-            field_path=f".{member}",
+
+    discriminator: ClassVar[str] = "type"
+    """The field that chooses, by its JSON name."""
+    members: ClassVar[Mapping[str, Member]] = {}
+    """Member, by its JSON name."""
+
+    @classmethod
+    def choice(cls) -> tuple[str, FieldInfo]:
+        """Return the field that chooses, with its name here."""
+        named = ((field.alias or name, name) for name, field in cls.model_fields.items())
+        name = next(name for alias, name in named if alias == cls.discriminator)
+        return name, cls.model_fields[name]
+
+    @classmethod
+    def rules(cls) -> tuple[CEL, ...]:
+        """Return the rules that the API server checks: chosen members are there."""
+        return tuple(
+            CEL(
+                rule=" && ".join(f"self.{cls.discriminator} != '{v}'" for v in member.chosen_by)
+                + f" || has(self.{name})",
+                message=f"{name} must be set when {cls.discriminator} is"
+                f" {' or '.join(member.chosen_by)}",
+                field_path=f".{name}",
+            )
+            for name, member in cls.members.items()
+            if not member.optional
         )
-        for value, member in members.items()
-    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_what_is_left_over(cls, data: Any) -> Any:
+        if not isinstance(data, Mapping):
+            return data
+        name, field = cls.choice()
+        chosen = data.get(cls.discriminator, data.get(name, field.default))
+        gone = {name for name, member in cls.members.items() if chosen not in member.chosen_by}
+        return {key: value for key, value in data.items() if to_camel(key) not in gone}
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core: Any, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """Add the rules of the union before those of the object."""
+        schema = handler.resolve_ref_schema(handler(core))
+        if rules := (*cls.rules(), *cls.validations):
+            schema[VALIDATIONS] = [rule.entry() for rule in rules]
+        return schema
 
 
 def named(longest: int, reason: str) -> CEL:

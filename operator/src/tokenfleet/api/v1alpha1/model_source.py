@@ -1,10 +1,11 @@
 """Where the weights of a model come from, and where they are kept."""
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
 
-from tokenfleet.api.conventions import CEL, Model, SubdomainName, union
+from tokenfleet.api.conventions import CEL, Member, Model, SubdomainName, Union
 
 COMMIT: Final = "^[0-9a-f]{40}$"
 SubPath = Annotated[
@@ -76,21 +77,18 @@ class ImageSource(Model):
     """When the image is pulled; absent means as core/v1 decides by its tag."""
 
 
-class ModelSource(Model):
+class ModelSource(Union):
     """Where the weights come from."""
 
-    validations: ClassVar[tuple[CEL, ...]] = union(
-        "type",
-        {
-            "HuggingFace": "huggingFace",
-            "PersistentVolumeClaim": "persistentVolumeClaim",
-            "ObjectStore": "objectStore",
-            "Image": "image",
-        },
-    )
+    members: ClassVar[Mapping[str, Member]] = {
+        "huggingFace": Member(chosen_by=("HuggingFace",)),
+        "persistentVolumeClaim": Member(chosen_by=("PersistentVolumeClaim",)),
+        "objectStore": Member(chosen_by=("ObjectStore",)),
+        "image": Member(chosen_by=("Image",)),
+    }
 
     type: Literal["HuggingFace", "PersistentVolumeClaim", "ObjectStore", "Image"]
-    """Kind of source; the member of the same name is set."""
+    """Kind of source; the member of the same name counts."""
     hugging_face: HuggingFaceSource | None = None
     """Weights from the Hugging Face hub."""
     persistent_volume_claim: VolumeSource | None = None
@@ -123,8 +121,8 @@ class TargetModel(Model):
 
     validations: ClassVar[tuple[CEL, ...]] = (
         CEL(
-            rule="self.remoteCode == 'Refused' || !has(self.source.huggingFace)"
-            " || (has(self.source.huggingFace.revision)"
+            rule="self.remoteCode == 'Refused' || self.source.type != 'HuggingFace'"
+            " || !has(self.source.huggingFace) || (has(self.source.huggingFace.revision)"
             f" && self.source.huggingFace.revision.matches('{COMMIT}'))",
             message="source.huggingFace.revision must be a commit of 40 hexadecimal digits when"
             " remoteCode is Allowed: a branch or a tag can be moved to other code",

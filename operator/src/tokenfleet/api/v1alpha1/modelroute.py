@@ -1,5 +1,6 @@
 """ModelRoute: a public model name, the rules that choose pools for it, and the fallback chain."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Annotated, ClassVar, Final, Literal
 
@@ -13,15 +14,16 @@ from tokenfleet.api.conventions import (
     ListAtomic,
     ListMap,
     ListSet,
+    Member,
     MetricLabel,
     Model,
     NamespacedReference,
     ObjectName,
     PrinterColumn,
     PublicModelName,
+    Union,
     named,
     named_once,
-    union,
 )
 from tokenfleet.api.quantities import Duration
 from tokenfleet.api.v1alpha1.metadata import Metadata
@@ -190,15 +192,15 @@ class Pin(Model):
     """When the pin ends and shares ramp back (RFC 3339)."""
 
 
-class TrafficControl(Model):
+class TrafficControl(Union):
     """Who decides the shares."""
 
-    validations: ClassVar[tuple[CEL, ...]] = union("type", {"Pinned": "pinned"})
+    members: ClassVar[Mapping[str, Member]] = {"pinned": Member(chosen_by=("Pinned",))}
 
     type: Literal["Auto", "Disabled", "Pinned"] = "Auto"
     """Auto: TokenSLOs may shift. Disabled: the weights as written. Pinned: as pinned, at once."""
     pinned: Pin | None = None
-    """The fixed shares, for `type: Pinned`."""
+    """The fixed shares, for `type: Pinned`; ignored otherwise."""
 
 
 class ModelRouteSpec(Model):
@@ -212,7 +214,8 @@ class ModelRouteSpec(Model):
             field_path=".rules",
         ),
         CEL(
-            rule="!has(self.trafficControl.pinned) || self.trafficControl.pinned.rules.all(p,"
+            rule="self.trafficControl.type != 'Pinned' || !has(self.trafficControl.pinned)"
+            " || self.trafficControl.pinned.rules.all(p,"
             " self.rules.exists(r, r.name == p.name))",
             message="trafficControl.pinned.rules must name rules of this route",
             field_path=".trafficControl.pinned.rules",

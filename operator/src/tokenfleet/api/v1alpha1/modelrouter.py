@@ -1,5 +1,6 @@
 """ModelRouter: where traffic enters, and the replicas of the router that carry it."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated, ClassVar, Final, Literal
@@ -15,12 +16,13 @@ from tokenfleet.api.conventions import (
     ListAtomic,
     ListMap,
     ListSet,
+    Member,
     Model,
     PrinterColumn,
     Scale,
     SubdomainName,
+    Union,
     named,
-    union,
 )
 from tokenfleet.api.quantities import Duration, Fraction, Quantity, QuantityRange
 from tokenfleet.api.v1alpha1.metadata import Metadata
@@ -99,16 +101,12 @@ class RouterPodOptions(Model):
     """Secrets for pulling the router image."""
 
 
-class RouterService(Model):
+class RouterService(Union):
     """The Service that clients reach the router by."""
 
-    validations: ClassVar[tuple[CEL, ...]] = (
-        CEL(
-            rule="!has(self.loadBalancerClass) || self.type == 'LoadBalancer'",
-            message="loadBalancerClass must be set only when type is LoadBalancer",
-            field_path=".loadBalancerClass",
-        ),
-    )
+    members: ClassVar[Mapping[str, Member]] = {
+        "loadBalancerClass": Member(chosen_by=("LoadBalancer",), optional=True)
+    }
 
     type: Literal["ClusterIP", "NodePort", "LoadBalancer"] = "ClusterIP"
     """How far the Service reaches."""
@@ -119,8 +117,8 @@ class RouterService(Model):
     port: Annotated[int, Field(ge=1, le=65535)] = 80
     """Port of the Service."""
     load_balancer_class: Annotated[str, Field(min_length=1, max_length=317)] | None = None
-    """Load-balancer implementation. Kubernetes keeps the first one: to change it, set `type` to
-    ClusterIP in between."""
+    """Load-balancer implementation, for `type: LoadBalancer`. Kubernetes keeps the first one: to
+    change it, set `type` to ClusterIP in between."""
 
 
 class NetworkAccess(Model):
@@ -135,10 +133,11 @@ class NetworkAccess(Model):
     pools."""
 
 
-class RouteNamespaces(Model):
+class RouteNamespaces(Union):
     """Namespaces whose routes may name the router."""
 
-    validations: ClassVar[tuple[CEL, ...]] = union("from", {"Selector": "selector"})
+    discriminator: ClassVar[str] = "from"
+    members: ClassVar[Mapping[str, Member]] = {"selector": Member(chosen_by=("Selector",))}
 
     from_: Annotated[Literal["Same", "All", "Selector"], Field(alias="from")] = "Same"
     """Same: the router's own. All: every one that the operator watches. Selector: besides its own,
@@ -218,15 +217,14 @@ class Tracing(Model):
     """Part of the requests that are traced; callers that have decided are followed."""
 
 
-class ModelRouterSpec(Model):
+class ModelRouterSpec(Union):
     """What the user wants of a router."""
 
+    members: ClassVar[Mapping[str, Member]] = {
+        "managed": Member(chosen_by=("Managed",), optional=True),
+        "sidecar": Member(chosen_by=("Sidecar",)),
+    }
     validations: ClassVar[tuple[CEL, ...]] = (
-        CEL(
-            rule="self.type != 'Sidecar' || has(self.sidecar)",
-            message="sidecar must be set when type is Sidecar",
-            field_path=".sidecar",
-        ),
         CEL(
             rule="self.type == oldSelf.type",
             message="type must not change: create a new router and move the routes to it",

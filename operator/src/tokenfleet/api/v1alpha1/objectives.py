@@ -1,10 +1,11 @@
 """What a TokenSLO can promise: latency, errors, cost, caching."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated, ClassVar, Final, Literal
 
-from tokenfleet.api.conventions import CEL, Model, union
+from tokenfleet.api.conventions import CEL, Member, Model, Union
 from tokenfleet.api.ladder import LADDER_MILLISECONDS
 from tokenfleet.api.quantities import Duration, Fraction, PositiveDecimal
 
@@ -85,25 +86,22 @@ class FastPathObjective(Model):
     """Smallest part of the route's requests that takes this path, for example `0.80`."""
 
 
-class Objective(Model):
+class Objective(Union):
     """What good means."""
 
-    validations: ClassVar[tuple[CEL, ...]] = union(
-        "type",
-        {
-            "Latency": "latency",
-            "ErrorRate": "errorRate",
-            "CostPerRequest": "costPerRequest",
-            "Spend": "spend",
-            "CacheHitRate": "cacheHitRate",
-            "FastPathShare": "fastPathShare",
-        },
-    )
+    members: ClassVar[Mapping[str, Member]] = {
+        "latency": Member(chosen_by=("Latency",)),
+        "errorRate": Member(chosen_by=("ErrorRate",)),
+        "costPerRequest": Member(chosen_by=("CostPerRequest",)),
+        "spend": Member(chosen_by=("Spend",)),
+        "cacheHitRate": Member(chosen_by=("CacheHitRate",)),
+        "fastPathShare": Member(chosen_by=("FastPathShare",)),
+    }
 
     type: Literal[
         "Latency", "ErrorRate", "CostPerRequest", "Spend", "CacheHitRate", "FastPathShare"
     ]
-    """Kind of objective; the member of the same name is set."""
+    """Kind of objective; the member of the same name counts."""
     latency: LatencyObjective | None = None
     """A latency objective."""
     error_rate: ErrorRateObjective | None = None

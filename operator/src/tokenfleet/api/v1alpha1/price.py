@@ -1,8 +1,9 @@
 """Prices of a pool, by tokens or by replicas and time; one currency per install."""
 
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
-from tokenfleet.api.conventions import CEL, Model, union
+from tokenfleet.api.conventions import Member, Model, Union
 from tokenfleet.api.quantities import Price
 
 
@@ -17,15 +18,16 @@ class TokenPrices(Model):
     """Tokens of the answer."""
 
 
-class PoolPrice(Model):
+class PoolPrice(Union):
     """What the pool costs, in the one currency of the install."""
 
-    validations: ClassVar[tuple[CEL, ...]] = union(
-        "type", {"PerReplicaHour": "perReplicaHour", "PerMillionTokens": "perMillionTokens"}
-    )
+    members: ClassVar[Mapping[str, Member]] = {
+        "perReplicaHour": Member(chosen_by=("PerReplicaHour",)),
+        "perMillionTokens": Member(chosen_by=("PerMillionTokens",)),
+    }
 
     type: Literal["PerReplicaHour", "PerMillionTokens"]
-    """Kind of price; the member of the same name is set. Only token prices can move traffic: the
+    """Kind of price; the member of the same name counts. Only token prices can move traffic: the
     price of a replica's hour, seen by request, rises when requests leave."""
     per_replica_hour: Price | None = None
     """Price of one replica for one hour."""

@@ -4,6 +4,7 @@
 deploys. A pool says nothing about traffic: that is ModelRoute's.
 """
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, ClassVar, Final, Literal
 
@@ -16,13 +17,14 @@ from tokenfleet.api.conventions import (
     Kind,
     ListMap,
     ListSet,
+    Member,
     Model,
     ObjectName,
     PrinterColumn,
     PublicModelName,
     Scale,
+    Union,
     named,
-    union,
 )
 from tokenfleet.api.quantities import Duration, PositiveDecimal, Quantity, QuantityRange
 from tokenfleet.api.v1alpha1.engine import Engine
@@ -113,15 +115,12 @@ class Rollout(Model):
     """Replicas that may be missing during a rollout."""
 
 
-class Managed(Model):
+class Managed(Union):
     """A pool that the operator deploys."""
 
+    discriminator: ClassVar[str] = "device"
+    members: ClassVar[Mapping[str, Member]] = {"cpu": Member(chosen_by=("CPU",), optional=True)}
     validations: ClassVar[tuple[CEL, ...]] = (
-        CEL(
-            rule="!has(self.cpu) || self.device == 'CPU'",
-            message="cpu must be set only when device is CPU",
-            field_path=".cpu",
-        ),
         CEL(
             rule="self.device == 'GPU' || !has(self.resources) || !has(self.resources.limits)"
             f" || !self.resources.limits.exists(key, key.matches('{ACCELERATORS}'))",
@@ -209,11 +208,14 @@ class Capacity(Model):
     """Sustainable requests per second of one replica. Guards shifts towards this pool."""
 
 
-class ServingPoolSpec(Model):
+class ServingPoolSpec(Union):
     """What the user wants of a pool."""
 
+    members: ClassVar[Mapping[str, Member]] = {
+        "managed": Member(chosen_by=("Managed",)),
+        "existing": Member(chosen_by=("Existing",)),
+    }
     validations: ClassVar[tuple[CEL, ...]] = (
-        *union("type", {"Managed": "managed", "Existing": "existing"}),
         CEL(
             rule="self.type == oldSelf.type",
             message="type must not change: create a new pool and move the routes to it",

@@ -1,10 +1,11 @@
 """Speculative decoding, as a user asks for it."""
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from tokenfleet.api.conventions import CEL, Model
+from tokenfleet.api.conventions import Member, Model, Union
 from tokenfleet.api.v1alpha1.model_source import DraftModel
 
 
@@ -16,22 +17,13 @@ class CustomSpeculation(Model):
     tokens is `tokens`."""
 
 
-class Speculative(Model):
+class Speculative(Union):
     """Speculative decoding: propose several tokens cheaply, verify them in one pass."""
 
-    validations: ClassVar[tuple[CEL, ...]] = (
-        CEL(
-            rule="self.type in ['DraftModel', 'Eagle3'] ? has(self.draftModel)"
-            " : !has(self.draftModel)",
-            message="draftModel must be set exactly when type is DraftModel or Eagle3",
-            field_path=".draftModel",
-        ),
-        CEL(
-            rule="self.type == 'Custom' ? has(self.custom) : !has(self.custom)",
-            message="custom must be set exactly when type is Custom",
-            field_path=".custom",
-        ),
-    )
+    members: ClassVar[Mapping[str, Member]] = {
+        "draftModel": Member(chosen_by=("DraftModel", "Eagle3")),
+        "custom": Member(chosen_by=("Custom",)),
+    }
 
     type: Literal["DraftModel", "Eagle3", "MTP", "Ngram", "Custom"]
     """Who proposes: a draft model, an EAGLE-3 head, the target's own multi-token prediction

@@ -4,6 +4,7 @@ Words as in the SRE workbook: an indicator (here: the fraction of attempts under
 objective (its target), an error budget (1 - target) and a burn rate (bad fraction / budget).
 """
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, ClassVar, Final, Literal
@@ -18,10 +19,12 @@ from tokenfleet.api.conventions import (
     ListAtomic,
     ListMap,
     ListSet,
+    Member,
     MetricLabel,
     Model,
     ObjectName,
     PrinterColumn,
+    Union,
     named,
 )
 from tokenfleet.api.quantities import Duration, Fraction
@@ -134,21 +137,17 @@ class ShiftTraffic(Model):
     """Part of a fallback's capacity that shifts may fill."""
 
 
-class OnBreach(Model):
+class OnBreach(Union):
     """What to do when the objective is missed."""
 
-    validations: ClassVar[tuple[CEL, ...]] = (
-        CEL(
-            rule="self.type == 'ShiftTraffic' || !has(self.shiftTraffic)",
-            message="shiftTraffic must be set only when type is ShiftTraffic",
-            field_path=".shiftTraffic",
-        ),
-    )
+    members: ClassVar[Mapping[str, Member]] = {
+        "shiftTraffic": Member(chosen_by=("ShiftTraffic",), optional=True)
+    }
 
     type: Literal["Alert", "ShiftTraffic"] = "Alert"
     """Alert: say so, and show what a shift would have done. ShiftTraffic: do it."""
     shift_traffic: ShiftTraffic | None = None
-    """Bounds and pace; absent means the defaults."""
+    """Bounds and pace, for `type: ShiftTraffic`; absent means the defaults."""
 
 
 class TokenSLOSpec(Model):

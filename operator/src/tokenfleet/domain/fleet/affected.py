@@ -178,7 +178,8 @@ _READERS: Final[Mapping[str, Callable[[Body, World], set[ObjectKey]]]] = {
 
 def _of_pool(body: Body) -> Iterable[ObjectKey]:
     namespace, spec = body["metadata"].get("namespace", ""), body.get("spec", {})
-    existing = spec.get("existing", {}).get("serviceRef", {}).get("name")
+    named = spec.get("existing", {}) if spec.get("type") == "Existing" else {}
+    existing = named.get("serviceRef", {}).get("name")
     yield ObjectKey("Service", namespace, existing or body["metadata"]["name"])
 
 

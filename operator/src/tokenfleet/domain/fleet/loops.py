@@ -56,7 +56,7 @@ def _pools(router: ObjectKey, world: World) -> Iterable[Body]:
 
 def _behind(pool: Body, world: World) -> list[ObjectKey]:
     """Return the routers whose pods stand behind an Existing pool's Service."""
-    if "existing" not in pool.get("spec", {}):
+    if pool.get("spec", {}).get("type") != "Existing":
         return []
     service = world.get(next(iter(references(pool))))
     known = fronted(service) if service is not None else ()
