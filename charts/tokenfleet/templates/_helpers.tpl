@@ -22,6 +22,13 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 
+{{/* Labels of CustomResourceDefinitions; templates/crds.yaml says why the release is not named. */}}
+{{- define "tokenfleet.crdLabels" -}}
+app.kubernetes.io/name: tokenfleet
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end -}}
+
 {{/* Reference of an image: the digest, else the tag, else the chart's appVersion.
      Takes a dict of `image` and `root`. */}}
 {{- define "tokenfleet.image" -}}

@@ -288,9 +288,24 @@ def test_crds_can_be_left_out_and_let_go(render: Render) -> None:
         return [one for one in render(*settings) if one["kind"] == "CustomResourceDefinition"]
 
     assert len(crds()) == 4
-    assert {one["metadata"]["annotations"]["helm.sh/resource-policy"] for one in crds()} == {"keep"}
+    kept = {"helm.sh/resource-policy": "keep", "argocd.argoproj.io/sync-options": "Prune=false"}
+    assert [one["metadata"]["annotations"] for one in crds()] == [kept] * 4
     assert crds("crds.install=false") == []
     assert [one for one in crds("crds.keep=false") if "annotations" in one["metadata"]] == []
+
+
+def test_a_crd_belongs_to_no_release(render: Render) -> None:
+    """Argo CD, where it tracks by label, prunes what names an Application that lacks it."""
+    labels = [
+        one["metadata"]["labels"]
+        for release in ("tokenfleet", "another")
+        for one in render(release=release)
+        if one["kind"] == "CustomResourceDefinition"
+    ]
+
+    assert len(labels) == 8
+    assert [found for found in labels if found != labels[0]] == []
+    assert set(labels[0]).isdisjoint({"app.kubernetes.io/instance", "helm.sh/chart"})
 
 
 def test_a_pod_monitor_is_made_on_demand(render: Render) -> None:
