@@ -31,11 +31,12 @@ CHAPTERS = (
     "outages",
     "sidecar_outage",
     "lifecycle",
+    "pages",
     "images",
     "real_engine",
 )
 """The files of stories: what everything else rests on comes first, what runs alone last."""
-ALONE = {"outages", "sidecar_outage", "lifecycle", "images", "real_engine"}
+ALONE = {"outages", "sidecar_outage", "lifecycle", "pages", "images", "real_engine"}
 """Stories that take away or change what all others rest on, or need the whole machine."""
 
 

@@ -19,7 +19,11 @@ WORD = re.compile(r"[A-Z][a-z]+[A-Za-z0-9]*")
 MAKERS = {"Failure", "Problem", "Trouble", "_problem"}
 """Calls whose first words are a condition and its reason."""
 FOREIGN = {
+    "BackendTrafficPolicy": "a kind of Envoy Gateway",
+    "Prune": "an option of Argo CD",
     "RespectIgnoreDifferences": "an option of Argo CD",
+    "SecurityPolicy": "a kind of Envoy Gateway",
+    "SkipDryRunOnMissingResource": "an option of Argo CD",
 }
 """Words of other projects' APIs, and whose they are."""
 PAGES = [

@@ -97,7 +97,7 @@ class DataPolicy(Model):
     """What the loop does when it cannot see."""
 
     on_unknown: Literal["Hold"] = "Hold"
-    """Hold: shares and clocks stand still until data are back."""
+    """Hold: shares stay as they are, and timers stop, until data are back."""
     max_staleness: Annotated[timedelta, Duration("5s", "1h")] = timedelta(minutes=2)
     """Oldest sample that still counts as now."""
     min_coverage: Annotated[Decimal, Fraction("0.1", "1")] = Decimal("0.8")

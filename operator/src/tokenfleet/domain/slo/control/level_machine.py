@@ -2,7 +2,7 @@
 
 They have no good and bad attempts, only a mean over a window W (15 short windows, 15 min by
 default): the cost of a request, or the part of the prompt that was not cached, so that more is
-always worse. Theirs is the weakest and slowest vote. It holds a backend at a w of its own beside
+always worse. They move less traffic, and later, than other objectives do. Each holds a backend at a w of its own beside
 the w of the control loop, of which the smaller one counts, and it moves only while the control loop
 of the rule is at rest: it never fights a latency or error vote.
 

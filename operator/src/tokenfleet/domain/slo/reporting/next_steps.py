@@ -37,7 +37,7 @@ def next_steps(
     said = []
     if loop.unknown_since is not None:
         said.append(
-            f"holds: nothing can be seen {_since(loop.unknown_since, now)}; clocks stand still"
+            f"holds: nothing can be seen {_since(loop.unknown_since, now)}; its timers stop"
         )
     if loop.awaiting:
         said.append("waits until every ready router replica runs the last change")

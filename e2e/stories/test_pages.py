@@ -1,0 +1,194 @@
+"""Every command of README, quickstart, runbooks and all other pages, run as it stands.
+
+What a page needs and a cluster of tests lacks is put in its place here: weights of a model from the
+internet (a simulated engine answers), the custom resources of the Prometheus operator.
+"""
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from e2e.kit import chart, pages, repository
+from e2e.kit.kubectl import Cluster, Namespace
+from e2e.kit.namespaces import fresh
+from e2e.kit.pages import Block, Shell
+from e2e.kit.registry import registry
+from e2e.kit.waiting import NotYet, wait_condition, wait_for
+from e2e.stories.fleet import SIMULATOR
+
+PAGES = [page for page in pages.pages() if any(not block.unfit for block in pages.blocks(page))]
+NAMES = {
+    "NAME": "default",
+    "POOL": "chat-small",
+    "PRIMARY": "chat-small",
+    "ROUTE": "chat",
+    "N": "1",
+    "KIND": "mroute",
+}
+OF_PAGES: dict[str, dict[str, str]] = {
+    "ServingPoolRolloutStuck": {"KIND": "spool", "NAME": "chat-small", "POD": "ended"},
+    "TokenSLOBlind": {"NAME": "chat-latency"},
+    "TokenSLOBudgetAtRisk": {"NAME": "chat-latency"},
+    "TokenSLOLevelMissed": {"NAME": "chat-latency"},
+    "TokenfleetChildRefused": {"KIND": "mrouter", "NAME": "default"},
+    "TokenfleetNotReady": {"KIND": "mroute", "NAME": "chat"},
+}
+"""What readers of a page put in, where it is not what others do."""
+MONITORS = ("podmonitors", "PodMonitor"), ("prometheusrules", "PrometheusRule")
+
+
+@pytest.fixture(scope="module")
+def reader(cluster: Cluster, operator: Namespace) -> Iterator[Namespace]:
+    """Return a namespace that is the current one, in a cluster without Tokenfleet's operator."""
+    assert operator
+    values = chart.current_values(cluster)
+    with _monitors(cluster), fresh(cluster, "reader") as namespace:
+        chart.uninstall(cluster)
+        try:
+            yield namespace
+        finally:
+            chart.install(cluster, values)
+
+
+@pytest.fixture(scope="module")
+def shell(cluster: Cluster, reader: Namespace, tmp_path_factory: Any) -> Shell:
+    """Return a shell in a checkout, with the programs that a reader has."""
+    folder = tmp_path_factory.mktemp("checkout")
+    for name in ("charts", "crds", "operator"):
+        (folder / name).symlink_to(repository() / name)
+    programs = folder / "bin"
+    programs.mkdir()
+    for program in (cluster.kubectl, cluster.helm):
+        (programs / Path(program).name).symlink_to(shutil.which(program) or program)
+    kubeconfig = folder / "kubeconfig"
+    shutil.copy(cluster.kubeconfig, kubeconfig)
+    here = ["config", "set-context", "--current", f"--namespace={reader.name}"]
+    reader.run("--kubeconfig", str(kubeconfig), *here)
+    path = f"{programs}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    return Shell(folder=folder, environment={"PATH": path, "KUBECONFIG": str(kubeconfig)})
+
+
+@contextmanager
+def _monitors(cluster: Cluster) -> Iterator[None]:
+    """Define the Prometheus operator's kinds, where nobody has."""
+    everywhere = cluster.namespace("default")
+    missing = [m for m in MONITORS if not everywhere.get("crd", f"{m[0]}.monitoring.coreos.com")]
+    for plural, kind in missing:
+        schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+        version = {
+            "name": "v1",
+            "served": True,
+            "storage": True,
+            "schema": {"openAPIV3Schema": schema},
+        }
+        everywhere.apply(
+            {
+                "apiVersion": "apiextensions.k8s.io/v1",
+                "kind": "CustomResourceDefinition",
+                "metadata": {"name": f"{plural}.monitoring.coreos.com"},
+                "spec": {
+                    "group": "monitoring.coreos.com",
+                    "names": {"plural": plural, "singular": kind.lower(), "kind": kind},
+                    "scope": "Namespaced",
+                    "versions": [version],
+                },
+            }
+        )
+    yield
+    for plural, _ in missing:
+        everywhere.delete("crd", f"{plural}.monitoring.coreos.com")
+
+
+def stand_in(namespace: Namespace) -> None:
+    """Let a simulated engine answer for the pool of the quickstart, and wait for the fleet."""
+    resources = {"requests": {"cpu": "20m"}, "limits": {"cpu": None, "memory": "512Mi"}}
+    engine = {"engine": {"image": SIMULATOR}, "resources": resources, "cpu": {"kvCache": "64Mi"}}
+    namespace.patch("servingpool", "chat-small", {"spec": {"managed": engine}})
+    small = {"requests": {"cpu": "50m", "memory": "64Mi"}}
+    namespace.patch("modelrouter", "default", {"spec": {"managed": {"resources": small}}})
+    for kind, name in (
+        ("servingpool", "chat-small"),
+        ("modelrouter", "default"),
+        ("modelroute", "chat"),
+    ):
+        wait_condition(namespace, kind, name, "Ready", timeout=150)
+
+
+def ended(namespace: Namespace) -> None:
+    """Make a pod whose container has ended once, for the command that reads its last log."""
+    locked = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    container = {
+        "name": "main",
+        "image": SIMULATOR,
+        "command": ["python3", "-c", "raise SystemExit('that was it')"],
+        "securityContext": locked,
+    }
+    safe = {"runAsNonRoot": True, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}}
+    namespace.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": "ended"},
+            "spec": {"securityContext": safe, "containers": [container]},
+        }
+    )
+
+    def again() -> bool | NotYet:
+        status = namespace.must_get("pod", "ended")["status"].get("containerStatuses", [])
+        return any(c["restartCount"] for c in status) or NotYet("not yet started again")
+
+    wait_for("a container that has ended", again, timeout=60, namespace=namespace)
+
+
+def names(page: Path, namespace: Namespace) -> dict[str, str]:
+    """Return what a reader of a page puts in for its placeholders."""
+    here = dict.fromkeys(("NAMESPACE", "team-a"), namespace.name)
+    found = {**NAMES, **here, **OF_PAGES.get(page.stem, {})}
+    if "POD" not in found:
+        pods = namespace.list("pods", "tokenfleet.dev/router=default")
+        found["POD"] = next(
+            (p["metadata"]["name"] for p in pods if "deletionTimestamp" not in p["metadata"]), ""
+        )
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_the_commands_of_a_page_work(page: Path, shell: Shell, reader: Namespace) -> None:
+    if page.stem == "ServingPoolRolloutStuck":
+        ended(reader)
+    with registry(shell.folder) if page.stem == "gitops" else nullcontext():
+        for block in pages.blocks(page):
+            if not block.unfit:
+                shell.run(block, names(page, reader))
+                if _makes_the_fleet(block):
+                    stand_in(reader)
+
+
+def _makes_the_fleet(block: Block) -> bool:
+    return "examples/pool-cpu.yaml" in block.text and "kubectl apply" in block.text
+
+
+def test_the_emergency_stop_changes_nothing_else(
+    cluster: Cluster, shell: Shell, reader: Namespace
+) -> None:
+    """The address of Prometheus and the bounds of the operator's rights stay."""
+    stop = next(
+        block
+        for block in pages.blocks(Path("operator/docs/quickstart.md"))
+        if "trafficShifting.enabled=false" in block.text
+    )
+    before = chart.values(scrape="5s", tick="5s")
+    chart.install(cluster, {**before, "watch": {"namespaces": [reader.name]}})
+    held = chart.current_values(cluster)
+    shell.run(stop, names(stop.page, reader))
+    after = chart.current_values(cluster)
+
+    assert after == {**held, "trafficShifting": {"enabled": False}}
+    assert json.dumps(after["watch"]) == json.dumps({"namespaces": [reader.name]})
