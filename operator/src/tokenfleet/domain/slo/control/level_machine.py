@@ -2,9 +2,9 @@
 
 They have no good and bad attempts, only a mean over a window W (15 short windows, 15 min by
 default): the cost of a request, or the part of the prompt that was not cached, so that more is
-always worse. They move less traffic, and later, than other objectives do. Each holds a backend at a w of its own beside
-the w of the control loop, of which the smaller one counts, and it moves only while the control loop
-of the rule is at rest: it never fights a latency or error vote.
+always worse. They move less traffic, and later, than other objectives do. Each holds a backend at a
+w of its own beside the w of the control loop, of which the smaller one counts, and it moves only
+while the control loop of the rule is at rest: it never fights a latency or error vote.
 
 A step is 0.1, at most one per W, and none within W of any other change of share: a shift itself
 empties prefix caches, and W still holds the traffic of before. Where a cost is *clearly* too high
