@@ -23,6 +23,7 @@ FOREIGN = {
     "Prune": "an option of Argo CD",
     "RespectIgnoreDifferences": "an option of Argo CD",
     "SecurityPolicy": "a kind of Envoy Gateway",
+    "ValueError": "a name of Python",
     "SkipDryRunOnMissingResource": "an option of Argo CD",
 }
 """Words of other projects' APIs, and whose they are."""

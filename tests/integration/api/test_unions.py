@@ -13,7 +13,8 @@ from tokenfleet.api.conventions import API_VERSION
 
 pytestmark = pytest.mark.cluster
 
-BASES = {"ServingPool": POOL, "ModelRouter": ROUTER, "ModelRoute": ROUTE, "TokenSLO": SLO}
+_OF_A_RULE = merged(SLO, at("spec.targetRef.sectionName", "all"))
+BASES = {"ServingPool": POOL, "ModelRouter": ROUTER, "ModelRoute": ROUTE, "TokenSLO": _OF_A_RULE}
 REST = {"spec.managed.speculative": {"tokens": 3}, "spec.onBreach": {}}
 PINNED = {"type": "Pinned", "pinned": SAMPLES["pinned"]}
 
@@ -29,8 +30,7 @@ PINNED = {"type": "Pinned", "pinned": SAMPLES["pinned"]}
 def test_every_choice_is_accepted_beside_what_is_left_over(
     api: ApiServer, place: Place, value: str
 ) -> None:
-    base = SHIFTING_SLO if value == "ShiftTraffic" else BASES[place.kind]
-    body = _surrounded(base, place.path)
+    body = _surrounded(BASES[place.kind], place.path)
     union = {**REST.get(place.path, {}), **place.members(), place.model.discriminator: value}
     answer = api.create(merged(body, at(place.path, union)))
 
