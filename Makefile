@@ -9,7 +9,7 @@ STORIES := e2e/stories
 # Stories at a time: each has a fleet of its own and mostly waits.
 AT_ONCE ?= 3
 
-.PHONY: help demo test check property integration stories bench simulate fuzz golden cluster cluster-down images gpu-check requirements clean
+.PHONY: help demo test check property integration stories bench simulate fuzz golden site cluster cluster-down images gpu-check requirements clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,7 +51,11 @@ fuzz: .venv/ready ## the router's readers against Python's parser, CASES=1000000
 
 golden: .venv/ready ## rewrite golden files and generated files, then show what changed
 	@.venv/bin/tokenfleet crds --repository .
+	@$(PYTHON) operator/site/pictures.py >/dev/null
 	@$(PYTHON) -m pytest -q tests/unit --update-golden; git diff --stat
+
+site: .venv/ready ## build the documentation as a site, strictly, into .site
+	@.venv/bin/mkdocs build --quiet --strict --config-file operator/site/mkdocs.yml
 
 cluster: .venv/ready ## a real Kubernetes on this machine, kubeconfig in .cluster/
 	@$(CLUSTER) up
