@@ -13,7 +13,9 @@ _FENCE = re.compile(
     r"(?:^<!-- not run: (?P<why>[^\n]+?) -->\n)?^```console\n(?P<text>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
-PLACEHOLDER = re.compile(r"(?<![\w-])(NAMESPACE|NAME|POOL|ROUTE|PRIMARY|POD|KIND|N|team-a)(?![\w])")
+PLACEHOLDER = re.compile(
+    r"(?<![\w-])(NAMESPACE|NAME|POOL|ROUTER|ROUTE|PRIMARY|POD|KIND|TEAM|N|team-a)(?![\w])"
+)
 """What a reader puts names in for. Other words in capitals are meant as they stand."""
 FOREVER = re.compile(r" (-w|--watch|-f deploy\S*)$")
 """Commands that a reader ends with Ctrl-C."""

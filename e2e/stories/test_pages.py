@@ -29,18 +29,18 @@ NAMES = {
     "POOL": "chat-small",
     "PRIMARY": "chat-small",
     "ROUTE": "chat",
+    "ROUTER": "default",
     "N": "1",
     "KIND": "mroute",
 }
 OF_PAGES: dict[str, dict[str, str]] = {
-    "ServingPoolRolloutStuck": {"KIND": "spool", "NAME": "chat-small", "POD": "ended"},
-    "TokenSLOBlind": {"NAME": "chat-latency"},
-    "TokenSLOBudgetAtRisk": {"NAME": "chat-latency"},
-    "TokenSLOLevelMissed": {"NAME": "chat-latency"},
+    "ServingPoolRolloutStuck": {"KIND": "spool", "POD": "ended"},
     "TokenfleetChildRefused": {"KIND": "mrouter", "NAME": "default"},
     "TokenfleetNotReady": {"KIND": "mroute", "NAME": "chat"},
 }
 """What readers of a page put in, where it is not what others do."""
+OF_KINDS = {"TokenSLO": "chat-latency", "ServingPool": "chat-small", "ModelRouter": "default"}
+"""Beginning of a runbook's name -> the object that it is about."""
 MONITORS = ("podmonitors", "PodMonitor"), ("prometheusrules", "PrometheusRule")
 
 
@@ -149,8 +149,9 @@ def ended(namespace: Namespace) -> None:
 
 def names(page: Path, namespace: Namespace) -> dict[str, str]:
     """Return what a reader of a page puts in for its placeholders."""
-    here = dict.fromkeys(("NAMESPACE", "team-a"), namespace.name)
-    found = {**NAMES, **here, **OF_PAGES.get(page.stem, {})}
+    here = dict.fromkeys(("NAMESPACE", "TEAM", "team-a"), namespace.name)
+    about = {"NAME": name for kind, name in OF_KINDS.items() if page.stem.startswith(kind)}
+    found = {**NAMES, **here, **about, **OF_PAGES.get(page.stem, {})}
     if "POD" not in found:
         pods = namespace.list("pods", "tokenfleet.dev/router=default")
         found["POD"] = next(

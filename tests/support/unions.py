@@ -32,6 +32,7 @@ SAMPLES: dict[str, Any] = {
         "rules": [{"name": "all", "pools": [{"name": "pool", "weight": 1}]}],
         "until": "2036-01-01T00:00:00Z",
     },
+    "selector": {"matchLabels": {"team": "search"}},
     "latency": {"threshold": "500ms", "target": "0.95"},
     "errorRate": {"max": "0.01"},
     "costPerRequest": {"max": "0.01"},
@@ -55,7 +56,7 @@ class Place:
     @property
     def values(self) -> tuple[str, ...]:
         """What the discriminator can be."""
-        return get_args(self.model.model_fields[self.model.discriminator].annotation)
+        return get_args(self.model.choice()[1].annotation)
 
     def members(self) -> dict[str, Any]:
         """Return a value for every member, chosen or not."""

@@ -104,17 +104,10 @@ ROUTERS = [
     ),
     rule(
         ".spec.allowedRoutes.namespaces",
-        "selector must be set exactly when from is Selector",
+        "selector must be set when from is Selector",
         ROUTER,
         refused=at("spec.allowedRoutes.namespaces", {"from": "Selector"}),
         accepted=at("spec.allowedRoutes.namespaces", {"from": "Selector", "selector": {}}),
-    ),
-    rule(
-        ".spec.allowedRoutes.namespaces",
-        "selector must be set exactly when from is Selector",
-        ROUTER,
-        refused=at("spec.allowedRoutes.namespaces", {"from": "All", "selector": {}}),
-        accepted=at("spec.allowedRoutes.namespaces", {"from": "All"}),
     ),
     *between(_BESIDE, "spec.sidecar.startLimit", ("1s", "5m"), "0s", "6m"),
     *between(_BESIDE, "spec.sidecar.memory", ("192Mi", "16Gi"), "191Mi", "17Gi"),
