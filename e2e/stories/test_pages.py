@@ -25,7 +25,6 @@ from e2e.stories.fleet import SIMULATOR
 
 PAGES = [page for page in pages.pages() if any(not block.unfit for block in pages.blocks(page))]
 NAMES = {
-    "NAME": "default",
     "POOL": "chat-small",
     "PRIMARY": "chat-small",
     "ROUTE": "chat",
@@ -150,8 +149,8 @@ def ended(namespace: Namespace) -> None:
 def names(page: Path, namespace: Namespace) -> dict[str, str]:
     """Return what a reader of a page puts in for its placeholders."""
     here = dict.fromkeys(("NAMESPACE", "TEAM", "team-a"), namespace.name)
-    about = {"NAME": name for kind, name in OF_KINDS.items() if page.stem.startswith(kind)}
-    found = {**NAMES, **here, **about, **OF_PAGES.get(page.stem, {})}
+    about = next((name for kind, name in OF_KINDS.items() if page.stem.startswith(kind)), "default")
+    found = {**NAMES, **here, "NAME": about, **OF_PAGES.get(page.stem, {})}
     if "POD" not in found:
         pods = namespace.list("pods", "tokenfleet.dev/router=default")
         found["POD"] = next(
