@@ -69,7 +69,7 @@ class Shell:
     """Where the reader is: the root of a checkout."""
     environment: Mapping[str, str]
 
-    def run(self, block: Block, names: Mapping[str, str], *, timeout: float = 150.0) -> None:
+    def run(self, block: Block, names: Mapping[str, str], *, timeout: float = 600.0) -> None:
         """Run a block as it stands, with names for its placeholders.
 
         Raises:

@@ -16,7 +16,8 @@ from tokenfleet.api.conventions import API_VERSION
 
 pytestmark = pytest.mark.cluster
 
-EXAMPLES = sorted((repository() / "operator/docs/examples").glob("*.yaml"))
+FOLDER = repository() / "operator/docs/examples"
+EXAMPLES = sorted([*FOLDER.glob("*.yaml"), *FOLDER.glob("gallery/*.yaml")])
 
 
 @pytest.fixture
