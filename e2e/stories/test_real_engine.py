@@ -16,13 +16,42 @@ from e2e.stories.fleet import ROUTE, RULE, Fleet, all_answered
 
 POOL = "chat-large"
 WHOLE = {"ignore_eos": True}
+TEMPLATES = {
+    "apiVersion": "v1",
+    "kind": "ConfigMap",
+    "metadata": {"name": "templates"},
+    # Whatever is asked, the prompt is these words: an answer's usage shows which template was read.
+    "data": {"short.jinja": "{{ 'one two three' }}"},
+}
+KEYS = {
+    "apiVersion": "v1",
+    "kind": "Secret",
+    "metadata": {"name": "keys"},
+    "stringData": {"engine": "not-for-the-command-line"},
+}
 
 
 def pool(**change: object) -> dict:
     """Return the demo's large pool, replaced one by one without a gap."""
     (found,) = [d for d in load(MANIFESTS / "10-pools.yaml") if d["metadata"]["name"] == POOL]
+    own = found["spec"]["managed"]["engine"]["extraArgs"]
+    public = {
+        "engine": {
+            "extraArgs": [*own, "--chat-template=/templates/short.jinja"],
+            "env": [
+                {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+                {"name": "A_KEY", "valueFrom": {"secretKeyRef": {"name": "keys", "key": "engine"}}},
+            ],
+            "files": [{"name": "templates", "mountPath": "/templates", "configMap": "templates"}],
+        },
+        # The claim of the weights once more, and only a part of it.
+        "model": {
+            "cache": {"persistentVolumeClaim": {"claimName": models.CLAIM}, "subPath": "kept"}
+        },
+        "sharedMemory": "256Mi",
+    }
     gapless = {"rollout": {"maxSurge": 1, "maxUnavailable": 0}, **change}
-    return merged(found, {"spec": {"managed": gapless}})
+    return merged(merged(found, {"spec": {"managed": public}}), {"spec": {"managed": gapless}})
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +62,8 @@ def engine(cluster: Cluster, operator: Namespace, proxy: ApiProxy) -> Iterator[F
         models.make(namespace)
         made = Fleet(namespace=namespace, proxy=proxy)
         made.apply(
+            TEMPLATES,
+            KEYS,
             pool(),
             written.router(),
             written.route(rules=[{"name": RULE, "backendRefs": [{"name": POOL}]}]),
@@ -61,6 +92,26 @@ def test_a_speculating_pool_serves_and_some_drafts_are_accepted(
     drafted = wait_for("drafted tokens", lambda: counted("num_draft_tokens"), timeout=20)
     accepted = wait_for("accepted tokens", lambda: counted("num_accepted_tokens"), timeout=20)
     assert 0 < accepted / drafted < 1
+
+
+@pytest.mark.vllm
+def test_the_engine_has_its_files_its_variables_and_a_part_of_the_claim(engine: Fleet) -> None:
+    asked = "a much longer question than the three words of the template that was mounted"
+    short, long = (
+        engine.chat(messages=[{"role": "user", "content": text}]).json()["usage"]["prompt_tokens"]
+        for text in ("hello", asked)
+    )
+    (name,) = [pod["metadata"]["name"] for pod in engine.pods(POOL)]
+
+    def ran(command: str) -> str:
+        return engine.namespace.run("exec", name, "--", "sh", "-c", command).strip()
+
+    assert short == long
+    assert ran('echo "$POD_NAME $A_KEY"') == f"{name} not-for-the-command-line"
+    assert ran("touch /cache/written && ls -A /cache").splitlines()
+    assert "kept" in ran("ls /weights/models")
+    assert "Read-only" in ran("touch /weights/models/x 2>&1 || true")
+    assert ran("df -k /dev/shm | tail -1").split()[1] == str(256 * 1024)
 
 
 @pytest.mark.vllm
