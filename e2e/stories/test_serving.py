@@ -150,8 +150,8 @@ def test_a_deleted_configuration_is_read_back_by_the_operator_alone(fleet: Fleet
     fleet.namespace.delete("configmap", f"{ROUTER}-config")
 
     def told() -> str | NotYet:
-        events = fleet.namespace.list("events.events.k8s.io")
-        notes = [one["note"] for one in events if one["reason"] == "ConfigLost"]
+        events = fleet.namespace.list("events")
+        notes = [one["message"] for one in events if one["reason"] == "ConfigLost"]
         return notes[-1] if notes else NotYet("no Event")
 
     note = wait_for("the Event", told, timeout=60, namespace=fleet.namespace)

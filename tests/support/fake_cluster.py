@@ -25,10 +25,6 @@ Path = tuple[str, ...]
 Address = tuple[str, str, str]
 
 
-EVENT_KEEPS = ("regarding", "reason", "action", "note", "type", "eventTime", "reportingInstance")
-"""Fields of an Event that no update may change (core/validation/events.go)."""
-
-
 UNOWNED = {("apiVersion",), ("kind",)}
 """What nobody owns."""
 
@@ -214,9 +210,6 @@ class FakeCluster:
             }
         new = copy.deepcopy(stored) if stored else {"metadata": {}}
         new["metadata"] |= {"name": meta["name"], "namespace": meta["namespace"]}
-        if body["kind"] == "Event" and stored and any(body[k] != stored[k] for k in EVENT_KEEPS):
-            msg = f"{address}: field is immutable"
-            raise RefusedError(msg)
         leaves = {path: value for path, value in _leaves(wanted) if path != ("metadata",)}
         others = [
             paths

@@ -7,6 +7,21 @@
 {{- end -}}
 {{- end -}}
 
+{{/* Nothing, or the end of the command with what to write: a schema could only show its pattern. */}}
+{{- define "tokenfleet.checked" -}}
+{{- $durations := dict
+      "prometheus.tick" .Values.prometheus.tick
+      "prometheus.scrapeInterval" .Values.prometheus.scrapeInterval
+      "metrics.podMonitor.interval" .Values.metrics.podMonitor.interval }}
+{{- range $name, $value := $durations }}
+{{- if not (regexMatch "^([0-9]{1,5}(h|m|s|ms)){1,4}$" $value) }}
+{{- fail (printf "%s is %q: write a duration such as 15s or 1m30s, in whole numbers of h, m, s and ms" $name $value) }}
+{{- else if not (regexMatch "[1-9]" $value) }}
+{{- fail (printf "%s is %q: write a duration of more than 0, such as 15s" $name $value) }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
 {{/* Labels that choose the operator's pods; they never change. */}}
 {{- define "tokenfleet.selector" -}}
 app.kubernetes.io/name: tokenfleet

@@ -4,11 +4,24 @@ A rule is known by its kind, the place where it stands and its message. The comp
 compares the tables with the generated CRDs: a rule that is in none fails it.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from e2e.kit.yamls import merged
 from tests.integration.api.subjects import at
+from tokenfleet.api.quantities import (
+    DURATION_FORM,
+    DURATION_PATTERN,
+    FRACTION_FORM,
+    FRACTION_PATTERN,
+)
+
+FORMS = (
+    (DURATION_PATTERN, DURATION_FORM.message, ("30d", "1.5s", "90")),
+    (FRACTION_PATTERN, FRACTION_FORM.message, ("95%", ".95")),
+)
+"""Pattern of a limit, what is said of a value that has not its form, and such values."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +58,13 @@ def between(
     """Make the rules of one bounded value: both limits are accepted, what is beyond is not."""
     least, most = limits
     accepted = (inside,) if inside else limits
-    return [
+    forms = [
+        rule(f".{path}", message, base, refused=at(path, value), accepted=at(path, accepted[0]))
+        for pattern, message, values in FORMS
+        if re.fullmatch(pattern, least)
+        for value in values
+    ]
+    return forms + [
         rule(
             f".{path}",
             f"must be between {least} and {most}",

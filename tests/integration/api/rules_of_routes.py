@@ -20,12 +20,30 @@ def _bytes(sizes: dict[str, int]) -> dict[str, Any]:
     return _route({"matches": [{"requestBytes": sizes}]}, _LAST)
 
 
+_PINNABLE = {
+    "name": "all",
+    "backendRefs": [{"name": "p0"}],
+    "fallbackRefs": [{"name": "p1"}],
+}
+
+
+def _pin(name: str, *pools: dict[str, Any]) -> dict[str, Any]:
+    """Return a pin on a route whose rule has the pools p0 and p1."""
+    pin = {"rules": [{"name": name, "pools": list(pools)}], "until": _UNTIL}
+    control = at("spec.trafficControl", {"type": "Pinned", "pinned": pin})
+    return merged(at("spec.rules", [_PINNABLE]), control)
+
+
 def _pinned(name: str, *weights: int) -> dict[str, Any]:
     pools = [{"name": f"p{number}", "weight": weight} for number, weight in enumerate(weights)]
-    pin = {"rules": [{"name": name, "pools": pools}], "until": _UNTIL}
-    return at("spec.trafficControl", {"type": "Pinned", "pinned": pin})
+    return _pin(name, *pools)
 
 
+def _attributes(**headers: str) -> dict[str, Any]:
+    return at("spec.attribution", {name: {"header": header} for name, header in headers.items()})
+
+
+_RESERVED = "header must not be one that HTTP itself needs, such as host"
 _POD = "spec.managed.pod"
 _OWN = (
     "must not use the prefixes tokenfleet.dev/, app.kubernetes.io/ and prometheus.io/:"
@@ -58,12 +76,6 @@ def _peers(place: str) -> list[Rule]:
     ]
 
 
-def _twice(*names: str) -> dict[str, Any]:
-    """Return a pin that names these pools."""
-    rules = [{"name": "all", "pools": [{"name": name} for name in names]}]
-    return {"type": "Pinned", "pinned": {"rules": rules, "until": _UNTIL}}
-
-
 def _once(place: str, what: str, refused: Any, accepted: Any) -> list[Rule]:
     """Make the rule of a list that names nothing twice."""
     message = f"must not name a {what} twice"
@@ -79,6 +91,23 @@ ROUTERS = [
         ("0.0001", "1"),
         "0.00001",
         inside="1",
+    ),
+    *(
+        rule(
+            f".spec.attribution.{name}",
+            _RESERVED,
+            ROUTER,
+            refused=_attributes(**{name: header}),
+            accepted=_attributes(**{name: "x-mine"}),
+        )
+        for name, header in (("feature", "host"), ("requestType", "te"), ("user", "content-type"))
+    ),
+    rule(
+        ".spec.attribution",
+        "feature, requestType and user must be read from three different headers",
+        ROUTER,
+        refused=_attributes(feature="x-team", user="x-team"),
+        accepted=_attributes(feature="x-team", user="x-user"),
     ),
     *between(ROUTER, "spec.requestBodyLimit", ("1Ki", "64Mi"), "1k", "65Mi"),
     rule(
@@ -135,6 +164,20 @@ ROUTES = [
     ),
     rule(
         ".spec",
+        "only the last rule may have no matches: rules after it would get no request",
+        ROUTE,
+        refused=_route({}, _LAST),
+        accepted=_route(_FEATURE, _LAST),
+    ),
+    rule(
+        ".spec.rules[].matches[]",
+        "a match must ask for something: to take every request, leave out matches",
+        ROUTE,
+        refused=_route({"matches": [{"features": []}]}, _LAST),
+        accepted=_route({"matches": [{"stream": "Present"}]}, _LAST),
+    ),
+    rule(
+        ".spec",
         "trafficControl.pinned.rules must name rules of this route",
         ROUTE,
         refused=_pinned("other", 1),
@@ -181,8 +224,8 @@ ROUTES = [
     *_once(
         ".spec.trafficControl.pinned.rules[].pools",
         "pool",
-        at("spec.trafficControl", _twice("p0", "p0")),
-        at("spec.trafficControl", _twice("p0", "p1")),
+        _pin("all", {"name": "p0"}, {"name": "p0"}),
+        _pin("all", {"name": "p0"}, {"name": "p1"}),
     ),
     rule(
         ".spec.rules[].matches[].requestBytes",

@@ -13,6 +13,7 @@ from tests.integration.api.rules_of_routes import ROUTERS, ROUTES
 from tests.integration.api.rules_of_slos import SLOS
 from tests.integration.api.server import ApiServer, definitions
 from tests.integration.api.subjects import EXISTING_POOL, POOL, ROUTE, ROUTER, SLO, at
+from tokenfleet.api.quantities import DURATION_FORM
 
 RULES = [*POOLS, *ROUTERS, *ROUTES, *SLOS]
 
@@ -103,7 +104,9 @@ def test_a_router_keeps_its_type(api: ApiServer) -> None:
             id="a list map with a key twice",
         ),
         pytest.param(
-            at("spec.managed.startupTimeout", "1d"), "should match", id="a unit durations lack"
+            at("spec.managed.startupTimeout", "1d"),
+            DURATION_FORM.message,
+            id="a unit durations lack",
         ),
         pytest.param(
             at("spec.managed.resources.limits", {"memory": "4GB"}), "should match", id="no quantity"

@@ -128,9 +128,10 @@ def test_the_api_server_accepts_every_object(
     ("setting", "words"),
     [
         ("prometheus.tickk=15s", "at '/prometheus': additional properties 'tickk' not allowed"),
-        ("prometheus.tick=fast", "at '/prometheus/tick'"),
+        ("prometheus.tick=fast", 'prometheus.tick is "fast": write a duration such as 15s'),
+        ("prometheus.tick=1.5s", 'prometheus.tick is "1.5s": write a duration such as 15s'),
+        ("prometheus.tick=0s", 'prometheus.tick is "0s": write a duration of more than 0'),
         ("prometheus.url=prometheus:9090", "at '/prometheus/url'"),
-        ("prometheus.url=http://prometheus/", "at '/prometheus/url'"),
         ("prometheus.url=http://ali:secret@prometheus", "at '/prometheus/url'"),
         ("prometheus.tokenSecretRef.name=a", "at '/prometheus/tokenSecretRef'"),
         (

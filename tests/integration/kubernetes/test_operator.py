@@ -195,7 +195,7 @@ def test_a_lost_configuration_is_rebuilt_and_people_are_told(
     eventually(
         lambda: [
             event
-            for event in namespace.list("events.events.k8s.io")
-            if event["reason"] == "ConfigLost" and event["regarding"]["name"] == "default"
+            for event in namespace.list("events")
+            if event["reason"] == "ConfigLost" and event["involvedObject"]["name"] == "default"
         ]
     )

@@ -9,7 +9,7 @@ from pydantic import Field, create_model
 
 from tokenfleet.api.conventions import CEL, Kind, ListAtomic, ListMap, ListSet, Model, Scale
 from tokenfleet.api.crdgen import UnstructuralError, definition, schema_of
-from tokenfleet.api.quantities import Duration, Fraction, PositiveDecimal, Quantity
+from tokenfleet.api.quantities import DURATION_FORM, Duration, Fraction, PositiveDecimal, Quantity
 
 Text = Annotated[str, Field(max_length=10)]
 Number = Annotated[int, Field(ge=0, le=10)]
@@ -142,7 +142,8 @@ def test_lists_say_how_they_merge(spec: dict[str, Any]) -> None:
 
 def test_a_range_becomes_a_rule_also_inside_an_optional_field(spec: dict[str, Any]) -> None:
     assert [rule["message"] for rule in spec["wait"]["x-kubernetes-validations"]] == [
-        "must be between 1s and 1h"
+        DURATION_FORM.message,
+        "must be between 1s and 1h",
     ]
     assert [rule["message"] for rule in spec["rate"]["x-kubernetes-validations"]] == [
         "must be more than 0"

@@ -7,7 +7,7 @@ from typing import Annotated
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from tokenfleet.api.quantities import (
     Duration,
@@ -109,3 +109,23 @@ def test_a_plain_number_is_a_quantity() -> None:
 def test_a_value_outside_its_range_is_refused(wire: dict[str, str]) -> None:
     with pytest.raises(ValidationError):
         Sample.model_validate(wire)
+
+
+@pytest.mark.parametrize(
+    ("text", "instead"),
+    [
+        ("30d", "write 720h"),
+        ("1.5s", "write 1500ms"),
+        ("0.5h", "write 30m"),
+        ("1.5d", "write 36h"),
+        ("90", "give it a unit, as in 90s"),
+    ],
+)
+def test_who_writes_another_form_is_told_what_to_write(text: str, instead: str) -> None:
+    with pytest.raises(ValueError, match=f"is not a duration .*: {instead}$"):
+        parse_duration(text)
+
+
+def test_who_writes_a_percentage_is_told_the_fraction() -> None:
+    with pytest.raises(ValueError, match=r"'95%' is not a fraction: write 0\.95"):
+        TypeAdapter(Annotated[Decimal, Fraction()]).validate_python("95%")

@@ -12,7 +12,7 @@ from tests.unit.cli.operator_bench import FLEET, Bench, bare
 from tests.unit.domain.fleet.builders import managed_pool, route
 from tokenfleet.domain.fleet import router_config
 from tokenfleet.domain.fleet.keys import VISITED, ObjectKey, key_of
-from tokenfleet.domain.fleet.notes import Word, ready_word, transition_notes
+from tokenfleet.domain.fleet.notes import Words, transition_notes, words
 from tokenfleet.domain.fleet.plan import EventNote
 from tokenfleet.ports import Body, ConflictError, PortError, RefusedError
 
@@ -125,7 +125,7 @@ class Story:
         told: Counter[str] = Counter()
         for (kind, _, _), body in self.bench.cluster.objects.items():
             if kind == "Event" and body["action"] == "SetShares":
-                told[body["note"]] += body.get("series", {}).get("count", 1)
+                told[body["message"]] += body["count"]
         return told
 
     def counted(self) -> dict[str, float]:
@@ -149,23 +149,22 @@ class Story:
 
 
 class Readiness:
-    """What every object said of `Ready`, and what people were told of it."""
+    """What every object said of its conditions, and what people were told of them."""
 
     def __init__(self, cluster: FakeCluster) -> None:
         self._cluster = cluster
-        self._said: dict[ObjectKey, Word] = {}
+        self._said: dict[ObjectKey, Words] = {}
         self._expected: Counter[tuple[str, str, str]] = Counter()
         cluster.watchers.append(self._witness)
 
     def _witness(self, _: str, body: dict[str, Any]) -> None:
-        word = ready_word(body.get("status", {})) if body["kind"] in VISITED else None
-        if word is None:
+        if body["kind"] not in VISITED:
             return
-        key = key_of(body)
-        for note in transition_notes(self._said.get(key), body["status"]):
+        key, status = key_of(body), body.get("status", {})
+        before = self._said.get(key, {})
+        for note in transition_notes(before, status):
             self._expected[key.kind, key.name, note.reason] += 1
-        if word[0] != "Unknown":
-            self._said[key] = word
+        self._said[key] = {**before, **words(status)}
 
     def expected(self) -> Counter[tuple[str, str, str]]:
         """Return (kind, name, reason) -> how often the stored status changed to it."""
@@ -176,8 +175,7 @@ class Readiness:
         told: Counter[tuple[str, str, str]] = Counter()
         for (kind, _, _), body in self._cluster.objects.items():
             if kind == "Event" and body["action"] == "Observe":
-                about = body["regarding"]
-                count = body.get("series", {}).get("count", 1)
+                about, count = body["involvedObject"], body["count"]
                 told[about["kind"], about["name"], body["reason"]] += count
         return told
 

@@ -42,8 +42,8 @@ async def test_an_event_says_what_about_whom(bench: Bench) -> None:
 
     (event,) = bench.events()
     assert (event["type"], event["reason"], event["action"]) == ("Warning", "R", "A")
-    assert event["note"] == "shifted"
-    assert event["regarding"]["name"] == "chat"
+    assert event["message"] == "shifted"
+    assert event["involvedObject"]["name"] == "chat"
     assert event["reportingInstance"] == "pod-0"
     assert "series" not in event
 
@@ -57,6 +57,18 @@ async def test_a_repetition_counts_in_the_series(bench: Bench) -> None:
     assert event["series"]["count"] == 3
     assert event["eventTime"] == "2026-01-01T12:00:00.000000Z"
     assert event["series"]["lastObservedTime"] == "2026-01-01T12:00:20.000000Z"
+
+
+async def test_an_event_has_what_kubectl_sorts_and_counts_by(bench: Bench) -> None:
+    for _ in range(3):
+        await bench.recorder.tell(OWNER, note())
+        bench.clock.advance(seconds=10)
+
+    (event,) = bench.events()
+    assert event["firstTimestamp"] == "2026-01-01T12:00:00Z"
+    assert event["lastTimestamp"] == "2026-01-01T12:00:20Z"
+    assert event["count"] == 3
+    assert event["source"] == {"component": event["reportingComponent"]}
 
 
 async def test_other_words_and_late_repetitions_are_other_events(bench: Bench) -> None:
@@ -126,4 +138,4 @@ async def test_a_long_note_is_cut_at_whole_characters(bench: Bench) -> None:
     await bench.recorder.tell(OWNER, note("é" * 2000))
 
     (event,) = bench.events()
-    assert event["note"] == "é" * 512
+    assert event["message"] == "é" * 512

@@ -49,10 +49,25 @@ def parse_duration(text: str) -> timedelta:
         ValueError: the text is not of the form `([0-9]{1,5}(h|m|s|ms)){1,4}`.
     """
     if not re.fullmatch(DURATION_PATTERN, text):
-        msg = f"{text!r} is not a duration such as 500ms, 30s, 10m or 1h30m"
+        msg = f"{text!r} is not a duration such as 500ms, 30s, 10m or 1h30m{_instead(text)}"
         raise ValueError(msg)
     parts = re.findall(r"([0-9]+)(ms|h|m|s)", text)
     return sum((int(count) * _DURATION_UNITS[unit] for count, unit in parts), timedelta())
+
+
+def _instead(text: str) -> str:
+    """Return what somebody may write who wrote days, fractions of a unit, or no unit."""
+    found = re.fullmatch(r"([0-9]{1,4})(?:\.([0-9]{1,3}))?(d|h|m|s)?", text)
+    if found is None:
+        return ""
+    whole, part, unit = found.groups()
+    if unit is None:
+        return f": give it a unit, as in {whole}s" if part is None else ": give it a unit"
+    size = timedelta(days=1) if unit == "d" else _DURATION_UNITS[unit]
+    value = size * int(whole) + size * int(part or 0) / 10 ** len(part or "")
+    hours = value // timedelta(hours=1)
+    written = f"{hours}h" if value == hours * timedelta(hours=1) else format_duration(value)
+    return f": write {written}" if value and re.fullmatch(DURATION_PATTERN, written) else ""
 
 
 def format_duration(value: timedelta) -> str:
@@ -78,6 +93,19 @@ def parse_quantity(text: str) -> Decimal:
     return Decimal(digits) * _QUANTITY_UNITS[text[len(digits) :]]
 
 
+DURATION_FORM: Final = CEL(
+    rule=f"self.matches('{DURATION_PATTERN}')",
+    message="must be a duration such as 500ms, 90s, 10m or 1h30m: whole numbers with the units"
+    " h, m, s and ms; write 720h for 30 days and 1500ms for 1.5 s",
+)
+_FRACTION_CEL: Final = FRACTION_PATTERN.replace("\\", "\\\\")
+"""As CEL writes it within quotes."""
+FRACTION_FORM: Final = CEL(
+    rule=f"self.matches('{_FRACTION_CEL}')",
+    message="must be a fraction such as 0.95, with at most 6 digits; write 0.95 for 95 %",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Duration:
     """Marks a `timedelta` field as a Gateway API duration within an inclusive range."""
@@ -87,10 +115,11 @@ class Duration:
 
     @property
     def cel(self) -> CEL:
-        """Return the range as a rule for the API server."""
+        """Return the range as a rule for the API server; what is no duration has broken another."""
         return CEL(
-            rule=f"duration(self) >= duration('{self.minimum}')"
-            f" && duration(self) <= duration('{self.maximum}')",
+            rule=f"!self.matches('{DURATION_PATTERN}')"
+            f" || (duration(self) >= duration('{self.minimum}')"
+            f" && duration(self) <= duration('{self.maximum}'))",
             message=f"must be between {self.minimum} and {self.maximum}",
         )
 
@@ -109,8 +138,7 @@ class Duration:
         return {
             "type": "string",
             "maxLength": 24,
-            "pattern": DURATION_PATTERN,
-            VALIDATIONS: [self.cel.entry()],
+            VALIDATIONS: [DURATION_FORM.entry(), self.cel.entry()],
         }
 
 
@@ -123,18 +151,18 @@ class Fraction:
 
     @property
     def cel(self) -> CEL:
-        """Return the range as a rule for the API server."""
+        """Return the range as a rule for the API server; what is no fraction has broken another."""
         return CEL(
-            rule=f"double(self) >= double('{self.minimum}')"
-            f" && double(self) <= double('{self.maximum}')",
+            rule=f"!self.matches('{_FRACTION_CEL}') || (double(self) >= double('{self.minimum}')"
+            f" && double(self) <= double('{self.maximum}'))",
             message=f"must be between {self.minimum} and {self.maximum}",
         )
 
     def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> Any:
         """Read the string form, check the range, write plain decimals."""
-        return core_schema.decimal_schema(
-            ge=Decimal(self.minimum),
-            le=Decimal(self.maximum),
+        return core_schema.no_info_before_validator_function(
+            _fraction_from_wire,
+            core_schema.decimal_schema(ge=Decimal(self.minimum), le=Decimal(self.maximum)),
             serialization=core_schema.plain_serializer_function_ser_schema(str),
         )
 
@@ -143,13 +171,24 @@ class Fraction:
         return {
             "type": "string",
             "maxLength": 8,
-            "pattern": FRACTION_PATTERN,
-            VALIDATIONS: [self.cel.entry()],
+            VALIDATIONS: [FRACTION_FORM.entry(), self.cel.entry()],
         }
 
 
 def _duration_from_wire(value: Any) -> Any:
     return parse_duration(value) if isinstance(value, str) else value
+
+
+def _fraction_from_wire(value: Any) -> Any:
+    """Read a fraction.
+
+    Raises:
+        ValueError: it is written as a percentage.
+    """
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,3}(\.[0-9]+)?%", value):
+        msg = f"{value!r} is not a fraction: write {Decimal(value.removesuffix('%')) / 100}"
+        raise ValueError(msg)
+    return value
 
 
 def _decimal_from_wire(value: Any) -> Any:

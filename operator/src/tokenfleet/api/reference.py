@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from tokenfleet.api.conventions import API_VERSION, VALIDATIONS, Kind, Model
 from tokenfleet.api.crdgen import INT_OR_STRING, schema_of
+from tokenfleet.api.quantities import DURATION_FORM, FRACTION_FORM
 
 _HEAD: Final = f"""\
 # API reference: {API_VERSION}
@@ -19,6 +20,9 @@ Durations are Gateway API durations (`500ms`, `10m`, `1h30m`), fractions decimal
 sizes Kubernetes quantities (`8Mi`). References stay in the object's namespace. A field without a
 default may be left out unless it is marked **required**.
 """
+
+FORMS: Final = {DURATION_FORM.message: "duration", FRACTION_FORM.message: "fraction"}
+"""Rule about the form of a text -> the type that readers know it as."""
 
 
 def reference(kinds: Iterable[tuple[Kind, type[Model]]]) -> str:
@@ -67,6 +71,10 @@ def _rules(schema: Mapping[str, Any]) -> list[str]:
     return [*messages, ""] if messages else []
 
 
+def _messages(field: Mapping[str, Any]) -> list[str]:
+    return [rule["message"] for rule in field.get(VALIDATIONS, ())]
+
+
 def _type(field: Mapping[str, Any]) -> str:
     if field.get(INT_OR_STRING):
         return "quantity"
@@ -76,6 +84,9 @@ def _type(field: Mapping[str, Any]) -> str:
         return f"map of {_type(field['additionalProperties'])}"
     if "enum" in field:
         return " or ".join(f"`{value}`" for value in field["enum"])
+    form = next((FORMS[text] for text in _messages(field) if text in FORMS), "")
+    if form:
+        return form
     return "time" if field.get("format") == "date-time" else str(field["type"])
 
 
@@ -93,7 +104,7 @@ def _default(field: Mapping[str, Any]) -> str:
 def _range(field: Mapping[str, Any]) -> str:
     """Return bounds in words; a string's pattern is left to its rules and description."""
     rules = () if "properties" in field else field.get(VALIDATIONS, ())  # objects: their section
-    parts = [rule["message"] for rule in rules]
+    parts = [rule["message"] for rule in rules if rule["message"] not in FORMS]
     if field.get("type") == "integer":
         parts.append(f"{field['minimum']} to {field['maximum']}")
     bounds = (("Length", "characters"), ("Items", "items"), ("Properties", "entries"))

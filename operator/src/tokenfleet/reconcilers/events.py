@@ -1,4 +1,8 @@
-"""Events for people (`events.k8s.io/v1`): one object per happening, with a series that counts.
+"""Events for people: one object per happening, with a series that counts.
+
+Written as `v1` and not as `events.k8s.io/v1`, which is the same object: the newer API refuses
+`firstTimestamp`, `lastTimestamp` and `count`, by which `kubectl get events --sort-by` and `kubectl
+describe` sort and count.
 
 An Event that repeats within the series' life updates `series.count` instead of adding objects, as
 the API conventions ask. A token bucket for each object keeps a flapping one from flooding etcd.
@@ -15,12 +19,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from tokenfleet.domain.fleet.conditions import rfc3339
 from tokenfleet.domain.fleet.keys import ObjectKey, key_of
 from tokenfleet.domain.fleet.plan import EventNote
 from tokenfleet.ports import Body, Clock, Cluster, NotFoundError, PortError, RefusedError
 from tokenfleet.reconcilers.telemetry import Telemetry
 
 EVENTS_MANAGER: Final = "tokenfleet/events"
+CONTROLLER: Final = "tokenfleet.dev/operator"
+"""Who says it."""
 
 SERIES_LIFE: Final = timedelta(minutes=6)
 """A repetition after this long starts a new Event, as in client-go's recorder."""
@@ -124,18 +131,22 @@ class Recorder:
     def _body(self, owner: Body, note: EventNote, series: _Series) -> dict[str, Any]:
         metadata = owner["metadata"]
         body: dict[str, Any] = {
-            "apiVersion": "events.k8s.io/v1",
+            "apiVersion": "v1",
             "kind": "Event",
             "metadata": {"name": series.name, "namespace": metadata["namespace"]},
             "eventTime": _micro(series.started),
+            "firstTimestamp": rfc3339(series.started),
+            "lastTimestamp": rfc3339(series.last),
+            "count": series.count,
             "type": note.type,
             "reason": note.reason,
             "action": note.action,
-            "note": note.note.encode()[:NOTE_LIMIT].decode(errors="ignore"),
-            "reportingController": "tokenfleet.dev/operator",
-            # The API server lets nobody change it, and another process may tell the same again.
+            "message": note.note.encode()[:NOTE_LIMIT].decode(errors="ignore"),
+            "reportingComponent": CONTROLLER,
+            # Another process may tell the same again: equal words, equal Event.
             "reportingInstance": "tokenfleet" if note.id else self._instance[:128],
-            "regarding": {
+            "source": {"component": CONTROLLER},
+            "involvedObject": {
                 "apiVersion": owner["apiVersion"],
                 "kind": owner["kind"],
                 "name": metadata["name"],

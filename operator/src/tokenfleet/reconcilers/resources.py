@@ -39,7 +39,7 @@ ROLES: Final = _of("rbac.authorization.k8s.io", "v1", "roles", "Role")
 ROLE_BINDINGS: Final = _of("rbac.authorization.k8s.io", "v1", "rolebindings", "RoleBinding")
 SLICES: Final = _of("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
 LEASES: Final = _of("coordination.k8s.io", "v1", "leases", "Lease")
-EVENTS: Final = _of("events.k8s.io", "v1", "events", "Event")
+EVENTS: Final = _of("", "v1", "events", "Event")
 
 NAMESPACES: Final = Resource(
     group="", version="v1", plural="namespaces", kind=NAMESPACE, namespaced=False

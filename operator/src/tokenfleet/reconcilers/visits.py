@@ -21,7 +21,7 @@ from typing import Any, Final, Protocol
 from tokenfleet.api.conditions import ACCEPTED, PROGRESSING, READY
 from tokenfleet.domain.fleet.conditions import with_failures
 from tokenfleet.domain.fleet.keys import ObjectKey, key_of
-from tokenfleet.domain.fleet.notes import Word, contest_note, ready_word, transition_notes
+from tokenfleet.domain.fleet.notes import Words, contest_note, stored_words, transition_notes, words
 from tokenfleet.domain.fleet.plan import EventNote, Plan
 from tokenfleet.domain.fleet.problems import Problem
 from tokenfleet.ports import (
@@ -135,8 +135,8 @@ class Visits:
     recorder: Recorder
     clock: Clock
     telemetry: Telemetry
-    said: dict[ObjectKey, Word] = field(default_factory=dict)
-    """What people were told last of the condition `Ready` of each object."""
+    said: dict[ObjectKey, Words] = field(default_factory=dict)
+    """What people were told last of the conditions of each object."""
     sees: Callable[[str], bool] = lambda _: True
     """Tells whether a namespace is known whole; objects of the others are left alone."""
     failing: dict[ObjectKey, datetime] = field(default_factory=dict)
@@ -255,18 +255,16 @@ class Visits:
         return True
 
     async def _say(self, owner: Body, status: Mapping[str, Any], attempt: _Attempt) -> None:
-        """Tell what changed in the summary since people were told last."""
-        key, word = key_of(owner), ready_word(status)
-        before = self.said.get(key) or ready_word(owner.get("status", {}))
+        """Tell what changed in the conditions since people were told last."""
+        key = key_of(owner)
+        before = {**stored_words(owner.get("status", {})), **self.said.get(key, {})}
         for note in transition_notes(before, status):
             if not await self.recorder.tell(owner, note):
                 # The status is stored all the same, and is no record of what was told.
-                if before is not None:
-                    self.said[key] = before
+                self.said[key] = before
                 attempt.failed(PortError(f"event {note.reason} not written"))
                 return
-        if word is not None and word[0] != "Unknown":
-            self.said[key] = word
+        self.said[key] = {**self.said.get(key, {}), **words(status)}
 
     async def _tell(
         self, owner: Body, notes: Sequence[EventNote], attempt: _Attempt

@@ -1,6 +1,7 @@
 """Conditions keep their times, and a summary explains itself."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from tokenfleet.domain.fleet.conditions import (
     PENDING,
@@ -11,7 +12,7 @@ from tokenfleet.domain.fleet.conditions import (
     summary,
     with_failures,
 )
-from tokenfleet.domain.fleet.notes import ready_word, transition_notes
+from tokenfleet.domain.fleet.notes import transition_notes, words
 from tokenfleet.domain.fleet.problems import Problem
 
 T0 = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
@@ -102,8 +103,36 @@ def test_people_are_told_of_transitions_and_not_of_repetitions() -> None:
 
     up, down = status(ok=True, reason="Ready"), status(ok=False, reason="Broken")
 
-    assert [note.type for note in transition_notes(ready_word(up), down)] == ["Warning"]
-    assert [note.type for note in transition_notes(ready_word(down), up)] == ["Normal"]
-    assert transition_notes(ready_word(up), up) == ()
-    assert transition_notes(None, up) == ()
-    assert [note.reason for note in transition_notes(None, down)] == ["Broken"]
+    assert [note.type for note in transition_notes(words(up), down)] == ["Warning"]
+    assert [note.type for note in transition_notes(words(down), up)] == ["Normal"]
+    assert transition_notes(words(up), up) == ()
+    assert transition_notes({}, up) == ()
+    assert [note.reason for note in transition_notes({}, down)] == ["Broken"]
+
+
+def judged_met(status: str, *, bad: int) -> dict[str, Any]:
+    """Return the status of an objective."""
+    return {
+        "conditions": [{"type": "Met", "status": status, "reason": "R"}],
+        "current": {"total": 80, "bad": bad, "burnRate": f"{bad / 8:.2f}"},
+    }
+
+
+def test_missing_an_objective_and_meeting_it_again_are_told_with_the_numbers() -> None:
+    met, missed = judged_met("True", bad=0), judged_met("False", bad=40)
+
+    (worse,) = transition_notes(words(met), missed)
+    (better,) = transition_notes(words(missed), met)
+
+    assert (worse.type, worse.reason) == ("Warning", "ObjectiveMissed")
+    assert worse.note == "40 of 80 attempts were bad, burn rate 5.00"
+    assert (better.type, better.reason) == ("Normal", "ObjectiveMet")
+
+
+def test_an_objective_that_cannot_be_seen_for_a_while_is_not_met_again() -> None:
+    met, missed = judged_met("True", bad=0), judged_met("False", bad=40)
+
+    assert transition_notes(words(missed), judged_met("Unknown", bad=0)) == ()
+    assert words(judged_met("Unknown", bad=0)) == {}
+    assert transition_notes(words(met), met) == ()
+    assert transition_notes({}, met) == ()

@@ -251,6 +251,14 @@ def test_a_pin_and_disabled_control_are_the_reason() -> None:
     assert "no vote while shares are fixed" in rule(route=off).votes[0].says
 
 
+def test_a_pin_whose_time_is_over_is_said_to_be_over() -> None:
+    until = "2026-01-01T11:00:00Z"
+    pinned = {"rules": [{"name": "slow", "pools": [{"name": "small"}]}], "until": until}
+    body = route(trafficControl={"type": "Pinned", "pinned": pinned}, status=SHIFTED)
+
+    assert explain(seen(route=body)).control == f"Pinned until {until}, which is over: as Auto"
+
+
 def test_what_cannot_be_read_is_said() -> None:
     hidden = rule(memory=None, hidden="you have no right to read ConfigMap ns/default-config")
 

@@ -12,6 +12,7 @@ from tokenfleet.domain.fleet.problems import Problem
 from tokenfleet.domain.fleet.route_status import RouteSnapshot, plan_route
 from tokenfleet.domain.fleet.router_visit import plan_router
 from tokenfleet.domain.fleet.views import RouteView
+from tokenfleet.domain.routing.rules import POOL_NOT_IN_RULE
 
 DONE = condition(PROGRAMMED, status=True, reason="Programmed", message="2 of 2")
 
@@ -51,6 +52,43 @@ def test_a_problem_decides_its_condition_and_the_summary() -> None:
     assert conditions(status)[ACCEPTED] == ("False", "ModelNameConflict")
     assert conditions(status)[READY] == ("False", "ModelNameConflict")
     assert message(status, READY) == "chat belongs to other"
+
+
+def pinned(until: str, pool: str = "small") -> dict:
+    """Return a route that is pinned."""
+    rules = [{"name": "slow", "pools": [{"name": pool}]}]
+    return route(trafficControl={"type": "Pinned", "pinned": {"rules": rules, "until": until}})
+
+
+@pytest.mark.parametrize(
+    ("body", "problems", "expected"),
+    [
+        pytest.param(route(), (), "Auto", id="nothing asked for"),
+        pytest.param(route(trafficControl={"type": "Disabled"}), (), "Disabled", id="off"),
+        pytest.param(pinned("2026-01-01T13:00:00Z"), (), "Pinned", id="in force"),
+        pytest.param(pinned("2026-01-01T11:00:00Z"), (), "PinEnded", id="over"),
+        pytest.param(
+            pinned("2026-01-01T13:00:00Z", "smal"),
+            (Problem(condition=RESOLVED_REFS, reason=POOL_NOT_IN_RULE, message="names smal"),),
+            "PinRefused",
+            id="a pool that the rule has not",
+        ),
+    ],
+)
+def test_who_decides_the_shares_is_what_holds_and_not_what_was_asked_for(
+    body: dict, problems: tuple[Problem, ...], expected: str
+) -> None:
+    plan = plan_route(look(view(*problems), body=body))
+
+    assert plan.status is not None
+    assert plan.status["control"] == expected
+
+
+def test_the_end_of_a_pin_is_told_when_it_comes() -> None:
+    assert plan_route(look(view(), body=pinned("2026-01-01T13:00:00Z"))).requeue_after == timedelta(
+        hours=1
+    )
+    assert plan_route(look(view(), body=pinned("2026-01-01T11:00:00Z"))).requeue_after is None
 
 
 def test_a_missing_router_names_the_remedy() -> None:

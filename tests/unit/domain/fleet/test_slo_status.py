@@ -135,6 +135,33 @@ def test_a_missing_route_and_a_missing_rule_name_the_remedy() -> None:
     assert "only slow" in message(other, "ResolvedRefs")
 
 
+def test_a_shift_that_nothing_can_take_is_said() -> None:
+    """A rule without fallbackRefs: the objective asks, and nothing will ever move."""
+    alone = route(rules=[{"name": "slow", "backendRefs": [{"name": "large"}]}])
+
+    status = plan_slo(look(target=alone)).status
+
+    assert conditions(status)["Voting"] == ("False", "NoFallback")
+    assert "rule slow of ModelRoute chat has no fallbackRefs" in message(status, "Voting")
+
+
+def test_a_selector_that_the_route_does_not_list_is_said() -> None:
+    """Its requests have no label of their own: nothing would ever be measured."""
+    listed = route(features=["chat"], requestTypes=["edit"])
+    wrong = slo(selector={"features": ["chat", "chta"]}, onBreach={"type": "Alert"})
+    right = slo(
+        selector={"features": ["chat", "other"], "requestTypes": ["edit"]},
+        onBreach={"type": "Alert"},
+    )
+
+    status = plan_slo(look(body=wrong, target=listed)).status
+
+    assert conditions(status)["ResolvedRefs"] == ("False", "NotListed")
+    assert "selector.features names chta" in message(status, "ResolvedRefs")
+    assert conditions(status)["Ready"] == ("False", "NotListed")
+    assert conditions(plan_slo(look(body=right, target=listed)).status)["Ready"][0] == "True"
+
+
 def test_numbers_alone_wait_for_the_heartbeat() -> None:
     first = plan_slo(look()).status
     body = {**slo(), "status": first}

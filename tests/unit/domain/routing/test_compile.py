@@ -298,6 +298,17 @@ def test_what_a_router_tells_is_as_written() -> None:
     )
 
 
+@pytest.mark.parametrize("endpoint", ["http://collector:4318", "http://collector:4318/"])
+def test_a_collector_without_a_path_gets_the_usual_one(endpoint: str) -> None:
+    spec = {"tracing": {"endpoint": endpoint, "sampling": "1"}}
+    router = ModelRouter.model_validate({"metadata": {"name": "default"}, "spec": spec})
+
+    told = compiled(route("chat"), router=router).config.tracing
+
+    assert told is not None
+    assert told.endpoint == "http://collector:4318/v1/traces"
+
+
 def test_a_pool_s_names_and_window_are_known() -> None:
     body = pool("large", 4096).model_dump(by_alias=True, mode="json")
     body["spec"]["served"]["aliases"] = ["chat"]

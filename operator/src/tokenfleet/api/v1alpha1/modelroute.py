@@ -52,6 +52,15 @@ class ByteRange(Model):
 class RuleMatch(Model):
     """What a request must be like; all members that are set must hold."""
 
+    validations: ClassVar[tuple[CEL, ...]] = (
+        CEL(
+            rule="(has(self.features) && size(self.features) > 0)"
+            " || (has(self.requestTypes) && size(self.requestTypes) > 0)"
+            " || has(self.requestBytes) || has(self.tools) || has(self.stream)",
+            message="a match must ask for something: to take every request, leave out matches",
+        ),
+    )
+
     features: Annotated[list[MetricLabel], Field(max_length=32), ListSet()] = []
     """Features, any of these; empty matches all."""
     request_types: Annotated[list[MetricLabel], Field(max_length=32), ListSet()] = []
@@ -214,6 +223,11 @@ class ModelRouteSpec(Model):
             field_path=".rules",
         ),
         CEL(
+            rule="self.rules.filter(r, !has(r.matches) || size(r.matches) == 0).size() <= 1",
+            message="only the last rule may have no matches: rules after it would get no request",
+            field_path=".rules",
+        ),
+        CEL(
             rule="self.trafficControl.type != 'Pinned' || !has(self.trafficControl.pinned)"
             " || self.trafficControl.pinned.rules.all(p,"
             " self.rules.exists(r, r.name == p.name))",
@@ -296,6 +310,9 @@ class ModelRouteStatus(Model):
     """Where each rule's traffic goes: in order, slices before their rule."""
     traffic: Annotated[str, Field(max_length=1024)] = ""
     """One line for people: the shares of every rule."""
+    control: Annotated[str, Field(max_length=16)] = ""
+    """Who decides the shares now: Auto, Disabled, Pinned, PinEnded (its time is over: as Auto) or
+    PinRefused (it names a pool that its rule has not: shares stay)."""
     conditions: Annotated[list[Condition], Field(max_length=16), ListMap(("type",))] = []
     """Accepted, ResolvedRefs, Programmed, Ready."""
 
@@ -321,7 +338,7 @@ MODEL_ROUTE: Final = Kind(
     columns=(
         PrinterColumn(name="Models", json_path=".spec.modelNames"),
         PrinterColumn(name="Traffic", json_path=".status.traffic"),
-        PrinterColumn(name="Control", json_path=".spec.trafficControl.type"),
+        PrinterColumn(name="Control", json_path=".status.control"),
         PrinterColumn(
             name="Programmed", json_path=".status.conditions[?(@.type=='Programmed')].status"
         ),

@@ -41,6 +41,15 @@ from tokenfleet.api.v1alpha1.servingpool import Resources
 class HeaderAttribute(Model):
     """One attribute of a request, read from a header."""
 
+    validations: ClassVar[tuple[CEL, ...]] = (
+        CEL(
+            rule="!(self.header in ['host', 'connection', 'content-encoding', 'content-length',"
+            " 'content-type', 'keep-alive', 'te', 'trailer', 'transfer-encoding', 'upgrade'])",
+            message="header must not be one that HTTP itself needs, such as host",
+            field_path=".header",
+        ),
+    )
+
     header: HeaderName
     """Header that carries the value; lower case."""
 
@@ -57,6 +66,15 @@ class UserAttribute(HeaderAttribute):
 
 class Attribution(Model):
     """How a request is attributed."""
+
+    validations: ClassVar[tuple[CEL, ...]] = (
+        CEL(
+            rule="self.feature.header != self.requestType.header"
+            " && self.feature.header != self.user.header"
+            " && self.requestType.header != self.user.header",
+            message="feature, requestType and user must be read from three different headers",
+        ),
+    )
 
     feature: HeaderAttribute = HeaderAttribute(header="x-tokenfleet-feature")
     """Product feature; values outside a route's `features` count as `other`."""

@@ -129,7 +129,12 @@ def explain(seen: Seen) -> Explanation:
     if isinstance(route, Problem):
         raise UnreadableRouteError(route.message)
     control = route.spec.traffic_control
-    until = f" until {rfc3339(control.pinned.until)}" if control.pinned is not None else ""
+    until = ""
+    if control.pinned is not None:
+        over = seen.now >= control.pinned.until
+        until = f" until {rfc3339(control.pinned.until)}" + (
+            ", which is over: as Auto" if over else ""
+        )
     return Explanation(
         namespace=route.metadata.namespace,
         route=route.metadata.name,

@@ -1,37 +1,55 @@
-"""Events that follow from a change of status: the summary condition's transitions."""
+"""What people are told of conditions: each object's summary, and whether objectives are met."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
-from tokenfleet.api.conditions import READY
+from tokenfleet.api.conditions import MET, READY
 from tokenfleet.domain.fleet.plan import EventNote
 
-Word = tuple[str, str]
-"""Status and reason of the condition `Ready`."""
+Words = Mapping[str, tuple[str, str]]
+"""Condition -> status and reason that were told last, of those that are told of."""
+
+REASONS: Final = {"True": "ObjectiveMet", "False": "ObjectiveMissed"}
+"""Status of `Met` -> reason of its Event."""
 
 
-def transition_notes(old: Word | None, after: Mapping[str, Any]) -> tuple[EventNote, ...]:
-    """Tell when `Ready` changes its status or its reason.
+def transition_notes(old: Words, after: Mapping[str, Any]) -> tuple[EventNote, ...]:
+    """Tell when a condition that matters to people changes its status or its reason.
 
-    The first sight of an object is silent unless something is wrong.
+    The first sight of an object is silent unless something is wrong, and what is not known is not
+    told: the last that was known stays what it is compared with.
 
     Args:
-        old: what was said last; None: nothing.
+        old: what was said last; a condition that is absent was never told of.
         after: the status that is stored now.
     """
-    new = _ready(after)
-    if new is None or old == _word(new):
-        return ()
-    if new["status"] == "Unknown" or (old is None and new["status"] != "False"):
-        return ()
-    return (
-        EventNote(
-            type="Normal" if new["status"] == "True" else "Warning",
-            reason=new["reason"],
-            action="Observe",
-            note=new.get("message") or new["reason"],
-        ),
-    )
+    fresh = words(after)
+    changed = [
+        type_
+        for type_, word in fresh.items()
+        if word != old.get(type_) and (type_ in old or word[0] == "False")
+    ]
+    return tuple(_note(type_, after) for type_ in changed)
+
+
+def words(status: Mapping[str, Any]) -> Words:
+    """Return what a status says of the conditions that are told of, as far as it is known."""
+    told = {item["type"]: item for item in status.get("conditions", ())}
+    return {
+        type_: (told[type_]["status"], told[type_]["reason"])
+        for type_ in (READY, MET)
+        if type_ in told and told[type_]["status"] != "Unknown"
+    }
+
+
+def stored_words(status: Mapping[str, Any]) -> Words:
+    """Return what a stored status says, for a process that does not know what was told of it.
+
+    A summary that is not known yet was looked at all the same: what becomes of it is news. Whether
+    an objective was met is news only against what was known.
+    """
+    ready = next((item for item in status.get("conditions", ()) if item["type"] == READY), None)
+    return {**({READY: (ready["status"], ready["reason"])} if ready else {}), **words(status)}
 
 
 def contest_note(text: str) -> EventNote:
@@ -39,15 +57,23 @@ def contest_note(text: str) -> EventNote:
     return EventNote(type="Warning", reason="FieldConflict", action="Apply", note=text)
 
 
-def _ready(status: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    return next((item for item in status.get("conditions", ()) if item["type"] == READY), None)
+def _note(type_: str, status: Mapping[str, Any]) -> EventNote:
+    condition = next(item for item in status["conditions"] if item["type"] == type_)
+    well = condition["status"] == "True"
+    return EventNote(
+        type="Normal" if well else "Warning",
+        reason=REASONS[condition["status"]] if type_ == MET else condition["reason"],
+        action="Observe",
+        note=_judgement(status)
+        if type_ == MET
+        else condition.get("message") or condition["reason"],
+    )
 
 
-def ready_word(status: Mapping[str, Any]) -> Word | None:
-    """Return the word of a status; None where it says nothing of `Ready`."""
-    found = _ready(status)
-    return _word(found) if found is not None else None
-
-
-def _word(condition: Mapping[str, Any]) -> Word:
-    return condition["status"], condition["reason"]
+def _judgement(status: Mapping[str, Any]) -> str:
+    """Say by which numbers an objective is met or missed."""
+    current = status.get("current", {})
+    value = f", value {current['value']}" if current.get("value") else ""
+    total = current.get("total", 0)
+    seen = f"{current.get('bad', 0)} of {total} attempts were bad, " if total else ""
+    return f"{seen}burn rate {current.get('burnRate', '0')}{value}"

@@ -13,7 +13,7 @@ Body = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventNote:
-    """Something worth telling the people who watch an object (`events.k8s.io/v1`)."""
+    """Something worth telling the people who watch an object, as an Event."""
 
     type: Literal["Normal", "Warning"]
     reason: str

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
@@ -24,6 +24,7 @@ from tokenfleet.domain.fleet.pool_visit import strangers
 from tokenfleet.domain.fleet.problems import Problem
 from tokenfleet.domain.fleet.views import RouteView
 from tokenfleet.domain.routing.naming import local_name, place_of
+from tokenfleet.domain.routing.rules import POOL_NOT_IN_RULE
 
 Body = Mapping[str, Any]
 
@@ -67,13 +68,16 @@ class RouteSnapshot:
 
 def plan_route(seen: RouteSnapshot) -> Plan:
     """Plan one route: its status, and what lets routers of other namespaces reach its pools."""
-    status = _status(seen)
+    status, left = _status(seen), _pinned_for(seen)
     guests = [parsed(ModelRouter, body) for body in seen.guests]
     routers = [one for one in guests if isinstance(one, ModelRouter)]
     if len(routers) < len(guests):
-        return Plan(status=status)  # One that cannot be read goes on running, and needs its rights.
+        return Plan(
+            status=status, requeue_after=left
+        )  # One that cannot be read goes on running, and needs its rights.
     access = guest_access(seen.body, routers)
-    return Plan(applies=access, deletes=strangers(seen.children, access), status=status)
+    foreign = strangers(seen.children, access)
+    return Plan(applies=access, deletes=foreign, status=status, requeue_after=left)
 
 
 def _status(seen: RouteSnapshot) -> dict[str, Any] | None:
@@ -102,11 +106,33 @@ def _status(seen: RouteSnapshot) -> dict[str, Any] | None:
     fresh.append(folded if folded.status != "True" else ready)
     return {
         "observedGeneration": generation,
+        "control": _control(seen, problems),
         "parents": _parents(seen),
         "rules": rules,
         "traffic": traffic,
         "conditions": merged(previous, fresh, generation=generation, now=seen.now),
     }
+
+
+def _control(seen: RouteSnapshot, problems: Sequence[Problem]) -> str:
+    """Return who decides the shares now, which need not be who was asked to."""
+    asked = seen.body["spec"].get("trafficControl", {})
+    kind = str(asked.get("type", "Auto"))
+    if kind != "Pinned":
+        return kind
+    if _pinned_for(seen) is None:
+        return "PinEnded"
+    refused = any(problem.reason == POOL_NOT_IN_RULE for problem in problems)
+    return "PinRefused" if refused else kind
+
+
+def _pinned_for(seen: RouteSnapshot) -> timedelta | None:
+    """Return for how long a pin is still in force; None: there is none, or it is over."""
+    asked = seen.body["spec"].get("trafficControl", {})
+    if asked.get("type") != "Pinned" or "pinned" not in asked:
+        return None
+    left = datetime.fromisoformat(asked["pinned"]["until"]) - seen.now
+    return left if left > timedelta() else None
 
 
 def router_of(reference: Body, route: Body) -> ObjectKey:

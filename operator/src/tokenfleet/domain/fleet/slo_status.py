@@ -51,6 +51,9 @@ MESSAGE: Final = 256
 REASON: Final = 512
 """Longest reason of a decision."""
 
+OTHER: Final = "other"
+"""Label of requests whose feature or request type the route does not list."""
+
 LIVE: Final = ("current", "quantiles", "budget", "topBurners", "spend")
 """Parts of the status that are numbers and nothing else."""
 
@@ -86,7 +89,7 @@ def plan_slo(seen: SloSnapshot) -> Plan:
     view = seen.view if not isinstance(slo, Problem) else None
     fresh = _conditions(problems, view)
     if view is not None and not isinstance(slo, Problem):
-        fresh.append(_voting(slo, view))
+        fresh.append(_voting(slo, view, seen.route))
     status: dict[str, Any] = {
         "observedGeneration": generation,
         **(_judged(view) if view is not None else {}),
@@ -135,7 +138,27 @@ def _unresolved(slo: TokenSLO, seen: SloSnapshot) -> list[Problem]:
             f" {', '.join(rules)}; correct spec.targetRef.sectionName{meanwhile}"
         )
         return [Problem(condition=RESOLVED_REFS, reason="RuleNotFound", message=text)]
-    return []
+    return _unlisted(slo, route["spec"])
+
+
+def _unlisted(slo: TokenSLO, route: Body) -> list[Problem]:
+    """Name what the selector asks for and the route does not list: it has no label of its own."""
+    found = []
+    for field, asked in (
+        ("features", slo.spec.selector.features),
+        ("requestTypes", slo.spec.selector.request_types),
+    ):
+        matches = [match for rule in route["rules"] for match in rule.get("matches", ())]
+        listed = {*route.get(field, ()), *(v for match in matches for v in match.get(field, ()))}
+        missing = sorted({*asked} - listed - {OTHER})
+        if missing:
+            text = (
+                f"selector.{field} names {', '.join(missing)}, which ModelRoute"
+                f" {slo.spec.target_ref.name} does not list: such requests are counted as {OTHER}"
+                f" and cannot be told apart; add it to spec.{field} of the route"
+            )
+            found.append(Problem(condition=RESOLVED_REFS, reason="NotListed", message=text))
+    return found
 
 
 def _conditions(problems: Sequence[Problem], view: SLOView | None) -> list[Condition]:
@@ -161,14 +184,27 @@ def _data(view: SLOView) -> Condition:
     return condition(DATA, status=True, reason=data.kind.value, message=view.note)
 
 
-def _voting(slo: TokenSLO, view: SLOView) -> Condition:
+def _voting(slo: TokenSLO, view: SLOView, route: Body | None) -> Condition:
     if slo.spec.on_breach.type == "Alert":
         return condition(VOTING, status=False, reason="AlertOnly")
+    if route is not None and not _has_fallback(slo, route):
+        text = (
+            f"rule {slo.spec.target_ref.section_name} of ModelRoute {slo.spec.target_ref.name} has"
+            " no fallbackRefs: nothing can take its traffic; name a pool there, or alert only"
+        )
+        return condition(VOTING, status=False, reason="NoFallback", message=text)
     if view.refused is not None:
         return condition(
             VOTING, status=False, reason=view.refused.reason, message=view.refused.message
         )
     return condition(VOTING, status=True, reason="Voting")
+
+
+def _has_fallback(slo: TokenSLO, route: Body) -> bool:
+    rules = [
+        rule for rule in route["spec"]["rules"] if rule["name"] == slo.spec.target_ref.section_name
+    ]
+    return not rules or any(rule.get("fallbackRefs") for rule in rules)
 
 
 def _met(view: SLOView) -> Condition:

@@ -178,7 +178,8 @@ def _tracing(router: ModelRouter) -> Tracing | None:
     spec = router.spec.tracing
     if spec is None:
         return None
-    endpoint = spec.endpoint if urlsplit(spec.endpoint).path else f"{spec.endpoint}/v1/traces"
+    plain = spec.endpoint.rstrip("/")
+    endpoint = spec.endpoint if urlsplit(plain).path else f"{plain}/v1/traces"
     return Tracing(endpoint=endpoint, sampling=int(spec.sampling * SAMPLING_WHOLE))
 
 

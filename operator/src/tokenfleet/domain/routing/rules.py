@@ -12,6 +12,9 @@ from tokenfleet.domain.routing.compatibility import objection
 from tokenfleet.domain.routing.ir import Match, Rule
 from tokenfleet.domain.routing.shares import contiguous, largest_remainder
 
+POOL_NOT_IN_RULE = "PoolNotInRule"
+"""Reason of a pin that names a pool which its rule has not."""
+
 MEANWHILE = "until then the rule serves as it last resolved, and by its other pools if it never did"
 
 
@@ -97,7 +100,7 @@ def pin_problems(route: ModelRoute) -> list[Problem]:
                 f"trafficControl.pinned names ServingPool {stranger} for rule {pin.name}, which has"
                 f" only {', '.join(names)}; correct it; until then the rule's shares stay"
             )
-            found.append(Problem(condition=RESOLVED_REFS, reason="PoolNotInRule", message=text))
+            found.append(Problem(condition=RESOLVED_REFS, reason=POOL_NOT_IN_RULE, message=text))
     return found
 
 
