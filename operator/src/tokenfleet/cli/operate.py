@@ -12,15 +12,15 @@ from typing import Final
 from tokenfleet.adapters.agents import HttpRouterFleet
 from tokenfleet.adapters.clock import SystemClock
 from tokenfleet.adapters.kubernetes import KubernetesCluster, connect
-from tokenfleet.adapters.kubernetes.tokens import AgentTokens
 from tokenfleet.adapters.kubernetes.reviews import Reviews
+from tokenfleet.adapters.kubernetes.tokens import AgentTokens
 from tokenfleet.adapters.prometheus.history import History
 from tokenfleet.adapters.prometheus.lookback import Lookback
 from tokenfleet.adapters.prometheus.measure import measure
 from tokenfleet.adapters.prometheus.path_shares import requests_taken
 from tokenfleet.adapters.prometheus.source import PrometheusSource
-from tokenfleet.adapters.prometheus.used import used
 from tokenfleet.adapters.prometheus.timeline import RoutePast
+from tokenfleet.adapters.prometheus.used import used
 from tokenfleet.cli.wiring import Core, Operator, Options, Outside, assemble
 from tokenfleet.domain.slo.objectives.spec import Promise
 from tokenfleet.domain.slo.observation.measurement import Measurement, RouterReplica
