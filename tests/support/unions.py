@@ -38,6 +38,7 @@ SAMPLES: dict[str, Any] = {
     "costPerRequest": {"max": "0.01"},
     "cacheHitRate": {"min": "0.70"},
     "fastPathShare": {"min": "0.80"},
+    "spend": {"max": "0.5", "per": "Hour"},
     "shiftTraffic": {"primaryFloor": "0.05"},
 }
 """Member -> a value that the API server accepts."""

@@ -59,7 +59,7 @@ def test_thirty_queries_are_enough_for_any_number_of_objectives(count: int) -> N
     levels = [
         level(
             f"level-{i}",
-            list(Level)[i % 2],
+            list(Level)[i % len(Level)],
             windows=Windows(short=timedelta(seconds=5 + i), long=timedelta(seconds=20 + i)),
         )
         for i in range(count)
