@@ -141,7 +141,7 @@ def _rule(rule: Rule) -> Iterator[str]:
     if rule.last_decision:
         yield f"{INDENT}last decision: {rule.last_decision}"
     for vote in rule.votes:
-        numbers = f"{vote.bad} of {vote.total} bad, burn rate {vote.burn_rate}"
+        numbers = vote.level or f"{vote.bad} of {vote.total} bad, burn rate {vote.burn_rate}"
         yield f"{INDENT}{vote.slo} ({vote.action}): {vote.says}; data {vote.data}, {numbers}"
         if vote.shadow:
             yield f"{2 * INDENT}would have: {vote.shadow}"

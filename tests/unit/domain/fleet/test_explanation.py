@@ -127,6 +127,46 @@ def test_the_text_is_whole() -> None:
 
 
 @pytest.mark.parametrize(
+    ("objective", "status", "words"),
+    [
+        pytest.param(
+            {"type": "Spend", "spend": {"max": "200", "per": "Day"}},
+            {"spend": {"spent": "118.2", "forecast": "231.4", "ends": "2026-01-02T00:00:00Z"}},
+            "spent 118.2 of 200 for the day, forecast 231.4 at 2026-01-02T00:00:00Z",
+            id="money",
+        ),
+        pytest.param(
+            {"type": "Spend", "spend": {"max": "2", "per": "Hour"}},
+            {"spend": {"spent": "1.5", "forecast": ""}},
+            "data OK, spent 1.5 of 2 for the hour\n",
+            id="money without traffic",
+        ),
+        pytest.param(
+            {"type": "CostPerRequest", "costPerRequest": {"max": "0.01"}},
+            {"current": {"total": 80, "burnRate": "1.20", "value": "0.012"}},
+            "mean cost of a request 0.012, limit 0.01",
+            id="cost",
+        ),
+        pytest.param(
+            {"type": "CacheHitRate", "cacheHitRate": {"min": "0.7"}},
+            {"current": {"total": 80, "burnRate": "1.20", "value": "0.640"}},
+            "cache hit rate 0.640, at least 0.7",
+            id="cache",
+        ),
+    ],
+)
+def test_levels_are_told_with_their_limits(
+    objective: dict[str, Any], status: dict[str, Any], words: str
+) -> None:
+    one = {**slo("level", objective=objective), "status": {**judged(), **status}}
+
+    said = text(explain(replace(seen(), slos=[one])))
+
+    assert words in said + "\n"
+    assert "burn rate" not in said
+
+
+@pytest.mark.parametrize(
     ("loop", "words"),
     [
         pytest.param(LoopMemory(), "a breach on large would shift", id="at rest"),

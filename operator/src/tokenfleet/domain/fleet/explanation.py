@@ -71,6 +71,8 @@ class Vote:
     total: int
     bad: int
     burn_rate: str
+    level: str
+    """Cost, money or cache hits with the limit; empty for objectives with good and bad attempts."""
     shadow: str
     """What ShiftTraffic would have done, for an objective that only alerts."""
 
@@ -228,8 +230,30 @@ def _vote(slo: TokenSLO, controlled: bool) -> Vote:  # noqa: FBT001 - one fact a
         total=status.current.total,
         bad=status.current.bad,
         burn_rate=status.current.burn_rate,
+        level=_level(slo),
         shadow=shadow.message if shadow is not None else "",
     )
+
+
+def _level(slo: TokenSLO) -> str:
+    """Say a value and its limit; empty where nothing is known, and for other objectives."""
+    value, promised = slo.status.current.value, slo.spec.objective
+    if promised.spend is not None:
+        return _money(slo) if slo.status.spend is not None else ""
+    if promised.cost_per_request is not None and value:
+        return f"mean cost of a request {value}, limit {promised.cost_per_request.max}"
+    if promised.cache_hit_rate is not None and value:
+        return f"cache hit rate {value}, at least {promised.cache_hit_rate.min}"
+    return ""
+
+
+def _money(slo: TokenSLO) -> str:
+    money, promised = slo.status.spend, slo.spec.objective.spend
+    assert money is not None
+    assert promised is not None
+    end = f" at {rfc3339(money.ends)}" if money.ends is not None else ""
+    then = f", forecast {money.forecast}{end}" if money.forecast else ""
+    return f"spent {money.spent} of {promised.max} for the {promised.per.lower()}{then}"
 
 
 def _says(slo: TokenSLO, controlled: bool) -> str:  # noqa: FBT001 - see above
