@@ -2,6 +2,7 @@
 
 import os
 import re
+import socket
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ PLACEHOLDER = re.compile(
     r"(?<![\w-])(NAMESPACE|NAME|POOL|ROUTER|ROUTE|PRIMARY|POD|KIND|TEAM|N|team-a)(?![\w])"
 )
 """What a reader puts names in for. Other words in capitals are meant as they stand."""
+_FORWARD = re.compile(r"port-forward \S+ (?P<here>\d+)(?::(?P<there>\d+))? &$")
 FOREVER = re.compile(r" (-w|--watch|-f deploy\S*)$")
 """Commands that a reader ends with Ctrl-C."""
 
@@ -70,15 +72,15 @@ class Shell:
     environment: Mapping[str, str]
 
     def run(self, block: Block, names: Mapping[str, str], *, timeout: float = 600.0) -> None:
-        """Run a block as it stands, with names for its placeholders.
+        """Run a block as it stands, with names for its placeholders and free ports to forward.
 
         Raises:
             AssertionError: a command failed; the message has all that the block has written.
         """
-        script = [_PRELUDE]
+        script, taken = [_PRELUDE], {}
         for command in block.commands():
             filled = PLACEHOLDER.sub(lambda found: names[found[0]], command)
-            script.append(_line(filled))
+            script.append(_line(_elsewhere(filled, taken)))
         done = subprocess.run(
             ["bash", "-c", "\n".join(script)],
             cwd=self.folder,
@@ -103,6 +105,21 @@ fine() {  # the statuses of a pipe: the first command ended well, a filter may h
   for rest in "$@"; do [ "$rest" -le 1 ] || exit "$rest"; done
 }
 """
+
+
+def _elsewhere(command: str, taken: dict[str, str]) -> str:
+    """Forward a port of this machine that is free, which the page's own may not be."""
+    opened = _FORWARD.search(command)
+    if opened:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            taken[opened["here"]] = str(free.getsockname()[1])
+        there = opened["there"] or opened["here"]
+        port = f"{taken[opened['here']]}:{there} &"
+        return command[: opened.start("here")] + port
+    for port, other in taken.items():
+        command = command.replace(f"localhost:{port}", f"localhost:{other}")
+    return command
 
 
 def _line(command: str) -> str:
