@@ -97,6 +97,13 @@ SLOS = [
         "1",
     ),
     rule(
+        ".spec.objective.spend.max",
+        "must be more than 0",
+        merged(SLO, {"spec": {"objective": _SPEND}}),
+        refused=at("spec.objective.spend.max", "0"),
+        accepted=at("spec.objective.spend.max", "0.01"),
+    ),
+    rule(
         ".spec.objective",
         "spend must be set when type is Spend",
         merged(SLO, {"spec": {"objective": _SPEND}}),

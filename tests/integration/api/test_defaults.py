@@ -198,6 +198,20 @@ STORED = [
         id="an objective",
     ),
     pytest.param(
+        merged(
+            SLO, at("spec.objective", {"type": "Spend", "latency": None, "spend": {"max": "9"}})
+        ),
+        {
+            "targetRef": {"group": "tokenfleet.dev", "kind": "ModelRoute"},
+            "objective": {"spend": {"per": "Day"}},
+            "window": "672h",
+            "control": _CONTROL,
+            "data": _DATA,
+            "onBreach": {"type": "Alert"},
+        },
+        id="an objective about money",
+    ),
+    pytest.param(
         SHIFTING_SLO,
         {
             "targetRef": {"group": "tokenfleet.dev", "kind": "ModelRoute"},

@@ -78,17 +78,17 @@ def event(namespace: Namespace, at: datetime) -> dict[str, Any]:
         "rule slow: ttft: 40 of 80 attempts on large bad: shifting to small (T1, decision 1a2b3c)"
     )
     return {
-        "apiVersion": "events.k8s.io/v1",
+        "apiVersion": "v1",
         "kind": "Event",
         "metadata": {"name": "chat.decision"},
         "eventTime": f"{at:%Y-%m-%dT%H:%M:%S.%fZ}",
         "type": "Warning",
         "reason": "TrafficShifted",
         "action": "SetShares",
-        "note": note,
-        "reportingController": "tokenfleet.dev/operator",
+        "message": note,
+        "reportingComponent": "tokenfleet.dev/operator",
         "reportingInstance": "tokenfleet",
-        "regarding": {
+        "involvedObject": {
             "apiVersion": about["apiVersion"],
             "kind": "ModelRoute",
             "name": "chat",

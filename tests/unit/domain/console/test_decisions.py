@@ -15,8 +15,8 @@ def event(minutes: float, transition: str, reason: str, **change: Any) -> dict[s
         "eventTime": f"{T0 + timedelta(minutes=minutes):%Y-%m-%dT%H:%M:%S.%fZ}",
         "type": "Warning",
         "reason": reason,
-        "note": f"rule slow: why ({transition}, decision 1a2b)",
-        "regarding": {"kind": "ModelRoute", "namespace": "ns", "name": "chat"},
+        "message": f"rule slow: why ({transition}, decision 1a2b)",
+        "involvedObject": {"kind": "ModelRoute", "namespace": "ns", "name": "chat"},
         **change,
     }
 
@@ -29,7 +29,7 @@ def series(transition: str, *values: float, start: float = 0.0) -> tuple[dict[st
 
 def test_events_about_decisions_are_read_oldest_first() -> None:
     others = [event(0, "T1", "x", action="Observe"), event(0, "T1", "x", eventTime=None)]
-    pools = event(0, "T1", "x", regarding={"kind": "ServingPool", "name": "large"})
+    pools = event(0, "T1", "x", involvedObject={"kind": "ServingPool", "name": "large"})
     found = told(
         [event(5, "T3", "TrafficReturning"), event(1, "T1", "TrafficShifted"), pools, *others]
     )

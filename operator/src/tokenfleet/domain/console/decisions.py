@@ -50,21 +50,21 @@ class DecisionView:
 
 
 def told(events: Iterable[Body]) -> tuple[DecisionView, ...]:
-    """Return the decisions that Events (`events.k8s.io/v1`) tell of, oldest first."""
+    """Return the decisions that Events (core/v1) tell of, oldest first."""
     found = [
         DecisionView(
             at=at,
             namespace=about.get("namespace", ""),
             route=about.get("name", ""),
-            transition=_transition(event.get("note", "")),
+            transition=_transition(event.get("message", "")),
             reason=event.get("reason", ""),
             alarming=event.get("type") == "Warning",
-            note=event.get("note", ""),
+            note=event.get("message", ""),
             told=True,
         )
         for event in events
         if event.get("action") == ACTION
-        and (about := event.get("regarding", {})).get("kind") == ROUTE
+        and (about := event.get("involvedObject", {})).get("kind") == ROUTE
         and (at := _time(event)) is not None
     ]
     return tuple(sorted(found, key=_order))
