@@ -32,9 +32,10 @@ Start = Callable[[str], OperatorProcess]
 
 
 def rules(template: str) -> list[dict[str, Any]]:
-    """Return the rules of the chart's operator role, which hold no template."""
+    """Return the rules of the chart's operator role, with those that a value switches on."""
     text = (CHART / template).read_text().partition("\nrules:\n")[2]
-    found: list[dict[str, Any]] = yaml.safe_load(text)
+    plain = [line for line in text.splitlines() if not line.startswith("{{")]
+    found: list[dict[str, Any]] = yaml.safe_load("\n".join(plain))
     return found
 
 
