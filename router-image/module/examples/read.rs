@@ -1,6 +1,6 @@
 //! What the readers say of bodies on standard input, for the comparison with Python's parser.
 //!
-//! A case is a letter (r: request, a: whole answer, s: streamed answer), 8 bytes that seed where it
+//! A case is a letter (r: request, a: whole answer, s: streamed answer, h: header of stages), 8 bytes that seed where it
 //! is cut into chunks, 4 bytes of length (both little-endian) and the body. The answer is a line.
 
 use std::fmt::Write as _;
@@ -9,6 +9,7 @@ use std::io::{self, Read, Write};
 use tokenfleet::events::Events;
 use tokenfleet::rewrite::{ask_usage, rename, Rewriter};
 use tokenfleet::scan::{Scanner, Wrong};
+use tokenfleet::stages::Reported;
 use tokenfleet::usage::{Answer, Counts};
 
 /// The name that models are renamed to.
@@ -120,6 +121,15 @@ fn answer(body: &[u8], seed: u64) -> String {
     format!("{} {} {}", answer.whole(), told(answer.counts()), answer.error().is_some())
 }
 
+/// The lines of a header, one in each line of the body.
+fn stages(body: &[u8]) -> String {
+    let names = ["retrieval", "safety", "tools"].map(String::from);
+    let found = Reported::read(body.split(|c| *c == b'\n'), &names);
+    let spent: Vec<_> =
+        found.spent.iter().map(|one| one.map_or("-".into(), |us| us.to_string())).collect();
+    format!("{} {} {}", spent.join(","), found.unknown, found.malformed)
+}
+
 fn main() -> io::Result<()> {
     let (mut input, mut output) = (io::stdin().lock(), io::BufWriter::new(io::stdout().lock()));
     let mut head = [0; 13];
@@ -131,6 +141,7 @@ fn main() -> io::Result<()> {
         let line = match head[0] {
             b'r' => request(&body, seed | 1).unwrap_or_else(|wrong| format!("refused {wrong}")),
             b's' => stream(&body, seed | 1),
+            b'h' => stages(&body),
             _ => answer(&body, seed | 1),
         };
         writeln!(output, "{line}")?;

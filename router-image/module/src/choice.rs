@@ -15,6 +15,8 @@ pub struct Facts {
     pub tools: bool,
     /// The answer is to be streamed.
     pub stream: bool,
+    /// Microseconds that are left of the route's budget; `None` where it has none.
+    pub left: Option<u64>,
 }
 
 /// The bucket of a conversation, from 0 to 999: FNV-1a (RFC 9923) and the finaliser of `MurmurHash3`,

@@ -15,6 +15,7 @@
 
 use crate::counts::{self, Histogram, Series, LABELS};
 use crate::outcome::NAMES;
+use crate::stages::{self, REASONS};
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -39,11 +40,13 @@ pub fn exposition() -> String {
         "histogram",
         "Start of an attempt at a stream to its first token.",
     );
-    streamed
-        .iter()
-        .for_each(|row| out.histogram("time_to_first_token_seconds", row, &row.one.first_token));
+    streamed.iter().for_each(|row| {
+        out.histogram("time_to_first_token_seconds", &row.labels, &row.one.first_token);
+    });
     out.family("attempt_duration_seconds", "histogram", "Attempts, from start to end.");
-    tried.iter().for_each(|row| out.histogram("attempt_duration_seconds", row, &row.one.attempt));
+    tried
+        .iter()
+        .for_each(|row| out.histogram("attempt_duration_seconds", &row.labels, &row.one.attempt));
     out.family(
         "time_per_output_token_seconds",
         "histogram",
@@ -51,7 +54,7 @@ pub fn exposition() -> String {
     );
     streamed
         .iter()
-        .for_each(|row| out.histogram("time_per_output_token_seconds", row, &row.one.pace));
+        .for_each(|row| out.histogram("time_per_output_token_seconds", &row.labels, &row.one.pace));
     out.family(
         "requests_started_total",
         "counter",
@@ -63,7 +66,8 @@ pub fn exposition() -> String {
     out.family("requests_total", "counter", "Requests of clients that ended, by outcome.");
     rows.iter().for_each(|row| out.outcomes("requests_total", row, &row.one.requests));
     out.family("request_duration_seconds", "histogram", "Requests of clients, from start to end.");
-    rows.iter().for_each(|row| out.histogram("request_duration_seconds", row, &row.one.request));
+    rows.iter()
+        .for_each(|row| out.histogram("request_duration_seconds", &row.labels, &row.one.request));
     for (name, count) in TOKENS {
         out.family(name, "counter", "Usage as the pools reported it.");
         tried.iter().for_each(|row| out.line(name, row, "", count(row.one).load(Relaxed)));
@@ -71,6 +75,7 @@ pub fn exposition() -> String {
     out.family("late_attempts_total", "counter", "Attempts at a stream that missed the threshold.");
     let overdue = counts::overdue();
     streamed.iter().for_each(|row| out.late(row, &overdue));
+    out.stages();
     out.family("inflight", "gauge", "Attempts under way.");
     let gauges = counts::gauges();
     let mut pools: Vec<_> = gauges.iter().collect();
@@ -131,25 +136,49 @@ impl Text {
         }
     }
 
-    fn histogram(&mut self, name: &str, row: &Row, histogram: &Histogram) {
+    fn histogram(&mut self, name: &str, labels: &str, histogram: &Histogram) {
         let mut total = 0;
         let bins: Vec<u64> = histogram.bins.iter().map(|bin| bin.load(Relaxed)).collect();
         for (at, count) in bins.iter().enumerate() {
             total += count;
-            self.bound("_bucket", name, row, ",le=\"", at, total);
+            self.bound("_bucket", name, labels, ",le=\"", at, total);
         }
         let sum = histogram.sum.load(Relaxed);
-        let _ = writeln!(self.out, "tokenfleet_{name}_sum{{{}}} {}", row.labels, seconds_of(sum));
-        let _ = writeln!(self.out, "tokenfleet_{name}_count{{{}}} {total}", row.labels);
+        let _ = writeln!(self.out, "tokenfleet_{name}_sum{{{labels}}} {}", seconds_of(sum));
+        let _ = writeln!(self.out, "tokenfleet_{name}_count{{{labels}}} {total}");
     }
 
-    fn bound(&mut self, suffix: &str, name: &str, row: &Row, label: &str, at: usize, count: u64) {
+    fn bound(&mut self, suffix: &str, name: &str, row: &str, label: &str, at: usize, count: u64) {
         let bound = self.ladder.get(at).map_or("+Inf", String::as_str);
-        for part in ["tokenfleet_", name, suffix, "{", &row.labels, label, bound, "\"} "] {
+        for part in ["tokenfleet_", name, suffix, "{", row, label, bound, "\"} "] {
             self.out.push_str(part);
         }
         self.number(count);
         self.out.push('\n');
+    }
+
+    /// Where latency budgets go; nothing where no route has one.
+    fn stages(&mut self) {
+        let counts = stages::registry();
+        if counts.stages.is_empty() {
+            return;
+        }
+        self.family("stage_seconds", "histogram", "Stages of requests to routes with a budget.");
+        for one in &counts.stages {
+            let (route, stage) = (escape(&one.route), escape(&one.name));
+            let labels = format!("route=\"{route}\",stage=\"{stage}\"");
+            self.histogram("stage_seconds", &labels, &one.took);
+        }
+        self.family("stages_ignored_total", "counter", "Reported stages that were not taken.");
+        for one in &counts.ignored {
+            for (reason, count) in REASONS.iter().zip(&one.counts) {
+                let (route, count) = (escape(&one.route), count.load(Relaxed));
+                let _ = writeln!(
+                    self.out,
+                    "tokenfleet_stages_ignored_total{{route=\"{route}\",reason=\"{reason}\"}} {count}"
+                );
+            }
+        }
     }
 
     fn late(&mut self, row: &Row, overdue: &HashMap<u32, Vec<u64>>) {
@@ -165,7 +194,7 @@ impl Text {
             exposed[at] = exposed[at].max(late);
         }
         for (at, count) in exposed.iter().enumerate() {
-            self.bound("", "late_attempts_total", row, ",threshold=\"", at, *count);
+            self.bound("", "late_attempts_total", &row.labels, ",threshold=\"", at, *count);
         }
     }
 }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | reads bodies and answers, knows no Envoy | [`scan`], [`multipart`], [`rewrite`], [`usage`], [`events`] |
 //! | decides, knows no Envoy | [`plan`], [`choice`], [`endpoint`], [`answers`], [`outcome`] |
-//! | counts | [`counts`], [`users`], [`heavy_hitters`], [`waiting`], [`exposition`] |
+//! | counts | [`counts`], [`stages`], [`users`], [`heavy_hitters`], [`waiting`], [`exposition`] |
 //! | acts on requests and attempts | `filter`, `request`, `attempt`, `stream`, `ticket`, `watch`, `metrics` |
 //! | the border to Envoy | `abi` |
 #![deny(unsafe_code)]
@@ -35,6 +35,7 @@ pub mod repeat;
 pub mod rewrite;
 pub mod said;
 pub mod scan;
+pub mod stages;
 pub mod text;
 pub mod usage;
 pub mod users;

@@ -9,6 +9,7 @@ use crate::choice::Facts;
 use crate::counts::{Series, Slot};
 use crate::document::{document, Bad, Document, Read};
 use crate::outcome::Outcome;
+use crate::stages::Budget;
 use std::collections::HashMap;
 use std::sync::atomic::AtomicU32;
 
@@ -59,6 +60,8 @@ pub struct Match {
     bytes: std::ops::RangeInclusive<usize>,
     tools: Option<bool>,
     stream: Option<bool>,
+    /// Most microseconds that may be left of the route's budget.
+    left: Option<u64>,
 }
 
 impl Match {
@@ -69,6 +72,7 @@ impl Match {
             && self.bytes.contains(&facts.bytes)
             && self.tools.is_none_or(|wanted| wanted == facts.tools)
             && self.stream.is_none_or(|wanted| wanted == facts.stream)
+            && self.left.is_none_or(|most| facts.left.is_some_and(|left| left <= most))
     }
 }
 
@@ -127,6 +131,8 @@ pub struct Route {
     pub retry_server_error: bool,
     /// The next pool is asked after a 429.
     pub retry_throttled: bool,
+    /// What requests may take, where somebody has said so.
+    pub budget: Option<Budget>,
     /// In order; the first that takes a request serves it.
     pub rules: Vec<Rule>,
 }
@@ -208,6 +214,8 @@ pub struct Plan {
     pub pools: Vec<Pool>,
     /// All routes.
     pub routes: Vec<Route>,
+    /// A route has a budget: its requests may report stages.
+    pub budgets: bool,
     models: HashMap<Vec<u8>, usize>,
 }
 
@@ -242,6 +250,7 @@ impl Plan {
             spans: json.member("spans", Document::flag)?,
             log: json.member("log", read::log)?,
             cors: json.member("cors", Document::texts)?,
+            budgets: routes.iter().any(|route| route.budget.is_some()),
             pools,
             routes,
             models,

@@ -7,6 +7,7 @@ pub(crate) const TEXT: &str = r#"{"version":1,
              {"name":"small","serves":"qwen","names":["qwen"],"window":null,"several":false},
              {"name":"long","serves":"yarn","names":["yarn"],"window":131072,"several":false}],
     "routes":[{"name":"chat","models":["chat"],"features":["search"],"request_types":["batch"],"labelled":true,
+      "budget":{"total_ms":500,"stages":["retrieval"]},
       "retry":{"server_error":true,"throttled":false},
       "rules":[{"name":"all","matches":[],"chain":[0,1,2],"buckets":[[0,900,0],[900,1000,1]],
         "attempts":ATTEMPTS,"stall_ms":60000,"stream":["s0","s1","s2","s3"],"whole":["w0"]}]}]}"#;
@@ -62,4 +63,19 @@ fn the_log_of_errors_takes_what_the_access_log_filter_takes() {
     assert_eq!(taken(Log::Off), [false; 4]);
     assert_eq!(taken(Log::Errors), [false, true, true, true]);
     assert_eq!(taken(Log::All), [true; 4]);
+}
+
+#[test]
+fn a_rule_takes_requests_whose_budget_is_nearly_spent() {
+    let late = r#""matches":[{"features":[],"request_types":[],"bytes_min":null,"bytes_max":null,"tools":null,
+        "stream":null,"left_max_ms":150}]"#;
+    let text = TEXT.replace("ATTEMPTS", "1").replace("\"matches\":[]", late);
+    let plan = Plan::read(text.as_bytes()).unwrap();
+    let takes = |left| plan.routes[0].rules[0].takes(&Facts { left, ..Facts::default() });
+    assert_eq!(
+        [Some(0), Some(150_000), Some(150_001), None].map(takes),
+        [true, true, false, false]
+    );
+    let budget = plan.routes[0].budget.as_ref().unwrap();
+    assert_eq!((budget.total, &budget.names[..]), (500_000, &["retrieval".to_owned()][..]));
 }

@@ -15,6 +15,7 @@ use crate::multipart::Form;
 use crate::plan::Plan;
 use crate::rewrite::{Edit, Rewriter};
 use crate::scan::{self, Scanner, Wrong};
+use crate::stages::HEADER;
 use crate::stream::{Stream, AGAIN, SERVED_BY};
 use crate::ticket::{ask, hops, Ticket, HOP};
 use crate::users;
@@ -285,9 +286,15 @@ struct Own {
     /// The bucket of its conversation, or of its user.
     bucket: Option<u32>,
     user: Box<[u8]>,
+    /// Lines of the header that reports stages; empty where no route has a budget.
+    stages: Vec<Box<[u8]>>,
 }
 
 impl Own {
+    fn stages(&self) -> impl Iterator<Item = &[u8]> {
+        self.stages.iter().map(|line| &**line)
+    }
+
     fn of(headers: &Headers, plan: &Plan) -> Own {
         let told = |name: &str| match name {
             "" => None,
@@ -302,6 +309,10 @@ impl Own {
             request_type: told(&plan.headers.request_type).map(Box::from),
             bucket: told(&plan.headers.session).or(user).map(bucket),
             user: user.map(users::name).unwrap_or_default(),
+            stages: match plan.budgets {
+                true => headers.all(HEADER).map(Box::from).collect(),
+                false => Vec::new(),
+            },
         }
     }
 

@@ -6,6 +6,7 @@ use crate::counts::Series;
 use crate::outcome::Outcome;
 use crate::plan::{Plan, Pool, Rule};
 use crate::rewrite::Edit;
+use crate::stages::Spent;
 use crate::usage::Counts;
 use crate::waiting::{clock, Waits};
 use crate::watch::Watch;
@@ -72,6 +73,8 @@ pub struct Decision {
     pub stream: bool,
     /// The client did not ask for usage, we did.
     pub hide_usage: bool,
+    /// What was spent of the route's budget until then, where it has one.
+    pub spent: Option<Spent>,
     /// The model as the client named it.
     pub model: Vec<u8>,
     /// The body as the request's filter left it.
@@ -118,8 +121,10 @@ pub struct Stream {
     pub left: RefCell<Vec<u8>>,
     /// Ends an answer that stays silent.
     pub watch: OnceCell<Watch>,
-    /// Microseconds to the first token.
+    /// Microseconds to the first token, from the start of its attempt.
     pub waited: Cell<Option<u64>>,
+    /// When the first token came, on [`clock`].
+    answered: Cell<Option<u64>>,
     /// Usage of the answer.
     pub used: Cell<Option<Counts>>,
 }
@@ -144,6 +149,7 @@ impl Stream {
             left: RefCell::default(),
             watch: OnceCell::new(),
             waited: Cell::default(),
+            answered: Cell::default(),
             used: Cell::default(),
             decision,
         }
@@ -225,8 +231,10 @@ impl Stream {
     /// Notes the first token of the attempt under way.
     pub fn token(&self) {
         if let Some(open) = &mut *self.open.borrow_mut() {
-            let waited = clock().saturating_sub(open.start);
+            let now = clock();
+            let waited = now.saturating_sub(open.start);
             self.waited.set(Some(waited));
+            self.answered.set(Some(now));
             if open.waits.take().is_some() {
                 open.series.token(waited);
             }
@@ -282,7 +290,22 @@ impl Stream {
         let (decision, pool) = (&self.decision, self.places.get().pool());
         let series = decision.plan.series(decision.route, decision.rule, decision.labels, pool);
         series.end_request(outcome, micros);
+        self.spend(outcome, micros);
         outcome
+    }
+
+    /// Counts where the budget of an answered request went. What failed, or was given up before an
+    /// answer, tells nothing of how long one takes.
+    fn spend(&self, outcome: Outcome, micros: u64) {
+        let decision = &self.decision;
+        let budget = decision.plan.routes[decision.route].budget.as_ref();
+        let (Some(spent), Some(budget)) = (&decision.spent, budget) else { return };
+        let model = match self.answered.get() {
+            Some(at) if decision.stream => at.saturating_sub(spent.sent),
+            _ if outcome == Outcome::Ok && !decision.stream => micros.saturating_sub(spent.routing),
+            _ => return,
+        };
+        budget.answer(spent, model);
     }
 }
 

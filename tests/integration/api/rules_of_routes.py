@@ -44,6 +44,10 @@ def _attributes(**headers: str) -> dict[str, Any]:
 
 
 _RESERVED = "header must not be one that HTTP itself needs, such as host"
+_STAGES = [{"name": "model", "budget": "200ms"}, {"name": "tools", "budget": "300ms"}]
+_BUDGET = {"total": "500ms", "stages": _STAGES}
+_BUDGETED = merged(ROUTE, at("spec.latencyBudget", _BUDGET))
+_HURRY = {"matches": [{"remainingBudget": {"max": "150ms"}}]}
 _POD = "spec.managed.pod"
 _OWN = (
     "must not use the prefixes tokenfleet.dev/, app.kubernetes.io/ and prometheus.io/:"
@@ -155,6 +159,34 @@ ROUTERS = [
 
 ROUTES = [
     *named(ROUTE, 63, "TokenSLOs and metrics name it"),
+    rule(
+        ".spec.latencyBudget",
+        "the budgets of stages must not add up to more than total; what is left over is the buffer",
+        _BUDGETED,
+        refused=at("spec.latencyBudget.total", "499ms"),
+        accepted=at("spec.latencyBudget.total", "500ms"),
+    ),
+    rule(
+        ".spec.latencyBudget",
+        "stages must not name total: it stands for all of them",
+        _BUDGETED,
+        refused=at("spec.latencyBudget.stages", [{"name": "total", "budget": "1ms"}]),
+        accepted=at("spec.latencyBudget.stages", [{"name": "totals", "budget": "1ms"}]),
+    ),
+    *between(
+        merged(ROUTE, at("spec.latencyBudget.stages", [{"name": "tools", "budget": "1ms"}])),
+        "spec.latencyBudget.total",
+        ("10ms", "10m"),
+        "9ms",
+        "11m",
+    ),
+    rule(
+        ".spec",
+        "latencyBudget must be set when a rule matches on remainingBudget",
+        merged(_BUDGETED, _route(_HURRY, _LAST)),
+        refused=at("spec.latencyBudget", None),
+        accepted={},
+    ),
     rule(
         ".spec",
         "the last rule must have no matches: it takes what no other rule took",

@@ -11,6 +11,7 @@ from tests.integration.prometheus.conftest import SCRAPE_SECONDS, Bench
 from tests.integration.prometheus.look import expected, look
 from tests.integration.prometheus.test_measure import LABELS, RULE
 from tests.unit.domain.slo.builders import facts, level, target
+from tokenfleet.adapters.prometheus.latency_stages import stages_took
 from tokenfleet.adapters.prometheus.path_shares import requests_taken
 from tokenfleet.adapters.prometheus.source import Access, PrometheusSource
 from tokenfleet.adapters.prometheus.spending import pieces
@@ -20,6 +21,7 @@ from tokenfleet.domain.slo.objectives.spec import Level, LevelObjective, Windows
 from tokenfleet.domain.slo.observation.data_state import Kind
 from tokenfleet.domain.slo.observation.level_readings import Reading, Span, reading
 from tokenfleet.domain.slo.observation.measurement import EngineLoad, TokenPrices
+from tokenfleet.domain.slo.observation.quantiles import quantile_of
 from tokenfleet.domain.slo.observation.snapshot import Snapshot
 
 WINDOWS = Windows(short=timedelta(milliseconds=800), long=timedelta(seconds=6))
@@ -49,6 +51,9 @@ def exposition(seconds: float) -> str:
         ]
     fast = 'route="chat",rule="fast",feature="search",request_type="other",pool="small"'
     lines += [f"tokenfleet_requests_started_total{{{fast}}} {66 * seconds}"]
+    for boundary, part in (("0.05", 50), ("0.1", 100), ("+Inf", 100)):
+        stage = f'route="chat",stage="retrieval",le="{boundary}"'
+        lines += [f"tokenfleet_stage_seconds_bucket{{{stage}}} {part * seconds}"]
     engine = 'model_name="m",engine="0",pool="small"'
     lines += [
         f"vllm:prefix_cache_hits_total{{{engine}}} {300 * seconds}",
@@ -155,3 +160,17 @@ def test_money_of_a_span_is_added_up_by_label_set(snapshot: Snapshot, bench: Ben
     assert by_pool["large"].completion == pytest.approx(2 * 500 * 10, rel=0.3)
     assert by_pool["large"].requests == pytest.approx(2 * 10 * 10, rel=0.3), "errors cost nothing"
     assert nobody.used == {}
+
+
+async def test_the_stages_of_a_budget_come_back_as_the_quantiles_that_went_in(
+    snapshot: Snapshot, bench: Bench
+) -> None:
+    assert snapshot.measurement is not None
+    source = PrometheusSource(Access(url=bench.prometheus.url))
+    took = await stages_took(source, snapshot.measurement.at)
+    source.close()
+
+    (buckets,) = took.values()
+    assert took.keys() == {("team-a", "chat", "retrieval")}
+    assert quantile_of(0.5, buckets) == pytest.approx(0.05, rel=0.02)
+    assert quantile_of(0.99, buckets) == pytest.approx(0.099, rel=0.02)

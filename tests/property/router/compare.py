@@ -11,6 +11,7 @@ from random import Random
 from tests.property.router import readers, reference
 from tests.property.router.bodies import Bodies
 from tests.property.router.readers import Case
+from tests.property.router.stages import Headers, read_stages
 from tests.property.router.streams import Streams, read_stream
 
 BATCH = 5_000
@@ -29,7 +30,9 @@ def compare(program: Path, kind: str, *, cases: int, seed: int) -> int:
 
 
 def _batch(kind: str, size: int, random: Random) -> Sequence[Case]:
-    body = Streams(random).body if kind == "s" else Bodies(random, answers=kind == "a").body
+    body = Bodies(random, answers=kind == "a").body
+    if kind in {"s", "h"}:
+        body = Streams(random).body if kind == "s" else Headers(random).body
     return [Case(kind, body(), random.getrandbits(64)) for _ in range(size)]
 
 
@@ -71,6 +74,14 @@ def _stream(case: Case, said: Sequence[str]) -> bool:
     return counts != "-"
 
 
+def _stages(case: Case, said: Sequence[str]) -> bool:
+    spent, unknown, malformed = said
+    told = tuple(None if one == "-" else int(one) for one in spent.split(","))
+    expected = read_stages(case.body)
+    assert (told, int(unknown), int(malformed)) == expected, case
+    return expected[2] == 0
+
+
 def _bytes(told: str) -> bytes | None:
     return None if told == "-" else bytes.fromhex(told.removeprefix("x"))
 
@@ -86,6 +97,7 @@ CHECKS: dict[str, Callable[[Case, Sequence[str]], bool]] = {
     "r": _request,
     "a": _answer,
     "s": _stream,
+    "h": _stages,
 }
 
 
@@ -96,7 +108,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=2)
     told = parser.parse_args()
     program = readers.build()
-    for kind, name in (("r", "requests"), ("a", "answers"), ("s", "streams")):
+    for kind, name in (("r", "requests"), ("a", "answers"), ("s", "streams"), ("h", "stages")):
         taken = compare(program, kind, cases=told.cases, seed=told.seed)
         print(json.dumps({"bodies": name, "compared": told.cases, "taken": taken}), flush=True)
 

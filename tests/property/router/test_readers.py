@@ -27,3 +27,10 @@ def test_every_body_is_read_as_by_a_strict_parser(program, kind):
     taken = compare(program, kind, cases=CASES, seed=1)
 
     assert CASES // 10 < taken < CASES, "both kinds of bodies are among them"
+
+
+def test_every_header_of_stages_is_read_as_its_grammar_says(program):
+    """What does not fit is counted and left out, and takes nothing else along."""
+    whole = compare(program, "h", cases=CASES, seed=1)
+
+    assert CASES // 10 < whole < CASES, "both kinds of headers are among them"

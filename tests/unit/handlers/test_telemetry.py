@@ -13,10 +13,13 @@ from tokenfleet.domain.fleet.conditions import condition
 from tokenfleet.domain.fleet.keys import ROUTER, ObjectKey
 from tokenfleet.domain.fleet.views import RouterView, RouteView
 from tokenfleet.domain.slo.engine import RuleView
+from tokenfleet.domain.slo.objectives.latency_stages import Took
 from tokenfleet.domain.slo.objectives.path_share import Taken
 from tokenfleet.domain.slo.observation.measurement import RuleKey
 from tokenfleet.domain.slo.reporting.views import SpendView
+from tokenfleet.handlers.stage_metrics import StageCollector
 from tokenfleet.handlers.telemetry import FleetCollector, PrometheusTelemetry
+from tokenfleet.reconcilers.latency_stages import LatencyStages
 from tokenfleet.reconcilers.path_shares import PathShares
 from tokenfleet.reconcilers.store import Store
 from tokenfleet.reconcilers.views import Views
@@ -119,6 +122,26 @@ def test_the_fleet_is_told_and_forgotten_with_its_objects() -> None:
 
     left = [name for name in FLEET if f"\n{name}{{".encode() in bench.telemetry.text()]
     assert left == []
+
+
+async def test_stages_are_told_with_their_budgets() -> None:
+    async def ask(at: datetime) -> Took:
+        del at
+        return {("ns", "chat", "model"): ((0.1, 100.0), (float("inf"), 100.0))}
+
+    bench = Bench()
+    budget = {"total": "500ms", "stages": [{"name": "model", "budget": "200ms"}]}
+    bench.store.put(route(latencyBudget=budget))
+    stages = LatencyStages(store=bench.store, ask=ask, wake=lambda _: None)
+    bench.telemetry.registry.register(StageCollector(stages))
+    await stages.look(T0)
+
+    model = {"namespace": "ns", "route": "chat", "stage": "model"}
+    took = "tokenfleet_route_stage_seconds"
+    assert bench.value("tokenfleet_route_stage_budget_seconds", **model) == 0.2
+    assert bench.value(took, **model, quantile="0.5") == pytest.approx(0.05)
+    assert bench.value(took, **model, quantile="0.99") == pytest.approx(0.099)
+    assert bench.value(took, **{**model, "stage": "total"}, quantile="0.99") is None
 
 
 async def test_shares_of_paths_are_told_with_what_is_promised() -> None:

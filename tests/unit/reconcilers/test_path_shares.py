@@ -11,7 +11,8 @@ from tokenfleet.domain.fleet.keys import ROUTE, SLO, ObjectKey
 from tokenfleet.domain.slo.objectives.path_share import Taken
 from tokenfleet.domain.slo.observation.measurement import RuleKey
 from tokenfleet.ports import PortError
-from tokenfleet.reconcilers.path_shares import EVERY, OLDEST, PathShares
+from tokenfleet.reconcilers.path_shares import PathShares
+from tokenfleet.reconcilers.renewed import EVERY, OLDEST
 from tokenfleet.reconcilers.store import Store
 
 FAST, SLOW = RuleKey("ns", "chat", "fast"), RuleKey("ns", "chat", "slow")

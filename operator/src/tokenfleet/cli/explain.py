@@ -126,6 +126,9 @@ def _lines(found: Explanation) -> Iterator[str]:
     yield f"{INDENT}control {found.control}"
     if found.trouble:
         yield f"{INDENT}not ready: {found.trouble}"
+    for stage in found.stages:
+        took = f"p50 {stage.p50}, p99 {stage.p99}" if stage.p99 else "not known yet"
+        yield f"{INDENT}{stage.stage}: {took} of {stage.budget}"
     for rule in found.rules:
         yield ""
         yield from (f"{INDENT}{line}" for line in _rule(rule))

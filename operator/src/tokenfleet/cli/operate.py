@@ -15,6 +15,7 @@ from tokenfleet.adapters.kubernetes import KubernetesCluster, connect
 from tokenfleet.adapters.kubernetes.reviews import Reviews
 from tokenfleet.adapters.kubernetes.tokens import AgentTokens
 from tokenfleet.adapters.prometheus.history import History
+from tokenfleet.adapters.prometheus.latency_stages import stages_took
 from tokenfleet.adapters.prometheus.lookback import Lookback
 from tokenfleet.adapters.prometheus.measure import measure
 from tokenfleet.adapters.prometheus.path_shares import requests_taken
@@ -58,6 +59,7 @@ async def operate(options: Options) -> int:
         budgets=History(source) if source is not None else None,
         taken=partial(requests_taken, source) if source is not None else None,
         used=partial(used, source) if source is not None else None,
+        took=partial(stages_took, source) if source is not None else None,
     )
     operator = assemble(options, outside)
     cluster.on_answer = operator.vitals.answered

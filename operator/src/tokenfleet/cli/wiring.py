@@ -13,6 +13,7 @@ from tokenfleet.handlers.declared_metrics import DeclaredCollector
 from tokenfleet.handlers.election import Elector
 from tokenfleet.handlers.probes import Check, Probes
 from tokenfleet.handlers.shell import Shell
+from tokenfleet.handlers.stage_metrics import StageCollector
 from tokenfleet.handlers.startup import Startup
 from tokenfleet.handlers.telemetry import FleetCollector, PrometheusTelemetry
 from tokenfleet.handlers.vitals import Vitals
@@ -20,6 +21,7 @@ from tokenfleet.handlers.workqueue import WorkqueueMetrics
 from tokenfleet.ports import Clock, Cluster, Resource, RouterFleet
 from tokenfleet.reconcilers.applier import Applier
 from tokenfleet.reconcilers.events import Recorder
+from tokenfleet.reconcilers.latency_stages import AskTook, LatencyStages
 from tokenfleet.reconcilers.money import AskUsed, Money
 from tokenfleet.reconcilers.path_shares import AskTaken, PathShares
 from tokenfleet.reconcilers.pool_visitor import PoolVisitor
@@ -80,6 +82,7 @@ class Outside:
     budgets: Budgets | None = None
     taken: AskTaken | None = None
     used: AskUsed | None = None
+    took: AskTook | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +99,7 @@ class Core:
     startup: Startup
     path_shares: PathShares
     money: Money
+    latency_stages: LatencyStages
     watched: dict[Resource, str]
     """Watched kinds and their label selectors; PodMonitor joins where the cluster serves it."""
 
@@ -130,6 +134,7 @@ def assemble(options: Options, outside: Outside) -> Operator:
         budgets=outside.budgets,
         path_shares=core.path_shares,
         money=core.money,
+        latency_stages=core.latency_stages,
         clock=outside.clock,
         every=options.tick,
     )
@@ -159,6 +164,7 @@ def assemble(options: Options, outside: Outside) -> Operator:
         namespaces=options.namespaces,
     )
     core.telemetry.registry.register(ConditionCollector(core.store))
+    core.telemetry.registry.register(StageCollector(core.latency_stages))
     core.telemetry.registry.register(DeclaredCollector(core.store))
     core.telemetry.registry.register(
         FleetCollector(
@@ -201,6 +207,7 @@ def _core(options: Options, outside: Outside) -> Core:
         startup=Startup(monotonic=time.monotonic),
         path_shares=PathShares(store=store, ask=outside.taken, wake=queue.add),
         money=Money(store=store, ask=outside.used),
+        latency_stages=LatencyStages(store=store, ask=outside.took, wake=queue.add),
         # Whoever may see some namespaces only may not list all of them.
         watched=dict(WATCHED) if options.namespaces else {**WATCHED, NAMESPACES: ""},
     )
@@ -254,6 +261,7 @@ def _visits(
             views=core.views,
             clock=outside.clock,
             measured=core.path_shares.shares,
+            stages=core.latency_stages.of,
         ),
         SLO: SloVisitor(
             store=core.store,

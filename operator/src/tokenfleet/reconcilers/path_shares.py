@@ -2,8 +2,8 @@
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Final, Protocol
+from datetime import datetime
+from typing import Protocol
 
 from tokenfleet.domain.fleet.keys import ROUTE, SLO, ObjectKey
 from tokenfleet.domain.fleet.path_promises import paths_of
@@ -13,20 +13,11 @@ from tokenfleet.domain.slo.objectives.path_share import (
     share,
     shares,
 )
-from tokenfleet.domain.slo.observation.measurement import Failure, RuleKey
+from tokenfleet.domain.slo.observation.measurement import RuleKey
 from tokenfleet.domain.slo.reporting.path_shares import path_view
 from tokenfleet.domain.slo.reporting.views import SLOView
-from tokenfleet.ports import PortError
+from tokenfleet.reconcilers.renewed import Renewed
 from tokenfleet.reconcilers.store import Store
-
-EVERY: Final = timedelta(minutes=5)
-"""Between two questions: a twelfth of the window."""
-
-OLDEST: Final = timedelta(minutes=15)
-"""Age from which an answer is no answer any more: three questions in a row have failed."""
-
-
-NOBODY: Final = Failure("SourceError", "the operator runs without --prometheus-url")
 
 
 class AskTaken(Protocol):
@@ -45,12 +36,8 @@ class PathShares:
     ask: AskTaken | None
     """None: there is no Prometheus to ask."""
     wake: Callable[[ObjectKey], None]
-    _asked_at: datetime | None = None
+    _taken: Renewed[tuple[Taken, ...]] = field(default_factory=Renewed)
     _split: bool = False
-    _taken: tuple[Taken, ...] | None = None
-    """None: nothing is known."""
-    _known_at: datetime | None = None
-    _failure: Failure = NOBODY
     _shares: dict[RuleKey, float] = field(default_factory=dict)
     _views: dict[str, SLOView] = field(default_factory=dict)
 
@@ -79,23 +66,21 @@ class PathShares:
         return paths_of(self.store.all(SLO))
 
     async def _ask(self, at: datetime, *, split: bool) -> None:
-        fresh = self._asked_at is not None and at - self._asked_at < EVERY
-        if self.ask is None or (fresh and split <= self._split):
+        ask = self.ask
+        if ask is None or not (self._taken.due(at) or split > self._split):
             return
-        self._asked_at, self._split = at, split
-        try:
-            self._taken, self._known_at = tuple(await self.ask(at, split=split)), at
-        except PortError as error:
-            self._failure = Failure("SourceError", str(error))
-            if self._known_at is not None and at - self._known_at > OLDEST:
-                self._taken = None
-            raise
+        self._split = split
+
+        async def question() -> tuple[Taken, ...]:
+            return tuple(await ask(at, split=split))
+
+        await self._taken.ask(at, question)
 
     def _judge(self, objectives: Iterable[PathShare]) -> None:
-        taken, before, told = self._taken, self._shares, self._views
+        taken, before, told = self._taken.answer, self._shares, self._views
         self._shares = shares(taken) if taken is not None else {}
         self._views = {
-            slo.key: path_view(slo, share(slo, taken) if taken is not None else self._failure)
+            slo.key: path_view(slo, share(slo, taken) if taken is not None else self._taken.failure)
             for slo in objectives
         }
         moved = {

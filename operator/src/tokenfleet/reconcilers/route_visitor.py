@@ -7,6 +7,7 @@ from tokenfleet.domain.fleet.keys import ObjectKey, key_of
 from tokenfleet.domain.fleet.plan import Plan
 from tokenfleet.domain.fleet.route_status import RouteSnapshot, plan_route, router_of
 from tokenfleet.domain.routing.naming import local_name
+from tokenfleet.domain.slo.objectives.latency_stages import Stage
 from tokenfleet.domain.slo.observation.measurement import RuleKey
 from tokenfleet.ports import Body, Clock
 from tokenfleet.reconcilers.pool_visitor import children_of
@@ -25,6 +26,8 @@ class RouteVisitor:
     clock: Clock
     measured: Callable[[], Mapping[RuleKey, float]]
     """Returns rule -> its part of its route's requests in the last hour."""
+    stages: Callable[[str, str], tuple[Stage, ...]]
+    """Returns the stages of a route's latency budget, by namespace and name."""
 
     async def plan(self, owner: Body) -> Plan:
         """Observe and plan."""
@@ -52,6 +55,7 @@ class RouteVisitor:
                 refusing=tuple(words(router) for router in known if router not in taken),
                 guests=tuple(b for one, b in taken.items() if one.namespace != key.namespace),
                 children=children_of(self.store, owner),
+                stages=self.stages(key.namespace, key.name),
                 now=self.clock.now(),
             )
         )

@@ -1,4 +1,4 @@
-"""The loop that keeps burn rates, error budgets, money spent and shares of paths.
+"""The loop that keeps burn rates, error budgets, money spent, shares of paths and stages.
 
 It runs beside the tick, so that it never delays it.
 """
@@ -15,6 +15,7 @@ from tokenfleet.domain.fleet.steering import objectives_of
 from tokenfleet.domain.slo.objectives.error_budget import Budget
 from tokenfleet.domain.slo.objectives.spec import ObjectiveSpec
 from tokenfleet.ports import Clock, PortError
+from tokenfleet.reconcilers.latency_stages import LatencyStages
 from tokenfleet.reconcilers.money import Money
 from tokenfleet.reconcilers.path_shares import PathShares
 from tokenfleet.reconcilers.store import Store
@@ -57,6 +58,7 @@ class SloLookback:
     """None as above."""
     path_shares: PathShares
     money: Money
+    latency_stages: LatencyStages
     clock: Clock
     every: timedelta
 
@@ -75,7 +77,8 @@ class SloLookback:
         said, now = "", self.clock.now()
         objectives = list(objectives_of(self.store.all(SLO)))
         looks = [one.look(objectives, now) for one in (self.look_back, self.budgets) if one]
-        for look in (*looks, self.path_shares.look(now), self.money.look(now)):
+        beside = (self.path_shares, self.money, self.latency_stages)
+        for look in (*looks, *(one.look(now) for one in beside)):
             try:
                 await look
             except PortError as error:

@@ -238,6 +238,13 @@ impl Headers<'_> {
         let found = self.pairs.iter().find(|pair| unsafe { pair.key.bytes() } == name);
         found.map(|pair| unsafe { pair.value.bytes() })
     }
+
+    /// Every value of a header, by its name in lower case.
+    pub fn all<'a>(&'a self, name: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+        // SAFETY: Envoy's bytes stay while it is borrowed.
+        let found = self.pairs.iter().filter(move |pair| unsafe { pair.key.bytes() } == name);
+        found.map(|pair| unsafe { pair.value.bytes() })
+    }
 }
 
 /// Wakes a filter on its worker: its hook for scheduled events runs soon, or never if it is gone.

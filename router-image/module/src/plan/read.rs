@@ -4,6 +4,7 @@ use super::{Headers, Log, Match, Pool, Route, Rule, BUCKETS, MOST_ATTEMPTS, OTHE
 use crate::counts::{self, Slot};
 use crate::document::{Bad, Document, Read};
 use crate::json::Json;
+use crate::stages::Budget;
 
 pub(super) fn headers(json: &Json) -> Read<Headers> {
     let name = |key| json.member(key, |v| v.text().map(str::to_ascii_lowercase));
@@ -46,8 +47,10 @@ pub(super) fn route(json: &Json, pools: usize) -> Read<Route> {
     let (features, request_types) = (labels("features")?, labels("request_types")?);
     let retry = json.need("retry")?;
     let rules = json.member("rules", |v| v.list(|r| rule(r, pools, &features, &request_types)))?;
+    let name = json.member("name", Document::text)?;
     Ok(Route {
-        name: json.member("name", Document::text)?.to_owned(),
+        name: name.to_owned(),
+        budget: json.member("budget", |v| v.maybe(|budget| self::budget(budget, name)))?,
         retry_server_error: retry.member("server_error", Document::flag)?,
         retry_throttled: retry.member("throttled", Document::flag)?,
         labelled: json.member("labelled", Document::flag)?,
@@ -55,6 +58,11 @@ pub(super) fn route(json: &Json, pools: usize) -> Read<Route> {
         request_types,
         rules,
     })
+}
+
+fn budget(json: &Json, route: &str) -> Read<Budget> {
+    let total = json.member("total_ms", Document::number)?;
+    Ok(Budget::new(route, total.saturating_mul(1000), json.member("stages", Document::texts)?))
 }
 
 fn rule(json: &Json, pools: usize, features: &[String], request_types: &[String]) -> Read<Rule> {
@@ -102,5 +110,8 @@ fn condition(json: &Json, features: &[String], request_types: &[String]) -> Read
         bytes: bytes("bytes_min")?.unwrap_or(0)..=bytes("bytes_max")?.unwrap_or(usize::MAX),
         tools: flag("tools")?,
         stream: flag("stream")?,
+        left: json
+            .member("left_max_ms", |v| v.maybe(Document::number))?
+            .map(|most| most.saturating_mul(1000)),
     })
 }

@@ -34,12 +34,14 @@ impl Request {
         };
         let route = &plan.routes[at];
         let mut own = self.own.borrow_mut();
+        let spent = route.budget.as_ref().map(|budget| budget.spent(self.start, own.stages()));
         let asked = Facts {
             feature: Route::label(&route.features, own.feature.as_deref()),
             request_type: Route::label(&route.request_types, own.request_type.as_deref()),
             bytes: facts.size,
             tools: facts.tools,
             stream: facts.stream,
+            left: spent.as_ref().map(|spent| spent.left),
         };
         let Some(rule) = route.rules.iter().position(|rule| rule.takes(&asked)) else {
             let words = format!("no rule of the route {} takes this request", route.name);
@@ -77,6 +79,7 @@ impl Request {
             shape: self.shape(),
             stream: facts.stream,
             hide_usage,
+            spent,
             named: Named { name, at: facts.model_at, size: facts.size, quoted: !form },
             model: facts.model,
         };

@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.domain.fleet.builders import T0, pool, route, slo
 from tokenfleet.cli.explain import text
-from tokenfleet.domain.fleet.explanation import Rule, Seen, explain
+from tokenfleet.domain.fleet.explanation import Rule, Seen, Took, explain
 from tokenfleet.domain.slo.control.memory import LoopMemory, RuleMemory, State
 
 READY = [
@@ -333,3 +333,12 @@ def test_a_slice_is_explained_like_a_rule_and_the_rest_after_it() -> None:
     assert (part.name, [vote.slo for vote in part.votes]) == (name, ["ttft", "chats"])
     assert (rest.name, [vote.slo for vote in rest.votes]) == ("slow", ["ttft"])
     assert part.next != rest.next, "each has a memory of its own"
+
+
+def test_a_latency_budget_is_explained_by_stage() -> None:
+    told = {"stage": "retrieval", "budget": "80ms", "p50": "40ms", "p99": "95ms"}
+
+    found = explain(seen(route=route(status={**SHIFTED, "latencyBudget": [told]})))
+
+    assert found.stages == (Took(**told),)
+    assert "  retrieval: p50 40ms, p99 95ms of 80ms" in text(found)

@@ -13,6 +13,7 @@ from tokenfleet.domain.fleet.route_status import RouteSnapshot, plan_route
 from tokenfleet.domain.fleet.router_visit import plan_router
 from tokenfleet.domain.fleet.views import RouteView
 from tokenfleet.domain.routing.rules import POOL_NOT_IN_RULE
+from tokenfleet.domain.slo.objectives.latency_stages import Stage
 
 DONE = condition(PROGRAMMED, status=True, reason="Programmed", message="2 of 2")
 
@@ -218,3 +219,25 @@ def test_a_measured_share_is_written_with_other_changes() -> None:
 
     assert second.status is not None
     assert second.status["rules"][0]["measuredShare"] == "0.84"
+
+
+def stage(p50: float | None, p99: float | None) -> Stage:
+    return Stage(name="retrieval", budget=timedelta(milliseconds=80), p50=p50, p99=p99)
+
+
+@pytest.mark.parametrize(
+    ("after", "told"),
+    [
+        pytest.param(stage(0.044, 0.095), ("40ms", "90ms"), id="a little more waits"),
+        pytest.param(stage(0.060, 0.095), ("60ms", "95ms"), id="more is told"),
+        pytest.param(stage(None, None), ("", ""), id="that nothing is known is told"),
+    ],
+)
+def test_where_a_latency_budget_goes_is_written_when_it_has_drifted(after, told) -> None:
+    first = plan_route(replace(look(view()), stages=(stage(0.04, 0.09),))).status
+    second = plan_route(replace(look(view(), body=route(status=first)), stages=(after,))).status
+
+    assert second is not None
+    (found,) = second["latencyBudget"]
+    assert (found["stage"], found["budget"]) == ("retrieval", "80ms")
+    assert (found["p50"], found["p99"]) == told

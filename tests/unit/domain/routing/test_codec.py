@@ -1,11 +1,13 @@
 """The document in `<router>-config`: equal values, equal bytes; strict reading."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.integration.envoy.configuration import configuration
 from tokenfleet.domain.routing.codec import (
     REVISION_MAX,
     SIZE_MAX,
@@ -18,6 +20,7 @@ from tokenfleet.domain.routing.codec import (
 from tokenfleet.domain.routing.ir import (
     ACCESS_LOGS,
     Attribution,
+    Budget,
     Deadline,
     Failover,
     Match,
@@ -44,6 +47,7 @@ matches = st.builds(
     bytes_max=optional_bytes,
     tools=st.none() | st.booleans(),
     stream=st.none() | st.booleans(),
+    left_max_ms=st.none() | st.integers(1, 600_000),
 )
 
 
@@ -80,6 +84,7 @@ routes = st.builds(
     request_types=label_lists,
     rules=st.lists(rules(), max_size=3).map(tuple),
     failover=failovers,
+    budget=st.none() | st.builds(Budget, total_ms=st.integers(10, 600_000), stages=label_lists),
 )
 configs = st.builds(
     RouterConfig,
@@ -249,3 +254,17 @@ def test_data_above_the_limit_are_a_problem() -> None:
     assert problem is not None
     assert problem.reason == "ConfigTooLarge"
     assert str(SIZE_MAX) in problem.message
+
+
+def test_what_was_added_to_a_version_is_written_only_where_it_is_used() -> None:
+    """A router of the release before refuses keys that it does not know."""
+    config = configuration({"large": 1000, "small": 0})
+    (route,) = config.routes
+    used = replace(route, budget=Budget(total_ms=500, stages=("tools",)))
+    plain, new = (
+        encode(Document(revision=1, config=replace(config, routes=(one,)))) for one in (route, used)
+    )
+
+    assert "budget" not in plain
+    assert "left_max_ms" not in plain
+    assert '"budget":{"stages":["tools"],"total_ms":500}' in new

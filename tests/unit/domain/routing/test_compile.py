@@ -10,7 +10,7 @@ from tokenfleet.api.v1alpha1.servingpool import ServingPool
 from tokenfleet.api.v1alpha1.tokenslo import TokenSLO
 from tokenfleet.domain.routing.codec import SIZE_MAX, Document, encode
 from tokenfleet.domain.routing.compile import LABEL_SETS_MAX, Compiled, compile_router
-from tokenfleet.domain.routing.ir import Deadline, PoolShare, Tracing
+from tokenfleet.domain.routing.ir import Budget, Deadline, PoolShare, Tracing
 from tokenfleet.domain.routing.shares import with_shares
 
 ROUTER = ModelRouter.model_validate({"metadata": {"name": "default"}})
@@ -379,3 +379,17 @@ def test_shares_of_now_replace_those_written() -> None:
     assert [s.share for s in shifted.routes[0].rules[0].shares] == [400, 600]
     assert with_shares(config, {}, before=shifted).routes[0].rules[0].shares[0].share == 1000
     assert with_shares(config, {("chat", "all"): {"gone": 1000}}, before=None) == config
+
+
+def test_a_latency_budget_names_the_stages_that_are_reported() -> None:
+    stages = [{"name": n, "budget": "50ms"} for n in ("routing", "retrieval", "model", "tools")]
+    late = [{"remainingBudget": {"max": "150ms"}}]
+    budget = {"total": "500ms", "stages": stages}
+    (made,) = compiled(
+        route(
+            "chat", rule("fast", "small", matches=late), rule("slow", "large"), latencyBudget=budget
+        )
+    ).config.routes
+
+    assert made.budget == Budget(total_ms=500, stages=("retrieval", "tools"))
+    assert [match.left_max_ms for match in made.rules[0].matches] == [150]

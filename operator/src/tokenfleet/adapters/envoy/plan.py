@@ -12,7 +12,7 @@ from typing import Final
 from tokenfleet.adapters.envoy import failover
 from tokenfleet.adapters.envoy.clusters import Endpoint
 from tokenfleet.adapters.envoy.wire import SESSION_HEADER, Json
-from tokenfleet.domain.routing.ir import Match, Pool, Route, RouterConfig, Rule
+from tokenfleet.domain.routing.ir import Budget, Match, Pool, Route, RouterConfig, Rule
 from tokenfleet.domain.routing.rule_slices import rule_of_name
 
 VERSION: Final = 1
@@ -73,12 +73,19 @@ def _route(route: Route, places: Mapping[str, int]) -> Json:
         # on features all the same: known, but counted as `other`.
         "labelled": (len(features), len(request_types))
         == (len(route.features), len(route.request_types)),
+        "budget": _budget(route.budget),
         "retry": {
             "server_error": route.failover.server_error,
             "throttled": route.failover.too_many_requests,
         },
         "rules": [_rule(route, rule, places) for rule in route.rules],
     }
+
+
+def _budget(budget: Budget | None) -> Json | None:
+    if budget is None:
+        return None
+    return {"total_ms": budget.total_ms, "stages": list(budget.stages)}
 
 
 def _known(listed: Sequence[str], matched: Sequence[Sequence[str]]) -> list[str]:
@@ -107,4 +114,5 @@ def _match(match: Match) -> Json:
         "bytes_max": match.bytes_max,
         "tools": match.tools,
         "stream": match.stream,
+        "left_max_ms": match.left_max_ms,
     }

@@ -26,6 +26,7 @@ from tokenfleet.api.conventions import (
     named_once,
 )
 from tokenfleet.api.quantities import Duration
+from tokenfleet.api.v1alpha1.latency_budget import LatencyBudget, RemainingBudget, StageStatus
 from tokenfleet.api.v1alpha1.metadata import Metadata
 
 RULE_OR_SLICE: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\[[-A-Za-z0-9_.=+,]+\])?$"
@@ -71,6 +72,8 @@ class RuleMatch(Model):
     """Whether the request declares tools."""
     stream: Literal["Absent", "Present"] | None = None
     """Whether the request asks for a streamed answer."""
+    remaining_budget: RemainingBudget | None = None
+    """What earlier stages have left of `latencyBudget.total`."""
 
 
 class BackendReference(Model):
@@ -234,6 +237,12 @@ class ModelRouteSpec(Model):
             message="trafficControl.pinned.rules must name rules of this route",
             field_path=".trafficControl.pinned.rules",
         ),
+        CEL(
+            rule="has(self.latencyBudget) || !self.rules.exists(r, has(r.matches)"
+            " && r.matches.exists(m, has(m.remainingBudget)))",
+            message="latencyBudget must be set when a rule matches on remainingBudget",
+            field_path=".latencyBudget",
+        ),
     )
 
     parent_refs: Annotated[
@@ -254,6 +263,8 @@ class ModelRouteSpec(Model):
     """Tried in order; the first match wins."""
     failover: Failover = Failover()
     """When a request is tried again."""
+    latency_budget: LatencyBudget | None = None
+    """What a request may take, by stage; absent: stages are neither read nor measured."""
     traffic_control: TrafficControl = TrafficControl()
     """Who decides the shares."""
 
@@ -308,6 +319,8 @@ class ModelRouteStatus(Model):
     """What each router of `spec.parentRefs` makes of the route, in that order."""
     rules: Annotated[list[RuleStatus], Field(max_length=576), ListMap(("name",))] = []
     """Where each rule's traffic goes: in order, slices before their rule."""
+    latency_budget: Annotated[list[StageStatus], Field(max_length=20), ListMap(("stage",))] = []
+    """Where the latency budget goes; empty where there is none."""
     traffic: Annotated[str, Field(max_length=1024)] = ""
     """One line for people: the shares of every rule."""
     control: Annotated[str, Field(max_length=16)] = ""

@@ -93,6 +93,16 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Took:
+    """One stage of the latency budget; times as status has them, empty where not known."""
+
+    stage: str
+    budget: str
+    p50: str
+    p99: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
     """A whole route."""
 
@@ -102,6 +112,8 @@ class Explanation:
     control: str
     trouble: str
     """Why the route is not ready; empty where it is."""
+    stages: tuple[Took, ...]
+    """Where its latency budget goes; empty where it has none."""
     rules: tuple[Rule, ...]
 
 
@@ -143,6 +155,10 @@ def explain(seen: Seen) -> Explanation:
         models=tuple(route.spec.model_names),
         control=f"{control.type}{until}",
         trouble=_trouble(seen.route, READY),
+        stages=tuple(
+            Took(stage=one.stage, budget=one.budget, p50=one.p50, p99=one.p99)
+            for one in route.status.latency_budget
+        ),
         rules=tuple(
             _rule(seen, route, rule, name)
             for rule in route.spec.rules

@@ -18,6 +18,7 @@ from tokenfleet.domain.fleet.conditions import (
 )
 from tokenfleet.domain.fleet.guests import guest_access
 from tokenfleet.domain.fleet.keys import ROUTER, ObjectKey
+from tokenfleet.domain.fleet.latency_status import latency
 from tokenfleet.domain.fleet.parsing import parsed
 from tokenfleet.domain.fleet.plan import Plan
 from tokenfleet.domain.fleet.pool_visit import strangers
@@ -25,6 +26,7 @@ from tokenfleet.domain.fleet.problems import Problem
 from tokenfleet.domain.fleet.views import RouteView
 from tokenfleet.domain.routing.naming import local_name, place_of
 from tokenfleet.domain.routing.rules import POOL_NOT_IN_RULE
+from tokenfleet.domain.slo.objectives.latency_stages import Stage
 
 Body = Mapping[str, Any]
 
@@ -63,6 +65,8 @@ class RouteSnapshot:
     """While some do not exist: every router that carries the route, named or not."""
     measured: Mapping[str, float] = field(default_factory=dict)
     """Rule -> its part of the route's requests in the last hour, 0..1; absent: not known."""
+    stages: tuple[Stage, ...] = ()
+    """Of its latency budget; empty where it has none."""
     now: datetime
 
 
@@ -104,11 +108,13 @@ def _status(seen: RouteSnapshot) -> dict[str, Any] | None:
     ready = judged(READY, problems, reason="Ready", message=traffic)
     folded = summary(fresh, (ACCEPTED, RESOLVED_REFS, PROGRAMMED), message=traffic)
     fresh.append(folded if folded.status != "True" else ready)
+    before = seen.body.get("status", {})
     return {
         "observedGeneration": generation,
         "control": _control(seen, problems),
         "parents": _parents(seen),
         "rules": rules,
+        **latency(seen.stages, before, others=rules == before.get("rules", [])),
         "traffic": traffic,
         "conditions": merged(previous, fresh, generation=generation, now=seen.now),
     }

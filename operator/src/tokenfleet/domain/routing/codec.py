@@ -1,6 +1,7 @@
 """The document in `<router>-config`: canonical JSON of a `RouterConfig` with its revision.
 
-Equal configurations have equal bytes: keys are sorted, nothing is optional, absence is `null`.
+Equal configurations have equal bytes: keys are sorted, absence is `null`, and nothing is optional
+but what was added to a version (`ir.ADDED`), which is written where it is used.
 Reading is strict: an unknown key, a missing key, a wrong type or a schema version that this program
 does not know is a `CodecError`, never a guess. A reader knows `SCHEMA_VERSION` and the one before.
 
@@ -10,7 +11,7 @@ does not know is a `CodecError`, never a guess. A reader knows `SCHEMA_VERSION` 
 """
 
 import json
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Any, Final, get_args, get_origin, get_type_hints
 
@@ -53,12 +54,24 @@ def encode(document: Document) -> str:
         {
             "schemaVersion": SCHEMA_VERSION,
             "revision": document.revision,
-            "config": asdict(document.config),
+            "config": _written(document.config),
         },
         sort_keys=True,
         separators=(",", ":"),
         ensure_ascii=True,
     )
+
+
+def _written(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_written(item) for item in value]
+    if not is_dataclass(value):
+        return value
+    return {
+        one.name: _written(found)
+        for one in fields(value)
+        if (found := getattr(value, one.name)) != one.default or "added" not in one.metadata
+    }
 
 
 def decode(text: str) -> Document:
@@ -155,7 +168,8 @@ def _value(kind: Any, raw: Any, where: str) -> Any:
 
 def _object(kind: Any, raw: Any, where: str) -> Any:
     names = {field.name for field in fields(kind)}
-    if not isinstance(raw, dict) or raw.keys() != names:
+    needed = {field.name for field in fields(kind) if "added" not in field.metadata}
+    if not isinstance(raw, dict) or not needed <= raw.keys() <= names:
         wrong = sorted(names.symmetric_difference(raw)) if isinstance(raw, dict) else ["not one"]
         msg = f"{where} is not an object of {kind.__name__}: {', '.join(map(str, wrong))}"
         raise CodecError(msg)

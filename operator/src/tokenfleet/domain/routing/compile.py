@@ -7,12 +7,14 @@ bad route never the router: what is wrong is left out, and said.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Final, Generic, TypeVar
 from urllib.parse import urlsplit
 
 from tokenfleet.api.conditions import ACCEPTED
 from tokenfleet.api.quantities import parse_quantity
+from tokenfleet.api.v1alpha1.latency_budget import ROUTERS_OWN, LatencyBudget
 from tokenfleet.api.v1alpha1.modelroute import ModelRoute
 from tokenfleet.api.v1alpha1.modelrouter import ModelRouter
 from tokenfleet.api.v1alpha1.servingpool import ServingPool
@@ -20,7 +22,7 @@ from tokenfleet.api.v1alpha1.tokenslo import TokenSLO
 from tokenfleet.domain.fleet.problems import Problem
 from tokenfleet.domain.routing import conflicts, deadlines
 from tokenfleet.domain.routing.backing import Backing
-from tokenfleet.domain.routing.ir import Attribution, Failover, Route, RouterConfig, Tracing
+from tokenfleet.domain.routing.ir import Attribution, Budget, Failover, Route, RouterConfig, Tracing
 from tokenfleet.domain.routing.naming import local_name
 from tokenfleet.domain.routing.neighbourhoods import Neighbourhoods
 from tokenfleet.domain.routing.rule_slices import (
@@ -208,6 +210,7 @@ def _route(
             request_types=_union(route.spec.request_types, (m.request_types for m in matches)),
             rules=rules,
             failover=_failover(route),
+            budget=_budget(route.spec.latency_budget),
         ),
         _once([*(p for one in compiled for p in one.problems), *pin_problems(route)]),
     )
@@ -224,6 +227,15 @@ def _failover(route: ModelRoute) -> Failover:
     )
 
 
+def _budget(spec: LatencyBudget | None) -> Budget | None:
+    if spec is None:
+        return None
+    return Budget(
+        total_ms=spec.total // timedelta(milliseconds=1),
+        stages=tuple(stage.name for stage in spec.stages if stage.name not in ROUTERS_OWN),
+    )
+
+
 def _label_sets(route: Route) -> int:
     # Slices are counted under their rule's name.
     pools = sum(len(rule.chain) for rule in route.rules if slice_of_name(rule.name).whole)
@@ -232,14 +244,7 @@ def _label_sets(route: Route) -> int:
 
 def _without_labels(route: Route) -> Route:
     """Count everything as `other`; rules still match on features and request types."""
-    return Route(
-        name=route.name,
-        model_names=route.model_names,
-        features=(),
-        request_types=(),
-        rules=route.rules,
-        failover=route.failover,
-    )
+    return replace(route, features=(), request_types=())
 
 
 def _cardinality(wanted: int, taken: int) -> Problem:

@@ -6,7 +6,8 @@ bytes. A rule's share of n means n of its 1000 conversation buckets (`BUCKETS`);
 of the value too, because only then can a change of share move exactly the difference.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final
 
 BUCKETS: Final = 1000
@@ -17,6 +18,10 @@ SCHEMA_VERSION: Final = 2
 
 ACCESS_LOGS: Final = ("Off", "Errors", "All")
 """Which requests are logged."""
+
+ADDED: Final = MappingProxyType({"added": True})
+"""Metadata of fields that were added to a schema version: where one has its default it is not
+written, so that routers of the release before read whatever uses nothing new."""
 
 Family = str
 """`IPv4` or `IPv6`, as `addressType` of an EndpointSlice."""
@@ -62,6 +67,8 @@ class Match:
     """True: the request declares tools; False: it declares none."""
     stream: bool | None = None
     """True: the request asks for a stream; False: it does not."""
+    left_max_ms: int | None = field(default=None, metadata=ADDED)
+    """Most milliseconds that earlier stages have left of the route's budget."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +141,15 @@ class Failover:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """What a request may take, from the user's action to the first token."""
+
+    total_ms: int
+    stages: tuple[str, ...]
+    """Stages that are reported to the router; it measures its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """One ModelRoute as the router runs it."""
 
@@ -144,6 +160,7 @@ class Route:
     request_types: tuple[str, ...]
     rules: tuple[Rule, ...]
     failover: Failover
+    budget: Budget | None = field(default=None, metadata=ADDED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 from tokenfleet.api.conditions import RESOLVED_REFS
 from tokenfleet.api.v1alpha1.modelroute import ModelRoute, RouteRule, RuleMatch
@@ -117,6 +118,9 @@ def _match(match: RuleMatch) -> Match:
         bytes_max=match.request_bytes.max if match.request_bytes else None,
         tools=None if match.tools is None else match.tools == "Present",
         stream=None if match.stream is None else match.stream == "Present",
+        left_max_ms=match.remaining_budget.max // timedelta(milliseconds=1)
+        if match.remaining_budget
+        else None,
     )
 
 

@@ -13,6 +13,7 @@ from tokenfleet.domain.slo.observation.data_state import DataState, Kind, blindn
 from tokenfleet.domain.slo.observation.evidence import Evidence, selects
 from tokenfleet.domain.slo.observation.level_readings import money_spent, reading
 from tokenfleet.domain.slo.observation.measurement import Failure, Ladder, RuleMeasurement, Signal
+from tokenfleet.domain.slo.observation.quantiles import quantile_of
 from tokenfleet.domain.slo.observation.snapshot import Snapshot
 from tokenfleet.domain.slo.reporting.explanations import describe
 
@@ -209,10 +210,9 @@ def state_of(loops: Iterable[LoopMemory]) -> State:
 
 
 def quantile(q: float, ladders: Iterable[Ladder], objective: ObjectiveSpec) -> float | None:
-    """Estimate a quantile in seconds, linear inside a bucket, over the objective's long window.
+    """Estimate a quantile in seconds over the objective's long window; None without traffic.
 
-    For people only: decisions use the exact fraction at a boundary. Above the last finite boundary
-    the answer is that boundary.
+    For people only: decisions use the exact fraction at a boundary.
     """
     sums: dict[float, float] = {}
     for ladder in ladders:
@@ -221,17 +221,7 @@ def quantile(q: float, ladders: Iterable[Ladder], objective: ObjectiveSpec) -> f
         ):
             for boundary, count in ladder.buckets:
                 sums[boundary] = sums.get(boundary, 0.0) + count
-    steps = sorted(sums.items())
-    if not steps or steps[-1][1] <= 0:
-        return None
-    wanted, lower, below = q * steps[-1][1], 0.0, 0.0
-    for boundary, count in steps:
-        if count >= wanted:
-            if boundary == float("inf") or count <= below:
-                return lower
-            return lower + (boundary - lower) * (wanted - below) / (count - below)
-        lower, below = boundary, max(below, count)
-    return lower
+    return quantile_of(q, sums.items())
 
 
 def _message(done: Done, last: tuple[str, Decision] | None) -> str:
