@@ -16,6 +16,7 @@ from tests.unit.domain.slo.builders import (
     loop,
     shifted,
 )
+from tokenfleet.domain.slo.observation.measurement import EngineLoad
 
 
 def failed_recovery(*, rate=4.0) -> Fleet:
@@ -34,18 +35,14 @@ def test_t6_a_step_that_spends_a_little_too_much_is_taken_back_too() -> None:
     while fleet.transitions[-1] != "T3":
         fleet.see(GOOD, SPARE)
     fleet.see(cell("large", 4, 0.1), SPARE, seconds=90)
-    assert fleet.transitions[-1] == "T3"
-    fleet.see(cell("large", 4, 0.1), SPARE, seconds=90)
 
     assert fleet.transitions[-1] == "T6"
-    assert "10.0% exceeds 6.9%" in fleet.decisions[-1].message
+    assert "10.0% exceeds 8.8%" in fleet.decisions[-1].message
 
 
 def test_t2_a_share_that_stays_beyond_the_budget_is_lowered() -> None:
     fleet = shifted()
     fleet.see(cell("large", 4, 0.1), SPARE, seconds=240)
-    assert fleet.transitions == ["T1"]
-    fleet.see(cell("large", 4, 0.1), SPARE, seconds=60)
 
     assert fleet.transitions == ["T1", "T2"]
     assert loop(fleet).w == pytest.approx(0.375)
@@ -99,14 +96,36 @@ def test_on_probation_less_is_needed_to_call_a_breach() -> None:
 
 
 def test_t7_what_a_fallback_did_not_bear_is_remembered_whatever_was_declared() -> None:
-    """2/s on two replicas of small made it bad: later shifts send at most 0.7 of that."""
+    """2/s on two replicas made it bad: it keeps 0.7 of that, and is tried with more step by step."""
     fleet = Fleet(pools=facts(capacity=1.5))
     fleet.see(BAD, demand=4.0)
     fleet.see(GOOD, cell("small", 4, 0.5), seconds=120, demand=4.0)
     assert fleet.transitions == ["T1", "T7"]
-    fleet.see(BAD, SPARE, seconds=900, demand=4.0)
-
     assert fleet.shares()["small"] == pytest.approx(350, abs=1)
+    while fleet.transitions[-1] != "T2":
+        fleet.see(BAD, SPARE, demand=4.0)
+
+    assert fleet.shares()["small"] == pytest.approx(1.15 * 350, abs=1)
+
+
+def test_t7_the_search_for_what_a_fallback_bears_is_one_change_of_mind() -> None:
+    """Each would count, and after four a breach of the primary would move nothing for an hour."""
+    fleet = Fleet(pools=facts(capacity=1.5))
+    fleet.see(BAD, demand=4.0)
+    while fleet.transitions.count("T7") < 3:
+        fleet.see(GOOD, cell("small", 4, 0.5), demand=4.0)
+
+    assert len(loop(fleet).episodes) == 2
+
+
+def test_t7_what_is_less_bad_than_the_primary_was_is_not_left_for_it() -> None:
+    """Nobody waits in its engines, so load seems no reason; but 60 % were bad before, and 12 % are."""
+    fleet = shifted()
+    fleet.engine_loads = {("team-a", "small"): EngineLoad(waiting=0.0)}
+    while fleet.transitions[-1] != "T7":
+        fleet.see(GOOD, cell("small", 4, 0.12))
+
+    assert loop(fleet).w == pytest.approx(0.575)
 
 
 def test_t7_what_a_fallback_did_not_bear_is_forgotten_after_a_while() -> None:

@@ -56,6 +56,19 @@ def test_the_shortest_window_holds_four_scrapes(scrape: int, short: int) -> None
     assert found.windows.long >= found.windows.short
 
 
+def test_what_a_short_window_is_worth_does_not_grow_with_the_scrape() -> None:
+    """Four minutes at 10 % have overspent four minutes' worth of a 5 % budget."""
+    found = fitting(objective(), timedelta(seconds=60))
+
+    assert found.limit(timedelta(minutes=4)) == objective().limit(timedelta(minutes=4))
+
+
+def test_what_is_found_out_slowly_is_tried_less_often() -> None:
+    assert fitting(objective(), timedelta(seconds=15)).policy.hold == timedelta(minutes=5)
+    assert fitting(objective(), timedelta(seconds=60)).policy.hold == timedelta(minutes=20)
+    assert fitting(objective(), timedelta(minutes=5)).policy.hold == timedelta(minutes=60)
+
+
 def test_a_declared_scrape_of_a_minute_makes_the_engine_judge_longer_windows() -> None:
     wide = Windows(short=timedelta(minutes=4), long=timedelta(minutes=4))
     fleet = Fleet()

@@ -38,9 +38,18 @@ class Ledger:
         self.sums[pool] = self.sums.get(pool, 0.0) + rate - flows.get(loop, 0.0)
         flows[loop] = rate
 
-    def room(self, pool: str, loop: str, utilization: float) -> float | None:
-        """Return what one loop may send to a pool, at least 0; None: capacity unknown."""
-        facts, learned = self.pools.get(pool), self.learned.get(pool)
+    def room(
+        self, pool: str, loop: str, utilization: float, *, declared: bool = False
+    ) -> float | None:
+        """Return what one loop may send to a pool, at least 0; None: capacity unknown.
+
+        Args:
+            pool: `namespace/pool`.
+            loop: the loop that asks; what it sends there now is not counted.
+            utilization: part of the capacity that may be filled; 0..1.
+            declared: believe what was declared, whatever was learned.
+        """
+        facts, learned = self.pools.get(pool), None if declared else self.learned.get(pool)
         known = [c for c in (facts.capacity if facts else None, learned) if c is not None]
         if facts is None or not known:
             return None
@@ -54,12 +63,14 @@ class Ledger:
         flow = self.sums.get(pool, 0.0) + self.foreign.get(pool, 0.0)
         return flow / facts.ready if facts is not None and facts.ready else 0.0
 
-    def least_kept(self, pool: str, loop: str, utilization: float, flow: float) -> float | None:
+    def least_kept(
+        self, pool: str, loop: str, utilization: float, flow: float, *, declared: bool = False
+    ) -> float | None:
         """Return the least w of a loop with so much flow that the pool can bear; None if unknown.
 
-        With flow 0 nothing can be too much: 0.
+        With flow 0 nothing can be too much: 0. For the rest see `room`.
         """
-        room = self.room(pool, loop, utilization)
+        room = self.room(pool, loop, utilization, declared=declared)
         if room is None:
             return None
         return 0.0 if flow <= 0 else min(1.0, max(0.0, 1.0 - room / flow))

@@ -74,9 +74,14 @@ class Fallbacks:
             bad=worse is not None,
             full=full(self.snapshot.engine_loads, namespace, pool),
             least_kept=self.ledger.least_kept(place, loop, self.utilization, self.flow),
+            least_declared=self.ledger.least_kept(
+                place, loop, self.utilization, self.flow, declared=True
+            )
+            or 0.0,
             rate=rate,
             used=used,
             worse=worse if used else None,
+            worse_than_left=worse is not None and worse.lower > level,
             easy=queues is False or (facts.capacity is not None and rate <= EASY * facts.capacity),
             queueing=queues is True,
             trial=on_trial(self.loop.limits.get(pool), self.now),

@@ -19,6 +19,7 @@ What is true of the primary is true of the fallback: one that was bad when the p
 has shown what it cannot bear, whatever was declared of it. The ledger believes the lesser of both.
 """
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -29,7 +30,9 @@ BORNE: Final = 0.85
 """Part of a load that was bad which is taken for safe; see the figures above."""
 LESS: Final = 0.7
 """Part of its load that a crowded fallback keeps: a queue that has grown must also drain."""
-ENOUGH: Final = 2
+AGAIN: Final = 1.15
+"""Times what it has that a crowded fallback is tried with, where the primary is the worse place."""
+ENOUGH: Final = 3
 """Times that a fallback is given less because it is crowded; then load is not why."""
 FORGOTTEN: Final = 4
 """Times maxHold after which a fallback that was found bad has a clean record again."""
@@ -74,25 +77,50 @@ def found_bad(
     """Return what a fallback that suffers leaves in memory, and what it may keep.
 
     It is *broken*, and gets nothing, where load cannot be why: errors, a load that is small for it,
-    or a load that was taken from it twice and is still too much. Else it is *crowded*: it keeps
-    `LESS` of what it has, and that load counts as its capacity. Either is believed for maxHold,
-    twice as long each time in a row; then it is tried again with a little.
+    or one that was taken from it three times and is still too much. Else it is *crowded*: it keeps
+    `LESS` of what it has, `BORNE` where little of it is bad, and that load counts as its capacity.
+    So does one that is bad with little
+    but less so than the primary was when it was left: what it has would go back to something worse.
+    Either is believed for maxHold, twice as long each time in a row; then it is tried again with a
+    little.
     """
     before = memory.limits.get(standby.pool)
     count = min(before.times + 1, _MOST_DOUBLINGS) if before is not None else 1
     again = before is not None and seen.now < before.until and before.times >= ENOUGH
     straight = standby.worse is not None and standby.worse.straight
     again = again and not standby.queueing
-    broken = straight or standby.easy or standby.rate <= 0 or standby.trial or again
+    easy = standby.easy and standby.worse_than_left
+    broken = straight or easy or standby.rate <= 0 or standby.trial or again
     until = seen.now + seen.policy.max_hold * 2 ** (count - 1)
     kept = {
         pool: limit
         for pool, limit in memory.limits.items()
         if seen.now - limit.until < FORGOTTEN * seen.policy.max_hold
     }
-    rate = 0.0 if broken else round(LESS * standby.rate / seen.policy.utilization, 3)
+    less = BORNE if standby.worse is not None and not standby.worse.severe else LESS
+    rate = 0.0 if broken else round(less * standby.rate / seen.policy.utilization, 3)
     limits = {**kept, standby.pool: FallbackLimit(rate, until, count)}
-    return limits, 0.0 if broken else LESS * standby.used
+    return limits, 0.0 if broken else less * standby.used
+
+
+def loosened(memory: LoopMemory, seen: LoopInput) -> tuple[LoopInput, dict[str, FallbackLimit]]:
+    """Return the fallbacks as if crowded ones bore `AGAIN` of what they have, and the new limits.
+
+    What a crowded fallback keeps is a guess from one proof, made while its queue drained. Where the
+    primary is bad and the fallback is not, with as much as was left to it, the guess was too low.
+    Never more than was declared.
+    """
+    chain, limits = [], dict(memory.limits)
+    for standby in seen.chain:
+        limit = memory.limits.get(standby.pool)
+        believed = limit is not None and limit.rate > 0 and seen.now < limit.until
+        if limit is None or not believed or not standby.ok or not standby.used:
+            chain.append(standby)
+            continue
+        least = max(standby.least_declared, 1 - AGAIN * standby.used)
+        chain.append(replace(standby, least_kept=least))
+        limits[standby.pool] = FallbackLimit(round(AGAIN * limit.rate, 3), limit.until, 1)
+    return replace(seen, chain=tuple(chain)), limits
 
 
 def learned_capacity(limit: FallbackLimit, now: datetime) -> float | None:

@@ -57,8 +57,9 @@ ends short of the load that was bad (load_ceilings.py). Normal after a recovery 
 2 * maxHold being still bad is a breach and counts as a failed recovery. Each failure in a row
 doubles the hold and the life of the ceiling. At w = 0 nothing can be seen, and a step is tried
 after each hold; at a w that lets too little through, after the longest window without a bad sign. A
-change of mind is a shift, a failed recovery or a fallback that was found bad. The numbers and where
-they come from are in timers.py and in the control-loop page.
+change of mind is a shift, a failed recovery or a fallback that was found bad; giving the same one
+less again is none, it is the search for what it bears. The numbers and where they come from are in
+timers.py and in the control-loop page.
 """
 
 from collections.abc import Callable
@@ -66,8 +67,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
-from tokenfleet.domain.slo.control.allocation import Parts, allocate, main_pool
-from tokenfleet.domain.slo.control.load_ceilings import found_bad, outgrown
+from tokenfleet.domain.slo.control.allocation import LEAST_ROOM, Parts, allocate, main_pool
+from tokenfleet.domain.slo.control.load_ceilings import found_bad, loosened, outgrown
 from tokenfleet.domain.slo.control.memory import NO_OBJECTIVE, Decision, LoopMemory, State
 from tokenfleet.domain.slo.control.timers import (
     CAREFUL_SHIFT,
@@ -274,10 +275,9 @@ def fallback_bad(memory: LoopMemory, seen: LoopInput) -> Move | None:
         chain=tuple(s if s.pool != worst.pool else _limited(s, keeps) for s in seen.chain),
     )
     w, parts = allocate(memory.w, left)
-    changes: dict[str, Any] = {
-        "limits": limits,
-        "episodes": (*recent_episodes(memory, seen), seen.now),
-    }
+    changes: dict[str, Any] = {"limits": limits}
+    if not searching(memory, worst):
+        changes["episodes"] = (*recent_episodes(memory, seen), seen.now)
     if w >= 1:
         return replace(_home("T7", **changes), pool=worst.pool)
     return Move(name="T7", w=w, state=memory.state, pool=worst.pool, parts=parts, changes=changes)
@@ -294,7 +294,12 @@ def still_bad(memory: LoopMemory, seen: LoopInput) -> Move | None:
     beta = _beta(trigger, BETA_SEVERE)
     if trigger.counts.ratio >= UNCHANGED * (memory.bad_level or 1.0) and not unknown:
         beta = 0.0
-    return _down("T2", trigger, allocate(lowered(memory, seen, beta), seen), memory)
+    wanted = lowered(memory, seen, beta)
+    shared = allocate(wanted, seen)
+    if shared[0] <= max(wanted, memory.w - LEAST_ROOM):
+        return _down("T2", trigger, shared, memory)
+    more, limits = loosened(memory, seen)
+    return _down("T2", trigger, allocate(wanted, more), memory, limits=limits)
 
 
 def first_step_back(memory: LoopMemory, seen: LoopInput) -> Move | None:
@@ -376,6 +381,15 @@ def _down(
         parts=parts,
         changes={**changes, "bad_level": round(trigger.counts.ratio, 3)},
     )
+
+
+def searching(memory: LoopMemory, worst: Standby) -> bool:
+    """Tell whether this is the search for what a fallback bears, which was one change of mind.
+
+    So it is where it was given less before, and since then at most a little more by T2.
+    """
+    last = memory.last
+    return worst.pool in memory.limits and last is not None and last.transition in {"T2", "T7"}
 
 
 def _limited(standby: Standby, keeps: float) -> Standby:

@@ -103,11 +103,14 @@ def age(memory: LoopMemory, now: datetime, settle: timedelta) -> timedelta:
 def reach(memory: LoopMemory, policy: Policy) -> timedelta:
     """Return how far before the last change a window may reach that proves the primary bad.
 
-    Before a step up the primary was proven well for `PART_OF_DWELL` of the dwell at least. Its
-    attempts of that time can only dilute what is bad since, so windows need not wait to be filled.
+    Before a step up the primary was proven well for `PART_OF_DWELL` of the dwell at least, and for
+    the shortest window. Its attempts of that time can only dilute what is bad since, so windows
+    need not wait to be filled.
     """
     after_step = memory.last is not None and memory.last.transition in {"T3", "T4", "T5"}
-    return PART_OF_DWELL * policy.dwell if after_step and memory.w > 0 else timedelta(0)
+    if not after_step or memory.w == 0:
+        return timedelta(0)
+    return max(PART_OF_DWELL * policy.dwell, policy.short)
 
 
 def suspected(memory: LoopMemory, seen_at: datetime, rate: float, policy: Policy) -> bool:

@@ -25,12 +25,16 @@ class Standby:
     """Why its engines can take no more, by their own word (saturation.py); empty where they can."""
     least_kept: float | None
     """Least w that it can bear (g); None where its capacity is unknown."""
+    least_declared: float = 0.0
+    """The same by its declared capacity alone; 0 where none was declared."""
     rate: float = 0.0
     """Requests per second of each ready replica that all rules together send there now."""
     used: float = 0.0
     """Part of the primary's baseline that it gets now; 0..1."""
     worse: Trigger | None = None
     """The proof of that, where it is in use."""
+    worse_than_left: bool = False
+    """It is provably worse than the primary was when it was left."""
     easy: bool = False
     """What it gets is little for it: at most a quarter of its capacity, or engines do not queue."""
     queueing: bool = False

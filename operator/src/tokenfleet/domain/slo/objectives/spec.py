@@ -50,6 +50,8 @@ BREACH_EXCESS: Final = 4.0
 """Short windows' worth of budget that must have been overspent before a shift is worth its cost."""
 PROBE_EXCESS: Final = 1.5
 """The same for a share that the loop chose itself: it has no business being over at all."""
+HOLD_WINDOWS: Final = 5
+"""Shortest windows in a hold: what takes longer to be found out is tried less often."""
 LEVEL_FACTOR: Final = 15
 """Window of cost and cache, in short windows: 15 min for the default of 1 min. Tokens of a request
 vary by a factor of ten and more; a mean needs more of them than a fraction does."""
@@ -223,9 +225,10 @@ class ObjectiveSpec(Promise):
         """Return the bad fraction from which a window matters: long ones for less than short ones.
 
         A window of n short ones that is beyond `B * (1 + excess / n)` has overspent `excess` short
-        windows' worth of budget, however long it is. At most half way from B to all bad.
+        windows' worth of budget, however long it is; of short ones as the user wrote them, whatever
+        the scrapes made of them. At most half way from B to all bad.
         """
-        part = self.windows.short / window
+        part = (self.windows.declared or self.windows.short) / window
         return min(self.budget * (1 + excess * part), (1 + self.budget) / 2)
 
 
@@ -267,7 +270,9 @@ def fitting(promise: AnyPromise, scrape_interval: timedelta) -> AnyPromise:
     windows = promise.windows.fitted(scrape_interval)
     if windows == promise.windows:
         return promise
-    return replace(promise, windows=windows, policy=replace(promise.policy, short=windows.short))
+    policy = promise.policy
+    hold = min(policy.max_hold, max(policy.hold, HOLD_WINDOWS * windows.short))
+    return replace(promise, windows=windows, policy=replace(policy, short=windows.short, hold=hold))
 
 
 def due(promise: AnyPromise, at: datetime, since: datetime | None) -> AnyPromise:

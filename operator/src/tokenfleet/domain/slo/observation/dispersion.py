@@ -11,7 +11,9 @@ degrees of freedom,
 over slots of the shortest window, and over blocks of 2, 4, 8 and 16 of them: clusters that are
 longer than a slot only show there. The largest counts. What is judged is not among the slots, or a
 fault would excuse itself; only a long window, of `OWN` blocks and more, is also looked at around
-its own mean. A prior of `PRIOR`, as heavy as `PRIOR_SLOTS` slots, stands for what was not seen.
+its own mean. A prior of `PRIOR`, as heavy as `PRIOR_SLOTS` slots, stands for what was not seen
+where a breach is called out of the blue. What follows a proof assumes nothing (`NO_PRIOR`): a
+mistake there costs a step.
 """
 
 import math
@@ -20,6 +22,7 @@ from typing import Final
 
 PRIOR: Final = 2.0
 """phi of a pool that nothing is known of."""
+NO_PRIOR: Final = 1.0
 PRIOR_SLOTS: Final = 8
 DOUBT: Final = 2.0
 """phi itself is estimated: with d degrees of freedom its standard error is phi * sqrt(2/d), and it
@@ -33,13 +36,16 @@ Slot = tuple[float, float]
 """(good, bad) attempts."""
 
 
-def dispersion(slots: Sequence[Slot], judged: int, *, doubt: float = 0.0) -> float:
+def dispersion(
+    slots: Sequence[Slot], judged: int, *, doubt: float = 0.0, prior: float = PRIOR
+) -> float:
     """Return phi for a window of so many slots; at least 1.
 
     Args:
         slots: one for each length of the shortest window, newest first.
         judged: how many of them the window holds.
         doubt: how far above its estimate phi is taken to be; see `DOUBT`.
+        prior: phi of what was not seen.
     """
     found, size = [1.0], 1
     while size <= LONGEST_BLOCK:
@@ -48,7 +54,7 @@ def dispersion(slots: Sequence[Slot], judged: int, *, doubt: float = 0.0) -> flo
             part for part, fewest in ((before, FEWEST_BLOCKS), (own, OWN)) if len(part) >= fewest
         ]
         if parts or size == 1:
-            chi, degrees = PRIOR * PRIOR_SLOTS, float(PRIOR_SLOTS)
+            chi, degrees = prior * PRIOR_SLOTS, float(PRIOR_SLOTS)
             for part in parts:
                 more, freedom = _pearson(part)
                 chi, degrees = chi + more, degrees + freedom

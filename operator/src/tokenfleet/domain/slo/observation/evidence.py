@@ -35,7 +35,7 @@ from tokenfleet.domain.slo.observation.bounds import (
     looks_weight,
     weight,
 )
-from tokenfleet.domain.slo.observation.dispersion import DOUBT, Slot, dispersion
+from tokenfleet.domain.slo.observation.dispersion import DOUBT, PRIOR, Slot, dispersion
 from tokenfleet.domain.slo.observation.measurement import NO_SLOTS, Cell, Signal, Slots
 
 EVER: Final = timedelta.max
@@ -216,7 +216,7 @@ class Evidence:
             if self._bad(window, limit, nats) and self._bad(
                 window, limit, nats * self._dispersion(window, doubt=DOUBT)
             ):
-                return self._trigger(window, limit, self._dispersion(window))
+                return self._trigger(window, limit, self._dispersion(window, prior=1.0))
         return None
 
     def still_bad(self, age: timedelta = EVER, *, phi: float | None = 1.0) -> Trigger | None:
@@ -251,7 +251,7 @@ class Evidence:
         longest = self.objective.windows.evidence[-1]
         proofs = [
             window
-            for window in self._judged(age)
+            for window in {*self._judged(age), *self._reported(age)}
             if 0 < (counts := self.windows[window]).total > counts.bad
             and counts.ratio < middle
             and (
@@ -295,7 +295,7 @@ class Evidence:
 
     def _judged(self, age: timedelta) -> Iterator[timedelta]:
         """Yield the windows that judge a share of this age, the shortest first."""
-        late = self.objective.threshold + self.interval
+        late = self.objective.threshold
         for window in self.objective.windows.evidence:
             if window not in self.windows or (age != EVER and age < window + late):
                 continue
@@ -303,6 +303,12 @@ class Evidence:
             counts = self.windows[window]
             if half is None or counts.total - half.total >= OLDER_HALF * counts.total:
                 yield window
+
+    def _reported(self, age: timedelta) -> Iterator[timedelta]:
+        """Yield the window that every tick measures, where it judges a share of this age."""
+        long = self.objective.windows.long
+        if long in self.windows and (age == EVER or age >= long + self.objective.threshold):
+            yield long
 
     def _bad(self, window: timedelta, limit: float, nats: float) -> bool:
         counts, slo = self.windows[window], self.objective
@@ -335,9 +341,9 @@ class Evidence:
             straight=self.objective.signal is Signal.ERRORS,
         )
 
-    def _dispersion(self, window: timedelta, *, doubt: float = 0.0) -> float:
+    def _dispersion(self, window: timedelta, *, doubt: float = 0.0, prior: float = PRIOR) -> float:
         slots = round(window / self.objective.windows.short)
-        return dispersion(self._summed(), slots, doubt=doubt)
+        return dispersion(self._summed(), slots, doubt=doubt, prior=prior)
 
     def _summed(self) -> list[Slot]:
         """Return (good, bad) of what came before, newest first, over all cells."""
