@@ -131,3 +131,12 @@ def learned_capacity(limit: FallbackLimit, now: datetime) -> float | None:
 def on_trial(limit: FallbackLimit | None, now: datetime) -> bool:
     """Tell whether a fallback was found bad at any load, and may be tried again."""
     return limit is not None and limit.rate == 0 and now >= limit.until
+
+
+def searching(memory: LoopMemory, worst: Standby) -> bool:
+    """Tell whether this is the search for what a fallback bears, which was one change of mind.
+
+    So it is where it was given less before, and since then at most a little more by T2.
+    """
+    last = memory.last
+    return worst.pool in memory.limits and last is not None and last.transition in {"T2", "T7"}

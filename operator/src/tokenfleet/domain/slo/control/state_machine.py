@@ -68,7 +68,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from tokenfleet.domain.slo.control.allocation import LEAST_ROOM, Parts, allocate, main_pool
-from tokenfleet.domain.slo.control.load_ceilings import found_bad, loosened, outgrown
+from tokenfleet.domain.slo.control.load_ceilings import found_bad, loosened, outgrown, searching
 from tokenfleet.domain.slo.control.memory import NO_OBJECTIVE, Decision, LoopMemory, State
 from tokenfleet.domain.slo.control.timers import (
     CAREFUL_SHIFT,
@@ -381,15 +381,6 @@ def _down(
         parts=parts,
         changes={**changes, "bad_level": round(trigger.counts.ratio, 3)},
     )
-
-
-def searching(memory: LoopMemory, worst: Standby) -> bool:
-    """Tell whether this is the search for what a fallback bears, which was one change of mind.
-
-    So it is where it was given less before, and since then at most a little more by T2.
-    """
-    last = memory.last
-    return worst.pool in memory.limits and last is not None and last.transition in {"T2", "T7"}
 
 
 def _limited(standby: Standby, keeps: float) -> Standby:
