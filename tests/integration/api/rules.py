@@ -5,6 +5,7 @@ compares the tables with the generated CRDs: a rule that is in none fails it.
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,13 +54,29 @@ def rule(place: str, message: str, base: dict[str, Any], *, refused: Any, accept
 
 
 def between(
-    base: dict[str, Any], path: str, limits: tuple[str, str], *outside: str, inside: str = ""
+    base: dict[str, Any],
+    path: str,
+    limits: tuple[str, str],
+    *outside: str,
+    inside: str = "",
+    write: Callable[[str, Any], dict[str, Any]] = at,
 ) -> list[Rule]:
-    """Make the rules of one bounded value: both limits are accepted, what is beyond is not."""
+    """Make the rules of one bounded value: both limits are accepted, what is beyond is not.
+
+    Args:
+        base: an object that is accepted.
+        path: of the value, as the rule's place says it: `spec.rules[].weight`.
+        limits: least and most.
+        outside: values beyond them.
+        inside: a value that is accepted in place of the limits.
+        write: makes the merge patch that sets the value, where the path leads through a list.
+    """
     least, most = limits
     accepted = (inside,) if inside else limits
     forms = [
-        rule(f".{path}", message, base, refused=at(path, value), accepted=at(path, accepted[0]))
+        rule(
+            f".{path}", message, base, refused=write(path, value), accepted=write(path, accepted[0])
+        )
         for pattern, message, values in FORMS
         if re.fullmatch(pattern, least)
         for value in values
@@ -69,8 +86,8 @@ def between(
             f".{path}",
             f"must be between {least} and {most}",
             base,
-            refused=at(path, value),
-            accepted=at(path, accepted[number % len(accepted)]),
+            refused=write(path, value),
+            accepted=write(path, accepted[number % len(accepted)]),
         )
         for number, value in enumerate(outside)
     ]

@@ -180,6 +180,24 @@ ROUTES = [
         "9ms",
         "11m",
     ),
+    *between(
+        merged(ROUTE, at("spec.latencyBudget", {"total": "10m", "stages": []})),
+        "spec.latencyBudget.stages[].budget",
+        ("1ms", "10m"),
+        "0ms",
+        "601s",
+        write=lambda _, value: at(
+            "spec.latencyBudget.stages", [{"name": "tools", "budget": value}]
+        ),
+    ),
+    *between(
+        _BUDGETED,
+        "spec.rules[].matches[].remainingBudget.max",
+        ("1ms", "10m"),
+        "0ms",
+        "601s",
+        write=lambda _, value: _route({"matches": [{"remainingBudget": {"max": value}}]}, _LAST),
+    ),
     rule(
         ".spec",
         "latencyBudget must be set when a rule matches on remainingBudget",

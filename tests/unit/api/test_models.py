@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from tokenfleet.api.conventions import Model
 from tokenfleet.api.ladder import LADDER, LADDER_MILLISECONDS
 from tokenfleet.api.v1alpha1.kinds import KINDS
+from tokenfleet.api.v1alpha1.modelroute import RuleMatch
 from tokenfleet.api.v1alpha1.servingpool import ServingPool
 
 
@@ -63,3 +64,13 @@ def test_the_ladder_ascends() -> None:
     assert list(LADDER) == sorted(set(LADDER))
     assert LADDER_MILLISECONDS[0] == 5
     assert LADDER_MILLISECONDS[-1] == 600_000
+
+
+def test_whatever_a_match_can_ask_for_is_something() -> None:
+    """A field that the rule forgets would be refused where it stands alone."""
+    (something,) = (
+        rule for rule in RuleMatch.validations if "must ask for something" in rule.message
+    )
+    asked = {field.alias for field in RuleMatch.model_fields.values()}
+
+    assert {name for name in asked if f"has(self.{name})" not in something.rule} == set()

@@ -57,7 +57,8 @@ class RuleMatch(Model):
         CEL(
             rule="(has(self.features) && size(self.features) > 0)"
             " || (has(self.requestTypes) && size(self.requestTypes) > 0)"
-            " || has(self.requestBytes) || has(self.tools) || has(self.stream)",
+            " || has(self.requestBytes) || has(self.tools) || has(self.stream)"
+            " || has(self.remainingBudget)",
             message="a match must ask for something: to take every request, leave out matches",
         ),
     )
