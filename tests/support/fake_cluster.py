@@ -56,7 +56,7 @@ class FakeCluster:
         """(kind, namespace) of every list."""
         self.page = 500
         self._versions = itertools.count(100)
-        self._owned: dict[tuple[Address, str, bool], set[Path]] = {}
+        self._owned: dict[Address, dict[tuple[str, bool], set[Path]]] = {}
 
     async def get(self, resource: Resource, namespace: str, name: str) -> Body | None:
         self._up()
@@ -89,10 +89,13 @@ class FakeCluster:
             raise RefusedError(msg)
         found = [
             body
-            for (kind, place, _), body in sorted(self.objects.items())
-            if kind == resource.kind
-            and namespace in {"", place}
-            and _selected(body, label_selector)
+            for _, body in sorted(
+                (address, body)
+                for address, body in self.objects.items()
+                if address[0] == resource.kind
+                and namespace in {"", address[1]}
+                and _selected(body, label_selector)
+            )
         ]
         for first in range(0, max(len(found), 1), self.page):
             page = found[first : first + self.page]
@@ -163,20 +166,20 @@ class FakeCluster:
             if stored.get(path) != fresh.get(path) and not skipped & set(path[:2])
         }
         self._lose(address, changed)
-        self._owned.setdefault((address, manager, False), set()).update(changed & fresh.keys())
+        owners = self._owned.setdefault(address, {})
+        owners.setdefault((manager, False), set()).update(changed & fresh.keys())
         return copy.deepcopy(dict(body))
 
     def _lose(self, address: Address, changed: set[Path]) -> None:
         """Let nobody own fields that somebody changes."""
-        for (where, _, _), paths in self._owned.items():
-            if where == address:
-                paths.difference_update(changed)
+        for paths in self._owned.get(address, {}).values():
+            paths.difference_update(changed)
 
     def _managed(self, address: Address) -> Sequence[dict[str, Any]]:
         """Return who owns which fields, as the API server says it."""
         entries = []
-        for (where, manager, status), paths in sorted(self._owned.items()):
-            if where != address or not paths:
+        for (manager, status), paths in sorted(self._owned.get(address, {}).items()):
+            if not paths:
                 continue
             fields: dict[str, Any] = {}
             for path in sorted(paths):
@@ -211,12 +214,9 @@ class FakeCluster:
         new = copy.deepcopy(stored) if stored else {"metadata": {}}
         new["metadata"] |= {"name": meta["name"], "namespace": meta["namespace"]}
         leaves = {path: value for path, value in _leaves(wanted) if path != ("metadata",)}
-        others = [
-            paths
-            for (where, who, sub), paths in self._owned.items()
-            if where == address and (who, sub) != (manager, status)
-        ]
-        for path in self._owned.get((address, manager, status), set()) - leaves.keys():
+        owners = self._owned.setdefault(address, {})
+        others = [paths for owner, paths in owners.items() if owner != (manager, status)]
+        for path in owners.get((manager, status), set()) - leaves.keys():
             if not any(path in paths for paths in others):
                 _drop(new, path)
         for path, value in leaves.items():
@@ -225,7 +225,7 @@ class FakeCluster:
         owned = {path for path in leaves if path not in UNOWNED}
         won = {path for path in owned if stored_leaves.get(path) != leaves[path]}
         self._lose(address, won)
-        self._owned[address, manager, status] = owned
+        owners[manager, status] = owned
         return self._store(address, new, stored, bump=not status)
 
     def _store(
