@@ -18,6 +18,7 @@ import httpx
 
 from e2e.cluster.images import ENGINE_ENVIRONMENT
 from tokenfleet.api.v1alpha1.servingpool import ServingPool
+from tokenfleet.domain.pools import caches
 from tokenfleet.domain.pools.engines import vllm
 from tokenfleet.domain.pools.models import WEIGHTS_ROOT
 from tokenfleet.domain.pools.workloads import workload
@@ -62,7 +63,7 @@ def started(
     """Run the pool's engine until the block ends; wait until it is healthy."""
     spec = container(pool)
     scratch.mkdir(parents=True, exist_ok=True)
-    moved = {vllm.SCRATCH: str(scratch / "tmp")}
+    moved = {caches.SCRATCH: str(scratch / "tmp")}
     values = {item["name"]: _moved(item["value"], moved) for item in spec["env"]}
     port = _free_port()
     log = scratch / "log"
