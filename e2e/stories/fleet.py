@@ -249,7 +249,7 @@ class Fleet:
         wait_for("all traffic back", back, timeout=timeout, every=0.3, namespace=self.namespace)
         return seen
 
-    def wait_baseline(self, timeout: float = 150.0) -> int:
+    def wait_baseline(self, timeout: float = 300.0) -> int:
         """Wait until all traffic is as written."""
         return self.wait_share("all traffic back", lambda share: share == 1000, timeout=timeout)
 
