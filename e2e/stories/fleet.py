@@ -189,7 +189,7 @@ class Fleet:
         mine = next((r for r in rules if r["name"] == (rule or self.rule)), {})
         return {share["name"]: share["share"] for share in mine.get("shares", [])}
 
-    def wait_share(self, what: str, right: Callable[[int], bool], *, timeout: float = 90.0) -> int:
+    def wait_share(self, what: str, right: Callable[[int], bool], *, timeout: float = 180.0) -> int:
         """Wait until the primary's share is right; return it."""
 
         def probe() -> tuple[int] | NotYet:
@@ -236,7 +236,7 @@ class Fleet:
         """Wait until the operator has moved traffic off the primary."""
         return self.wait_share("a shift", lambda share: share < 1000)
 
-    def climb(self, timeout: float = 150.0) -> list[int]:
+    def climb(self, timeout: float = 300.0) -> list[int]:
         """Wait until all traffic is as written; return the primary's shares on the way."""
         seen: list[int] = []
 
