@@ -39,6 +39,12 @@ CHAPTERS = (
 ALONE = {"outages", "sidecar_outage", "lifecycle", "pages", "images", "real_engine"}
 """Stories that take away or change what all others rest on, or need the whole machine."""
 
+WHOLE = {"pages"}
+"""Those that keep away what others rest on from their first story to their last."""
+
+_between: list[contextlib.ExitStack] = []
+"""The lock of this process: one at most, kept from story to story in a chapter of `WHOLE`."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark every story, and tell them in the order in which a user meets them."""
@@ -61,12 +67,23 @@ def _chapter(item: pytest.Item) -> str:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+def pytest_runtest_protocol(
+    item: pytest.Item, nextitem: pytest.Item | None
+) -> Generator[None, object, object]:
     """Tell a story, with its fixtures, beside those of other processes, or alone."""
     if not _is_story(item):
         return (yield)
-    with locks.held(connect(), "stories", alone=_chapter(item) in ALONE):
+    chapter = _chapter(item)
+    if not _between:
+        lock = contextlib.ExitStack()
+        lock.enter_context(locks.held(connect(), "stories", alone=chapter in ALONE))
+        _between.append(lock)
+    try:
         return (yield)
+    finally:
+        goes_on = nextitem is not None and _chapter(nextitem) == chapter
+        if not (chapter in WHOLE and goes_on):
+            _between.pop().close()
 
 
 def new_fleet(cluster: Cluster, proxy: ApiProxy, purpose: str, *more: dict) -> Iterator[Fleet]:
