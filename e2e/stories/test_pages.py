@@ -36,6 +36,8 @@ OF_PAGES: dict[str, dict[str, str]] = {
     "ServingPoolRolloutStuck": {"KIND": "spool", "POD": "ended"},
     "TokenfleetChildRefused": {"KIND": "mrouter", "NAME": "default"},
     "TokenfleetNotReady": {"KIND": "mroute", "NAME": "chat"},
+    "TokenfleetFieldConflict": {"KIND": "spool", "NAME": "chat-small"},
+    "costs": {"NAME": "chat-latency"},
 }
 """What readers of a page put in, where it is not what others do."""
 OF_KINDS = {"TokenSLO": "chat-latency", "ServingPool": "chat-small", "ModelRouter": "default"}

@@ -18,7 +18,7 @@ from tests.bench.operator_fleet import objects
 from tests.support.fake_cluster import FakeCluster
 from tests.unit.domain.fleet import builders
 from tokenfleet.ports import ConflictError, NotFoundError, Resource
-from tokenfleet.reconcilers.resources import BY_KIND, MONITORS
+from tokenfleet.reconcilers.resources import BY_KIND, LEASES, MONITORS
 
 RESOURCES: Final = [resource for resource in BY_KIND.values() if resource != MONITORS]
 VERBS: Final = ["get", "list", "watch", "create", "update", "patch", "delete"]
@@ -103,7 +103,12 @@ class Server:
         return app
 
     async def _counted(self, _: web.Request) -> web.Response:
-        return web.json_response({"requests": self.requests, "writes": len(self.cluster.calls)})
+        writes = sum(kind != LEASES.kind for _, kind, _ in self.cluster.calls)
+        return web.json_response({"requests": self.requests, "writes": writes})
+
+    def _count(self, resource: Resource) -> None:
+        """Count a request, but for those that keep a Lease: they never end."""
+        self.requests += resource != LEASES
 
     async def _edit(self, request: web.Request) -> web.Response:
         """Let users and the cluster change objects: one event for each."""
@@ -147,7 +152,7 @@ class Server:
 
     def _collection(self, resource: Resource) -> Any:
         async def answer(request: web.Request) -> web.StreamResponse:
-            self.requests += 1
+            self._count(resource)
             if request.query.get("watch") == "true":
                 return await self._watch(request, resource)
             first, limit = int(request.query.get("continue") or 0), int(request.query["limit"])
@@ -192,7 +197,7 @@ class Server:
 
     def _one(self, resource: Resource) -> Any:
         async def answer(request: web.Request) -> web.Response:
-            self.requests += 1
+            self._count(resource)
             where = request.match_info["namespace"], request.match_info["name"]
             found = await self.cluster.get(resource, *where)
             return _status(404, "not found") if found is None else web.json_response(found)
@@ -201,7 +206,7 @@ class Server:
 
     def _write(self, resource: Resource) -> Any:
         async def answer(request: web.Request) -> web.Response:
-            self.requests += 1
+            self._count(resource)
             body = {**await request.json(), "kind": resource.kind}
             body["metadata"].setdefault("namespace", request.match_info["namespace"])
             manager = request.query.get("fieldManager", "")

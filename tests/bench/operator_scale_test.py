@@ -235,7 +235,7 @@ def test_ten_thousand_objects_among_ten_thousand_services_of_others(tmp_path: Pa
         f" event: {', '.join(f'{kind} {count:.1f}' for kind, count in events.items())}"
     )
 
-    assert peak <= 200
+    assert peak <= 250
     assert all(count < 10 for count in events.values())
 
 
@@ -281,17 +281,20 @@ def scraped(port: int, name: str) -> list[float]:
 
 
 def settled(process: subprocess.Popen[bytes], port: int, metrics: int) -> dict[str, int]:
-    """Wait until nothing is visited and nothing is written any more; return what was counted."""
-    before: tuple[dict[str, int], float] = ({}, -1.0)
+    """Wait until no visit is due and nothing is written any more; return what was counted.
+
+    Routers without an agent that answers are visited again and again, and write nothing.
+    """
+    before = -1
     while True:
         assert process.poll() is None, "the operator ended"
         time.sleep(5)
-        counted = answered(f"http://127.0.0.1:{port}/requests").json()
-        visits = sum(scraped(metrics, "controller_runtime_reconcile_total"))
+        counted: dict[str, int] = answered(f"http://127.0.0.1:{port}/requests").json()
+        visited = sum(scraped(metrics, "controller_runtime_reconcile_total"))
         busy = sum(scraped(metrics, "workqueue_depth"))
-        if visits and not busy and before == (counted, visits):
-            return dict(counted)
-        before = (counted, visits)
+        if visited and not busy and before == counted["writes"]:
+            return counted
+        before = counted["writes"]
 
 
 def memory(pid: int, field: str) -> float:

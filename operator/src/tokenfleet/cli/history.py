@@ -35,7 +35,7 @@ def add_parser(subparsers: Any) -> None:
             ("history", "the last hour of the namespace"),
             ("history chat --last 6h", "one route"),
             (
-                "history --last 7d --prometheus-url http://localhost:9090",
+                "history --last 168h --prometheus-url http://localhost:9090",
                 "further back than Events",
             ),
         ),
