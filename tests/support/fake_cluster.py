@@ -84,6 +84,9 @@ class FakeCluster:
     ) -> AsyncIterator[Sequence[Body]]:
         self._up()
         self.listed.append((resource.kind, namespace))
+        if resource.kind in self.unserved:
+            msg = f"{resource.plural}: 404 page not found"
+            raise NotFoundError(msg)
         if namespace in self.forbidden:
             msg = f"{resource.plural} is forbidden in the namespace {namespace!r}"
             raise RefusedError(msg)

@@ -8,8 +8,9 @@ import pytest
 from tests.support.fake_cluster import FakeCluster
 from tests.support.fakes import CountingTelemetry
 from tokenfleet.domain.fleet.keys import ObjectKey
+from tokenfleet.ports import Resource
 from tokenfleet.reconcilers import resync
-from tokenfleet.reconcilers.resources import POOLS, SERVICES
+from tokenfleet.reconcilers.resources import MONITORS, POOLS, SERVICES
 from tokenfleet.reconcilers.resync import Resync
 from tokenfleet.reconcilers.store import Store
 
@@ -193,6 +194,25 @@ async def test_a_namespace_that_is_lost_later_does_not_stop_the_rounds_of_the_ot
     assert await bench.resync.compare(grace=0) == 1
     assert list(bench.resync.blind) == ["b"]
     assert bench.resync.sees("b"), "what is known of it stays in force"
+
+
+@pytest.mark.parametrize(("gone", "seen"), [(MONITORS, True), (POOLS, False)])
+async def test_a_kind_of_others_may_go_with_its_definition(gone: Resource, *, seen: bool) -> None:
+    """It was served when the operator started; without ours there is nothing to do."""
+    bench = Bench()
+    bench.resync = Resync(
+        bench.cluster,
+        bench.store,
+        {MONITORS: "", SERVICES: "", POOLS: ""},
+        telemetry=bench.telemetry,
+        wake=bench.woken.append,
+    )
+    bench.pool()
+    bench.cluster.unserved.add(gone.kind)
+
+    await bench.resync.fill()
+
+    assert bench.resync.sees("ns") is seen
 
 
 async def test_an_outage_is_waited_for() -> None:

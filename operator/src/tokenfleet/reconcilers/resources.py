@@ -72,6 +72,9 @@ WATCHED: Final[dict[Resource, str]] = {
 }
 """Watched kinds and the label selector that the API server filters them by."""
 
+OPTIONAL: Final = frozenset({MONITORS})
+"""Of others; their definitions may come and go while the operator runs."""
+
 BY_KIND: Final[dict[str, Resource]] = {
     resource.kind: resource for resource in (*WATCHED, LEASES, EVENTS, MONITORS, NAMESPACES)
 }

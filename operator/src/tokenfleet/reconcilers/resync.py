@@ -20,6 +20,7 @@ from typing import Final, NamedTuple
 
 from tokenfleet.domain.fleet.keys import VISITED, ObjectKey, key_of
 from tokenfleet.ports import Body, Cluster, NotFoundError, PortError, RefusedError, Resource
+from tokenfleet.reconcilers.resources import OPTIONAL
 from tokenfleet.reconcilers.store import Store
 from tokenfleet.reconcilers.telemetry import Telemetry
 
@@ -200,12 +201,18 @@ class Resync:
             diverged += len(healed)
         return diverged
 
-    def _pages(
+    async def _pages(
         self, resource: Resource, selector: str, place: str, *, metadata_only: bool = False
     ) -> AsyncIterator[Sequence[Body]]:
-        return self._cluster.pages(
-            resource, namespace=place, label_selector=selector, metadata_only=metadata_only
-        )
+        """Yield the pages of one LIST; none where an optional kind has gone with its definition."""
+        try:
+            async for page in self._cluster.pages(
+                resource, namespace=place, label_selector=selector, metadata_only=metadata_only
+            ):
+                yield page
+        except NotFoundError:
+            if resource not in OPTIONAL:
+                raise
 
     async def _listed(
         self, resource: Resource, selector: str, place: str
