@@ -97,10 +97,10 @@ async def test_a_thousand_objectives_on_five_hundred_routes(tmp_path: Path) -> N
 
     source.query = counted  # type: ignore[method-assign,assignment]
 
-    async def ask(slos, replicas, at):
+    async def ask(slos, replicas, at, **more):
         interval = timedelta(seconds=15)
         return await measure(
-            source, objectives=slos, replicas=replicas, at=at, scrape_interval=interval
+            source, objectives=slos, replicas=replicas, at=at, scrape_interval=interval, **more
         )
 
     clock = FakeClock(NOW)
