@@ -30,6 +30,10 @@ impl Kind {
 }
 
 /// A filter at work.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a filter is boxed as a whole, and most requests make one of each"
+)]
 pub enum Filter {
     /// For a client's request.
     Request(Request),

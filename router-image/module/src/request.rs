@@ -309,9 +309,10 @@ impl Own {
             request_type: told(&plan.headers.request_type).map(Box::from),
             bucket: told(&plan.headers.session).or(user).map(bucket),
             user: user.map(users::name).unwrap_or_default(),
-            stages: match plan.budgets {
-                true => headers.all(HEADER).map(Box::from).collect(),
-                false => Vec::new(),
+            stages: if plan.budgets {
+                headers.all(HEADER).map(Box::from).collect()
+            } else {
+                Vec::new()
             },
         }
     }
