@@ -50,11 +50,14 @@ def reader(cluster: Cluster, operator: Namespace) -> Iterator[Namespace]:
     """Return a namespace that is the current one, in a cluster without Tokenfleet's operator."""
     assert operator
     values = chart.current_values(cluster)
-    with _monitors(cluster), fresh(cluster, "reader") as namespace:
+    with fresh(cluster, "reader") as namespace:
         chart.uninstall(cluster)
         try:
-            yield namespace
+            with _monitors(cluster):
+                yield namespace
         finally:
+            # From the beginning: an operator looks for the kinds of others when it starts.
+            chart.uninstall(cluster)
             chart.install(cluster, values)
 
 
