@@ -61,9 +61,8 @@ def engine(cluster: Cluster, operator: Namespace, proxy: ApiProxy) -> Iterator[F
     with fresh(cluster, "real-engine") as namespace:
         models.make(namespace)
         made = Fleet(namespace=namespace, proxy=proxy)
+        namespace.apply(TEMPLATES, KEYS)
         made.apply(
-            TEMPLATES,
-            KEYS,
             pool(),
             written.router(),
             written.route(rules=[{"name": RULE, "backendRefs": [{"name": POOL}]}]),
