@@ -129,3 +129,9 @@ def test_who_writes_another_form_is_told_what_to_write(text: str, instead: str) 
 def test_who_writes_a_percentage_is_told_the_fraction() -> None:
     with pytest.raises(ValueError, match=r"'95%' is not a fraction: write 0\.95"):
         TypeAdapter(Annotated[Decimal, Fraction()]).validate_python("95%")
+
+
+@pytest.mark.parametrize("text", ["", "x", "NaN", "1,5", "0x1"])
+def test_what_is_no_decimal_number_is_refused_and_does_not_end_the_reader(text: str) -> None:
+    with pytest.raises(ValidationError):
+        TypeAdapter(PositiveDecimal).validate_python(text)

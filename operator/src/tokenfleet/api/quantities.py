@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Final
 
 from pydantic import (
@@ -192,7 +192,13 @@ def _fraction_from_wire(value: Any) -> Any:
 
 
 def _decimal_from_wire(value: Any) -> Any:
-    return Decimal(value) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    try:
+        return Decimal(value)
+    except InvalidOperation as error:
+        msg = f"{value!r} is not a decimal number such as 0.5"
+        raise ValueError(msg) from error
 
 
 PositiveDecimal = Annotated[

@@ -13,9 +13,8 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from tokenfleet.adapters.clock import SystemClock
-from tokenfleet.adapters.kubernetes import KubernetesCluster, connect
-from tokenfleet.adapters.kubernetes.kubeconfig import UnconfiguredError, namespace_of
-from tokenfleet.cli.target import add_target_flags
+from tokenfleet.adapters.kubernetes.kubeconfig import UnconfiguredError
+from tokenfleet.cli.target import NOT_INSTALLED, add_target_flags, namespace, opened
 from tokenfleet.domain.fleet.explanation import (
     Explanation,
     Rule,
@@ -66,7 +65,7 @@ def text(found: Explanation) -> str:
     return "\n".join(_lines(found))
 
 
-async def look(cluster: Cluster, namespace: str, name: str) -> Seen:
+async def look(cluster: Cluster, where: str, name: str) -> Seen:
     """Read everything about one route.
 
     Raises:
@@ -78,11 +77,10 @@ async def look(cluster: Cluster, namespace: str, name: str) -> Seen:
         slos = await cluster.list(SLOS)
         pools = {body["metadata"]["name"]: body for body in await cluster.list(POOLS)}
     except NotFoundError as error:
-        msg = "the cluster does not know ModelRoutes: is Tokenfleet installed?"
-        raise NothingToExplainError(msg) from error
+        raise NothingToExplainError(NOT_INSTALLED) from error
     if name not in routes:
         there = f"there are {', '.join(sorted(routes))}" if routes else "there is none"
-        msg = f"no ModelRoute {name} in namespace {namespace}; {there}"
+        msg = f"no ModelRoute {name} in namespace {where}; {there}"
         raise NothingToExplainError(msg)
     memory, hidden = await _memory(cluster, routes[name])
     return Seen(
@@ -96,14 +94,8 @@ async def look(cluster: Cluster, namespace: str, name: str) -> Seen:
 
 
 async def _explained(args: argparse.Namespace) -> Explanation:
-    namespace = args.namespace or namespace_of(args.kubeconfig, args.context)
-    cluster = KubernetesCluster(
-        await connect(args.kubeconfig, args.context), BY_KIND.values(), namespaces=(namespace,)
-    )
-    try:
-        return explain(await look(cluster, namespace, args.route))
-    finally:
-        await cluster.close()
+    async with opened(args) as cluster:
+        return explain(await look(cluster, namespace(args), args.route))
 
 
 async def _memory(cluster: Cluster, route: Body) -> tuple[dict[str, RuleMemory] | None, str]:

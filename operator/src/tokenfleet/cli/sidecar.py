@@ -12,17 +12,17 @@ from typing import Any
 
 import yaml
 
-from tokenfleet.adapters.kubernetes import KubernetesCluster, connect
-from tokenfleet.adapters.kubernetes.kubeconfig import UnconfiguredError, namespace_of
+from tokenfleet.adapters.kubernetes.kubeconfig import UnconfiguredError
 from tokenfleet.api.v1alpha1.modelrouter import ModelRouter
 from tokenfleet.cli.plain_yaml import plain_yaml
 from tokenfleet.cli.run import DEFAULT_ROUTER_IMAGE
+from tokenfleet.cli.target import add_target_flags, namespace, opened
 from tokenfleet.domain.fleet.keys import ROUTER
 from tokenfleet.domain.fleet.parsing import parsed
 from tokenfleet.domain.fleet.problems import Problem
 from tokenfleet.domain.routing.sidecar import pod_template
 from tokenfleet.ports import Body, PortError
-from tokenfleet.reconcilers.resources import BY_KIND, ROUTERS
+from tokenfleet.reconcilers.resources import ROUTERS
 
 
 class NoSidecarError(Exception):
@@ -36,10 +36,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.set_defaults(run=run)
     parser.add_argument("router", help="name of a ModelRouter of type Sidecar")
-    parser.add_argument("-n", "--namespace", default="", help="default: of the current context")
-    parser.add_argument(
-        "--kubeconfig", default=None, help="default: KUBECONFIG, else the pod's own"
-    )
+    add_target_flags(parser)
     parser.add_argument(
         "-f", "--filename", type=Path, help="manifest with the router; no cluster is asked"
     )
@@ -93,15 +90,11 @@ def _read(args: argparse.Namespace) -> Body:
 
 
 async def _fetched(args: argparse.Namespace) -> Body:
-    namespace = args.namespace or namespace_of(args.kubeconfig)
-    api = await connect(args.kubeconfig)
-    cluster = KubernetesCluster(api, BY_KIND.values(), namespaces=(namespace,))
-    try:
-        found = await cluster.get(ROUTERS, namespace, args.router)
-    finally:
-        await cluster.close()
+    where = namespace(args)
+    async with opened(args) as cluster:
+        found = await cluster.get(ROUTERS, where, args.router)
     if found is None:
-        msg = f"there is no ModelRouter {args.router} in namespace {namespace}"
+        msg = f"there is no ModelRouter {args.router} in namespace {where}"
         raise NoSidecarError(msg)
     return {"kind": ROUTER, **found}
 
