@@ -18,12 +18,19 @@ use crate::outcome::NAMES;
 use crate::stages::{self, REASONS};
 use std::collections::HashMap;
 use std::fmt::Write;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicU64,
+    Ordering::{Acquire, Relaxed},
+};
 use std::sync::PoisonError;
 
 /// Writes everything.
 #[must_use]
 pub fn exposition() -> String {
+    // Before the counters: an attempt that ends while they are read is told twice, not kept silent.
+    let mut inflight: Vec<_> =
+        counts::gauges().iter().map(|(pool, gauge)| (pool.clone(), gauge.load(Acquire))).collect();
+    inflight.sort();
     let ladder: Vec<String> = counts::ladder().iter().map(|us| seconds(*us)).collect();
     let rows: Vec<_> =
         counts::all().into_iter().map(|one| Row { one, labels: labels(one) }).collect();
@@ -77,11 +84,8 @@ pub fn exposition() -> String {
     streamed.iter().for_each(|row| out.late(row, &overdue));
     out.stages();
     out.family("inflight", "gauge", "Attempts under way.");
-    let gauges = counts::gauges();
-    let mut pools: Vec<_> = gauges.iter().collect();
-    pools.sort_by_key(|(pool, _)| *pool);
-    for (pool, gauge) in pools {
-        let _ = writeln!(out.out, "tokenfleet_inflight{{pool=\"{pool}\"}} {}", gauge.load(Relaxed));
+    for (pool, attempts) in inflight {
+        let _ = writeln!(out.out, "tokenfleet_inflight{{pool=\"{pool}\"}} {attempts}");
     }
     out.out
 }

@@ -11,7 +11,10 @@ use crate::usage::Counts;
 use crate::waiting::{clock, Waits};
 use crate::watch::Watch;
 use std::cell::{Cell, OnceCell, RefCell};
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicU32,
+    Ordering::{Relaxed, Release},
+};
 use std::sync::Arc;
 
 /// Header of an answer after which Envoy asks the next place.
@@ -267,7 +270,7 @@ impl Stream {
         drop(open.waits);
         let took = clock().saturating_sub(open.start);
         open.series.end_attempt(outcome, took, self.decision.stream, answered);
-        open.gauge.fetch_sub(1, Relaxed);
+        open.gauge.fetch_sub(1, Release);
     }
 
     /// How the attempt under way or the last one ends, as far as it is known.

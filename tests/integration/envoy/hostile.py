@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import socket
 import statistics
 import sys
 import time
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from tests.integration.envoy.conftest import Fleet
 
 HOST: Final = "127.0.0.1"
+TCP_ESTABLISHED: Final = 1
+"""tcp_info.tcpi_state (linux/tcp.h)."""
 
 
 @contextlib.asynccontextmanager
@@ -78,6 +81,15 @@ def resident(fleet: Fleet) -> int:
     status = Path(f"/proc/{fleet.router.process.pid}/status").read_text()
     (line,) = (line for line in status.splitlines() if line.startswith("VmRSS:"))
     return int(line.split()[1]) * 1024
+
+
+def established(writer: asyncio.StreamWriter) -> bool:
+    """Whether the other end still holds the connection; reads nothing from it."""
+    if writer.transport.is_closing():
+        return False
+    held: socket.socket = writer.get_extra_info("socket")
+    state: int = held.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
+    return state == TCP_ESTABLISHED
 
 
 class Connections:
