@@ -320,6 +320,22 @@ def test_an_alert_moves_nothing_and_shows_the_first_step_and_between_what_it_wou
     assert dict(fleet.see(GOOD, seconds=60).slos["team-a/latency"].shadow.shares)["large"] == 1000
 
 
+def test_what_a_lost_primary_would_have_led_to_does_not_hide_a_later_breach() -> None:
+    fleet = Fleet(objectives=(objective(shifts=False),), pools=facts(large=0))
+    lost = fleet.see(seconds=60).slos["team-a/latency"].shadow
+    assert lost is not None
+    assert (lost.transition, lost.shares["large"]) == ("T1h", 0)
+    fleet.pools = facts()
+    back = fleet.see(SPARE, seconds=15).slos["team-a/latency"].shadow
+    assert back is not None
+    assert back.shares["large"] == 1000
+
+    breached = fleet.see(BAD, seconds=120).slos["team-a/latency"].shadow
+
+    assert breached is not None
+    assert (breached.transition, breached.shares["large"]) == ("T1", 500)
+
+
 def test_without_acknowledgement_shares_are_never_raised() -> None:
     fleet = shifted()
     fleet.acknowledges = False

@@ -159,7 +159,7 @@ class RuleStep:
         """Advance the loops by the first step that this objective's vote would have led to.
 
         Nothing is moved, so nobody can say what would have come next: the step is shown until the
-        primary has shown no fault for a hold.
+        primary has shown no fault for a hold, or has endpoints again where it had none.
         """
         loops = self.memory.shadows.get(name, {})
         return {
@@ -170,6 +170,9 @@ class RuleStep:
         """Advance one loop of a shadow."""
         if not loop.shifted:
             return advance(loop, self.loop_input(pool, loop, {name}))[0]
+        if loop.cause == NO_OBJECTIVE and self.snapshot.facts(self.rule.key.namespace, pool).ready:
+            # Nothing was wrong but that no endpoint was there (T1h): the step would be taken back.
+            return replace(REST, last=loop.last)
         votes, policy = self.ballots[pool].of({name}), self.policy({name})
         bad = not votes.known or votes.still_bad(EVER, phi=None) is not None
         since = loop.changed_at if loop.changed_at is not None else self.now
