@@ -23,11 +23,11 @@ from pathlib import Path
 import httpx
 
 from tokenfleet.api.v1alpha1.servingpool import ServingPool
-from tokenfleet.domain.pools.engines import vllm
+from tokenfleet.domain.pools.engines.engine import PORT
 from tokenfleet.domain.pools.workloads import workload
 
 REPOSITORY = Path(__file__).parents[1]
-URL = f"http://127.0.0.1:{vllm.PORT}"
+URL = f"http://127.0.0.1:{PORT}"
 START_LIMIT = 600.0
 DRAFTED = "vllm:spec_decode_num_draft_tokens_total"
 ACCEPTED = "vllm:spec_decode_num_accepted_tokens_total"

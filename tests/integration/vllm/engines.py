@@ -19,7 +19,7 @@ import httpx
 from e2e.cluster.images import ENGINE_ENVIRONMENT
 from tokenfleet.api.v1alpha1.servingpool import ServingPool
 from tokenfleet.domain.pools import caches
-from tokenfleet.domain.pools.engines import vllm
+from tokenfleet.domain.pools.engines.engine import PORT
 from tokenfleet.domain.pools.models import WEIGHTS_ROOT
 from tokenfleet.domain.pools.workloads import workload
 
@@ -52,8 +52,8 @@ def arguments(pool: ServingPool, *, weights: Path, port: int) -> list[str]:
     """Return the container's arguments with the claim's folder and the port replaced."""
     claim = f"{WEIGHTS_ROOT}/models"
     told = [text.replace(claim, str(weights)) for text in container(pool)["args"]]
-    assert f"--port={vllm.PORT}" in told
-    return [f"--port={port}" if text == f"--port={vllm.PORT}" else text for text in told]
+    assert f"--port={PORT}" in told
+    return [f"--port={port}" if text == f"--port={PORT}" else text for text in told]
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ import yaml
 from tests.integration.vllm.conftest import REPOSITORY, example_pools
 from tests.integration.vllm.engines import arguments, container
 from tokenfleet.api.v1alpha1.servingpool import ServingPool
-from tokenfleet.domain.pools.engines import refused
+from tokenfleet.domain.pools.engines import vllm_refused as refused
 
 pytestmark = pytest.mark.vllm
 

@@ -10,10 +10,9 @@ from tokenfleet.api.quantities import parse_quantity
 from tokenfleet.api.v1alpha1.model_source import COMMIT
 from tokenfleet.api.v1alpha1.servingpool import Managed
 from tokenfleet.domain.fleet.problems import Problem
-from tokenfleet.domain.pools import models, speculation
+from tokenfleet.domain.pools import models
 from tokenfleet.domain.pools.accelerators import accelerators, needed
-from tokenfleet.domain.pools.engines import versions
-from tokenfleet.domain.pools.engines.refused import refusals
+from tokenfleet.domain.pools.engines.families import family
 
 OWN_LABELS: Final = ("app.kubernetes.io/managed-by", "app.kubernetes.io/name")
 
@@ -24,7 +23,7 @@ def problems(name: str, managed: Managed) -> tuple[Problem, ...]:
 
 
 def _refused_arguments(name: str, managed: Managed) -> tuple[Problem, ...]:
-    found = refusals(managed.engine.extra_args, cpu=managed.device == "CPU")
+    found = family(managed).refusals(managed)
     return tuple(
         _problem("ArgumentRefused", f"pool {name}: engine.extraArgs must not set {flag}: {reason}")
         for flag, reason in found
@@ -133,6 +132,10 @@ def _files(name: str, managed: Managed) -> tuple[Problem, ...]:
     )
 
 
+def _engine(name: str, managed: Managed) -> tuple[Problem, ...]:
+    return family(managed).problems(name, managed)
+
+
 def _problem(reason: str, message: str) -> Problem:
     return Problem(condition=ACCEPTED, reason=reason, message=message)
 
@@ -144,10 +147,9 @@ CHECKS: Final[tuple[Check, ...]] = (
     _repositories,
     _devices,
     _memory,
-    speculation.problems,
     _tokens,
     _labels,
     _remote_code,
     _files,
-    versions.problems,
+    _engine,
 )

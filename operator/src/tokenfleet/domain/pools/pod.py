@@ -14,7 +14,8 @@ from tokenfleet.domain.fleet.platform import Platform
 from tokenfleet.domain.fleet.pod_security import pod_security
 from tokenfleet.domain.fleet.scheduling import toleration
 from tokenfleet.domain.pools import caches, models, rollout
-from tokenfleet.domain.pools.engines import vllm
+from tokenfleet.domain.pools.engines.engine import PORT
+from tokenfleet.domain.pools.engines.families import family
 
 APP_NAME: Final = "servingpool"
 ENGINE_CONTAINER: Final = "engine"
@@ -46,7 +47,7 @@ def template(pool: ServingPool, managed: Managed, platform: Platform) -> dict[st
             "annotations": {
                 **managed.pod.annotations,
                 "prometheus.io/scrape": "true",
-                "prometheus.io/port": str(vllm.PORT),
+                "prometheus.io/port": str(PORT),
                 "prometheus.io/path": "/metrics",
             },
         },
@@ -68,18 +69,17 @@ def template(pool: ServingPool, managed: Managed, platform: Platform) -> dict[st
 
 
 def _engine(pool: ServingPool, managed: Managed) -> dict[str, Any]:
+    engine = family(managed)
     return {
         "name": ENGINE_CONTAINER,
         "image": managed.engine.image,
-        "command": managed.engine.command or list(vllm.COMMAND),
-        "args": vllm.arguments(pool),
-        "env": vllm.environment(managed),
-        "ports": [{"name": "http", "containerPort": vllm.PORT, "protocol": "TCP"}],
+        "command": managed.engine.command or list(engine.COMMAND),
+        "args": engine.arguments(pool),
+        "env": engine.environment(managed),
+        "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
         **_resources(managed),
-        **_probes(managed),
-        "lifecycle": {
-            "preStop": {"sleep": {"seconds": int(rollout.SPREAD.total_seconds())}},
-        },
+        **engine.probes(managed),
+        "lifecycle": {"preStop": engine.pre_stop(managed)},
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": managed.pod.security_context.read_only_root_filesystem,
@@ -110,38 +110,6 @@ def _resources(managed: Managed) -> dict[str, Any]:
             claim.model_dump(by_alias=True, exclude_none=True) for claim in managed.resources.claims
         ]
     return {"resources": kept} if kept else {}
-
-
-def _probes(managed: Managed) -> dict[str, Any]:
-    """Return the probes: generous, because slowness is the router's and the objectives' business.
-
-    A probe that fails because an engine is slow would take away the capacity that is missing.
-    """
-    return {
-        "startupProbe": {
-            **_health(),
-            "periodSeconds": int(rollout.STARTUP_PERIOD.total_seconds()),
-            "timeoutSeconds": 5,
-            "failureThreshold": rollout.startup_failures(managed),
-        },
-        "readinessProbe": {
-            **_health(),
-            "periodSeconds": 5,
-            "timeoutSeconds": 10,
-            "failureThreshold": 3,
-        },
-        # vLLM answers 503 once its engine is dead; loading the weights again is the price.
-        "livenessProbe": {
-            **_health(),
-            "periodSeconds": 10,
-            "timeoutSeconds": 30,
-            "failureThreshold": 6,
-        },
-    }
-
-
-def _health() -> dict[str, Any]:
-    return {"httpGet": {"path": "/health", "port": "http"}}
 
 
 def _volumes(managed: Managed) -> list[dict[str, Any]]:

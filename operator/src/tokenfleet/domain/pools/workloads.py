@@ -7,7 +7,7 @@ from tokenfleet.api.v1alpha1.servingpool import Managed, ServingPool
 from tokenfleet.domain.fleet.platform import PLAIN, Platform
 from tokenfleet.domain.fleet.problems import Problem
 from tokenfleet.domain.pools import checks, pod, rollout
-from tokenfleet.domain.pools.engines import vllm
+from tokenfleet.domain.pools.engines.engine import PORT
 
 Body = dict[str, Any]
 
@@ -69,7 +69,7 @@ def _service(pool: ServingPool) -> Body:
             "ports": [
                 {
                     "name": "http",
-                    "port": vllm.PORT,
+                    "port": PORT,
                     "targetPort": "http",
                     "protocol": "TCP",
                     "appProtocol": "http",
@@ -115,7 +115,7 @@ def _pod_monitor(pool: ServingPool) -> Body:
                     "port": "http",
                     "path": "/metrics",
                     "interval": "15s",
-                    # vLLM does not know which pool it serves; objectives and dashboard ask by it.
+                    # Engines do not know which pool they serve; objectives and dashboard ask by it.
                     "relabelings": [{"sourceLabels": [DISCOVERED_POOL], "targetLabel": "pool"}],
                 }
             ],

@@ -13,7 +13,7 @@ from tokenfleet.api.v1alpha1.modelrouter import (
     Tracing,
 )
 from tokenfleet.api.v1alpha1.placement import NetworkPeer
-from tokenfleet.domain.pools.engines.vllm import PORT as ENGINE_PORT
+from tokenfleet.domain.pools.engines.engine import PORT as ENGINE_PORT
 from tokenfleet.domain.routing.admission import NAMESPACE_LABEL
 from tokenfleet.domain.routing.containers import AGENT_PORT, TRAFFIC_PORT
 

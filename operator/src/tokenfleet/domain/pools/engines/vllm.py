@@ -1,4 +1,4 @@
-"""vLLM: arguments and environment. Checked against vLLM 0.32 (`tests/integration/vllm`).
+"""vLLM: arguments, environment and manners. Checked against vLLM 0.32 (`tests/integration/vllm`).
 
 Everything here ends up in pod templates. A change of one byte restarts every pool of every user on
 the next operator upgrade, so additions must depend on something new in the spec.
@@ -10,9 +10,18 @@ from typing import Any, Final
 
 from tokenfleet.api.quantities import parse_quantity
 from tokenfleet.api.v1alpha1.servingpool import CPUOptions, Managed, ServingPool
-from tokenfleet.domain.pools import caches, models, speculation
+from tokenfleet.domain.fleet.problems import Problem
+from tokenfleet.domain.pools import caches, models, rollout
+from tokenfleet.domain.pools.engines import (
+    variables,
+    vllm_refused,
+    vllm_speculation,
+    vllm_versions,
+)
+from tokenfleet.domain.pools.engines.engine import PORT
+from tokenfleet.domain.pools.engines.probes import http
 
-PORT: Final = 8000
+TITLE: Final = "vLLM"
 COMMAND: Final = ("vllm", "serve")
 """Not the image's entrypoint: that changed between releases, this command did not."""
 
@@ -50,43 +59,40 @@ def arguments(pool: ServingPool) -> list[str]:
 
 
 def environment(managed: Managed) -> list[dict[str, Any]]:
-    """Return the container's environment.
-
-    A container that runs as a user without a home and with a read-only root needs every cache
-    named; without that vLLM stops at `/.cache`, `/.config` or `/.triton`.
-    """
-    downloads, compiled = caches.root(managed), caches.compiled(managed)
+    """Return the container's `env`."""
+    compiled = caches.compiled(managed)
     values = {
-        "HOME": caches.SCRATCH,
-        "USER": "engine",  # torch asks who it is; the user has no entry in /etc/passwd
-        "XDG_CACHE_HOME": f"{caches.SCRATCH}/cache",
-        "XDG_CONFIG_HOME": f"{caches.SCRATCH}/config",
-        "HF_HOME": f"{downloads}/huggingface",
+        **variables.homes(managed),
         "VLLM_CACHE_ROOT": f"{compiled}/vllm",
         "VLLM_CONFIG_ROOT": f"{caches.SCRATCH}/config/vllm",
-        "TORCHINDUCTOR_CACHE_DIR": f"{compiled}/torchinductor",
-        "TRITON_CACHE_DIR": f"{compiled}/triton",
-        "NUMBA_CACHE_DIR": f"{compiled}/numba",
-        "OUTLINES_CACHE_DIR": f"{caches.SCRATCH}/cache/outlines",
-        "FLASHINFER_WORKSPACE_BASE": compiled,
+        **variables.kernels(managed),
         "VLLM_NO_USAGE_STATS": "1",
         # Else the API server gives its engine up after ten minutes, whatever the pod may take.
         "VLLM_ENGINE_READY_TIMEOUT_S": str(math.ceil(managed.startup_timeout.total_seconds())),
-        **({"HF_HUB_OFFLINE": "1"} if models.offline(managed) else {}),
+        **variables.offline(managed),
         **_threads(managed),
     }
-    given = {variable.name for variable in managed.engine.env}
-    plain: list[dict[str, Any]] = [
-        {"name": key, "value": value} for key, value in values.items() if key not in given
-    ]
-    secret: list[dict[str, Any]] = [
-        {
-            "name": models.TOKEN,
-            "valueFrom": {"secretKeyRef": {"name": reference.name, "key": reference.key}},
-        }
-        for reference in models.tokens(managed)[:1]
-    ]
-    return [*plain, *secret, *(variable.wire() for variable in managed.engine.env)]
+    return variables.listed(managed, values)
+
+
+def probes(managed: Managed) -> dict[str, Any]:
+    """Return the container's probes: `/health` answers 503 once the engine is dead."""
+    return http(managed, path="/health")
+
+
+def pre_stop(managed: Managed) -> dict[str, Any]:  # noqa: ARG001  the same for every pool
+    """Return the container's `preStop`: the engine itself waits for running streams."""
+    return {"sleep": {"seconds": int(rollout.SPREAD.total_seconds())}}
+
+
+def refusals(managed: Managed) -> tuple[tuple[str, str], ...]:
+    """Return what `extraArgs` must not hold."""
+    return vllm_refused.refusals(managed.engine.extra_args, cpu=managed.device == "CPU")
+
+
+def problems(name: str, managed: Managed) -> tuple[Problem, ...]:
+    """Return what the engine would stop at."""
+    return (*vllm_speculation.problems(name, managed), *vllm_versions.problems(name, managed))
 
 
 def shutdown_timeout_seconds(managed: Managed) -> int:
@@ -140,5 +146,5 @@ def _threads(managed: Managed) -> dict[str, str]:
 def _speculative(managed: Managed) -> str | None:
     if managed.speculative is None:
         return None
-    config = speculation.config(managed.speculative, managed.parallelism.tensor)
+    config = vllm_speculation.config(managed.speculative, managed.parallelism.tensor)
     return json.dumps(config, sort_keys=True, separators=(",", ":"))

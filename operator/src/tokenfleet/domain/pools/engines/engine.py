@@ -1,0 +1,56 @@
+"""What the operator needs to know of an engine family, whichever it is.
+
+Each family is one module beside this one that has these names; nothing else in the operator says
+how an engine is started, asked or stopped. What all of them share is here: they listen on one port,
+speak the OpenAI API, and end at SIGTERM.
+"""
+
+from typing import Any, Final, Protocol
+
+from tokenfleet.api.v1alpha1.servingpool import Managed, ServingPool
+from tokenfleet.domain.fleet.problems import Problem
+
+PORT: Final = 8000
+"""Where every engine is told to listen: the Service, the probes and network policies expect it."""
+
+
+class Engine(Protocol):
+    """One engine family."""
+
+    @property
+    def TITLE(self) -> str:  # noqa: N802  a module's constant
+        """Name in messages."""
+
+    @property
+    def COMMAND(self) -> tuple[str, ...]:  # noqa: N802
+        """Program that is run, unless the user names another.
+
+        Not the image's entrypoint: those change between releases.
+        """
+
+    def arguments(self, pool: ServingPool) -> list[str]:
+        """Return the arguments after the command: the operator's, then the user's own."""
+
+    def environment(self, managed: Managed) -> list[dict[str, Any]]:
+        """Return the container's `env`."""
+
+    def probes(self, managed: Managed) -> dict[str, Any]:
+        """Return `startupProbe`, `readinessProbe` and `livenessProbe` of the container."""
+
+    def pre_stop(self, managed: Managed) -> dict[str, Any]:
+        """Return the container's `preStop`.
+
+        It must last at least `rollout.SPREAD`: as long requests still arrive. What it waits beyond
+        that is taken from the pool's `terminationGracePeriod`.
+        """
+
+    def refusals(self, managed: Managed) -> tuple[tuple[str, str], ...]:
+        """Return (argument of the user as written, why it is refused) for each refused one."""
+
+    def problems(self, name: str, managed: Managed) -> tuple[Problem, ...]:
+        """Return what the engine would refuse or cannot do, with the remedy.
+
+        Args:
+            name: the pool's.
+            managed: what its user wants.
+        """
