@@ -1,6 +1,7 @@
 """The arguments that pools are given are arguments of vLLM, by vLLM's own parser."""
 
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from tokenfleet.domain.pools.engines import vllm_refused as refused
 pytestmark = pytest.mark.vllm
 
 GOLDEN = REPOSITORY / "tests" / "unit" / "domain" / "pools" / "testdata"
+TEMPLATES = re.compile(r"/templates/|\./examples/")
 REFUSED = [f"--{name}" for name in refused.REFUSED if name != "model-tag"]
 
 
@@ -30,9 +32,10 @@ def pools() -> dict[str, ServingPool]:
 
 @pytest.fixture(scope="module")
 def mounted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with the file that one pool mounts at `/templates`: vLLM looks for it."""
+    """Return a folder with the templates that pools mount or find in their image: vLLM looks for them."""
     folder = tmp_path_factory.mktemp("templates")
-    (folder / "llama.jinja").write_text("{{ messages }}")
+    for name in ("llama.jinja", "tool_chat_template_llama3.1_json.jinja"):
+        (folder / name).write_text("{{ messages }}")
     return folder
 
 
@@ -42,7 +45,7 @@ def answer(environment: Path, weights: Path, mounted: Path) -> dict[str, Any]:
     large = arguments(example_pools()["chat-large"], weights=weights, port=8000)
     lists = {
         **{
-            name: [a.replace("/templates/", f"{mounted}/") for a in container(pool)["args"]]
+            name: [TEMPLATES.sub(f"{mounted}/", a) for a in container(pool)["args"]]
             for name, pool in pools().items()
         },
         **{flag: ["m", flag] for flag in REFUSED},
