@@ -46,6 +46,18 @@ def test_paths_in_commands_exist() -> None:
     assert {(page, path) for page, path in named if not (ROOT / path).exists()} == set()
 
 
+def test_the_page_of_examples_names_every_example() -> None:
+    page = Path("operator/docs/examples.md")
+    examples = {
+        str(path.relative_to(page.parent))
+        for path in files()
+        if path.is_relative_to("operator/docs/examples") and "simulate" not in path.parts
+    }
+
+    assert examples
+    assert {example for example in examples if example not in text(page)} == set()
+
+
 def test_decision_numbers_are_used_once() -> None:
     numbers = Counter(
         path.name[:4] for path in files() if path.parent == Path("operator/docs/decisions")
