@@ -7,7 +7,6 @@ far beyond the latter only, because CPU time on a busy machine is not that of an
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ import httpx
 from tests.bench.operator_fleet import Fleet, objects, resident
 from tests.integration.prometheus.conftest import RECORDING, Prometheus
 from tests.support.fakes import FakeClock
+from tests.support.ports import free_port
 from tests.support.remote_write import Point, Written, write
 from tokenfleet.adapters.prometheus.measure import measure
 from tokenfleet.adapters.prometheus.queries import MAX_QUERIES
@@ -257,12 +257,6 @@ def end(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def answered(url: str, *, within: float = 2 * PATIENCE) -> httpx.Response:

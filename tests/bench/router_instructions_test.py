@@ -13,7 +13,7 @@ from e2e.cluster.packages import install_missing
 from tests.bench.router_overhead_test import envoys
 from tests.bench.router_peer import BODIES, CHUNKS, STREAMS, Load
 from tests.bench.router_subjects import Subject, bare, router
-from tests.integration.envoy.router import free_port
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.envoy
 

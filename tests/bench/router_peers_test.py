@@ -23,7 +23,8 @@ import pytest
 from tests.bench.router_overhead_test import cpu_seconds, process
 from tests.bench.router_peer import closed_loop
 from tests.integration.envoy.configuration import configuration
-from tests.integration.envoy.router import Router, free_port
+from tests.integration.envoy.router import Router
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.envoy
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.integration.envoy.configuration import configuration
-from tests.integration.envoy.router import free_port
+from tests.support.ports import free_port
 from tokenfleet.adapters.envoy.bootstrap import Limits
 from tokenfleet.adapters.envoy.render import standalone
 from tokenfleet.adapters.envoy.wire import Ports, address, canonical, extension

@@ -20,7 +20,8 @@ from tests.integration.envoy.api_server import ApiServer as FakeApiServer
 from tests.integration.envoy.configuration import configuration, shifted
 from tests.integration.envoy.conftest import pool_of
 from tests.integration.envoy.model_server import ModelServer
-from tests.integration.envoy.router import envoy_binary, free_port
+from tests.integration.envoy.router import envoy_binary
+from tests.support.ports import free_port
 from tokenfleet.adapters.envoy.bootstrap import Limits
 from tokenfleet.adapters.envoy.wire import Ports
 from tokenfleet.agent.service import Agent

@@ -24,7 +24,8 @@ from tests.bench.failover.faults import FALLBACK, FAULTS, Evidence, Fault
 from tests.bench.failover.scoring import Score, Verdict, score
 from tests.bench.failover.wall import Wall
 from tests.bench.router_overhead_test import process
-from tests.integration.envoy.router import Router, free_port, module_folder
+from tests.integration.envoy.router import Router, module_folder
+from tests.support.ports import free_port
 from tokenfleet.adapters.envoy.module import SEARCH_PATH
 
 pytestmark = pytest.mark.envoy

@@ -3,8 +3,6 @@
 import asyncio
 import contextlib
 import os
-import random
-import socket
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import httpx
 
 from e2e.cluster import software
 from e2e.cluster.module import router_module
+from tests.support.ports import free_port
 from tokenfleet.adapters.envoy.bootstrap import Files, Limits, bootstrap
 from tokenfleet.adapters.envoy.module import SEARCH_PATH
 from tokenfleet.adapters.envoy.render import discovery_response, render
@@ -30,15 +29,6 @@ def module_folder() -> Path:
     if given := os.environ.get(SEARCH_PATH):
         return Path(given)
     return router_module(Path(__file__).parents[3])
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on, below those that outgoing connections get."""
-    while True:
-        port = random.randrange(18_000, 32_000)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 class Router:

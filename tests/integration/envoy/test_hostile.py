@@ -27,7 +27,7 @@ from tests.integration.envoy.hostile import (
     talk,
 )
 from tests.integration.envoy.model_server import Behaviour
-from tests.integration.envoy.router import free_port
+from tests.support.ports import free_port
 from tokenfleet.adapters.envoy.bootstrap import Limits
 
 BODY = b'{"model":"chat","messages":[]}'

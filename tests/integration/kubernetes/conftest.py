@@ -15,6 +15,7 @@ from e2e.kit.clusters import connect
 from e2e.kit.kubectl import Cluster, Namespace
 from e2e.kit.namespaces import fresh
 from tests.integration.api.server import install_crds
+from tests.support.ports import free_port
 
 
 @pytest.fixture(scope="session")
@@ -36,7 +37,8 @@ class OperatorProcess:
     def __init__(
         self, kubeconfig: Path, namespaces: Sequence[str], name: str, log: Path, *, probes: int = 0
     ) -> None:
-        self.name, self.log = name, log
+        """Start it; its console has a port of its own."""
+        self.name, self.log, self.console = name, log, free_port()
         environment = {**os.environ, "KUBECONFIG": str(kubeconfig), "POD_NAME": name}
         arguments = [
             f"--namespaces={','.join(namespaces)}",
@@ -44,6 +46,7 @@ class OperatorProcess:
             "--listen=127.0.0.1",
             f"--probe-port={probes}",
             "--metrics-port=0",
+            f"--console-port={self.console}",
             "--log-level=INFO",
             "--tick=1s",
         ]

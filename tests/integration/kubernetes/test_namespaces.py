@@ -1,7 +1,6 @@
 """An operator whose rights end at two namespaces, and one of them goes: the real API server says 403."""
 
 import json
-import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from tests.integration.kubernetes.test_operator import (
     router,
     service,
 )
+from tests.support.ports import free_port
 
 CHART = repository() / "charts" / "tokenfleet" / "templates"
 RBAC = "rbac.authorization.k8s.io"
@@ -85,9 +85,7 @@ def places(cluster: Cluster) -> Iterator[tuple[Namespace, Namespace]]:
 
 @pytest.fixture
 def port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_port()
 
 
 @pytest.fixture

@@ -1,10 +1,12 @@
 """Operators as processes against a real API server: who leads, who writes, and whose fields."""
 
+import contextlib
 import json
 import signal
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
 
 from e2e.kit.kubectl import Namespace
@@ -95,6 +97,24 @@ def test_the_operator_owns_status_and_nothing_that_users_write(
         assert ours["tokenfleet/status"].keys() == {"f:status"}
         assert get(namespace, what)["metadata"]["generation"] == 1
     assert namespace.differences(*FLEET) == ""
+
+
+def test_the_console_shows_the_fleet_on_a_port_of_its_own(
+    namespace: Namespace, operator: Start
+) -> None:
+    namespace.apply(*FLEET)
+    console = f"http://127.0.0.1:{operator('a').console}"
+
+    def shown() -> set[str]:
+        with contextlib.suppress(httpx.TransportError):
+            fleet = httpx.get(f"{console}/api/fleet", trust_env=False).json()
+            return {one["name"] for kind in ("routes", "pools") for one in fleet.get(kind, ())}
+        return set()
+
+    eventually(lambda: shown() == {"chat", "large"})
+    page = httpx.get(console, trust_env=False)
+    assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert httpx.post(f"{console}/api/fleet", trust_env=False).status_code == 405
 
 
 def test_an_object_of_somebody_else_is_left_alone_and_named(

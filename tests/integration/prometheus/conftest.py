@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import threading
 import time
@@ -14,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.ports import free_port
+
 SCRAPE_SECONDS = 1
 
 
@@ -24,12 +25,6 @@ def prometheus_binary() -> Path:
     found = named or (str(built[-1]) if built else shutil.which("prometheus"))
     assert found, "no prometheus: run `make cluster` once, or set TOKENFLEET_PROMETHEUS"
     return Path(found)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass

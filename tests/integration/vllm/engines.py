@@ -6,7 +6,6 @@ one. Everything else, arguments and environment, is what `workload` made.
 
 import contextlib
 import os
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from typing import Any
 import httpx
 
 from e2e.cluster.images import ENGINE_ENVIRONMENT
+from tests.support.ports import free_port
 from tokenfleet.api.v1alpha1.servingpool import ServingPool
 from tokenfleet.domain.pools import caches
 from tokenfleet.domain.pools.engines.engine import PORT
@@ -65,7 +65,7 @@ def started(
     scratch.mkdir(parents=True, exist_ok=True)
     moved = {caches.SCRATCH: str(scratch / "tmp")}
     values = {item["name"]: _moved(item["value"], moved) for item in spec["env"]}
-    port = _free_port()
+    port = free_port()
     log = scratch / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -99,12 +99,6 @@ def _moved(value: str, folders: dict[str, str]) -> str:
         if value == old or value.startswith(f"{old}/"):
             return new + value.removeprefix(old)
     return value
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait_healthy(engine: Engine) -> None:

@@ -1,16 +1,9 @@
 """Probes answer from the loop that does the work."""
 
-import socket
-
 import httpx
 
+from tests.support.ports import free_port
 from tokenfleet.handlers.probes import Check, Probes
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def test_probes_and_metrics() -> None:
