@@ -28,7 +28,7 @@ _SPECULATING = merged(
             },
         ),
     ),
-    at("spec.managed", {"device": "CPU", "cpu": {}, "pod": _SPREAD}),
+    at("spec.managed", {"device": "CPU", "cpu": {}, "pod": _SPREAD, "lora": {}}),
 )
 _BESIDE = merged(ROUTER, at("spec", {"type": "Sidecar", "sidecar": {"serviceAccounts": ["web"]}}))
 _PLACED = merged(
@@ -106,6 +106,7 @@ STORED = [
                 **_MANAGED,
                 "device": "CPU",
                 "cpu": {"kvCache": "4Gi", "threadBinding": "auto"},
+                "lora": {"maxRank": 16},
                 "pod": {
                     **_MANAGED["pod"],
                     "tolerations": [{"key": "gpu", "operator": "Equal"}],

@@ -32,9 +32,16 @@ def test_every_choice_is_accepted_beside_what_is_left_over(
 ) -> None:
     body = _surrounded(BASES[place.kind], place.path)
     union = {**REST.get(place.path, {}), **place.members(), place.model.discriminator: value}
-    answer = api.create(merged(body, at(place.path, union)))
+    answer = api.create(merged(body, _placed(place.path, union)))
 
     assert answer.status_code == httpx.codes.CREATED, answer.text
+
+
+def _placed(path: str, union: dict[str, Any]) -> dict[str, Any]:
+    """Return the patch that sets a union, also one in the items of a list."""
+    if "adapters" not in path:
+        return at(path, union)
+    return at("spec.served.adapters", [{"name": "legal", "source": union}])
 
 
 def _surrounded(base: dict[str, Any], path: str) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from tokenfleet.domain.routing.codec import (
 )
 from tokenfleet.domain.routing.ir import (
     ACCESS_LOGS,
+    AdapterUse,
     Attribution,
     Budget,
     Deadline,
@@ -65,6 +66,10 @@ def rules(draw: st.DrawFn) -> Rule:
         chain=chain,
         first_token=draw(st.none() | deadlines),
         response=draw(st.none() | deadlines),
+        adapters=tuple(
+            AdapterUse(pool=pool, adapter=draw(names))
+            for pool in draw(st.sets(st.sampled_from(chain)) if chain else st.just(set()))
+        ),
     )
 
 

@@ -29,7 +29,8 @@ def plan(config: RouterConfig, endpoints: Mapping[str, tuple[Endpoint, ...]]) ->
         config: the router's configuration.
         endpoints: pool name -> replicas that may be used; a pool with several has a sister to ask.
     """
-    places = {pool.name: place for place, pool in enumerate(config.pools)}
+    asked = _asked(config)
+    places = {(pool.name, adapter): place for place, (pool, adapter) in enumerate(asked)}
     return {
         "version": VERSION,
         "headers": {
@@ -45,22 +46,41 @@ def plan(config: RouterConfig, endpoints: Mapping[str, tuple[Endpoint, ...]]) ->
         "spans": config.tracing is not None,
         "log": config.access_log,
         "cors": list(config.allow_origins),
-        "pools": [_pool(pool, len(endpoints.get(pool.name, ()))) for pool in config.pools],
+        "pools": [
+            _pool(pool, adapter, len(endpoints.get(pool.name, ()))) for pool, adapter in asked
+        ],
         "routes": [_route(route, places) for route in config.routes],
     }
 
 
-def _pool(pool: Pool, replicas: int) -> Json:
+def _asked(config: RouterConfig) -> list[tuple[Pool, str]]:
+    """Return every pool, then again for each of its adapters that rules ask for.
+
+    An adapter is the same cluster and the same label under another model name; '' is the pool's own
+    model.
+    """
+    pools = {pool.name: pool for pool in config.pools}
+    uses = {
+        (use.pool, use.adapter)
+        for route in config.routes
+        for rule in route.rules
+        for use in rule.adapters
+    }
+    own = [(pool, "") for pool in config.pools]
+    return [*own, *((pools[name], adapter) for name, adapter in sorted(uses))]
+
+
+def _pool(pool: Pool, adapter: str, replicas: int) -> Json:
     return {
         "name": pool.name,
-        "serves": pool.model_name,
-        "names": list(pool.names),
+        "serves": adapter or pool.model_name,
+        "names": [adapter] if adapter else list(pool.names),
         "window": pool.window,
         "several": replicas > 1,
     }
 
 
-def _route(route: Route, places: Mapping[str, int]) -> Json:
+def _route(route: Route, places: Mapping[tuple[str, str], int]) -> Json:
     matches = [match for rule in route.rules for match in rule.matches]
     features = _known(route.features, [match.features for match in matches])
     request_types = _known(route.request_types, [match.request_types for match in matches])
@@ -92,13 +112,18 @@ def _known(listed: Sequence[str], matched: Sequence[Sequence[str]]) -> list[str]
     return list(dict.fromkeys([*listed, *(name for names in matched for name in names)]))
 
 
-def _rule(route: Route, rule: Rule, places: Mapping[str, int]) -> Json:
+def _rule(route: Route, rule: Rule, places: Mapping[tuple[str, str], int]) -> Json:
+    adapters = {use.pool: use.adapter for use in rule.adapters}
+
+    def place(pool: str) -> int:
+        return places[pool, adapters.get(pool, "")]
+
     return {
         # Slices count, and answers speak, under their rule's name.
         "name": rule_of_name(rule.name),
         "matches": [_match(match) for match in rule.matches],
-        "chain": [places[pool] for pool in rule.chain],
-        "buckets": [[part.first, part.end, places[part.pool]] for part in rule.ranges],
+        "chain": [place(pool) for pool in rule.chain],
+        "buckets": [[part.first, part.end, place(part.pool)] for part in rule.ranges],
         "attempts": route.failover.attempts,
         "stall_ms": route.failover.stall_ms,
         "stream": [policy.name for policy in failover.stream_policies(route.failover, rule)],

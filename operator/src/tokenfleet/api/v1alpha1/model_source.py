@@ -28,8 +28,8 @@ class SecretKeyReference(Model):
     """Key inside the Secret."""
 
 
-class HuggingFaceSource(Model):
-    """Weights from the Hugging Face hub, fetched by the engine."""
+class HubRepository(Model):
+    """A repository of the Hugging Face hub, fetched by the engine."""
 
     repo: Annotated[
         str,
@@ -40,10 +40,15 @@ class HuggingFaceSource(Model):
         ),
     ]
     """Repository, for example `meta-llama/Llama-3.3-70B-Instruct`."""
-    revision: Annotated[str, Field(max_length=64, pattern=r"^[-\w./]+$")] | None = None
-    """Commit, tag or branch; pin a commit in production."""
     token_secret_ref: SecretKeyReference | None = None
     """Access token for gated repositories."""
+
+
+class HuggingFaceSource(HubRepository):
+    """Weights from the Hugging Face hub, fetched by the engine."""
+
+    revision: Annotated[str, Field(max_length=64, pattern=r"^[-\w./]+$")] | None = None
+    """Commit, tag or branch; pin a commit in production."""
 
 
 class VolumeSource(Model):

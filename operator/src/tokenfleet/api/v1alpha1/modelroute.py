@@ -77,8 +77,8 @@ class RuleMatch(Model):
     """What earlier stages have left of `latencyBudget.total`."""
 
 
-class BackendReference(Model):
-    """A pool that serves a rule, and its part of the traffic."""
+class PoolWeight(Model):
+    """A pool, and its part of a rule's traffic."""
 
     name: ObjectName
     """ServingPool in the same namespace."""
@@ -86,11 +86,20 @@ class BackendReference(Model):
     """Part of the rule's conversations, relative to the sum of the rule's weights."""
 
 
+class BackendReference(PoolWeight):
+    """A pool that serves a rule, and its part of the traffic."""
+
+    adapter: PublicModelName | None = None
+    """Adapter of the pool (`served.adapters`) that is asked for; absent means the pool's model."""
+
+
 class FallbackReference(Model):
     """A pool that stands in, in the order of the list."""
 
     name: ObjectName
     """ServingPool in the same namespace."""
+    adapter: PublicModelName | None = None
+    """Adapter of the pool (`served.adapters`) that is asked for; absent means the pool's model."""
 
 
 class RouteRule(Model):
@@ -191,7 +200,7 @@ class PinnedRule(Model):
     name: ObjectName
     """Name of the rule."""
     pools: Annotated[
-        list[BackendReference], Field(min_length=1, max_length=16), ListAtomic(), named_once("pool")
+        list[PoolWeight], Field(min_length=1, max_length=16), ListAtomic(), named_once("pool")
     ]
     """Pools of the rule's backendRefs and fallbackRefs, with weights."""
 

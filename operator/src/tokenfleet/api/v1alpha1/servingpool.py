@@ -27,6 +27,7 @@ from tokenfleet.api.conventions import (
     named,
 )
 from tokenfleet.api.quantities import Duration, PositiveDecimal, Quantity, QuantityRange
+from tokenfleet.api.v1alpha1.adapters import Adapter, LoRAOptions
 from tokenfleet.api.v1alpha1.engine import Engine
 from tokenfleet.api.v1alpha1.metadata import Metadata
 from tokenfleet.api.v1alpha1.model_source import TargetModel
@@ -153,6 +154,8 @@ class Managed(Union):
     what is used counts towards the memory limit."""
     speculative: Speculative | None = None
     """Speculative decoding; absent means off."""
+    lora: LoRAOptions | None = None
+    """What is kept ready for `served.adapters`; absent means the defaults."""
     rollout: Rollout = Rollout()
     """How changes are rolled out."""
     startup_timeout: Annotated[timedelta, Duration("10s", "4h")] = timedelta(minutes=30)
@@ -183,12 +186,24 @@ class Existing(Model):
 class Served(Model):
     """What the pool answers for."""
 
+    validations: ClassVar[tuple[CEL, ...]] = (
+        CEL(
+            rule="!has(self.adapters) || self.adapters.all(one, one.name != self.modelName"
+            " && (!has(self.aliases) || !(one.name in self.aliases)))",
+            message="adapters must not have the name of the model or of one of its aliases",
+            field_path=".adapters",
+        ),
+    )
+
     model_name: PublicModelName
     """The model name that the engine expects; the router rewrites requests to it."""
     aliases: Annotated[list[PublicModelName], Field(max_length=16), ListSet()] = []
     """Further names that the engine accepts for the same model. Requests with one of these are sent
     as they are, which is cheaper than rewriting them; best are the names that clients use. Managed
     pools serve them; of Existing ones they must be true."""
+    adapters: Annotated[list[Adapter], Field(max_length=64), ListMap(("name",))] = []
+    """LoRA adapters that the engine has beside the model. A route names one in `backendRefs` or
+    `fallbackRefs`; the pool's own model is served without them."""
     context_window: ContextWindow | None = None
     """Longest prompt plus answer, in tokens; absent means the model's own limit, and `auto` what
     fits into the device's memory. A rule does not fall back to a pool with a smaller window unless
@@ -220,6 +235,12 @@ class ServingPoolSpec(Union):
             rule="self.type == oldSelf.type",
             message="type must not change: create a new pool and move the routes to it",
             field_path=".type",
+        ),
+        CEL(
+            rule="!has(self.served.adapters)"
+            " || self.served.adapters.all(one, has(one.source) == (self.type == 'Managed'))",
+            message="served.adapters must have a source when type is Managed, and none otherwise",
+            field_path=".served.adapters",
         ),
     )
 

@@ -102,4 +102,5 @@ def _kept(
     shares = {share.pool: share.share for share in running.shares if share.pool in left}
     wanted = next((w for w in (shares, backends) if any(w.values())), {left[0]: 1})
     ranges = reassign(running.ranges, largest_remainder(wanted))
-    return replace(running, chain=left, ranges=ranges), references
+    adapters = tuple(use for use in running.adapters if use.pool in left)
+    return replace(running, chain=left, ranges=ranges, adapters=adapters), references

@@ -138,7 +138,8 @@ def _check(document: Document) -> None:
 
 
 def _check_rule(where: str, rule: Rule, known: set[str]) -> None:
-    strangers = (set(rule.chain) - known) | ({r.pool for r in rule.ranges} - set(rule.chain))
+    used = {part.pool for part in rule.ranges} | {use.pool for use in rule.adapters}
+    strangers = (set(rule.chain) - known) | (used - set(rule.chain))
     if strangers:
         msg = f"{where} names unknown pools {', '.join(sorted(strangers))}"
         raise CodecError(msg)

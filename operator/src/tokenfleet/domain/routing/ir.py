@@ -102,6 +102,15 @@ class Deadline:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AdapterUse:
+    """A pool that a rule asks for an adapter instead of its model."""
+
+    pool: str
+    adapter: str
+    """What the engine is asked for in `model`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """One path: who serves it now and who stands in."""
 
@@ -117,6 +126,8 @@ class Rule:
     """For streams, from the start of the attempt to its first token; None: no limit."""
     response: Deadline | None
     """For whole answers, from the start of the attempt to its last byte; None: no limit."""
+    adapters: tuple[AdapterUse, ...] = field(default=(), metadata=ADDED)
+    """Pools of the chain that are asked for an adapter, each once, in the chain's order."""
 
     @property
     def shares(self) -> tuple[PoolShare, ...]:

@@ -89,6 +89,7 @@ def _renamed(rule: Rule, names: Mapping[str, str]) -> Rule:
             BucketRange(pool=names[part.pool], first=part.first, end=part.end)
             for part in rule.ranges
         ),
+        adapters=tuple(replace(use, pool=names[use.pool]) for use in rule.adapters),
     )
 
 

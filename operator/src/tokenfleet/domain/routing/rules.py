@@ -5,12 +5,18 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from tokenfleet.api.conditions import RESOLVED_REFS
-from tokenfleet.api.v1alpha1.modelroute import ModelRoute, RouteRule, RuleMatch
+from tokenfleet.api.v1alpha1.modelroute import (
+    BackendReference,
+    FallbackReference,
+    ModelRoute,
+    RouteRule,
+    RuleMatch,
+)
 from tokenfleet.api.v1alpha1.servingpool import ServingPool
 from tokenfleet.domain.fleet.problems import Problem
 from tokenfleet.domain.routing.backing import Backing, Use, backing_of
 from tokenfleet.domain.routing.compatibility import objection
-from tokenfleet.domain.routing.ir import Match, Rule
+from tokenfleet.domain.routing.ir import AdapterUse, Match, Rule
 from tokenfleet.domain.routing.shares import contiguous, largest_remainder
 
 POOL_NOT_IN_RULE = "PoolNotInRule"
@@ -50,13 +56,18 @@ def compile_rule(
         pools: pools of the namespace by name.
         backings: pool name -> what stands behind it; an absent one is taken as written.
     """
-    named = _named(rule)
-    stand = {name: backing_of(pools[name], backings) for name in named if name in pools}
-    # A pool whose spec cannot be read exists all the same.
-    stand |= {name: backings[name] for name in named if name in backings}
-    problems = [found for name in named if (found := _unresolved(rule.name, name, stand))]
+    stand = _standing(rule, pools, backings)
     barred = {name for name, backing in stand.items() if backing.use is Use.BARRED}
-    usable = {name for name, backing in stand.items() if backing.use is Use.ALLOWED}
+    adapters = {ref.name: ref.adapter for ref in _references(rule) if ref.adapter is not None}
+    problems, usable = [], set()
+    for name in _named(rule):
+        found = _unresolved(rule.name, name, stand)
+        allowed = name in stand and stand[name].use is Use.ALLOWED
+        if found is None and allowed and name in adapters:
+            found = _adapter_not_found(rule.name, pools[name], adapters[name])
+            allowed = found is None
+        problems += [found] if found is not None else []
+        usable |= {name} if allowed else set()
     weights = {ref.name: ref.weight for ref in rule.backend_refs if ref.name in usable}
     backends = [pools[name] for name in weights]
     fallbacks = []
@@ -80,12 +91,25 @@ def compile_rule(
             chain=tuple(shares),
             first_token=None,
             response=None,
+            adapters=tuple(
+                AdapterUse(pool=name, adapter=adapters[name]) for name in shares if name in adapters
+            ),
         ),
         references=References(
             weights=tuple(weights.values()), resolved=not problems, barred=frozenset(barred)
         ),
         problems=tuple(problems),
     )
+
+
+def _standing(
+    rule: RouteRule, pools: Mapping[str, ServingPool], backings: Mapping[str, Backing]
+) -> dict[str, Backing]:
+    """Return what stands behind the pools that a rule names; those that do not exist are absent."""
+    named = _named(rule)
+    stand = {name: backing_of(pools[name], backings) for name in named if name in pools}
+    # A pool whose spec cannot be read exists all the same.
+    return stand | {name: backings[name] for name in named if name in backings}
 
 
 def pin_problems(route: ModelRoute) -> list[Problem]:
@@ -107,7 +131,24 @@ def pin_problems(route: ModelRoute) -> list[Problem]:
 
 def _named(rule: RouteRule) -> tuple[str, ...]:
     """Return the pools that a rule names, in the order in which they are tried."""
-    return (*(ref.name for ref in rule.backend_refs), *(ref.name for ref in rule.fallback_refs))
+    return tuple(ref.name for ref in _references(rule))
+
+
+def _references(rule: RouteRule) -> tuple[BackendReference | FallbackReference, ...]:
+    return (*rule.backend_refs, *rule.fallback_refs)
+
+
+def _adapter_not_found(rule: str, pool: ServingPool, adapter: str) -> Problem | None:
+    known = [one.name for one in pool.spec.served.adapters]
+    if adapter in known:
+        return None
+    listed = f"only {', '.join(known)}" if known else "none"
+    return Problem(
+        condition=RESOLVED_REFS,
+        reason="AdapterNotFound",
+        message=f"rule {rule} names adapter {adapter} of ServingPool {pool.metadata.name}, whose"
+        f" served.adapters has {listed}; add it or correct the reference; {MEANWHILE}",
+    )
 
 
 def _match(match: RuleMatch) -> Match:
