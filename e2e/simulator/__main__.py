@@ -7,6 +7,7 @@ brings many.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 
 from aiohttp import web
@@ -22,6 +23,7 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--host", default="0.0.0.0")
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--served-model-name", nargs="+")
+    parser.add_argument("--lora-modules", nargs="+", type=json.loads, default=[])
     parser.add_argument("--max-model-len", type=int, default=8192)
     parser.add_argument("--shutdown-timeout", type=float, default=0.0)
     return parser.parse_known_args(arguments)[0]
@@ -32,6 +34,7 @@ def main() -> None:
     given = parsed(sys.argv[1:])
     settings = Settings(
         models=tuple(given.served_model_name or [given.model]),
+        adapters={module["name"]: module["path"] for module in given.lora_modules},
         window=given.max_model_len,
     )
     web.run_app(

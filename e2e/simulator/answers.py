@@ -6,6 +6,7 @@ A stream ends with a chunk without choices that carries its usage, where the req
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,8 +105,14 @@ def error(status: int, message: str, kind: str, param: str | None) -> dict[str, 
     return {"error": {"message": message, "type": kind, "param": param, "code": status}}
 
 
-def model_list(names: list[str], *, created: int, window: int) -> dict[str, Any]:
-    """Return the body of `GET /v1/models`."""
+def model_list(
+    names: Sequence[str], adapters: Mapping[str, str], *, created: int, window: int
+) -> dict[str, Any]:
+    """Return the body of `GET /v1/models`; adapters are name -> path."""
     entry = {"object": "model", "created": created, "owned_by": "vllm", "parent": None}
     data = [{"id": name, **entry, "root": name, "max_model_len": window} for name in names]
+    data += [
+        {"id": name, **entry, "root": path, "parent": names[0], "max_model_len": None}
+        for name, path in adapters.items()
+    ]
     return {"object": "list", "data": data}

@@ -7,7 +7,8 @@ import itertools
 import json
 import random
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
@@ -25,6 +26,8 @@ class Settings:
 
     models: tuple[str, ...]
     """Names the engine answers to; the first is its own."""
+    adapters: Mapping[str, str] = field(default_factory=dict)
+    """Further names, of adapters of the model -> path of each."""
     window: int = 8192
     """Longest prompt plus answer, in tokens."""
 
@@ -98,8 +101,10 @@ class Simulator:
         return web.Response(body=self.metrics.render(), content_type="text/plain")
 
     async def models(self, _: web.Request) -> web.Response:
-        names = list(self.settings.models)
-        body = answers.model_list(names, created=self._started, window=self.settings.window)
+        told = self.settings
+        body = answers.model_list(
+            told.models, told.adapters, created=self._started, window=told.window
+        )
         return web.json_response(body)
 
     async def show(self, _: web.Request) -> web.Response:
@@ -168,7 +173,7 @@ class Simulator:
             message = f"1 validation error: {field}: Field required"
             raise Refused(400, message, "Bad Request", f"body.{field}")
         model = body.get("model") or self.settings.models[0]
-        if model not in self.settings.models:
+        if model not in (*self.settings.models, *self.settings.adapters):
             known = ", ".join(self.settings.models)
             message = f"The model `{model}` does not exist. Valid aliases: {known}."
             raise Refused(404, message, "NotFoundError", "model")

@@ -10,6 +10,7 @@ import yaml
 
 from e2e.cluster import software
 from tests.integration.vllm.engines import Engine, started
+from tokenfleet.api.v1alpha1.adapters import Adapter
 from tokenfleet.api.v1alpha1.servingpool import ServingPool
 
 REPOSITORY = Path(__file__).parents[3]
@@ -33,12 +34,23 @@ def environment() -> Path:
 def weights(environment: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder with the small models."""
     folder = tmp_path_factory.mktemp("models")
-    subprocess.run(
-        [environment / "bin" / "python", "-m", "e2e.models", "make", "--out", folder],
-        cwd=REPOSITORY,
-        check=True,
-    )
+    for command in (["e2e.models", "make"], ["e2e.models.adapter"]):
+        subprocess.run(
+            [environment / "bin" / "python", "-m", *command, "--out", folder],
+            cwd=REPOSITORY,
+            check=True,
+        )
     return folder
+
+
+def small_pool() -> ServingPool:
+    """Return the small example pool with an adapter."""
+    pool = example_pools()["chat-small"]
+    volume = {"claimName": "models", "path": "adapter"}
+    source = {"type": "PersistentVolumeClaim", "persistentVolumeClaim": volume}
+    adapter = Adapter.model_validate({"name": "chat-tuned", "source": source})
+    pool.spec.served.adapters.append(adapter)
+    return pool
 
 
 @pytest.fixture(scope="session")
@@ -56,11 +68,10 @@ def large(
 def small(
     environment: Path, weights: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Engine]:
-    """Return a running small engine, which also takes tools."""
+    """Return a running small engine, which also takes tools and has an adapter."""
     scratch = tmp_path_factory.mktemp("small")
-    pool = example_pools()["chat-small"]
-    assert pool.spec.managed is not None
-    pool.spec.managed.engine.extra_args.extend(
+    pool = small_pool()
+    pool.managed.engine.extra_args.extend(
         ["--enable-auto-tool-choice", "--tool-call-parser=hermes"]
     )
     with started(pool, environment=environment, weights=weights, scratch=scratch) as engine:
@@ -75,6 +86,6 @@ def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     binary.parent.mkdir()
     binary.write_text(f'#!/bin/sh\ncd {REPOSITORY}\nexec {sys.executable} -m e2e.simulator "$@"\n')
     binary.chmod(0o755)
-    pool = example_pools()["chat-small"]
+    pool = small_pool()
     with started(pool, environment=scratch, weights=scratch, scratch=scratch / "run") as engine:
         yield engine

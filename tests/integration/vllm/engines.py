@@ -34,6 +34,8 @@ class Engine:
     model: str
     names: tuple[str, ...]
     """Every name that it was told to accept."""
+    adapters: tuple[str, ...]
+    """Names of the adapters that it was told to serve."""
     process: subprocess.Popen[bytes]
     log: Path
 
@@ -80,6 +82,7 @@ def started(
         url=f"http://127.0.0.1:{port}",
         model=pool.spec.served.model_name,
         names=(pool.spec.served.model_name, *pool.spec.served.aliases),
+        adapters=tuple(adapter.name for adapter in pool.spec.served.adapters),
         process=process,
         log=log,
     )

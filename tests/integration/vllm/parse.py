@@ -58,6 +58,8 @@ def judge(arguments: list[str], *, configure: bool) -> dict[str, object]:
             engine.data_parallel_size,
             engine.enable_expert_parallel,
         ],
+        "adapters": [module.name for module in parsed.lora_modules or ()],
+        "lora": [engine.enable_lora, engine.max_lora_rank, engine.max_loras, engine.max_cpu_loras],
         "remote_code": engine.trust_remote_code,
         "max_model_len": engine.max_model_len,
         "kv_cache_memory_bytes": engine.kv_cache_memory_bytes,

@@ -67,6 +67,23 @@ def test_every_name_of_a_pool_is_answered(small: Engine) -> None:
         assert answer.status_code == 200, answer.text
 
 
+def test_an_adapter_answers_under_its_own_name_and_otherwise_than_the_model(small: Engine) -> None:
+    """Both are greedy: the same request gives the same words, but for the adapter."""
+
+    def said(name: str) -> tuple[str, str]:
+        body = ask(small, model=name, max_tokens=32, temperature=0)
+        answer = httpx.post(f"{small.url}/v1/chat/completions", json=body, timeout=60)
+        assert answer.status_code == 200, answer.text
+        read = answer.json()
+        return read["model"], read["choices"][0]["message"]["content"]
+
+    (adapter,) = small.adapters
+    model, tuned = said(small.model), said(adapter)
+
+    assert (model[0], tuned[0]) == (small.model, adapter)
+    assert model[1] != tuned[1]
+
+
 def test_cached_prompt_tokens_are_told(small: Engine) -> None:
     """Whole blocks of 128 tokens are cached on CPUs; the second request finds one."""
     body = ask(small, messages=[{"role": "user", "content": "the same long words " * 40}])

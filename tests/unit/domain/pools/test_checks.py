@@ -1,8 +1,11 @@
 """What a user is told to fix before anything is deployed."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from tests.unit.domain.pools.builders import cpu_pool, drafting, gpu_pool
+from tokenfleet.domain.pools.checks import adapters_unsupported
 from tokenfleet.domain.pools.workloads import workload
 
 HUB = {
@@ -12,6 +15,19 @@ HUB = {
 OTHER_HUB = {
     "type": "HuggingFace",
     "huggingFace": {"repo": "o/d", "tokenSecretRef": {"name": "b", "key": "k"}},
+}
+
+ADAPTED = {
+    "modelName": "m",
+    "adapters": [
+        {
+            "name": "legal",
+            "source": {
+                "type": "PersistentVolumeClaim",
+                "persistentVolumeClaim": {"claimName": "weights", "path": "legal"},
+            },
+        }
+    ],
 }
 
 
@@ -59,6 +75,9 @@ def engine(*arguments: str) -> dict:
         pytest.param(gpu_pool(parallelism={"tensor": 4}, resources={"limits": {"nvidia.com/gpu": 4}}, speculative=drafting("Eagle3", 2)), "DraftParallelismMismatch", "needs 1 or 4", id="a head on neither one nor all"),
         pytest.param(gpu_pool(model={"source": HUB}, speculative={"type": "DraftModel", "tokens": 3, "draftModel": {"source": OTHER_HUB}}), "TokenConflict", "a/k and b/k", id="two hub tokens"),
         pytest.param(gpu_pool(pod={"labels": {"tokenfleet.dev/pool": "other"}}), "LabelRefused", "tokenfleet.dev/pool", id="a label of the operator's"),
+        pytest.param(gpu_pool(engine=engine("--max-loras=4"), spec={"served": ADAPTED}), "ArgumentRefused", "lora.maxActive", id="what the list of adapters sets"),
+        pytest.param(gpu_pool(engine=engine("--lora-modules", "a=/a"), spec={"served": ADAPTED}), "ArgumentRefused", "served.adapters", id="adapters beside the list"),
+        pytest.param(gpu_pool(model={"source": HUB}, spec={"served": {**ADAPTED, "adapters": [{"name": "legal", "source": OTHER_HUB}]}}), "TokenConflict", "a/k and b/k", id="an adapter behind another token"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_named_and_nothing_is_deployed(pool, reason: str, named: str) -> None:
@@ -100,6 +119,16 @@ def test_what_is_right_is_deployed(pool) -> None:
         "PodDisruptionBudget",
         "Deployment",
     }
+
+
+def test_an_engine_without_adapters_is_named() -> None:
+    told = SimpleNamespace(TITLE="Other", ADAPTERS=False)
+
+    (problem,) = adapters_unsupported(gpu_pool(spec={"served": ADAPTED}), told)
+
+    assert problem.reason == "AdaptersUnsupported"
+    assert "Other cannot serve served.adapters" in problem.message
+    assert adapters_unsupported(gpu_pool(), told) == ()
 
 
 def test_all_mistakes_are_named_at_once() -> None:

@@ -287,6 +287,12 @@ class ServingPool(Model):
     status: ServingPoolStatus = ServingPoolStatus()
     """What the operator saw last."""
 
+    @property
+    def managed(self) -> Managed:
+        """The deployment of a pool of `type: Managed`."""
+        assert self.spec.managed is not None, "CEL: the member named by type is set"
+        return self.spec.managed
+
 
 SERVING_POOL: Final = Kind(
     kind="ServingPool",

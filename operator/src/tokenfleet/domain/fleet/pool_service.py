@@ -37,7 +37,7 @@ def pool_backing(
         return Backing(service=name, service_uid="", use=Use.BARRED, problem=problem)
     mine = service is not None and controls(body, service)
     uid = service["metadata"].get("uid", "") if service is not None and mine else ""
-    problems = checks.problems(name, pool.spec.managed) if pool.spec.managed is not None else ()
+    problems = checks.problems(pool) if pool.spec.managed is not None else ()
     return Backing(
         service=name,
         service_uid=uid,

@@ -8,22 +8,31 @@ from tokenfleet.api.conditions import ACCEPTED
 from tokenfleet.api.conventions import GROUP
 from tokenfleet.api.quantities import parse_quantity
 from tokenfleet.api.v1alpha1.model_source import COMMIT
-from tokenfleet.api.v1alpha1.servingpool import Managed
+from tokenfleet.api.v1alpha1.servingpool import Managed, ServingPool
 from tokenfleet.domain.fleet.problems import Problem
 from tokenfleet.domain.pools import models
 from tokenfleet.domain.pools.accelerators import accelerators, needed
+from tokenfleet.domain.pools.engines.engine import Engine
 from tokenfleet.domain.pools.engines.families import family
 
 OWN_LABELS: Final = ("app.kubernetes.io/managed-by", "app.kubernetes.io/name")
 
 
-def problems(name: str, managed: Managed) -> tuple[Problem, ...]:
-    """Return everything a user must fix before the pool can be deployed, in a fixed order."""
-    return tuple(problem for check in CHECKS for problem in check(name, managed))
+def problems(pool: ServingPool) -> tuple[Problem, ...]:
+    """Return everything a user must fix before the pool can be deployed, in a fixed order.
+
+    Args:
+        pool: of `type: Managed`.
+    """
+    name, managed = pool.metadata.name, pool.managed
+    return (
+        *(problem for check in POOL_CHECKS for problem in check(pool)),
+        *(problem for check in CHECKS for problem in check(name, managed)),
+    )
 
 
-def _refused_arguments(name: str, managed: Managed) -> tuple[Problem, ...]:
-    found = family(managed).refusals(managed)
+def _refused_arguments(pool: ServingPool) -> tuple[Problem, ...]:
+    name, found = pool.metadata.name, family(pool.managed).refusals(pool)
     return tuple(
         _problem("ArgumentRefused", f"pool {name}: engine.extraArgs must not set {flag}: {reason}")
         for flag, reason in found
@@ -34,7 +43,7 @@ def _repositories(name: str, managed: Managed) -> tuple[Problem, ...]:
     """Refuse what an older CRD let through: a repository that the engine reads as an option."""
     return tuple(
         _problem("ArgumentRefused", f"pool {name}: model {model} must not begin with a dash")
-        for model in map(models.location, models.sources(managed))
+        for model in map(models.location, models.weights(managed))
         if model.startswith("-")
     )
 
@@ -79,9 +88,9 @@ def _memory(name: str, managed: Managed) -> tuple[Problem, ...]:
     )
 
 
-def _tokens(name: str, managed: Managed) -> tuple[Problem, ...]:
-    references = models.tokens(managed)
-    if references and any(variable.name == models.TOKEN for variable in managed.engine.env):
+def _tokens(pool: ServingPool) -> tuple[Problem, ...]:
+    name, references, given = pool.metadata.name, models.tokens(pool), pool.managed.engine.env
+    if references and any(variable.name == models.TOKEN for variable in given):
         return (
             _problem(
                 "TokenConflict",
@@ -95,8 +104,8 @@ def _tokens(name: str, managed: Managed) -> tuple[Problem, ...]:
     return (
         _problem(
             "TokenConflict",
-            f"pool {name}: one engine can use one hub token, target and draft name {listed}:"
-            " use one token that may read both",
+            f"pool {name}: one engine can use one hub token, its sources name {listed}:"
+            " use one token that may read all",
         ),
     )
 
@@ -119,7 +128,7 @@ def _remote_code(name: str, managed: Managed) -> tuple[Problem, ...]:
             f"pool {name}: model {source.repo} needs a commit as its revision (40 hexadecimal"
             " digits) while model.remoteCode is Allowed",
         )
-        for source in (each.hugging_face for each in models.sources(managed))
+        for source in (each.hugging_face for each in models.weights(managed))
         if source is not None and not re.fullmatch(COMMIT, source.revision or "")
     )
 
@@ -140,14 +149,25 @@ def _problem(reason: str, message: str) -> Problem:
     return Problem(condition=ACCEPTED, reason=reason, message=message)
 
 
+def adapters_unsupported(pool: ServingPool, engine: Engine) -> tuple[Problem, ...]:
+    """Return what is wrong with adapters of a pool whose engine has none."""
+    if not pool.spec.served.adapters or engine.ADAPTERS:
+        return ()
+    text = f"pool {pool.metadata.name}: {engine.TITLE} cannot serve served.adapters; leave them out"
+    return (_problem("AdaptersUnsupported", text),)
+
+
+def _adapters(pool: ServingPool) -> tuple[Problem, ...]:
+    return adapters_unsupported(pool, family(pool.managed))
+
+
 Check = Callable[[str, Managed], tuple[Problem, ...]]
 
+POOL_CHECKS: Final = (_refused_arguments, _tokens, _adapters)
 CHECKS: Final[tuple[Check, ...]] = (
-    _refused_arguments,
     _repositories,
     _devices,
     _memory,
-    _tokens,
     _labels,
     _remote_code,
     _files,

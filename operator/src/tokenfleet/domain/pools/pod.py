@@ -62,7 +62,7 @@ def template(pool: ServingPool, managed: Managed, platform: Platform) -> dict[st
                 fsGroupChangePolicy="OnRootMismatch",
             ),
             "containers": [_engine(pool, managed)],
-            "volumes": _volumes(managed),
+            "volumes": _volumes(pool, managed),
             **_placement(pool, managed),
         },
     }
@@ -75,7 +75,7 @@ def _engine(pool: ServingPool, managed: Managed) -> dict[str, Any]:
         "image": managed.engine.image,
         "command": managed.engine.command or list(engine.COMMAND),
         "args": engine.arguments(pool),
-        "env": engine.environment(managed),
+        "env": engine.environment(pool),
         "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
         **_resources(managed),
         **engine.probes(managed),
@@ -90,7 +90,7 @@ def _engine(pool: ServingPool, managed: Managed) -> dict[str, Any]:
         "volumeMounts": [
             {"name": "scratch", "mountPath": caches.SCRATCH},
             {"name": "shared-memory", "mountPath": "/dev/shm"},  # noqa: S108
-            *models.mounts(managed),
+            *models.mounts(pool),
             *(
                 {"name": f"file-{file.name}", "mountPath": file.mount_path, "readOnly": True}
                 for file in managed.engine.files
@@ -112,14 +112,14 @@ def _resources(managed: Managed) -> dict[str, Any]:
     return {"resources": kept} if kept else {}
 
 
-def _volumes(managed: Managed) -> list[dict[str, Any]]:
+def _volumes(pool: ServingPool, managed: Managed) -> list[dict[str, Any]]:
     return [
-        {"name": "scratch", "emptyDir": {"sizeLimit": _scratch_limit(managed)}},
+        {"name": "scratch", "emptyDir": {"sizeLimit": _scratch_limit(pool)}},
         {
             "name": "shared-memory",
             "emptyDir": {"medium": "Memory", "sizeLimit": managed.shared_memory},
         },
-        *models.volumes(managed),
+        *models.volumes(pool),
         *map(_file_volume, managed.engine.files),
     ]
 
@@ -131,9 +131,9 @@ def _file_volume(file: FileSource) -> dict[str, Any]:
     return {"name": name, "secret": {"secretName": file.secret}}
 
 
-def _scratch_limit(managed: Managed) -> str:
-    downloads = any(source.hugging_face for source in models.sources(managed))
-    return DOWNLOADS_LIMIT if downloads and managed.model.cache is None else SCRATCH_LIMIT
+def _scratch_limit(pool: ServingPool) -> str:
+    downloads = any(source.hugging_face for source in models.sources(pool))
+    return DOWNLOADS_LIMIT if downloads and pool.managed.model.cache is None else SCRATCH_LIMIT
 
 
 def _groups(managed: Managed) -> dict[str, Any]:

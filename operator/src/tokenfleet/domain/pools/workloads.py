@@ -36,7 +36,7 @@ def workload(pool: ServingPool, platform: Platform = PLAIN) -> Workload:
     managed = pool.spec.managed
     if managed is None:
         return Workload(objects=(), problems=())
-    problems = checks.problems(pool.metadata.name, managed)
+    problems = checks.problems(pool)
     if problems:
         return Workload(objects=(), problems=problems)
     monitor = (_pod_monitor(pool),) if platform.pod_monitors else ()

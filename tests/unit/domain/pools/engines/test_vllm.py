@@ -9,7 +9,7 @@ from tokenfleet.domain.pools.engines import vllm
 
 
 def environment(pool) -> dict[str, str]:
-    return {item["name"]: item.get("value", "") for item in vllm.environment(pool.spec.managed)}
+    return {item["name"]: item.get("value", "") for item in vllm.environment(pool)}
 
 
 def test_the_users_arguments_come_last() -> None:

@@ -28,10 +28,14 @@ class Engine(Protocol):
         Not the image's entrypoint: those change between releases.
         """
 
+    @property
+    def ADAPTERS(self) -> bool:  # noqa: N802
+        """Whether it serves LoRA adapters beside the model, each under a name of its own."""
+
     def arguments(self, pool: ServingPool) -> list[str]:
         """Return the arguments after the command: the operator's, then the user's own."""
 
-    def environment(self, managed: Managed) -> list[dict[str, Any]]:
+    def environment(self, pool: ServingPool) -> list[dict[str, Any]]:
         """Return the container's `env`."""
 
     def probes(self, managed: Managed) -> dict[str, Any]:
@@ -44,7 +48,7 @@ class Engine(Protocol):
         that is taken from the pool's `terminationGracePeriod`.
         """
 
-    def refusals(self, managed: Managed) -> tuple[tuple[str, str], ...]:
+    def refusals(self, pool: ServingPool) -> tuple[tuple[str, str], ...]:
         """Return (argument of the user as written, why it is refused) for each refused one."""
 
     def problems(self, name: str, managed: Managed) -> tuple[Problem, ...]:

@@ -7,7 +7,7 @@ without that engines stop at `/.cache`, `/.config` or `/.triton`.
 from collections.abc import Mapping
 from typing import Any
 
-from tokenfleet.api.v1alpha1.servingpool import Managed
+from tokenfleet.api.v1alpha1.servingpool import Managed, ServingPool
 from tokenfleet.domain.pools import caches, models
 
 
@@ -34,19 +34,19 @@ def kernels(managed: Managed) -> dict[str, str]:
     }
 
 
-def offline(managed: Managed) -> dict[str, str]:
+def offline(pool: ServingPool) -> dict[str, str]:
     """Return what keeps the engine from the hub where nothing has to be fetched."""
-    return {"HF_HUB_OFFLINE": "1"} if models.offline(managed) else {}
+    return {"HF_HUB_OFFLINE": "1"} if models.offline(pool) else {}
 
 
-def listed(managed: Managed, values: Mapping[str, str]) -> list[dict[str, Any]]:
+def listed(pool: ServingPool, values: Mapping[str, str]) -> list[dict[str, Any]]:
     """Return a container's `env`: the operator's values, the hub's token, then the user's own.
 
     Args:
-        managed: whose user may replace some of the values.
+        pool: whose user may replace some of the values.
         values: the operator's, by name.
     """
-    given = {variable.name for variable in managed.engine.env}
+    given = {variable.name for variable in pool.managed.engine.env}
     plain: list[dict[str, Any]] = [
         {"name": key, "value": value} for key, value in values.items() if key not in given
     ]
@@ -55,6 +55,6 @@ def listed(managed: Managed, values: Mapping[str, str]) -> list[dict[str, Any]]:
             "name": models.TOKEN,
             "valueFrom": {"secretKeyRef": {"name": reference.name, "key": reference.key}},
         }
-        for reference in models.tokens(managed)[:1]
+        for reference in models.tokens(pool)[:1]
     ]
-    return [*plain, *secret, *(variable.wire() for variable in managed.engine.env)]
+    return [*plain, *secret, *(variable.wire() for variable in pool.managed.engine.env)]

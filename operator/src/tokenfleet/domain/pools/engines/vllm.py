@@ -14,6 +14,7 @@ from tokenfleet.domain.fleet.problems import Problem
 from tokenfleet.domain.pools import caches, models, rollout
 from tokenfleet.domain.pools.engines import (
     variables,
+    vllm_adapters,
     vllm_refused,
     vllm_speculation,
     vllm_versions,
@@ -22,13 +23,14 @@ from tokenfleet.domain.pools.engines.engine import PORT
 from tokenfleet.domain.pools.engines.probes import http
 
 TITLE: Final = "vLLM"
+ADAPTERS: Final = True
 COMMAND: Final = ("vllm", "serve")
 """Not the image's entrypoint: that changed between releases, this command did not."""
 
 
 def arguments(pool: ServingPool) -> list[str]:
     """Return the arguments after `vllm serve`: the model, typed fields, then the user's own."""
-    managed = _managed(pool)
+    managed = pool.managed
     revision = models.revision(managed.model.source)
     sizes = managed.parallelism
     window = pool.spec.served.context_window
@@ -54,12 +56,14 @@ def arguments(pool: ServingPool) -> list[str]:
         *_names(pool),
         *typed,
         *(flag for flag, wanted in switches.items() if wanted),
+        *vllm_adapters.options(pool),
         *managed.engine.extra_args,
     ]
 
 
-def environment(managed: Managed) -> list[dict[str, Any]]:
+def environment(pool: ServingPool) -> list[dict[str, Any]]:
     """Return the container's `env`."""
+    managed = pool.managed
     compiled = caches.compiled(managed)
     values = {
         **variables.homes(managed),
@@ -69,10 +73,10 @@ def environment(managed: Managed) -> list[dict[str, Any]]:
         "VLLM_NO_USAGE_STATS": "1",
         # Else the API server gives its engine up after ten minutes, whatever the pod may take.
         "VLLM_ENGINE_READY_TIMEOUT_S": str(math.ceil(managed.startup_timeout.total_seconds())),
-        **variables.offline(managed),
+        **variables.offline(pool),
         **_threads(managed),
     }
-    return variables.listed(managed, values)
+    return variables.listed(pool, values)
 
 
 def probes(managed: Managed) -> dict[str, Any]:
@@ -85,9 +89,14 @@ def pre_stop(managed: Managed) -> dict[str, Any]:  # noqa: ARG001  the same for 
     return {"sleep": {"seconds": int(rollout.SPREAD.total_seconds())}}
 
 
-def refusals(managed: Managed) -> tuple[tuple[str, str], ...]:
+def refusals(pool: ServingPool) -> tuple[tuple[str, str], ...]:
     """Return what `extraArgs` must not hold."""
-    return vllm_refused.refusals(managed.engine.extra_args, cpu=managed.device == "CPU")
+    managed = pool.managed
+    return vllm_refused.refusals(
+        managed.engine.extra_args,
+        cpu=managed.device == "CPU",
+        adapters=bool(pool.spec.served.adapters),
+    )
 
 
 def problems(name: str, managed: Managed) -> tuple[Problem, ...]:
@@ -111,11 +120,6 @@ def _names(pool: ServingPool) -> list[str]:
         return [f"--served-model-name={served.model_name}"]
     # The form with `=` takes one value only.
     return ["--served-model-name", served.model_name, *served.aliases]
-
-
-def _managed(pool: ServingPool) -> Managed:
-    assert pool.spec.managed is not None, "CEL: the member named by type is set"
-    return pool.spec.managed
 
 
 def _cpu(managed: Managed) -> CPUOptions | None:

@@ -67,15 +67,34 @@ WHOLE: Final = frozenset({"reasoning-parser"})
 """Options of the engine's own that are also the beginning of a refused one: written whole, they
 mean themselves."""
 STRAY: Final = "it belongs to no option before it, and would be read as a model"
-# Refused only where the typed field exists.
+# Refused only where the typed field is used.
 REFUSED_ON_CPU: Final[Mapping[str, str]] = MappingProxyType(
     {"kv-cache-memory-bytes": "spec.managed.cpu.kvCache sets it"}
 )
+REFUSED_WITH_ADAPTERS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "enable-lora": "spec.served.adapters sets it",
+        "lora-modules": "spec.served.adapters sets it",
+        "max-lora-rank": "spec.managed.lora.maxRank sets it",
+        "max-loras": "spec.managed.lora.maxActive sets it",
+        "max-cpu-loras": "spec.served.adapters sets it",
+    }
+)
 
 
-def refusals(arguments: Iterable[str], *, cpu: bool) -> tuple[tuple[str, str], ...]:
-    """Return (argument as written, why it is refused) for each refused one, in their order."""
-    table = {**REFUSED, **REFUSED_ON_CPU} if cpu else REFUSED
+def refusals(arguments: Iterable[str], *, cpu: bool, adapters: bool) -> tuple[tuple[str, str], ...]:
+    """Return (argument as written, why it is refused) for each refused one, in their order.
+
+    Args:
+        arguments: of the user.
+        cpu: the engine computes on CPUs.
+        adapters: the pool lists adapters.
+    """
+    table = {
+        **REFUSED,
+        **(REFUSED_ON_CPU if cpu else {}),
+        **(REFUSED_WITH_ADAPTERS if adapters else {}),
+    }
     found = []
     option = ""
     for argument in arguments:
