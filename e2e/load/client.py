@@ -89,6 +89,7 @@ async def _exchange(
     headers = {
         "x-tokenfleet-feature": feature.name,
         "x-tokenfleet-request-type": feature.request_type,
+        **feature.headers,
     }
     async with client.stream(
         "POST", "/v1/chat/completions", json=body(arrival, profile.model), headers=headers

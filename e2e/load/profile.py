@@ -29,6 +29,8 @@ class Feature:
     stream: bool = True
     body: dict[str, Any] = field(default_factory=dict)
     """Further members of the request body."""
+    headers: dict[str, str] = field(default_factory=dict)
+    """Further headers of the request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,7 @@ CHAPTERS = (
     "autoscaler",
     "defaults",
     "people",
+    "spending",
     "outages",
     "sidecar_outage",
     "lifecycle",

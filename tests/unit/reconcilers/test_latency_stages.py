@@ -59,6 +59,17 @@ async def test_nobody_is_asked_where_no_route_has_a_budget() -> None:
     assert bench.asked == []
 
 
+async def test_a_young_route_is_asked_for_every_minute() -> None:
+    young = route(latencyBudget=BUDGET)
+    young["metadata"]["creationTimestamp"] = T0.strftime("%Y-%m-%dT%H:%M:%SZ")
+    bench = Bench(young)
+    for tick in range(4 * 20):
+        await bench.stages.look(T0 + tick * timedelta(seconds=15))
+
+    minutes = [(at - T0) // timedelta(minutes=1) for at in bench.asked]
+    assert minutes == [*range(10), 14, 19]
+
+
 async def test_an_old_answer_is_forgotten() -> None:
     bench = Bench(route(latencyBudget=BUDGET))
     await bench.stages.look(T0)

@@ -2,14 +2,21 @@
 
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from tokenfleet.api.v1alpha1.modelroute import ModelRoute
 from tokenfleet.domain.fleet.keys import ROUTE, ObjectKey
 from tokenfleet.domain.fleet.parsing import parsed
 from tokenfleet.domain.slo.objectives.latency_stages import Stage, Took, of_route, stages
-from tokenfleet.reconcilers.renewed import Renewed
+from tokenfleet.reconcilers.renewed import EVERY, Renewed
 from tokenfleet.reconcilers.store import Store
+
+YOUNG: Final = timedelta(minutes=10)
+"""Whoever has just written a budget looks at what comes of it."""
+
+WHILE_YOUNG: Final = timedelta(minutes=1)
+"""Between two questions while there is a young route with a budget."""
 
 AskTook = Callable[[datetime], Awaitable[Took]]
 """Asks what stages took in the last hour; see `adapters.prometheus.latency_stages`."""
@@ -34,7 +41,7 @@ class LatencyStages:
         """
         ask, routes = self.ask, list(self._routes())
         try:
-            if ask is not None and routes and self._took.due(at):
+            if ask is not None and routes and self._took.due(at, every=_pace(routes, at)):
                 await self._took.ask(at, lambda: ask(at))
         finally:
             self._judge(routes)
@@ -67,3 +74,9 @@ class LatencyStages:
         for place in sorted(before.keys() | self._stages.keys()):
             if before.get(place) != self._stages.get(place):
                 self.wake(ObjectKey(ROUTE, *place))
+
+
+def _pace(routes: list[ModelRoute], at: datetime) -> timedelta:
+    made = (route.metadata.creation_timestamp for route in routes)
+    young = any(when is not None and at - when < YOUNG for when in made)
+    return WHILE_YOUNG if young else EVERY

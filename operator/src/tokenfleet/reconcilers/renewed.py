@@ -30,9 +30,9 @@ class Renewed(Generic[T]):
     _asked_at: datetime | None = None
     _known_at: datetime | None = None
 
-    def due(self, at: datetime) -> bool:
+    def due(self, at: datetime, *, every: timedelta = EVERY) -> bool:
         """Tell whether it is time to ask."""
-        return self._asked_at is None or at - self._asked_at >= EVERY
+        return self._asked_at is None or at - self._asked_at >= every
 
     async def ask(self, at: datetime, question: Callable[[], Awaitable[T]]) -> None:
         """Ask.
