@@ -273,6 +273,13 @@ POOLS = [
         accepted={},
     ),
     rule(
+        ".spec.existing",
+        "exactly one of serviceRef and inferencePoolRef must be set",
+        EXISTING_POOL,
+        refused=at("spec.existing.inferencePoolRef", {"name": "llama"}),
+        accepted=at("spec.existing", {"serviceRef": None, "inferencePoolRef": {"name": "llama"}}),
+    ),
+    rule(
         ".spec.capacity.requestsPerSecond",
         "must be more than 0",
         POOL,

@@ -65,7 +65,10 @@ class ApiServer(ApiProxy):
         return {"apiVersion": API_VERSION, **body, "metadata": metadata}
 
     def _path(self, body: dict[str, Any]) -> str:
-        return f"/apis/{API_VERSION}/namespaces/{self.namespace.name}/{PLURALS[body['kind']]}"
+        version = body.get("apiVersion", API_VERSION)
+        root = f"/apis/{version}" if "/" in version else f"/api/{version}"
+        kind = body["kind"]
+        return f"{root}/namespaces/{self.namespace.name}/{PLURALS.get(kind, f'{kind.lower()}s')}"
 
 
 def definitions() -> dict[str, dict[str, Any]]:

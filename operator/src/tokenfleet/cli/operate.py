@@ -28,7 +28,7 @@ from tokenfleet.domain.slo.observation.measurement import Measurement, RouterRep
 from tokenfleet.handlers.console import Console
 from tokenfleet.ports import PortError, Resource
 from tokenfleet.reconcilers.console_reader import ConsoleReader
-from tokenfleet.reconcilers.resources import BY_KIND, CUSTOM, MANAGED_SELECTOR, MONITORS
+from tokenfleet.reconcilers.resources import BY_KIND, CUSTOM, OPTIONAL
 from tokenfleet.reconcilers.slo_tick import Measure
 
 ASK_AGAIN: Final = 2.0
@@ -134,8 +134,9 @@ async def _lead(core: Core) -> None:
             core.startup.waits_for(f"the custom resource definition of {resource.kind}")
             log.warning("waiting for the custom resource definition of %s", resource.kind)
             await asyncio.sleep(ASK_AGAIN)
-    if await _serves(core, MONITORS):
-        core.watched[MONITORS] = MANAGED_SELECTOR
+    for resource, selector in OPTIONAL.items():
+        if await _serves(core, resource):
+            core.watched[resource] = selector
     core.startup.goes_on()
     await core.elector.acquire()
 

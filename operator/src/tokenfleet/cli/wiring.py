@@ -27,7 +27,13 @@ from tokenfleet.reconcilers.path_shares import AskTaken, PathShares
 from tokenfleet.reconcilers.pool_visitor import PoolVisitor
 from tokenfleet.reconcilers.queue import Queue
 from tokenfleet.reconcilers.replicas import Replicas
-from tokenfleet.reconcilers.resources import LEASES, MONITORS, NAMESPACES, WATCHED
+from tokenfleet.reconcilers.resources import (
+    INFERENCE_POOLS,
+    LEASES,
+    MONITORS,
+    NAMESPACES,
+    WATCHED,
+)
 from tokenfleet.reconcilers.resync import Resync
 from tokenfleet.reconcilers.route_visitor import RouteVisitor
 from tokenfleet.reconcilers.router_visitor import RouterVisitor
@@ -101,7 +107,7 @@ class Core:
     money: Money
     latency_stages: LatencyStages
     watched: dict[Resource, str]
-    """Watched kinds and their label selectors; PodMonitor joins where the cluster serves it."""
+    """Watched kinds and their label selectors; those of others join where the cluster serves it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,6 +238,7 @@ def _visits(
     def platform() -> Platform:
         return Platform(
             pod_monitors=MONITORS in core.watched,
+            inference_pools=INFERENCE_POOLS in core.watched,
             fixed_ids=options.fixed_ids,
             operator_namespace=options.lease_namespace,
             operator_account=options.account,

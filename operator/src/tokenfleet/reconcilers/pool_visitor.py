@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tokenfleet.domain.fleet.affected import references
-from tokenfleet.domain.fleet.keys import ObjectKey, key_of
+from tokenfleet.domain.fleet.affected import references, service_of
+from tokenfleet.domain.fleet.keys import INFERENCE_POOL, ObjectKey, key_of
 from tokenfleet.domain.fleet.loops import way_back
 from tokenfleet.domain.fleet.ownership import controls
 from tokenfleet.domain.fleet.plan import Plan
@@ -28,7 +28,8 @@ class PoolVisitor:
 
     async def plan(self, owner: Body) -> Plan:
         """Observe and plan."""
-        service = next(iter(references(owner)))
+        service = service_of(owner)
+        followed = (key for key in references(owner) if key.kind == INFERENCE_POOL)
         await self.services.know((service,))
         return plan_pool(
             PoolSnapshot(
@@ -36,6 +37,7 @@ class PoolVisitor:
                 children=children_of(self.store, owner),
                 service=self.store.get(service),
                 slices=self.store.referring_bodies(service, "EndpointSlice"),
+                inference_pool=next(filter(None, map(self.store.get, followed)), None),
                 loop=way_back(owner, self.store),
                 pods=self.store.referring_bodies(key_of(owner), "Pod"),
                 platform=self.platform(),

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from tokenfleet.domain.fleet.affected import references
+from tokenfleet.domain.fleet.affected import references, service_of
 from tokenfleet.domain.fleet.aims import resolves
 from tokenfleet.domain.fleet.keys import NAMESPACE, POOL, ROUTE, ROUTER, SLO, ObjectKey, key_of
 from tokenfleet.domain.fleet.loops import way_back
@@ -33,7 +33,7 @@ def used_services(store: Store, router: ObjectKey, stored: Body | None) -> set[O
     routes = (*_taken_routes(store, router), *_kept_routes(store, router, held))
     body = store.get(router)
     named = set(references(body)) if body is not None else set()
-    named |= {key for pool in _named(store, routes) for key in references(pool)}
+    named |= {service_of(pool) for pool in _named(store, routes)}
     running = held.document.config.pools if held.document is not None else ()
     home = router.namespace
     return named | {ObjectKey("Service", *place_of(pool.service, at=home)) for pool in running}
@@ -50,7 +50,7 @@ def referred(store: Store, router: ObjectKey, stored: Body | None) -> Referred:
     held = _held(stored)
     routes = (*_taken_routes(store, router), *_kept_routes(store, router, held))
     pools = _named(store, routes)
-    services = {key for pool in pools for key in references(pool)}
+    services = {service_of(pool) for pool in pools}
     listed = used_services(store, router, stored)
 
     def local(key: ObjectKey) -> str:

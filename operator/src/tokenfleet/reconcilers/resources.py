@@ -7,7 +7,7 @@ from tokenfleet.api.v1alpha1.modelroute import MODEL_ROUTE
 from tokenfleet.api.v1alpha1.modelrouter import MODEL_ROUTER
 from tokenfleet.api.v1alpha1.servingpool import SERVING_POOL
 from tokenfleet.api.v1alpha1.tokenslo import TOKEN_SLO
-from tokenfleet.domain.fleet.keys import NAMESPACE
+from tokenfleet.domain.fleet.keys import INFERENCE_POOL, NAMESPACE
 from tokenfleet.ports import Resource
 
 MANAGED_SELECTOR: Final = f"app.kubernetes.io/managed-by={MANAGED_BY}"
@@ -48,6 +48,8 @@ NAMESPACES: Final = Resource(
 NETWORK_POLICIES: Final = _of("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
 MONITORS: Final = _of("monitoring.coreos.com", "v1", "podmonitors", "PodMonitor")
 """Watched only where the Prometheus operator has brought the kind."""
+INFERENCE_POOLS: Final = _of("inference.networking.k8s.io", "v1", "inferencepools", INFERENCE_POOL)
+"""Of the Gateway API Inference Extension; followed by Existing pools."""
 
 WATCHED: Final[dict[Resource, str]] = {
     **dict.fromkeys(CUSTOM, ""),
@@ -72,9 +74,10 @@ WATCHED: Final[dict[Resource, str]] = {
 }
 """Watched kinds and the label selector that the API server filters them by."""
 
-OPTIONAL: Final = frozenset({MONITORS})
-"""Of others; their definitions may come and go while the operator runs."""
+OPTIONAL: Final[dict[Resource, str]] = {MONITORS: MANAGED_SELECTOR, INFERENCE_POOLS: ""}
+"""Kinds of others, with the label selector as in `WATCHED`: watched where the cluster serves them
+when the operator starts. Their definitions may come and go while it runs."""
 
 BY_KIND: Final[dict[str, Resource]] = {
-    resource.kind: resource for resource in (*WATCHED, LEASES, EVENTS, MONITORS, NAMESPACES)
+    resource.kind: resource for resource in (*WATCHED, *OPTIONAL, LEASES, EVENTS, NAMESPACES)
 }

@@ -23,6 +23,7 @@ from tokenfleet.api.conventions import (
     PrinterColumn,
     PublicModelName,
     Scale,
+    SubdomainName,
     Union,
     named,
 )
@@ -176,11 +177,30 @@ class ServiceReference(Model):
     """Port of the Service that speaks the OpenAI API."""
 
 
+class InferencePoolReference(Model):
+    """An InferencePool of the Gateway API Inference Extension in the same namespace."""
+
+    name: SubdomainName
+    """Name of the InferencePool."""
+    port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    """One of its `targetPorts`; absent means the only one."""
+
+
 class Existing(Model):
     """A pool that somebody else deploys."""
 
-    service_ref: ServiceReference
+    validations: ClassVar[tuple[CEL, ...]] = (
+        CEL(
+            rule="has(self.serviceRef) != has(self.inferencePoolRef)",
+            message="exactly one of serviceRef and inferencePoolRef must be set",
+        ),
+    )
+
+    service_ref: ServiceReference | None = None
     """The Service whose endpoints are the replicas."""
+    inference_pool_ref: InferencePoolReference | None = None
+    """The InferencePool whose pods are the replicas: its selector and port are followed, its
+    endpoint picker is not asked."""
 
 
 class Served(Model):
@@ -257,7 +277,7 @@ class ServingPoolSpec(Union):
     managed: Managed | None = None
     """The deployment, for `type: Managed`."""
     existing: Existing | None = None
-    """The adopted Service, for `type: Existing`."""
+    """What is adopted, for `type: Existing`."""
 
 
 class ServingPoolStatus(Model):

@@ -1,5 +1,6 @@
 """Which objects must be visited when one object changes.
 
+    InferencePool ---------------,
     EndpointSlice -> Service -> ServingPool -> ModelRoute -> ModelRouter
                         |                        ^               ^ ^
                         |       TokenSLO --------'  child, Pod --' |
@@ -16,6 +17,7 @@ from typing import Any, Final, Protocol
 from tokenfleet.api.conventions import POOL_LABEL, ROUTER_LABEL
 from tokenfleet.domain.fleet.fronts import fronted
 from tokenfleet.domain.fleet.keys import (
+    INFERENCE_POOL,
     NAMESPACE,
     POOL,
     ROUTE,
@@ -49,6 +51,11 @@ def references(body: Body) -> frozenset[ObjectKey]:
     """Return the keys that an object points at, whether or not they exist."""
     finder = _REFERENCES.get(body["kind"], _owner)
     return frozenset(finder(body))
+
+
+def service_of(pool: Body) -> ObjectKey:
+    """Return the key of the Service that lists a pool's replicas."""
+    return next(key for key in references(pool) if key.kind == "Service")
 
 
 def affected(old: Body | None, new: Body | None, world: World) -> set[ObjectKey]:
@@ -145,8 +152,8 @@ def _routers_of_pools(pools: Iterable[ObjectKey], world: World) -> set[ObjectKey
     return {router for pool in pools for router in _routers_of_routes(world.referring(pool), world)}
 
 
-def _pools_of(services: Iterable[ObjectKey], world: World) -> set[ObjectKey]:
-    return {key for service in services for key in world.referring(service) if key.kind == POOL}
+def _pools_of(named: Iterable[ObjectKey], world: World) -> set[ObjectKey]:
+    return {key for one in named for key in world.referring(one) if key.kind == POOL}
 
 
 def _upstream(routers: Iterable[ObjectKey], world: World) -> set[ObjectKey]:
@@ -173,6 +180,7 @@ _READERS: Final[Mapping[str, Callable[[Body, World], set[ObjectKey]]]] = {
     "Service": _readers_of_service,
     "Pod": _readers_of_pod,
     "ReplicaSet": _readers_of_pod,
+    INFERENCE_POOL: lambda body, world: _pools_of({key_of(body)}, world),
 }
 
 
@@ -181,6 +189,8 @@ def _of_pool(body: Body) -> Iterable[ObjectKey]:
     named = spec.get("existing", {}) if spec.get("type") == "Existing" else {}
     existing = named.get("serviceRef", {}).get("name")
     yield ObjectKey("Service", namespace, existing or body["metadata"]["name"])
+    if "inferencePoolRef" in named:
+        yield ObjectKey(INFERENCE_POOL, namespace, named["inferencePoolRef"]["name"])
 
 
 def _of_route(body: Body) -> Iterable[ObjectKey]:

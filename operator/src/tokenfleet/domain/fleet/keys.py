@@ -13,6 +13,7 @@ ROUTER = MODEL_ROUTER.kind
 ROUTE = MODEL_ROUTE.kind
 SLO = TOKEN_SLO.kind
 NAMESPACE = "Namespace"
+INFERENCE_POOL = "InferencePool"
 VISITED = (POOL, ROUTER, ROUTE, SLO)
 """Kinds that are visited; every other kind is seen only for their sake."""
 

@@ -10,7 +10,7 @@ of hops.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tokenfleet.domain.fleet.affected import World, references
+from tokenfleet.domain.fleet.affected import World, references, service_of
 from tokenfleet.domain.fleet.fronts import fronted
 from tokenfleet.domain.fleet.keys import POOL, ROUTE, ROUTER, ObjectKey, key_of
 
@@ -58,6 +58,6 @@ def _behind(pool: Body, world: World) -> list[ObjectKey]:
     """Return the routers whose pods stand behind an Existing pool's Service."""
     if pool.get("spec", {}).get("type") != "Existing":
         return []
-    service = world.get(next(iter(references(pool))))
+    service = world.get(service_of(pool))
     known = fronted(service) if service is not None else ()
     return sorted(key for key in known if world.get(key) is not None)

@@ -10,6 +10,8 @@ class Platform:
 
     pod_monitors: bool = False
     """Whether the cluster serves PodMonitor."""
+    inference_pools: bool = False
+    """Whether the cluster serves InferencePool."""
     fixed_ids: bool = True
     """Whether pods name their user and group; False leaves both to the cluster, as OpenShift
     asks."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tokenfleet.api.conditions import ACCEPTED
-from tokenfleet.api.v1alpha1.servingpool import Existing, ServingPool
+from tokenfleet.api.v1alpha1.servingpool import ServiceReference, ServingPool
 from tokenfleet.domain.fleet.ownership import controls, is_ours
 from tokenfleet.domain.fleet.problems import Problem
 from tokenfleet.domain.pools import checks
@@ -25,8 +25,8 @@ def pool_backing(
         loop: routers from the one behind an Existing pool's Service back to one that uses the pool;
             empty where there is no way back.
     """
-    if pool.spec.existing is not None:
-        return _existing(pool, pool.spec.existing, service, loop)
+    if pool.spec.existing is not None and pool.spec.existing.service_ref is not None:
+        return _existing(pool, pool.spec.existing.service_ref, service, loop)
     name = pool.metadata.name
     if service is not None and not is_ours(service, body):
         problem = _problem(
@@ -43,14 +43,13 @@ def pool_backing(
         service_uid=uid,
         port_name=ENGINE_PORT_NAME,
         family=_family(service),
-        problem=problems[0] if problems else None,
+        **({"problem": problems[0]} if problems else _looping(name, loop)),
     )
 
 
 def _existing(
-    pool: ServingPool, existing: Existing, service: Body | None, loop: Sequence[str]
+    pool: ServingPool, reference: ServiceReference, service: Body | None, loop: Sequence[str]
 ) -> Backing:
-    reference = existing.service_ref
     if service is None:
         problem = _problem(
             "ServiceNotFound",
@@ -94,7 +93,7 @@ def _looping(service: str, loop: Sequence[str]) -> dict[str, Any]:
     problem = _problem(
         "RoutesToItself",
         f"Service {service} leads back to where requests come from (ModelRouter {way}); name the"
-        " Service of an engine in existing.serviceRef.name",
+        " pods of an engine in spec.existing",
     )
     return {"use": use, "problem": problem}
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from tokenfleet.api.conditions import ACCEPTED, AVAILABLE, PROGRESSING, READY, Condition
-from tokenfleet.api.v1alpha1.servingpool import ServingPool
+from tokenfleet.api.v1alpha1.servingpool import InferencePoolReference, ServingPool
 from tokenfleet.domain.fleet.conditions import condition, judged, merged, summary
 from tokenfleet.domain.fleet.keys import ObjectKey, key_of
 from tokenfleet.domain.fleet.parsing import parsed
@@ -14,6 +14,7 @@ from tokenfleet.domain.fleet.plan import Deletion, Plan
 from tokenfleet.domain.fleet.platform import PLAIN, Platform
 from tokenfleet.domain.fleet.pool_service import pool_backing
 from tokenfleet.domain.fleet.problems import Problem
+from tokenfleet.domain.pools.inference_pools import followed
 from tokenfleet.domain.pools.status import PoolStatus, status
 from tokenfleet.domain.pools.workloads import Workload, workload
 from tokenfleet.domain.routing.backing import Backing, Use, destination
@@ -33,6 +34,8 @@ class PoolSnapshot:
     """The Service whose endpoints are the replicas."""
     slices: tuple[Body, ...]
     """EndpointSlices of that Service."""
+    inference_pool: Body | None = None
+    """The InferencePool that an Existing pool names; None where there is none."""
     loop: tuple[str, ...] = ()
     """Routers from the one behind an Existing pool's Service back to one that uses the pool."""
     pods: tuple[Body, ...] = ()
@@ -48,8 +51,15 @@ def plan_pool(seen: PoolSnapshot) -> Plan:
     if isinstance(pool, Problem):
         return Plan(status=_status(seen, PoolStatus(conditions=_refused(pool))))
     backing = pool_backing(pool, seen.body, seen.service, seen.loop)
+    if pool.spec.existing is not None and pool.spec.existing.inference_pool_ref is not None:
+        return _following(pool, pool.spec.existing.inference_pool_ref, backing, seen)
     if pool.spec.existing is not None:
-        return Plan(status=_status(seen, _existing(pool, backing, seen)))
+        # What followed an InferencePool before goes, but not from under the pool itself.
+        kept = frozenset({ObjectKey("Service", pool.metadata.namespace, backing.service)})
+        return Plan(
+            deletes=strangers(seen.children, (), keep=kept),
+            status=_status(seen, _existing(pool, backing, seen)),
+        )
     wanted = workload(pool, seen.platform)
     if backing.use is not Use.ALLOWED and backing.problem is not None:
         # Replicas that nobody can reach cost as much as others.
@@ -92,9 +102,26 @@ def _refused(problem: Problem) -> tuple[Condition, ...]:
     )
 
 
-def _existing(pool: ServingPool, backing: Backing, seen: PoolSnapshot) -> PoolStatus:
+def _following(
+    pool: ServingPool, reference: InferencePoolReference, backing: Backing, seen: PoolSnapshot
+) -> Plan:
+    """Plan a pool whose pods an InferencePool selects.
+
+    Where the InferencePool is gone or unfit, the Service stays as it was, and what runs goes on.
+    """
+    wanted = followed(pool, reference, seen.inference_pool, seen.platform)
+    taken = backing.problem is not None and backing.problem.reason == "ServiceNameTaken"
+    return Plan(
+        applies=() if taken else wanted.objects,
+        status=_status(seen, _existing(pool, backing, seen, wanted.problems)),
+    )
+
+
+def _existing(
+    pool: ServingPool, backing: Backing, seen: PoolSnapshot, more: Sequence[Problem] = ()
+) -> PoolStatus:
     """Judge a pool that somebody else deploys, by its Service and EndpointSlices."""
-    problems = [backing.problem] if backing.problem is not None else []
+    problems = [*([backing.problem] if backing.problem is not None else []), *more]
     if not problems and only_names(destination(pool, backing), seen.slices):
         problems = [
             Problem(

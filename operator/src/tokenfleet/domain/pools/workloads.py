@@ -49,7 +49,8 @@ def workload(pool: ServingPool, platform: Platform = PLAIN) -> Workload:
     return Workload(objects=objects, problems=())
 
 
-def _object(api_version: str, kind: str, pool: ServingPool) -> Body:
+def object_of(api_version: str, kind: str, pool: ServingPool) -> Body:
+    """Return the beginning of an object that has the pool's name."""
     return {
         "apiVersion": api_version,
         "kind": kind,
@@ -63,25 +64,25 @@ def _object(api_version: str, kind: str, pool: ServingPool) -> Body:
 
 def _service(pool: ServingPool) -> Body:
     return {
-        **_object("v1", "Service", pool),
-        "spec": {
-            "selector": pod.selector(pool),
-            "ports": [
-                {
-                    "name": "http",
-                    "port": PORT,
-                    "targetPort": "http",
-                    "protocol": "TCP",
-                    "appProtocol": "http",
-                }
-            ],
-        },
+        **object_of("v1", "Service", pool),
+        "spec": {"selector": pod.selector(pool), "ports": [service_port("http")]},
+    }
+
+
+def service_port(target: str | int) -> Body:
+    """Return the port of a pool's Service: by its name routers find the port of the pods."""
+    return {
+        "name": "http",
+        "port": PORT,
+        "targetPort": target,
+        "protocol": "TCP",
+        "appProtocol": "http",
     }
 
 
 def _budget(pool: ServingPool) -> Body:
     return {
-        **_object("policy/v1", "PodDisruptionBudget", pool),
+        **object_of("policy/v1", "PodDisruptionBudget", pool),
         "spec": {
             "maxUnavailable": 1,
             # A replica that does not serve protects nothing by staying.
@@ -93,7 +94,7 @@ def _budget(pool: ServingPool) -> Body:
 
 def _deployment(pool: ServingPool, managed: Managed, platform: Platform) -> Body:
     return {
-        **_object("apps/v1", "Deployment", pool),
+        **object_of("apps/v1", "Deployment", pool),
         "spec": {
             "replicas": pool.spec.replicas,
             "selector": {"matchLabels": pod.selector(pool)},
@@ -107,7 +108,7 @@ def _deployment(pool: ServingPool, managed: Managed, platform: Platform) -> Body
 
 def _pod_monitor(pool: ServingPool) -> Body:
     return {
-        **_object("monitoring.coreos.com/v1", "PodMonitor", pool),
+        **object_of("monitoring.coreos.com/v1", "PodMonitor", pool),
         "spec": {
             "selector": {"matchLabels": pod.selector(pool)},
             "podMetricsEndpoints": [

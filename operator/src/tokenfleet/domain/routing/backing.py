@@ -47,9 +47,9 @@ def backing_of(pool: ServingPool, backings: Mapping[str, Backing]) -> Backing:
 
 
 def service_name(pool: ServingPool) -> str:
-    """Return the name of the Service that lists a pool's replicas."""
-    existing = pool.spec.existing
-    return existing.service_ref.name if existing is not None else pool.metadata.name
+    """Return the name of the Service that lists a pool's replicas: adopted, else its own."""
+    reference = pool.spec.existing.service_ref if pool.spec.existing is not None else None
+    return reference.name if reference is not None else pool.metadata.name
 
 
 def destination(pool: ServingPool, backing: Backing) -> Pool:

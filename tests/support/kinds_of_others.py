@@ -1,0 +1,109 @@
+"""Definitions of kinds that other projects bring: facts of their published schemas, and no more.
+
+InferencePool (inference.networking.k8s.io/v1), Gateway API Inference Extension 1.x: which fields
+there are, which are needed, and their limits. Unknown fields are refused by strict writes, so that
+what a test writes is what the project's users can write.
+"""
+
+from typing import Any
+
+LABELS = {"type": "object", "additionalProperties": {"type": "string", "maxLength": 63}}
+PORT = {"type": "integer", "format": "int32", "minimum": 1, "maximum": 65535}
+
+INFERENCE_POOL_SPEC: dict[str, Any] = {
+    "type": "object",
+    "required": ["selector", "targetPorts", "endpointPickerRef"],
+    "properties": {
+        "selector": {
+            "type": "object",
+            "required": ["matchLabels"],
+            "properties": {"matchLabels": LABELS},
+        },
+        "targetPorts": {
+            "type": "array",
+            "minItems": 1,
+            "maxItems": 8,
+            "items": {"type": "object", "required": ["number"], "properties": {"number": PORT}},
+        },
+        "appProtocol": {"type": "string", "enum": ["http", "kubernetes.io/h2c"], "default": "http"},
+        "endpointPickerRef": {
+            "type": "object",
+            "required": ["name"],
+            "properties": {
+                "group": {"type": "string", "default": ""},
+                "kind": {"type": "string", "default": "Service"},
+                "name": {"type": "string", "minLength": 1},
+                "port": {
+                    "type": "object",
+                    "required": ["number"],
+                    "properties": {"number": PORT},
+                },
+                "failureMode": {
+                    "type": "string",
+                    "enum": ["FailOpen", "FailClose"],
+                    "default": "FailClose",
+                },
+            },
+        },
+    },
+}
+
+
+def definition(
+    group: str, version: str, plural: str, kind: str, spec: dict[str, Any], *, scale: bool = False
+) -> dict[str, Any]:
+    """Return a CustomResourceDefinition with this spec; its status is open."""
+    status = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    paths = {
+        "specReplicasPath": ".spec.replicas",
+        "statusReplicasPath": ".status.replicas",
+        "labelSelectorPath": ".status.hpaPodSelector",
+    }
+    served = {
+        "name": version,
+        "served": True,
+        "storage": True,
+        "subresources": {"status": {}, **({"scale": paths} if scale else {})},
+        "schema": {
+            "openAPIV3Schema": {
+                "type": "object",
+                "required": ["spec"],
+                "properties": {"spec": spec, "status": status},
+            }
+        },
+    }
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        # Names under k8s.io are protected; the real definitions carry this annotation, too.
+        "metadata": {
+            "name": f"{plural}.{group}",
+            "annotations": {"api-approved.kubernetes.io": "unapproved, facts for a test"},
+        },
+        "spec": {
+            "group": group,
+            "scope": "Namespaced",
+            "names": {"plural": plural, "singular": kind.lower(), "kind": kind},
+            "versions": [served],
+        },
+    }
+
+
+INFERENCE_POOLS = definition(
+    "inference.networking.k8s.io", "v1", "inferencepools", "InferencePool", INFERENCE_POOL_SPEC
+)
+
+
+def inference_pool(name: str, labels: dict[str, str], *ports: int, **spec: Any) -> dict[str, Any]:
+    """Return an InferencePool as its users write it."""
+    return {
+        "apiVersion": "inference.networking.k8s.io/v1",
+        "kind": "InferencePool",
+        "metadata": {"name": name},
+        "spec": {
+            "selector": {"matchLabels": labels},
+            "targetPorts": [{"number": port} for port in ports],
+            "endpointPickerRef": {"name": f"{name}-epp", "port": {"number": 9002}},
+            **spec,
+        },
+    }
