@@ -52,6 +52,11 @@ def vllm() -> Path:
     return folder
 
 
+def sglang() -> Path:
+    """Return the environment with SGLang alone: its parser runs in that of vLLM."""
+    return environment("sglang", paths.HERE / "requirements-sglang.txt")
+
+
 def node_packages(manifest: Path) -> Path:
     """Return a folder with the programs of `manifest` and their `node_modules`; made once.
 

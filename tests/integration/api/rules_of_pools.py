@@ -4,6 +4,7 @@ from typing import Any
 
 from e2e.kit.yamls import merged
 from tests.integration.api.rules import Rule, between, named, rule
+from tests.integration.api.rules_of_engines import ENGINE_RULES
 from tests.integration.api.subjects import EXISTING_POOL, POOL, at
 from tokenfleet.api.v1alpha1.engine import OWN_VARIABLES
 
@@ -93,6 +94,13 @@ def _environment() -> list[Rule]:
             POOL,
             refused=at(path, [{"name": "HF_HOME", "value": "/x"}]),
             accepted=at(path, [{"name": "HF_ENDPOINT", "value": "http://mirror"}]),
+        ),
+        rule(
+            f".{path}[].name",
+            "must not begin with LLAMA_ARG_: engine arguments belong into engine.extraArgs",
+            POOL,
+            refused=at(path, [{"name": "LLAMA_ARG_PORT", "value": "1"}]),
+            accepted=at(path, [{"name": "LLAMA_LOG_COLORS", "value": "off"}]),
         ),
         rule(
             f".{path}[]",
@@ -325,7 +333,7 @@ POOLS = [
     ),
     rule(
         ".spec.managed.speculative",
-        "draftModel must be set when type is DraftModel or Eagle3",
+        "draftModel must be set when type is DraftModel or Eagle or Eagle3",
         POOL,
         refused=at(f"{_MANAGED}.speculative", {"type": "Eagle3", "tokens": 3}),
         accepted=at(f"{_MANAGED}.speculative", {"type": "Ngram", "tokens": 3}),
@@ -382,6 +390,7 @@ POOLS = [
         refused=at(f"{_MANAGED}.pod.labels", {"tokenfleet.dev/pool": "other"}),
         accepted=at(f"{_MANAGED}.pod.labels", {"team": "search"}),
     ),
+    *ENGINE_RULES,
     *between(POOL, f"{_MANAGED}.startupTimeout", ("10s", "4h"), "9s", "4h1s"),
     *between(POOL, f"{_MANAGED}.terminationGracePeriod", ("1s", "2h"), "999ms", "121m"),
 ]

@@ -27,7 +27,8 @@ def pools() -> dict[str, ServingPool]:
         folder.name: ServingPool.model_validate(yaml.safe_load((folder / "in.yaml").read_text()))
         for folder in sorted(GOLDEN.iterdir())
     }
-    return golden | example_pools()
+    ours = {name: pool for name, pool in golden.items() if pool.spec.managed.engine.type == "VLLM"}
+    return ours | example_pools()
 
 
 @pytest.fixture(scope="module")

@@ -25,6 +25,9 @@ OWN_VARIABLES: Final = (
     "FLASHINFER_WORKSPACE_BASE",
     "VLLM_CPU_OMP_THREADS_BIND",
     "VLLM_PORT",
+    "SGLANG_CACHE_DIR",
+    "SGLANG_HEALTH_CHECK_TIMEOUT",
+    "LLAMA_CACHE",
 )
 """Variables that the operator sets, or that would move what the Service and the probes expect."""
 
@@ -90,6 +93,10 @@ class EnvVar(Verbatim):
             rule=f"!(self in {list(OWN_VARIABLES)})",
             message="must not be a variable that the operator sets: " + ", ".join(OWN_VARIABLES),
         ),
+        CEL(
+            rule="!self.startsWith('LLAMA_ARG_')",
+            message="must not begin with LLAMA_ARG_: engine arguments belong into engine.extraArgs",
+        ),
     ]
     """Name."""
     value: Annotated[str, Field(max_length=4096)] | None = None
@@ -129,8 +136,9 @@ class FileSource(Model):
 class Engine(Model):
     """The server program."""
 
-    type: Literal["VLLM"] = "VLLM"
-    """Engine family; decides the arguments."""
+    type: Literal["VLLM", "SGLang", "LlamaCpp", "TensorRTLLM"] = "VLLM"
+    """Engine family: decides command, arguments, probes and metrics. What each can do stands in
+    the documentation of engines."""
     image: Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[^\s]+$")]
     """Container image; pin a digest in production."""
     command: Annotated[
@@ -156,6 +164,9 @@ class Engine(Model):
     """Further engine arguments, best as `--option=value`. What a typed field sets, keys, local
     media, remote code and words that belong to no option are refused with
     `Accepted=False/ArgumentRefused`."""
+    concurrency: Annotated[int, Field(ge=1, le=4096)] | None = None
+    """Requests that one replica computes at once; further ones wait in the engine. Absent means as
+    the engine decides, and 4 for LlamaCpp."""
     env: Annotated[list[EnvVar], Field(max_length=64), ListMap(("name",))] = []
     """Further environment variables. Those that place caches, user and ports are the operator's
     own and are refused; secrets come from Secrets."""

@@ -49,6 +49,9 @@ class HuggingFaceSource(HubRepository):
 
     revision: Annotated[str, Field(max_length=64, pattern=r"^[-\w./]+$")] | None = None
     """Commit, tag or branch; pin a commit in production."""
+    quant: Annotated[str, Field(min_length=1, max_length=32, pattern=r"^\w[-\w]*$")] | None = None
+    """Which of a repository's GGUF files, by its quantization, for example `Q4_K_M`; LlamaCpp only,
+    which takes that one where it is absent."""
 
 
 class VolumeSource(Model):

@@ -30,6 +30,7 @@ from tokenfleet.api.conventions import (
 from tokenfleet.api.quantities import Duration, PositiveDecimal, Quantity, QuantityRange
 from tokenfleet.api.v1alpha1.adapters import Adapter, LoRAOptions
 from tokenfleet.api.v1alpha1.engine import Engine
+from tokenfleet.api.v1alpha1.engine_rules import ENGINE_RULES
 from tokenfleet.api.v1alpha1.metadata import Metadata
 from tokenfleet.api.v1alpha1.model_source import TargetModel
 from tokenfleet.api.v1alpha1.placement import PodOptions
@@ -136,6 +137,7 @@ class Managed(Union):
             message="resources.claims must name entries of pod.resourceClaims",
             field_path=".resources",
         ),
+        *ENGINE_RULES,
     )
 
     engine: Engine
@@ -262,6 +264,13 @@ class ServingPoolSpec(Union):
             message="served.adapters must have a source when type is Managed, and none otherwise",
             field_path=".served.adapters",
         ),
+        CEL(
+            rule="!has(self.managed) || !has(self.served.contextWindow)"
+            " || type(self.served.contextWindow) == int"
+            " || self.managed.engine.type in ['VLLM', 'LlamaCpp']",
+            message="contextWindow auto needs engine.type VLLM or LlamaCpp: give a number",
+            field_path=".served",
+        ),
     )
 
     type: Literal["Managed", "Existing"] = "Managed"
@@ -292,7 +301,7 @@ class ServingPoolStatus(Model):
     selector: Annotated[str, Field(max_length=512)] = ""
     """Label selector of the pods, for autoscalers."""
     conditions: Annotated[list[Condition], Field(max_length=16), ListMap(("type",))] = []
-    """Accepted, Available, Progressing, RolloutGapless, Ready."""
+    """Accepted, Available, Progressing, RolloutGapless, EngineComplete, Ready."""
 
 
 class ServingPool(Model):

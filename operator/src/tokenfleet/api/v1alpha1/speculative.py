@@ -17,21 +17,32 @@ class CustomSpeculation(Model):
     tokens is `tokens`."""
 
 
+class SpeculativeTree(Model):
+    """Several proposals for each place, instead of one chain."""
+
+    depth: Annotated[int, Field(ge=1, le=64)]
+    """Places ahead that are proposed for."""
+    width: Annotated[int, Field(ge=1, le=64)]
+    """Proposals for each place that are followed."""
+
+
 class Speculative(Union):
     """Speculative decoding: propose several tokens cheaply, verify them in one pass."""
 
     members: ClassVar[Mapping[str, Member]] = {
-        "draftModel": Member(chosen_by=("DraftModel", "Eagle3")),
+        "draftModel": Member(chosen_by=("DraftModel", "Eagle", "Eagle3")),
         "custom": Member(chosen_by=("Custom",)),
     }
 
-    type: Literal["DraftModel", "Eagle3", "MTP", "Ngram", "Custom"]
-    """Who proposes: a draft model, an EAGLE-3 head, the target's own multi-token prediction
-    layers, n-grams of the prompt, or what `custom` says."""
+    type: Literal["DraftModel", "Eagle", "Eagle3", "MTP", "Ngram", "Custom"]
+    """Who proposes: a draft model, an EAGLE or EAGLE-3 head, the target's own layers for predicting
+    several tokens (MTP), n-grams of the prompt, or what `custom` says."""
     tokens: Annotated[int, Field(ge=1, le=64)]
     """Tokens proposed per step."""
     draft_model: DraftModel | None = None
     """The draft model or EAGLE-3 head."""
+    tree: SpeculativeTree | None = None
+    """Propose a tree of tokens, of which the best `tokens` are verified; absent means a chain."""
     custom: CustomSpeculation | None = None
     """Another way, for `type: Custom`."""
     off_above: Annotated[int, Field(ge=1, le=65536)] | None = None

@@ -13,7 +13,7 @@ from tokenfleet.api.v1alpha1.servingpool import Managed, ServingPool
 from tokenfleet.domain.fleet.platform import Platform
 from tokenfleet.domain.fleet.pod_security import pod_security
 from tokenfleet.domain.fleet.scheduling import toleration
-from tokenfleet.domain.pools import caches, models, rollout
+from tokenfleet.domain.pools import caches, engine_files, models, rollout
 from tokenfleet.domain.pools.engines.engine import PORT
 from tokenfleet.domain.pools.engines.families import family
 
@@ -41,6 +41,7 @@ def selector(pool: ServingPool) -> dict[str, str]:
 
 def template(pool: ServingPool, managed: Managed, platform: Platform) -> dict[str, Any]:
     """Return the Deployment's `template`."""
+    engine = family(managed)
     return {
         "metadata": {
             "labels": {**managed.pod.labels, **labels(pool)},
@@ -48,7 +49,8 @@ def template(pool: ServingPool, managed: Managed, platform: Platform) -> dict[st
                 **managed.pod.annotations,
                 "prometheus.io/scrape": "true",
                 "prometheus.io/port": str(PORT),
-                "prometheus.io/path": "/metrics",
+                "prometheus.io/path": engine.METRICS_PATH,
+                **engine_files.annotations(engine.files(pool)),
             },
         },
         "spec": {
@@ -62,7 +64,7 @@ def template(pool: ServingPool, managed: Managed, platform: Platform) -> dict[st
                 fsGroupChangePolicy="OnRootMismatch",
             ),
             "containers": [_engine(pool, managed)],
-            "volumes": _volumes(pool, managed),
+            "volumes": [*_volumes(pool, managed), *engine_files.volumes(engine.files(pool))],
             **_placement(pool, managed),
         },
     }
@@ -95,6 +97,7 @@ def _engine(pool: ServingPool, managed: Managed) -> dict[str, Any]:
                 {"name": f"file-{file.name}", "mountPath": file.mount_path, "readOnly": True}
                 for file in managed.engine.files
             ),
+            *engine_files.mounts(engine.files(pool)),
         ],
     }
 

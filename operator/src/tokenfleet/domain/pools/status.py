@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from tokenfleet.api.conditions import ACCEPTED, AVAILABLE, Condition
 from tokenfleet.api.conventions import POOL_LABEL
@@ -13,6 +13,9 @@ from tokenfleet.domain.fleet.rollouts import progressing
 from tokenfleet.domain.fleet.troubles import Trouble, refused, troubles
 from tokenfleet.domain.pools import rollout
 from tokenfleet.domain.pools.accelerators import unchecked
+from tokenfleet.domain.pools.engines.families import family
+
+ENGINE_COMPLETE: Final = "EngineComplete"
 
 Body = Mapping[str, Any]
 
@@ -54,6 +57,7 @@ def status(
         _available(name, cause, ready=ready, wanted=wanted),
         progressing(f"pool {name}", deployment, pods, wanted=wanted),
         rollout.gapless(pool),
+        *_complete(pool),
     ]
     message = f"{ready} of {wanted} replicas serve"
     reason = "Ready" if cause is None else "Degraded"
@@ -71,6 +75,17 @@ def status(
 def _accepted(pool: ServingPool) -> str:
     remark = unchecked(pool.spec.managed) if pool.spec.managed is not None else ""
     return f"the spec can be deployed; {remark}" if remark else "the spec can be deployed"
+
+
+def _complete(pool: ServingPool) -> list[Condition]:
+    """Return what the engine does not tell or do; nothing where it does everything."""
+    managed = pool.managed
+    engine = family(managed)
+    found = engine.lacks(managed)
+    if not found:
+        return []
+    message = f"pool {pool.metadata.name}: {engine.TITLE}: {'; '.join(found)}"
+    return [condition(ENGINE_COMPLETE, status=False, reason="EngineLacks", message=message)]
 
 
 def _available(name: str, cause: Trouble | None, *, ready: int, wanted: int) -> Condition:

@@ -8,6 +8,7 @@ from tokenfleet.domain.fleet.platform import PLAIN, Platform
 from tokenfleet.domain.fleet.problems import Problem
 from tokenfleet.domain.pools import checks, pod, rollout
 from tokenfleet.domain.pools.engines.engine import PORT
+from tokenfleet.domain.pools.engines.families import family
 
 Body = dict[str, Any]
 
@@ -114,7 +115,7 @@ def _pod_monitor(pool: ServingPool) -> Body:
             "podMetricsEndpoints": [
                 {
                     "port": "http",
-                    "path": "/metrics",
+                    "path": family(pool.managed).METRICS_PATH,
                     "interval": "15s",
                     # Engines do not know which pool they serve; objectives and dashboard ask by it.
                     "relabelings": [{"sourceLabels": [DISCOVERED_POOL], "targetLabel": "pool"}],

@@ -5,6 +5,8 @@ how an engine is started, asked or stopped. What all of them share is here: they
 speak the OpenAI API, and end at SIGTERM.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from tokenfleet.api.v1alpha1.servingpool import Managed, ServingPool
@@ -12,6 +14,28 @@ from tokenfleet.domain.fleet.problems import Problem
 
 PORT: Final = 8000
 """Where every engine is told to listen: the Service, the probes and network policies expect it."""
+FILES_PATH: Final = "/etc/tokenfleet/engine"
+"""Folder with the files of `Engine.files`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signals:
+    """Names of an engine's own metrics, by what they say; several are added up. Empty: none."""
+
+    waiting: tuple[str, ...] = ()
+    """Gauge: requests that wait to be computed."""
+    kv_cache: tuple[str, ...] = ()
+    """Gauge: part of the KV cache in use, 0 to 1."""
+    cache_hits: tuple[str, ...] = ()
+    """Counter: prompt tokens (or blocks) that were found in the cache."""
+    cache_queries: tuple[str, ...] = ()
+    """Counter in the same unit: those that were looked for."""
+    accepted: tuple[str, ...] = ()
+    """Counter: proposed tokens that the target took."""
+    drafted: tuple[str, ...] = ()
+    """Counter: proposed tokens."""
+    acceptance: tuple[str, ...] = ()
+    """Gauge: the first by the second, 0 to 1, where the engine counts neither."""
 
 
 class Engine(Protocol):
@@ -32,6 +56,14 @@ class Engine(Protocol):
     def ADAPTERS(self) -> bool:  # noqa: N802
         """Whether it serves LoRA adapters beside the model, each under a name of its own."""
 
+    @property
+    def METRICS_PATH(self) -> str:  # noqa: N802
+        """Where Prometheus reads the engine's metrics, on the same port."""
+
+    @property
+    def SIGNALS(self) -> Signals:  # noqa: N802
+        """What the engine says of itself."""
+
     def arguments(self, pool: ServingPool) -> list[str]:
         """Return the arguments after the command: the operator's, then the user's own."""
 
@@ -48,6 +80,9 @@ class Engine(Protocol):
         that is taken from the pool's `terminationGracePeriod`.
         """
 
+    def files(self, pool: ServingPool) -> Mapping[str, str]:
+        """Return files for `FILES_PATH`, by name: what the engine takes by no argument."""
+
     def refusals(self, pool: ServingPool) -> tuple[tuple[str, str], ...]:
         """Return (argument of the user as written, why it is refused) for each refused one."""
 
@@ -58,3 +93,6 @@ class Engine(Protocol):
             name: the pool's.
             managed: what its user wants.
         """
+
+    def lacks(self, managed: Managed) -> tuple[str, ...]:
+        """Return what the engine does not tell or does not do, for the pool's conditions."""

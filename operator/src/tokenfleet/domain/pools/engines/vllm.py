@@ -6,6 +6,7 @@ the next operator upgrade, so additions must depend on something new in the spec
 
 import json
 import math
+from collections.abc import Mapping
 from typing import Any, Final
 
 from tokenfleet.api.quantities import parse_quantity
@@ -19,13 +20,21 @@ from tokenfleet.domain.pools.engines import (
     vllm_speculation,
     vllm_versions,
 )
-from tokenfleet.domain.pools.engines.engine import PORT
+from tokenfleet.domain.pools.engines.engine import PORT, Signals
 from tokenfleet.domain.pools.engines.probes import http
 
 TITLE: Final = "vLLM"
 ADAPTERS: Final = True
 COMMAND: Final = ("vllm", "serve")
-"""Not the image's entrypoint: that changed between releases, this command did not."""
+METRICS_PATH: Final = "/metrics"
+SIGNALS: Final = Signals(
+    waiting=("vllm:num_requests_waiting",),
+    kv_cache=("vllm:kv_cache_usage_perc",),
+    cache_hits=("vllm:prefix_cache_hits_total",),
+    cache_queries=("vllm:prefix_cache_queries_total",),
+    accepted=("vllm:spec_decode_num_accepted_tokens_total",),
+    drafted=("vllm:spec_decode_num_draft_tokens_total",),
+)
 
 
 def arguments(pool: ServingPool) -> list[str]:
@@ -42,6 +51,7 @@ def arguments(pool: ServingPool) -> list[str]:
         "--pipeline-parallel-size": str(sizes.pipeline) if sizes.pipeline > 1 else None,
         "--data-parallel-size": str(sizes.data) if sizes.data > 1 else None,
         "--kv-cache-memory-bytes": _kv_cache_bytes(managed),
+        "--max-num-seqs": str(managed.engine.concurrency) if managed.engine.concurrency else None,
         "--speculative-config": _speculative(managed),
         "--shutdown-timeout": str(shutdown_timeout_seconds(managed)),
     }
@@ -89,6 +99,11 @@ def pre_stop(managed: Managed) -> dict[str, Any]:  # noqa: ARG001  the same for 
     return {"sleep": {"seconds": int(rollout.SPREAD.total_seconds())}}
 
 
+def files(pool: ServingPool) -> Mapping[str, str]:  # noqa: ARG001  its arguments say everything
+    """Return no files."""
+    return {}
+
+
 def refusals(pool: ServingPool) -> tuple[tuple[str, str], ...]:
     """Return what `extraArgs` must not hold."""
     managed = pool.managed
@@ -102,6 +117,11 @@ def refusals(pool: ServingPool) -> tuple[tuple[str, str], ...]:
 def problems(name: str, managed: Managed) -> tuple[Problem, ...]:
     """Return what the engine would stop at."""
     return (*vllm_speculation.problems(name, managed), *vllm_versions.problems(name, managed))
+
+
+def lacks(managed: Managed) -> tuple[str, ...]:  # noqa: ARG001  the same for every pool
+    """Return nothing: the engine has every signal."""
+    return ()
 
 
 def shutdown_timeout_seconds(managed: Managed) -> int:

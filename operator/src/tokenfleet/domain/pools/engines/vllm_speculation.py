@@ -17,7 +17,13 @@ from tokenfleet.domain.fleet.problems import Problem
 from tokenfleet.domain.pools import models
 
 METHODS: Final[Mapping[str, str]] = MappingProxyType(
-    {"DraftModel": "draft_model", "Eagle3": "eagle3", "MTP": "mtp", "Ngram": "ngram"}
+    {
+        "DraftModel": "draft_model",
+        "Eagle": "eagle",
+        "Eagle3": "eagle3",
+        "MTP": "mtp",
+        "Ngram": "ngram",
+    }
 )
 REFUSED: Final[Mapping[str, str]] = MappingProxyType(
     {
