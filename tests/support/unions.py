@@ -25,6 +25,10 @@ SAMPLES: dict[str, Any] = {
     "perReplicaHour": "12.40",
     "perMillionTokens": {"prompt": "0.15", "completion": "0.60"},
     "existing": {"serviceRef": {"name": "vllm", "port": 8000}},
+    "external": {
+        "provider": "OpenAI",
+        "credentialSecretRef": {"name": "openai", "key": "key"},
+    },
     "managed": {"engine": {"image": "vllm"}, "model": {"source": _WEIGHTS}},
     "sidecar": {"serviceAccounts": ["web"]},
     "loadBalancerClass": "example.com/a",

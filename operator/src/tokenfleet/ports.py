@@ -5,7 +5,7 @@ scale tests and are held to the adapters by contract tests.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, NamedTuple, Protocol
@@ -203,6 +203,8 @@ class Acknowledgement:
     version: str
     error: str = ""
     """Why a newer revision was not applied; empty when nothing is wrong."""
+    credentials: Mapping[str, str] = field(default_factory=dict)
+    """Pool, as the router calls it -> why there is no key for it."""
 
 
 UserReport = Mapping[tuple[Place, Window], Summary]

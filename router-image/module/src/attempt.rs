@@ -7,10 +7,11 @@ mod answer;
 mod events;
 mod verdict;
 
-use crate::abi::{Envoy, Next};
+use crate::abi::{Envoy, Header, Next};
 use crate::answers::Shape;
 use crate::counts::Series;
 use crate::events::Events;
+use crate::outside::KEY;
 use crate::request::{edit, set_length};
 use crate::rewrite::{rename, Edit};
 use crate::scan::Facts;
@@ -34,6 +35,36 @@ enum Reading {
     Refused(Box<Answer>),
     /// Nobody, and nothing of it goes on: another answer was put in its place.
     Dropped,
+    /// Nobody, and this goes on in its place.
+    Replaced(String),
+}
+
+/// Gives a request the headers that this attempt's pool may see. Attempts share them: what the one before
+/// changed is taken back first.
+fn dress(envoy: &mut Envoy, stream: &Stream) {
+    let mut kept = stream.kept.borrow_mut();
+    for (name, value) in kept.drain(..) {
+        put(envoy, &name, value.as_deref());
+    }
+    let Some(outside) = &stream.pool().outside else { return };
+    let key = envoy.header(Header::Request, KEY).map(<[u8]>::to_vec);
+    envoy.remove_header(Header::Request, KEY);
+    let own = &stream.decision.plan.headers;
+    let changes = outside.changes(|name| envoy.header(Header::Request, name), key.as_deref(), own);
+    for (name, value) in changes {
+        let before = envoy.header(Header::Request, &name).map(<[u8]>::to_vec);
+        if before != value {
+            put(envoy, &name, value.as_deref());
+            kept.push((name, before));
+        }
+    }
+}
+
+fn put(envoy: &mut Envoy, name: &[u8], value: Option<&[u8]>) {
+    match value {
+        Some(value) => envoy.set_header(Header::Request, name, value),
+        None => envoy.remove_header(Header::Request, name),
+    }
 }
 
 /// The filter of an attempt.
@@ -55,9 +86,10 @@ pub struct Attempt {
 impl Attempt {
     /// The request's headers are on their way to a pool.
     pub fn request_headers(&self, envoy: &mut Envoy) -> Next {
-        let Some(stream) = envoy.header(crate::abi::Header::Request, HOP).and_then(find) else {
+        let Some(stream) = envoy.header(Header::Request, HOP).and_then(find) else {
             return Next::Continue;
         };
+        dress(envoy, &stream);
         let (named, pool) = (&stream.decision.named, stream.pool());
         let mut size = named.size;
         if !pool.takes(&named.name) {
@@ -72,7 +104,7 @@ impl Attempt {
             *self.edit.borrow_mut() = Some((edit, size));
         }
         if stream.length.replace(size) != size {
-            set_length(envoy, crate::abi::Header::Request, size);
+            set_length(envoy, Header::Request, size);
         }
         self.series.set(stream.series());
         let _ = self.stream.set(stream);
@@ -123,7 +155,7 @@ impl Attempt {
 
     /// A hook has panicked: the attempt is nobody's. Returns the shape of the client's API.
     pub fn panicked(&self, envoy: &Envoy) -> Shape {
-        let found = || envoy.header(crate::abi::Header::Request, HOP).and_then(find);
+        let found = || envoy.header(Header::Request, HOP).and_then(find);
         let Some(stream) = self.stream.get().cloned().or_else(found) else { return Shape::OpenAi };
         stream.judge(crate::outcome::Outcome::Cancelled);
         stream.decision.shape

@@ -3,7 +3,7 @@
 //! | part | modules |
 //! |---|---|
 //! | reads bodies and answers, knows no Envoy | [`scan`], [`multipart`], [`rewrite`], [`usage`], [`events`] |
-//! | decides, knows no Envoy | [`plan`], [`choice`], [`endpoint`], [`answers`], [`outcome`] |
+//! | decides, knows no Envoy | [`plan`], [`choice`], [`endpoint`], [`outside`], [`answers`], [`outcome`] |
 //! | counts | [`counts`], [`stages`], [`users`], [`heavy_hitters`], [`waiting`], [`exposition`] |
 //! | acts on requests and attempts | `filter`, `request`, `attempt`, `stream`, `ticket`, `watch`, `metrics` |
 //! | the border to Envoy | `abi` |
@@ -29,6 +29,7 @@ pub mod multipart;
 pub mod nest;
 pub mod number;
 pub mod outcome;
+pub mod outside;
 pub mod pass;
 pub mod plan;
 pub mod repeat;

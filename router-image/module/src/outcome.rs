@@ -81,7 +81,7 @@ impl Outcome {
         }
         match status {
             0 => Outcome::Cancelled,
-            429 => Outcome::Throttled,
+            429 | 529 => Outcome::Throttled,
             100..=399 => Outcome::Ok,
             400..=499 => Outcome::ClientError,
             _ => Outcome::ServerError,
@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn flags_explain_more_than_the_status() {
         assert_eq!(Outcome::of(200, 0), Outcome::Ok);
-        assert_eq!(Outcome::of(429, 0), Outcome::Throttled);
+        assert_eq!([429, 529].map(|status| Outcome::of(status, 0)), [Outcome::Throttled; 2]);
         assert_eq!(Outcome::of(404, 0), Outcome::ClientError);
         assert_eq!(Outcome::of(503, 1 << 1), Outcome::Connect);
         assert_eq!(Outcome::of(200, 1 << 6), Outcome::BrokenStream);

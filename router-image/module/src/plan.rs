@@ -9,6 +9,7 @@ use crate::choice::Facts;
 use crate::counts::{Series, Slot};
 use crate::document::{document, Bad, Document, Read};
 use crate::outcome::Outcome;
+use crate::outside::Outside;
 use crate::stages::Budget;
 use std::collections::HashMap;
 use std::sync::atomic::AtomicU32;
@@ -35,6 +36,8 @@ pub struct Pool {
     pub window: Option<u64>,
     /// More than one replica.
     pub several: bool,
+    /// What changes in requests to it; `None`: nothing.
+    pub outside: Option<Outside>,
     inflight: &'static AtomicU32,
 }
 
@@ -43,6 +46,18 @@ impl Pool {
     #[must_use]
     pub fn inflight(&self) -> &'static AtomicU32 {
         self.inflight
+    }
+
+    /// Tells whether the pool is a provider's.
+    #[must_use]
+    pub fn is_provider(&self) -> bool {
+        self.outside.as_ref().is_some_and(|outside| outside.site.is_some())
+    }
+
+    /// Tells whether requests to the pool carry the router's key, and not the client's.
+    #[must_use]
+    pub fn has_key(&self) -> bool {
+        self.outside.as_ref().is_some_and(|outside| outside.credential.is_some())
     }
 
     /// Tells whether the engine takes `name` in `model`.

@@ -12,6 +12,7 @@ use crate::choice::bucket;
 use crate::endpoint::{self, Endpoint, Service};
 use crate::held::{Held, BODIES};
 use crate::multipart::Form;
+use crate::outside::KEY;
 use crate::plan::Plan;
 use crate::rewrite::{Edit, Rewriter};
 use crate::scan::{self, Scanner, Wrong};
@@ -30,8 +31,8 @@ const MOST_HOPS: u8 = 3;
 /// A body that is refused is read on and thrown away up to this many times the limit: most clients read
 /// an answer only when they have sent all.
 const SWALLOWED: usize = 4;
-/// Headers of answers that no client sets for its pools.
-const FORGED: [&[u8]; 2] = [AGAIN, SERVED_BY];
+/// Headers that no client sets for its pools.
+const FORGED: [&[u8]; 3] = [AGAIN, SERVED_BY, KEY];
 /// The scheduler's event for an upload that has stopped.
 const UPLOAD: u64 = 1;
 

@@ -4,6 +4,7 @@ use crate::answers::Shape;
 use crate::choice::{Places, Why};
 use crate::counts::Series;
 use crate::outcome::Outcome;
+use crate::outside::Change;
 use crate::plan::{Plan, Pool, Rule};
 use crate::rewrite::Edit;
 use crate::stages::Spent;
@@ -130,6 +131,8 @@ pub struct Stream {
     answered: Cell<Option<u64>>,
     /// Usage of the answer.
     pub used: Cell<Option<Counts>>,
+    /// Headers of the request that the attempt under way has changed, as they were.
+    pub kept: RefCell<Vec<Change>>,
 }
 
 impl Stream {
@@ -154,6 +157,7 @@ impl Stream {
             waited: Cell::default(),
             answered: Cell::default(),
             used: Cell::default(),
+            kept: RefCell::default(),
             decision,
         }
     }

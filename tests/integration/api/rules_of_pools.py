@@ -5,6 +5,7 @@ from typing import Any
 from e2e.kit.yamls import merged
 from tests.integration.api.rules import Rule, between, named, rule
 from tests.integration.api.rules_of_engines import ENGINE_RULES
+from tests.integration.api.rules_of_providers import EXTERNAL
 from tests.integration.api.subjects import EXISTING_POOL, POOL, at
 from tokenfleet.api.v1alpha1.engine import OWN_VARIABLES
 
@@ -265,6 +266,7 @@ def _remote_code() -> list[Rule]:
 
 
 POOLS = [
+    *EXTERNAL,
     *named(POOL, 63, "it names a Service"),
     rule(
         ".spec",

@@ -26,6 +26,18 @@ EXISTING_POOL: dict[str, Any] = {
         "existing": {"serviceRef": {"name": "vllm", "port": 8000}},
     },
 }
+EXTERNAL_POOL: dict[str, Any] = {
+    "kind": "ServingPool",
+    "metadata": {"name": "external"},
+    "spec": {
+        "type": "External",
+        "served": {"modelName": "m"},
+        "external": {
+            "provider": "OpenAI",
+            "credentialSecretRef": {"name": "openai", "key": "key"},
+        },
+    },
+}
 ROUTER: dict[str, Any] = {"kind": "ModelRouter", "metadata": {"name": "router"}}
 ROUTE: dict[str, Any] = {
     "kind": "ModelRoute",

@@ -1,7 +1,8 @@
-"""Two collections of a Kubernetes API, and its keys: enough for list and watch, and for going away."""
+"""Three collections of a Kubernetes API, and its keys: enough for list and watch, and for going away."""
 
 import asyncio
 import json
+from base64 import b64encode
 from typing import Any
 
 from aiohttp import web
@@ -10,13 +11,16 @@ from tests.support.tokens import published
 
 
 class ApiServer:
-    """Serves ConfigMaps and EndpointSlices of one namespace."""
+    """Serves ConfigMaps, EndpointSlices and Secrets of one namespace."""
 
     def __init__(self) -> None:
         self.objects: dict[str, dict[str, dict[str, Any]]] = {
             "configmaps": {},
             "endpointslices": {},
+            "secrets": {},
         }
+        self.forbidden: set[str] = set()
+        """Collections that nobody may read."""
         self.version = 1
         self.port = 0
         self.lists = 0
@@ -68,6 +72,10 @@ class ApiServer:
         stored["metadata"]["resourceVersion"] = str(self.version)
         self._tell(kind, {"type": "DELETED", "object": stored})
 
+    def secret(self, name: str, **keys: str) -> None:
+        data = {key: b64encode(value.encode()).decode() for key, value in keys.items()}
+        self.put("secrets", name, {"data": data})
+
     def config(self, router: str, text: str, memory: str = "{}") -> None:
         self.put("configmaps", f"{router}-config", {"data": {"config": text, "memory": memory}})
 
@@ -99,6 +107,8 @@ class ApiServer:
 
     async def _collection(self, request: web.Request) -> web.StreamResponse:
         kind = request.match_info["kind"]
+        if kind in self.forbidden:
+            raise web.HTTPForbidden
         if request.query.get("watch") != "true":
             self.lists += 1
             items = list(self.objects[kind].values())

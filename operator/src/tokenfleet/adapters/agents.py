@@ -72,8 +72,9 @@ class HttpRouterFleet:
                 applied_revision=int(data["appliedRevision"]),
                 version=str(data.get("version", "")),
                 error=str(data.get("error") or ""),
+                credentials={str(k): str(v) for k, v in data.get("credentials", {}).items()},
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             msg = f"agent {address} answered {answer.text[:120]!r}"
             raise PortError(msg) from error
 

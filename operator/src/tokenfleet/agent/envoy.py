@@ -14,6 +14,7 @@ VALIDATION_SECONDS: Final = 60.0
 """Longest validation; one of 1,000 rules takes 1 s on an idle core, 7 s on a starved one."""
 _VERSION: Final = re.compile(r'^(.*)\.version_text: "(.*)"$', re.MULTILINE)
 _REJECTED: Final = re.compile(r"^(.*)\.update_(?:rejected|failure): (\d+)$", re.MULTILINE)
+_WARMING: Final = re.compile(r"^cluster_manager\.warming_clusters: (\d+)$", re.MULTILINE)
 _REASON: Final = re.compile(r"error initializing configuration .*?: (.*?)(\): [{a-z]|$)", re.DOTALL)
 _MODULE_REASON: Final = re.compile(r"\] tokenfleet: (.*)$", re.MULTILINE)
 """What the native module says of a plan that it refuses; Envoy says only that it did."""
@@ -35,6 +36,8 @@ class Running:
     routes: str
     rejected: int
     """Files refused since Envoy started, unreadable ones included."""
+    warming: int = 0
+    """Clusters that wait for the first look-up of their name."""
 
 
 class Admin:
@@ -64,13 +67,14 @@ class Admin:
             AdminError: Envoy does not answer.
         """
         text = await self._get(
-            "/stats", {"filter": r"(version_text|update_rejected|update_failure)$"}
+            "/stats", {"filter": r"(version_text|update_rejected|update_failure|warming_clusters)$"}
         )
         versions = dict(_VERSION.findall(text))
         return Running(
             clusters=versions.get("cluster_manager.cds", ""),
             routes=versions.get("http.traffic.rds.traffic", ""),
             rejected=sum(int(count) for _, count in _REJECTED.findall(text)),
+            warming=sum(map(int, _WARMING.findall(text))),
         )
 
     async def metrics(self) -> bytes:

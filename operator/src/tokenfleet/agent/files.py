@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tokenfleet.adapters.envoy.clusters import Endpoint
+from tokenfleet.adapters.envoy.outside import KEY, key_file
 
 BOOTSTRAP = "bootstrap.json"
 LISTENERS = "lds.json"
@@ -37,11 +38,24 @@ class Folder:
         """Return the path of one file."""
         return self.path / name
 
-    def write(self, name: str, text: str) -> None:
+    def write(self, name: str, text: str, *, mode: int = 0o644) -> None:
         """Replace a file; a reader sees the old or the new one, and Envoy one rename."""
         part = self.path / f".{name}.part"
+        part.touch(mode=mode)
         part.write_text(text, encoding="utf-8")
         part.rename(self.path / name)
+
+    def has(self, name: str) -> bool:
+        """Tell whether there is a file of this name."""
+        return self.file(name).exists()
+
+    def keys(self) -> set[str]:
+        """Return the names of the files that hold keys."""
+        return {path.name for path in self.path.glob(key_file(f"{KEY}*"))}
+
+    def remove(self, name: str) -> None:
+        """Remove a file, if it is there."""
+        self.file(name).unlink(missing_ok=True)
 
     def remember(self, last: LastGood) -> None:
         """Keep what has just been published."""

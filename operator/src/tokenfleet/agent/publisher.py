@@ -17,6 +17,7 @@ from typing import Final
 
 from tokenfleet.adapters.envoy.bootstrap import Files, bootstrap
 from tokenfleet.adapters.envoy.clusters import Endpoint
+from tokenfleet.adapters.envoy.outside import NO_KEYS, Keys, key_file, key_name
 from tokenfleet.adapters.envoy.render import Resources, discovery_response, render, standalone
 from tokenfleet.adapters.envoy.wire import Json, canonical
 from tokenfleet.agent.envoy import Admin, AdminError, validate
@@ -40,6 +41,8 @@ CONFIRM_SECONDS: Final = 30.0
 """How long Envoy may take to accept a file: 30 ms as a rule, 0.5 s a thousand rules; on a node
 without free CPU, seconds."""
 CONFIRM_STEP: Final = 0.02
+WARM_SECONDS: Final = 5.0
+"""How long routes wait for the first look-up of a name; Envoy gives it up after 4 s."""
 
 Endpoints = Mapping[str, tuple[Endpoint, ...]]
 
@@ -59,6 +62,7 @@ class Published:
     document: Document | None
     """None: no configuration has been published; the router answers 404 to everything."""
     endpoints: Endpoints
+    keys: Keys
     resources: Resources
 
 
@@ -75,22 +79,27 @@ class Publisher:
         """The data of `<router>-config` that is in force."""
         self.published = self._begin()
 
-    async def publish(self, data: Mapping[str, str], endpoints: Endpoints) -> None:
+    async def publish(
+        self, data: Mapping[str, str], endpoints: Endpoints, keys: Keys = NO_KEYS
+    ) -> None:
         """Bring a configuration and its endpoints into force.
 
         Args:
             data: the data of `<router>-config`.
             endpoints: pool name -> replicas that may be used.
+            keys: those that are in files.
 
         Raises:
             PublishError: refused, or not confirmed; the message is for people.
         """
         document = _decoded(data)
         before = self.published
-        resources = self._render(document.config, endpoints)
+        resources = self._render(document.config, endpoints, keys)
         if resources != before.resources:
-            if before.document is None or _shape(document.config) != _shape(before.document.config):
-                await self._validated(document.config, endpoints)
+            if before.document is None or _shape(document.config, keys) != _shape(
+                before.document.config, before.keys
+            ):
+                await self._validated(document.config, endpoints, keys)
             self._generation += 1
             try:
                 await self._replace(before.resources, resources)
@@ -100,7 +109,9 @@ class Publisher:
                 self._write_all(before.resources)
                 raise
         self.data = data
-        self.published = Published(document=document, endpoints=endpoints, resources=resources)
+        self.published = Published(
+            document=document, endpoints=endpoints, keys=keys, resources=resources
+        )
         self._folder.remember(LastGood(data=data, endpoints=endpoints, generation=self._generation))
 
     def _begin(self) -> Published:
@@ -123,18 +134,27 @@ class Publisher:
             else:
                 self.data, endpoints, self._generation = last.data, last.endpoints, last.generation
         config = document.config if document else nothing(settings.namespace, settings.router)
-        resources = self._render(config, endpoints)
+        keys = self._kept(config)
+        resources = self._render(config, endpoints, keys)
         self._generation += 1
         self._write_all(resources)
-        return Published(document=document, endpoints=endpoints, resources=resources)
+        return Published(document=document, endpoints=endpoints, keys=keys, resources=resources)
 
-    def _render(self, config: RouterConfig, endpoints: Endpoints) -> Resources:
-        rds_path = str(self._folder.file(ROUTES))
-        return render(config, endpoints, rds_path=rds_path, ports=self._settings.ports)
+    def _kept(self, config: RouterConfig) -> Keys:
+        """Return the keys whose files are there from before."""
+        names = (key_name(pool.credential) for pool in config.pools if pool.credential is not None)
+        known = frozenset(name for name in names if self._folder.has(key_file(name)))
+        return Keys(folder=str(self._folder.path), known=known)
 
-    async def _validated(self, config: RouterConfig, endpoints: Endpoints) -> None:
+    def _render(self, config: RouterConfig, endpoints: Endpoints, keys: Keys) -> Resources:
+        rds_path, ports = str(self._folder.file(ROUTES)), self._settings.ports
+        return render(config, endpoints, rds_path=rds_path, ports=ports, keys=keys)
+
+    async def _validated(self, config: RouterConfig, endpoints: Endpoints, keys: Keys) -> None:
         settings = self._settings
-        candidate = standalone(config, endpoints, ports=settings.ports, limits=settings.limits)
+        candidate = standalone(
+            config, endpoints, ports=settings.ports, limits=settings.limits, keys=keys
+        )
         self._folder.write(CANDIDATE, canonical(candidate))
         refusal = await validate(settings.envoy, self._folder.file(CANDIDATE))
         if refusal:
@@ -189,7 +209,8 @@ class Publisher:
                 in_force = (not clusters or running.clusters == wanted) and (
                     not routes or running.routes == wanted
                 )
-                if in_force:
+                warm = not clusters or not running.warming or waited >= WARM_SECONDS
+                if in_force and warm:
                     return
                 if refused is not None and running.rejected > refused:
                     msg = f"envoy rejected version {wanted} of its files"
@@ -200,15 +221,13 @@ class Publisher:
         raise PublishError(msg)
 
 
-def _shape(config: RouterConfig) -> RouterConfig:
-    """Return a configuration without its shares."""
-    return replace(
-        config,
-        routes=tuple(
-            replace(route, rules=tuple(replace(rule, ranges=()) for rule in route.rules))
-            for route in config.routes
-        ),
+def _shape(config: RouterConfig, keys: Keys) -> tuple[RouterConfig, Keys]:
+    """Return a configuration without its shares, and which keys it has."""
+    routes = tuple(
+        replace(route, rules=tuple(replace(rule, ranges=()) for rule in route.rules))
+        for route in config.routes
     )
+    return replace(config, routes=routes), keys
 
 
 def _decoded(data: Mapping[str, str]) -> Document:

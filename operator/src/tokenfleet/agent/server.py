@@ -1,7 +1,7 @@
 """The agent's own HTTP: probes, acknowledgement, read-back, metrics, users."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack
 from typing import Protocol
 
@@ -22,6 +22,7 @@ class Answers(Protocol):
     publisher: Publisher
     error: str
     api_reached: bool
+    credentials: Mapping[str, str]
     callers: Callers
 
     @property
@@ -90,6 +91,7 @@ class _Handlers:
                 "appliedRevision": self._agent.applied_revision,
                 "version": __version__,
                 "error": self._agent.error,
+                "credentials": dict(self._agent.credentials),
             }
         )
 

@@ -11,6 +11,8 @@ import httpx
 from tokenfleet.agent import endpoints as slices
 from tokenfleet.agent.callers import Callers
 from tokenfleet.agent.envoy import Admin
+from tokenfleet.agent.files import Folder
+from tokenfleet.agent.keys import Pouch
 from tokenfleet.agent.module import check_module
 from tokenfleet.agent.neighbourhood import Neighbourhood
 from tokenfleet.agent.publisher import Publisher, PublishError
@@ -42,6 +44,8 @@ class Agent:
         self.error = ""
         """Why the newest configuration is not in force; empty when it is."""
         self.api_reached = False
+        self.credentials: Mapping[str, str] = {}
+        """Pool -> why there is no key for it."""
         self._data: Mapping[str, str] | None = None
         self._changed = asyncio.Event()
 
@@ -74,6 +78,13 @@ class Agent:
             async with asyncio.TaskGroup() as tasks:
                 self._neighbourhood = Neighbourhood(client, tasks, changed=self._changed.set)
                 self._neighbourhood.watch(self.settings.namespace, self._contact)
+                self._pouch = Pouch(
+                    client,
+                    tasks,
+                    Folder(self.settings.folder),
+                    home=self.settings.namespace,
+                    changed=self._changed.set,
+                )
                 tasks.create_task(self._watch_config(client))
                 tasks.create_task(self._publish_changes())
 
@@ -122,13 +133,16 @@ class Agent:
             await self._follow_endpoints()
             msg = f"the configuration cannot be read: {error}"
             raise PublishError(msg) from error
-        before = self.applied_revision
-        await self._follow(document.config.pools)
+        before, pools = self.applied_revision, document.config.pools
+        await self._follow(pools)
+        keys, troubles = self._pouch.written(pools)
         try:
-            await self.publisher.publish(data, self._endpoints(document.config.pools))
+            await self.publisher.publish(data, self._endpoints(pools), keys)
         except PublishError:
             await self._follow_endpoints()
             raise
+        self._pouch.tidy(keys)
+        self._tell(troubles)
         if document.revision != before:
             logger.info("revision %d is in force", document.revision)
 
@@ -136,8 +150,15 @@ class Agent:
         """Keep the last good configuration on the endpoints of now."""
         published = self.publisher.published
         if published.document is not None and self.publisher.data is not None:
-            endpoints = self._endpoints(published.document.config.pools)
-            await self.publisher.publish(self.publisher.data, endpoints)
+            pools = published.document.config.pools
+            keys, troubles = self._pouch.written(pools)
+            await self.publisher.publish(self.publisher.data, self._endpoints(pools), keys)
+            self._tell(troubles)
+
+    def _tell(self, troubles: Mapping[str, str]) -> None:
+        for pool in sorted(troubles.keys() - self.credentials.keys()):
+            logger.warning("pool %s is asked nothing: %s", pool, troubles[pool])
+        self.credentials = troubles
 
     async def _follow(self, pools: Sequence[Pool]) -> None:
         """Look at the namespaces of these pools, and of those that are in force."""
@@ -146,6 +167,7 @@ class Agent:
         home = self.settings.namespace
         places = {place_of(pool.service, at=home).namespace for pool in (*pools, *running)}
         await self._neighbourhood.follow(places, home=home)
+        await self._pouch.follow((*pools, *running))
 
     def _endpoints(self, pools: Sequence[Pool]) -> slices.Endpoints:
         known = self._neighbourhood.slices()

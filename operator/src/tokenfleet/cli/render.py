@@ -14,6 +14,7 @@ from typing import Any, Final
 import yaml
 
 from tokenfleet.adapters.envoy.bootstrap import Limits
+from tokenfleet.adapters.envoy.outside import Keys, key_name
 from tokenfleet.adapters.envoy.plan import plan
 from tokenfleet.adapters.envoy.render import render, standalone
 from tokenfleet.adapters.envoy.wire import Json, Ports
@@ -28,12 +29,14 @@ from tokenfleet.domain.fleet.pool_service import pool_backing
 from tokenfleet.domain.routing.admission import allows
 from tokenfleet.domain.routing.backing import Backing, service_name
 from tokenfleet.domain.routing.compile import Compiled, compile_router
+from tokenfleet.domain.routing.containers import CONFIG_FOLDER
+from tokenfleet.domain.routing.ir import RouterConfig
 from tokenfleet.domain.routing.naming import local_name
 
 PARTS: Final = ("problems", "config", "plan", "routes", "clusters", "listeners", "bootstrap")
 """What can be printed; `bootstrap` is everything in one file that `envoy --config-path` takes."""
 
-RDS_PATH: Final = "/etc/tokenfleet/rds.json"
+RDS_PATH: Final = f"{CONFIG_FOLDER}/rds.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +118,8 @@ def rendered(text: str) -> dict[str, Rendered]:
         backings = {
             (pool.metadata.namespace, pool.metadata.name): pool_backing(pool, {}, service)
             for pool in pools
-            if pool.spec.type == "Existing"
-            and (service := known.get((pool.metadata.namespace, service_name(pool)))) is not None
+            for service in [known.get((pool.metadata.namespace, service_name(pool)))]
+            if pool.spec.type == "External" or (pool.spec.type == "Existing" and service)
         }
     slices = _of(bodies, "EndpointSlice")
     return {
@@ -160,7 +163,9 @@ def _rendered(
     )
     with _as_kubernetes_writes("EndpointSlice"):
         replicas = endpoints(compiled.config.pools, slices, at=home)
-    resources = render(compiled.config, replicas, rds_path=RDS_PATH, ports=Ports())
+    resources = render(
+        compiled.config, replicas, rds_path=RDS_PATH, ports=Ports(), keys=_keys(compiled.config)
+    )
     config = asdict(compiled.config)
     return Rendered(
         compiled,
@@ -177,6 +182,12 @@ def _rendered(
             "bootstrap": standalone(compiled.config, replicas, ports=Ports(), limits=Limits()),
         },
     )
+
+
+def _keys(config: RouterConfig) -> Keys:
+    """Take every key to be there: nobody here can read one."""
+    keys = (pool.credential for pool in config.pools if pool.credential is not None)
+    return Keys(folder=CONFIG_FOLDER, known=frozenset(map(key_name, keys)))
 
 
 @contextmanager

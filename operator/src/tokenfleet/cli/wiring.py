@@ -260,7 +260,11 @@ def _visits(
     )
     visitors: dict[str, Visitor] = {
         POOL: PoolVisitor(
-            store=core.store, services=services, clock=outside.clock, platform=platform
+            store=core.store,
+            services=services,
+            views=core.views,
+            clock=outside.clock,
+            platform=platform,
         ),
         ROUTER: router,
         ROUTE: RouteVisitor(

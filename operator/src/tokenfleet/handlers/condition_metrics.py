@@ -39,7 +39,7 @@ class ConditionCollector(Collector):
         yield family
         desired = GaugeMetricFamily(
             "tokenfleet_pool_desired_replicas",
-            "Replicas that are wanted; of Existing pools the least that serves.",
+            "Replicas that are wanted; of Existing and External pools the least that serves.",
             labels=["namespace", "pool"],
         )
         for body in self._store.all(POOL):
@@ -52,7 +52,7 @@ def _desired(pool: Body) -> int:
     """Return what is wanted, whether or not it exists.
 
     Who deploys an Existing pool knows how many replicas it should have; that routes may use it
-    means one at least.
+    means one at least. A provider counts as one.
     """
     spec = pool.get("spec", {})
-    return 1 if spec.get("type") == "Existing" else int(spec.get("replicas", 1))
+    return int(spec.get("replicas", 1)) if spec.get("type", "Managed") == "Managed" else 1

@@ -13,6 +13,7 @@ from tokenfleet.domain.fleet.pool_visit import PoolSnapshot, plan_pool
 from tokenfleet.ports import Body, Clock
 from tokenfleet.reconcilers.services import Services
 from tokenfleet.reconcilers.store import Store
+from tokenfleet.reconcilers.views import Views
 from tokenfleet.reconcilers.visits import Done
 
 
@@ -22,6 +23,7 @@ class PoolVisitor:
 
     store: Store
     services: Services
+    views: Views
     clock: Clock
     platform: Callable[[], Platform]
     """Returns what the cluster is like."""
@@ -41,6 +43,7 @@ class PoolVisitor:
                 loop=way_back(owner, self.store),
                 pods=self.store.referring_bodies(key_of(owner), "Pod"),
                 platform=self.platform(),
+                keyless=self.views.keyless(key_of(owner)),
                 now=self.clock.now(),
             )
         )

@@ -170,7 +170,8 @@ class RouterVisitor:
             return seen
         uid, now = pod["metadata"]["uid"], self.clock.now()
         answer, at = progress.answers.get(uid, (None, now))
-        if answer is None or answer.applied_revision < revision or now - at > ASK_AGAIN:
+        well = answer is not None and answer.applied_revision >= revision
+        if answer is None or not well or answer.credentials or now - at > ASK_AGAIN:
             try:
                 answer = await self.agents.acknowledgement(address)
             except PortError:
@@ -178,7 +179,11 @@ class RouterVisitor:
                 return seen
             progress.answers[uid] = (answer, now)
         return replace(
-            seen, applied=answer.applied_revision, version=answer.version, error=answer.error
+            seen,
+            applied=answer.applied_revision,
+            version=answer.version,
+            error=answer.error,
+            credentials=answer.credentials,
         )
 
     async def _copies(

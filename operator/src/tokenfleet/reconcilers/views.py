@@ -1,8 +1,9 @@
 """The views that router visits leave for the visits of routes and objectives."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-from tokenfleet.domain.fleet.keys import ROUTE, SLO, ObjectKey
+from tokenfleet.domain.fleet.keys import POOL, ROUTE, SLO, ObjectKey
+from tokenfleet.domain.fleet.outside_pool import Keyless
 from tokenfleet.domain.fleet.views import RouterView, RouteView
 from tokenfleet.domain.slo.engine import SLOView
 
@@ -24,7 +25,12 @@ class Views:
             self._views.pop(router, None)
         else:
             self._views[router] = view
-        for kind, before, after in ((ROUTE, old.routes, new.routes), (SLO, old.slos, new.slos)):
+        looks: tuple[tuple[str, Mapping[str, object], Mapping[str, object]], ...] = (
+            (ROUTE, old.routes, new.routes),
+            (SLO, old.slos, new.slos),
+            (POOL, old.keyless, new.keyless),
+        )
+        for kind, before, after in looks:
             for place in {*before, *after}:
                 if before.get(place) != after.get(place):
                     self._wake(ObjectKey(kind, *place.split("/")))
@@ -43,6 +49,14 @@ class Views:
         """Return the view of an objective on the first router that judges it, or None."""
         found = (self._views[router].slos.get(_place(slo)) for router in sorted(self._views))
         return next(filter(None, found), None)
+
+    def keyless(self, pool: ObjectKey) -> Keyless | None:
+        """Return the first router that has no key for a pool, or None."""
+        for router in sorted(self._views):
+            reason = self._views[router].keyless.get(_place(pool))
+            if reason is not None:
+                return Keyless(router=_place(router), reason=reason)
+        return None
 
     def demand(self) -> dict[str, float]:
         """Return `namespace/pool` -> requests per second, over all routers."""

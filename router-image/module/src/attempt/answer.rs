@@ -3,10 +3,11 @@
 use super::verdict::{fail, judge_fault, mark, refused};
 use super::{Attempt, Reading};
 use crate::abi::{Body, Envoy, Header, Next};
+use crate::answers::Refusal;
 use crate::choice::Why;
 use crate::events::Events;
 use crate::outcome::Outcome;
-use crate::request::number;
+use crate::request::{number, set_length};
 use crate::stream::Stream;
 use crate::usage::Answer;
 
@@ -33,6 +34,10 @@ impl Attempt {
             }
             200..=299 => Reading::Whole(Box::default()),
             400 | 413 | 422 if !end && stream.larger() => Reading::Refused(Box::default()),
+            401..=403 if stream.pool().has_key() => {
+                refused(envoy, stream, status);
+                return self.conceal(envoy, stream, status, end);
+            }
             _ => {
                 refused(envoy, stream, status);
                 return Next::Continue;
@@ -74,6 +79,15 @@ impl Attempt {
                 envoy.drain(body, size);
                 Next::Continue
             }
+            Reading::Replaced(text) => {
+                let size = envoy.size(body);
+                envoy.drain(body, size);
+                if end {
+                    envoy.append(body, text.as_bytes());
+                    *reading = Reading::Dropped;
+                }
+                Next::Continue
+            }
             Reading::Events(events) => {
                 let (next, dropped) = self.events(envoy, stream, events, body, end);
                 if dropped {
@@ -104,6 +118,25 @@ impl Attempt {
                 self.release(envoy, body)
             }
         }
+    }
+
+    /// Puts an error of the router's in the place of one that speaks of its key: such answers repeat parts
+    /// of it, and the client's own key is not what they are about.
+    fn conceal(&self, envoy: &mut Envoy, stream: &Stream, status: usize, end: bool) -> Next {
+        let pool = &stream.pool().name;
+        let words = format!("pool {pool} refuses the router's credential (status {status})");
+        let refusal = Refusal::new(502, "credential_refused", words);
+        let text = if end { String::new() } else { refusal.body(stream.decision.shape) };
+        for name in [&b"www-authenticate"[..], b"content-encoding"] {
+            if envoy.header(Header::Response, name).is_some() {
+                envoy.remove_header(Header::Response, name);
+            }
+        }
+        envoy.set_header(Header::Response, b":status", b"502");
+        envoy.set_header(Header::Response, b"content-type", b"application/json");
+        set_length(envoy, Header::Response, text.len());
+        *self.reading.borrow_mut() = Reading::Replaced(text);
+        Next::Continue
     }
 
     /// Keeps what has come, or lets everything go where it is too much.

@@ -13,8 +13,15 @@ const LONGEST_WAIT: usize = 2;
 /// An answer that says what it is by its status.
 pub(super) fn refused(envoy: &mut Envoy, stream: &Stream, status: usize) {
     let route = &stream.decision.plan.routes[stream.decision.route];
+    let pool = stream.pool();
     let (outcome, again) = match status {
         429 => (Outcome::Throttled, route.retry_throttled),
+        // Anthropic's word for a provider that is full: both those who asked to go on after a 429 and
+        // those who asked to go on after a 503 mean it.
+        529 => (Outcome::Throttled, route.retry_throttled || route.retry_server_error),
+        // The key is the router's and so are model and path: none of it is the client's mistake.
+        401..=403 if pool.has_key() => (Outcome::ServerError, route.retry_server_error),
+        404 | 405 if pool.is_provider() => (Outcome::ServerError, route.retry_server_error),
         500.. => (Outcome::ServerError, route.retry_server_error),
         400.. => (Outcome::ClientError, false),
         _ => (Outcome::Ok, false),
@@ -22,7 +29,7 @@ pub(super) fn refused(envoy: &mut Envoy, stream: &Stream, status: usize) {
     stream.judge(outcome);
     if again && stream.more() {
         mark(envoy, stream);
-        if status == 429 && stream.sister_is_next() {
+        if matches!(status, 429 | 529) && stream.sister_is_next() {
             wait(envoy, stream);
         }
     }

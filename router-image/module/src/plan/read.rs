@@ -4,6 +4,7 @@ use super::{Headers, Log, Match, Pool, Route, Rule, BUCKETS, MOST_ATTEMPTS, OTHE
 use crate::counts::{self, Slot};
 use crate::document::{Bad, Document, Read};
 use crate::json::Json;
+use crate::outside::{Credential, Outside, Provider, Site};
 use crate::stages::Budget;
 
 pub(super) fn headers(json: &Json) -> Read<Headers> {
@@ -34,6 +35,30 @@ pub(super) fn pool(json: &Json) -> Read<Pool> {
         names: json.member("names", Document::texts)?,
         window: json.member("window", |v| v.maybe(Document::number))?,
         several: json.member("several", Document::flag)?,
+        outside: match json.get("outside") {
+            Some(_) => Some(json.member("outside", outside)?),
+            None => None,
+        },
+    })
+}
+
+fn outside(json: &Json) -> Read<Outside> {
+    let text = |json: &Json, key| json.member(key, |v| v.text().map(str::to_owned));
+    let provider =
+        |v: &Json| Provider::named(v.text()?).ok_or_else(|| Bad(" is not a provider".into()));
+    let site = |v: &Json| {
+        Ok(Site {
+            provider: v.member("provider", provider)?,
+            authority: text(v, "authority")?,
+            path: text(v, "path")?,
+            organization: v.member("organization", |o| o.maybe(Document::text))?.map(str::to_owned),
+        })
+    };
+    let credential =
+        |v: &Json| Ok(Credential { header: text(v, "header")?, prefix: text(v, "prefix")? });
+    Ok(Outside {
+        site: json.member("site", |v| v.maybe(site))?,
+        credential: json.member("credential", |v| v.maybe(credential))?,
     })
 }
 

@@ -111,3 +111,10 @@ def test_without_tracing_the_router_reaches_neither_collector_nor_dns() -> None:
     open_ = allowed(policies(ACCESS, None), PARTIES)
 
     assert not {flow for flow in open_ if flow[0] == "routers" and flow[1] in {"collector", "DNS"}}
+
+
+def test_providers_are_reached_by_their_ports_and_their_names_by_dns() -> None:
+    open_ = allowed(policies({**ACCESS, "providerPorts": [9999]}, None), PARTIES)
+
+    assert {("routers", "strangers", 9999), ("routers", "DNS", 53)} <= open_
+    assert ("strangers", "routers", 9999) not in open_

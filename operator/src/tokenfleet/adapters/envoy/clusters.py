@@ -8,9 +8,11 @@ agent. The price: a changed pool starts with fresh connections and in-flight cou
 from collections.abc import Mapping
 from typing import Final
 
+from tokenfleet.adapters.envoy import outside
 from tokenfleet.adapters.envoy.module import ATTEMPT_FILTER, module_filter
+from tokenfleet.adapters.envoy.outside import NO_KEYS, Keys
 from tokenfleet.adapters.envoy.wire import CONNECTION_BUFFER, Json, address, extension, typed
-from tokenfleet.domain.routing.ir import RouterConfig
+from tokenfleet.domain.routing.ir import Pool, RouterConfig
 
 Endpoint = tuple[str, int]
 """IP address and port of one replica."""
@@ -34,7 +36,7 @@ PROTOCOL_OPTIONS: Final = "envoy.extensions.upstreams.http.v3.HttpProtocolOption
 
 
 def pool_clusters(
-    config: RouterConfig, endpoints: Mapping[str, tuple[Endpoint, ...]]
+    config: RouterConfig, endpoints: Mapping[str, tuple[Endpoint, ...]], keys: Keys = NO_KEYS
 ) -> list[Json]:
     """Return the clusters of a router's pools.
 
@@ -42,41 +44,56 @@ def pool_clusters(
         config: the router's configuration.
         endpoints: pool name -> replicas that may be used, in any order; a pool that is not in it
             has none.
+        keys: those that are there; a pool that needs another one has no replicas.
     """
-    return [
-        _cluster(pool.name, tuple(sorted(endpoints.get(pool.name, ())))) for pool in config.pools
-    ]
+    return [_cluster(pool, endpoints.get(pool.name, ()), keys) for pool in config.pools]
 
 
-def _cluster(name: str, replicas: tuple[Endpoint, ...]) -> Json:
+def _cluster(pool: Pool, replicas: tuple[Endpoint, ...], keys: Keys) -> Json:
+    away = pool.site is not None
+    if pool.site is not None:
+        replicas = ((pool.site.host, pool.site.port),)
+    if outside.lacks_key(pool, keys):
+        replicas = ()
     limits = dict.fromkeys(
         ("max_connections", "max_pending_requests", "max_requests", "max_retries"), UNLIMITED
     )
-    return {
-        "name": name,
+    found: Json = {
+        "name": pool.name,
         "type": "STATIC",
-        "connect_timeout": "0.5s",
+        "connect_timeout": outside.CONNECT if away else "0.5s",
         "per_connection_buffer_limit_bytes": CONNECTION_BUFFER,
-        "load_assignment": _load_assignment(name, replicas),
+        "load_assignment": _load_assignment(pool.name, tuple(sorted(replicas))),
         "load_balancing_policy": {"policies": [{"typed_extension_config": _least_request()}]},
         "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
         "circuit_breakers": {"thresholds": [limits]},
-        "outlier_detection": _outlier_detection(len(replicas)),
+        "outlier_detection": _outlier_detection(pool, len(replicas)),
         "typed_extension_protocol_options": {
             PROTOCOL_OPTIONS: typed(
                 PROTOCOL_OPTIONS,
-                common_http_protocol_options={"idle_timeout": IDLE_CONNECTION},
+                common_http_protocol_options={
+                    "idle_timeout": outside.IDLE if away else IDLE_CONNECTION
+                },
                 explicit_http_config={"http_protocol_options": {}},
-                http_filters=[
-                    module_filter(ATTEMPT_FILTER),
-                    extension(
-                        "envoy.filters.http.upstream_codec",
-                        "envoy.extensions.filters.http.upstream_codec.v3.UpstreamCodec",
-                    ),
-                ],
+                http_filters=_filters(pool, keys),
             )
         },
     }
+    if pool.tls is not None:
+        found["transport_socket"] = outside.transport(pool.tls)
+    if pool.site is not None and replicas:
+        found |= outside.resolution(pool.site.family)
+    return found
+
+
+def _filters(pool: Pool, keys: Keys) -> list[Json]:
+    codec = extension(
+        "envoy.filters.http.upstream_codec",
+        "envoy.extensions.filters.http.upstream_codec.v3.UpstreamCodec",
+    )
+    if pool.credential is None or outside.lacks_key(pool, keys):
+        return [module_filter(ATTEMPT_FILTER), codec]
+    return [outside.injector(pool.credential, keys), module_filter(ATTEMPT_FILTER), codec]
 
 
 def _load_assignment(name: str, replicas: tuple[Endpoint, ...]) -> Json:
@@ -104,7 +121,7 @@ def _least_request() -> Json:
     )
 
 
-def _outlier_detection(replicas: int) -> Json:
+def _outlier_detection(pool: Pool, replicas: int) -> Json:
     # A replica goes out for what it does to every request: gateway errors (502, 503, 504), refused
     # and broken connections, and answers that do not come in time, which count as such errors here
     # (split_external_local_origin_errors would count the last two apart, and a connection that
@@ -120,5 +137,7 @@ def _outlier_detection(replicas: int) -> Json:
         "max_ejection_time": "30s",
         # All replicas may be ejected, the tripwire never: its turn comes only when the others are
         # out, and then their part of the hosts has reached this percentage.
-        "max_ejection_percent": 100 * replicas // (replicas + 1),
+        "max_ejection_percent": outside.EJECTED
+        if pool.site is not None
+        else 100 * replicas // (replicas + 1),
     }

@@ -77,6 +77,27 @@ def _pool(pool: Pool, adapter: str, replicas: int) -> Json:
         "names": [adapter] if adapter else list(pool.names),
         "window": pool.window,
         "several": replicas > 1,
+        **_outside(pool),
+    }
+
+
+def _outside(pool: Pool) -> Json:
+    """Return what an attempt's headers become; nothing for a pool that takes them as they are."""
+    site, key = pool.site, pool.credential
+    if site is None and key is None:
+        return {}
+    return {
+        "outside": {
+            "site": None
+            if site is None
+            else {
+                "provider": site.provider,
+                "authority": site.authority,
+                "path": site.path,
+                "organization": site.organization,
+            },
+            "credential": None if key is None else {"header": key.header, "prefix": key.prefix},
+        }
     }
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from tokenfleet.adapters.envoy.bootstrap import Limits, static_part
 from tokenfleet.adapters.envoy.clusters import Endpoint, pool_clusters
 from tokenfleet.adapters.envoy.listener import rds, traffic_listener
+from tokenfleet.adapters.envoy.outside import NO_KEYS, Keys
 from tokenfleet.adapters.envoy.routes import route_table
 from tokenfleet.adapters.envoy.tracing import collector_clusters
 from tokenfleet.adapters.envoy.wire import Json, Ports, canonical, typed
@@ -33,11 +34,12 @@ def render(
     *,
     rds_path: str,
     ports: Ports,
+    keys: Keys = NO_KEYS,
 ) -> Resources:
     """Render what the files of a running Envoy hold."""
     return Resources(
         listeners=(traffic_listener(config, routes=rds(rds_path), ports=ports),),
-        clusters=tuple(_clusters(config, endpoints)),
+        clusters=tuple(_clusters(config, endpoints, keys)),
         routes=(route_table(config, endpoints),),
     )
 
@@ -64,6 +66,7 @@ def standalone(
     *,
     ports: Ports,
     limits: Limits,
+    keys: Keys = NO_KEYS,
 ) -> Json:
     """Render one bootstrap with everything inside.
 
@@ -74,9 +77,11 @@ def standalone(
     routes = {"route_config": route_table(config, endpoints)}
     static = result["static_resources"]
     static["listeners"].append(traffic_listener(config, routes=routes, ports=ports))
-    static["clusters"].extend(_clusters(config, endpoints))
+    static["clusters"].extend(_clusters(config, endpoints, keys))
     return result
 
 
-def _clusters(config: RouterConfig, endpoints: Mapping[str, tuple[Endpoint, ...]]) -> list[Json]:
-    return [*pool_clusters(config, endpoints), *collector_clusters(config.tracing)]
+def _clusters(
+    config: RouterConfig, endpoints: Mapping[str, tuple[Endpoint, ...]], keys: Keys
+) -> list[Json]:
+    return [*pool_clusters(config, endpoints, keys), *collector_clusters(config.tracing)]

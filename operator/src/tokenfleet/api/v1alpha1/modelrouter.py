@@ -149,6 +149,11 @@ class NetworkAccess(Model):
     upstreams: Annotated[list[NetworkPeer], Field(max_length=16), ListAtomic()] = []
     """Where the router may send requests beside the namespace's managed pools: the pods of Existing
     pools."""
+    provider_ports: Annotated[
+        list[Annotated[int, Field(ge=1, le=65535)]], Field(max_length=16), ListSet()
+    ] = []
+    """Ports of the providers of External pools, mostly 443: opened towards every address, and DNS
+    with them. Empty opens none."""
 
 
 class RouteNamespaces(Union):

@@ -1,7 +1,8 @@
 """ServingPool: one fleet of identical model servers.
 
 `Managed` pools are deployed by the operator; `Existing` pools adopt a Service that somebody else
-deploys. A pool says nothing about traffic: that is ModelRoute's.
+deploys; `External` pools are models of a provider. A pool says nothing about traffic: that is
+ModelRoute's.
 """
 
 from collections.abc import Mapping
@@ -31,6 +32,7 @@ from tokenfleet.api.quantities import Duration, PositiveDecimal, Quantity, Quant
 from tokenfleet.api.v1alpha1.adapters import Adapter, LoRAOptions
 from tokenfleet.api.v1alpha1.engine import Engine
 from tokenfleet.api.v1alpha1.engine_rules import ENGINE_RULES
+from tokenfleet.api.v1alpha1.external import ExistingCredential, External, ServerTLS
 from tokenfleet.api.v1alpha1.metadata import Metadata
 from tokenfleet.api.v1alpha1.model_source import TargetModel
 from tokenfleet.api.v1alpha1.placement import PodOptions
@@ -203,6 +205,11 @@ class Existing(Model):
     inference_pool_ref: InferencePoolReference | None = None
     """The InferencePool whose pods are the replicas: its selector and port are followed, its
     endpoint picker is not asked."""
+    tls: ServerTLS | None = None
+    """How the replicas prove who they are; absent means plain HTTP."""
+    credential_secret_ref: ExistingCredential | None = None
+    """A key that the replicas ask for, in place of what clients send. The router's service account
+    must be allowed to read this Secret; the operator never does."""
 
 
 class Served(Model):
@@ -251,6 +258,7 @@ class ServingPoolSpec(Union):
     members: ClassVar[Mapping[str, Member]] = {
         "managed": Member(chosen_by=("Managed",)),
         "existing": Member(chosen_by=("Existing",)),
+        "external": Member(chosen_by=("External",)),
     }
     validations: ClassVar[tuple[CEL, ...]] = (
         CEL(
@@ -273,12 +281,13 @@ class ServingPoolSpec(Union):
         ),
     )
 
-    type: Literal["Managed", "Existing"] = "Managed"
-    """Who deploys the servers: the operator, or somebody else."""
+    type: Literal["Managed", "Existing", "External"] = "Managed"
+    """Who deploys the servers: the operator, somebody else in this cluster, or a provider."""
     served: Served
     """What the pool answers for."""
     replicas: Annotated[int, Field(ge=0, le=1000)] = 1
-    """Wanted replicas. Leave it out of git when an autoscaler owns it. Ignored for Existing."""
+    """Wanted replicas. Leave it out of git when an autoscaler owns it. Ignored for Existing
+    and External."""
     capacity: Capacity | None = None
     """What one replica can carry; absent means unknown, and shifts towards the pool are careful."""
     price: PoolPrice | None = None
@@ -287,6 +296,8 @@ class ServingPoolSpec(Union):
     """The deployment, for `type: Managed`."""
     existing: Existing | None = None
     """What is adopted, for `type: Existing`."""
+    external: External | None = None
+    """The provider, for `type: External`."""
 
 
 class ServingPoolStatus(Model):

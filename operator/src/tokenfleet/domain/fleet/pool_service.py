@@ -4,11 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tokenfleet.api.conditions import ACCEPTED
+from tokenfleet.api.v1alpha1.external import External
 from tokenfleet.api.v1alpha1.servingpool import ServiceReference, ServingPool
 from tokenfleet.domain.fleet.ownership import controls, is_ours
 from tokenfleet.domain.fleet.problems import Problem
 from tokenfleet.domain.pools import checks
-from tokenfleet.domain.routing.backing import ENGINE_PORT_NAME, Backing, Use
+from tokenfleet.domain.routing.backing import ENGINE_PORT_NAME, Backing, Use, service_name
+from tokenfleet.domain.routing.providers import bundle_problem
 
 Body = Mapping[str, Any]
 
@@ -25,8 +27,15 @@ def pool_backing(
         loop: routers from the one behind an Existing pool's Service back to one that uses the pool;
             empty where there is no way back.
     """
-    if pool.spec.existing is not None and pool.spec.existing.service_ref is not None:
-        return _existing(pool, pool.spec.existing.service_ref, service, loop)
+    if pool.spec.external is not None:
+        return _external(pool.metadata.name, pool.spec.external)
+    existing = pool.spec.existing
+    bundle = existing.tls.ca_bundle if existing is not None and existing.tls is not None else None
+    unusable = bundle_problem(bundle, "existing.tls.caBundle")
+    if unusable is not None:
+        return Backing(service=service_name(pool), use=Use.UNRESOLVED, problem=unusable)
+    if existing is not None and existing.service_ref is not None:
+        return _existing(pool, existing.service_ref, service, loop)
     name = pool.metadata.name
     if service is not None and not is_ours(service, body):
         problem = _problem(
@@ -45,6 +54,12 @@ def pool_backing(
         family=_family(service),
         **({"problem": problems[0]} if problems else _looping(name, loop)),
     )
+
+
+def _external(name: str, external: External) -> Backing:
+    problem = bundle_problem(external.ca_bundle, "external.caBundle")
+    use = Use.ALLOWED if problem is None else Use.UNRESOLVED
+    return Backing(service=name, service_uid="", use=use, problem=problem)
 
 
 def _existing(

@@ -9,6 +9,7 @@ from tokenfleet.api.conditions import ACCEPTED, AVAILABLE, PROGRESSING, READY, C
 from tokenfleet.api.v1alpha1.servingpool import InferencePoolReference, ServingPool
 from tokenfleet.domain.fleet.conditions import condition, judged, merged, summary
 from tokenfleet.domain.fleet.keys import ObjectKey, key_of
+from tokenfleet.domain.fleet.outside_pool import Keyless, external_status, key_condition
 from tokenfleet.domain.fleet.parsing import parsed
 from tokenfleet.domain.fleet.plan import Deletion, Plan
 from tokenfleet.domain.fleet.platform import PLAIN, Platform
@@ -42,6 +43,8 @@ class PoolSnapshot:
     """Pods of a managed pool."""
     platform: Platform = PLAIN
     """What the cluster is like."""
+    keyless: Keyless | None = None
+    """A router that has no key for the pool; None: all have, or none has said."""
     now: datetime
 
 
@@ -51,6 +54,9 @@ def plan_pool(seen: PoolSnapshot) -> Plan:
     if isinstance(pool, Problem):
         return Plan(status=_status(seen, PoolStatus(conditions=_refused(pool))))
     backing = pool_backing(pool, seen.body, seen.service, seen.loop)
+    if pool.spec.external is not None:
+        found = external_status(pool, pool.spec.external, backing.problem, seen.keyless)
+        return Plan(status=_status(seen, found))
     if pool.spec.existing is not None and pool.spec.existing.inference_pool_ref is not None:
         return _following(pool, pool.spec.existing.inference_pool_ref, backing, seen)
     if pool.spec.existing is not None:
@@ -145,6 +151,8 @@ def _existing(
         PROGRESSING, status=False, reason="NotManaged", message="somebody else deploys this pool"
     )
     accepted = judged(ACCEPTED, problems, reason="Accepted")
+    reference = pool.spec.existing.credential_secret_ref if pool.spec.existing else None
+    available = key_condition(reference, seen.keyless) or available
     return PoolStatus(
         conditions=(accepted, available, progressing), replicas=ready, ready_replicas=ready
     )

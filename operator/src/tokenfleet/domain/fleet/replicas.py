@@ -1,9 +1,11 @@
 """Router replicas: their pods, and what their agents say they run."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
+
+from tokenfleet.domain.routing.naming import place_of
 
 AGENT_PORT: Final = 9091
 
@@ -23,6 +25,8 @@ class Replica:
     version: str = ""
     error: str = ""
     """Why it does not run a newer revision."""
+    credentials: Mapping[str, str] = field(default_factory=dict)
+    """Pool, as the router calls it -> why there is no key for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +68,21 @@ def acknowledged(replicas: Sequence[Replica], revision: int) -> Acknowledged:
     running = [item for item in ready if item.applied is not None and item.applied >= revision]
     behind = tuple(_lag(item, revision) for item in ready if item not in running)
     return Acknowledged(running=len(running), ready=len(ready), behind=behind)
+
+
+def keyless(replicas: Sequence[Replica], *, at: str) -> dict[str, str]:
+    """Return `namespace/pool` -> why a ready replica has no key for it.
+
+    Args:
+        replicas: of one router.
+        at: its namespace.
+    """
+    return {
+        str(place_of(pool, at=at)): reason
+        for item in replicas
+        if item.ready
+        for pool, reason in sorted(item.credentials.items())
+    }
 
 
 def _lag(item: Replica, revision: int) -> str:

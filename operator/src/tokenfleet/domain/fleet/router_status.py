@@ -164,10 +164,14 @@ def is_young(seen: RouterSnapshot) -> bool:
     return seen.changed_at is not None and seen.now - seen.changed_at < ACK_PATIENCE
 
 
-def look_again(acks: Acknowledged, *, young: bool, changed: bool = False) -> timedelta:
+def look_again(
+    acks: Acknowledged, *, young: bool, changed: bool = False, keyless: bool = False
+) -> timedelta:
     """Return when to look at the agents again."""
     if changed:
         return ACK_SOON
+    if keyless and acks.everywhere:
+        return ACK_LATER
     if acks.everywhere or not acks.ready:
         return ACK_REFRESH
     return ACK_SOON if young else ACK_LATER

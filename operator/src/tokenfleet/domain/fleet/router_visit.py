@@ -29,7 +29,7 @@ from tokenfleet.domain.fleet.plan import Deletion, EventNote
 from tokenfleet.domain.fleet.pool_service import pool_backing
 from tokenfleet.domain.fleet.pool_visit import unwanted
 from tokenfleet.domain.fleet.problems import Problem
-from tokenfleet.domain.fleet.replicas import acknowledged
+from tokenfleet.domain.fleet.replicas import acknowledged, keyless
 from tokenfleet.domain.fleet.router_config import Held, UnreadableConfigError
 from tokenfleet.domain.fleet.router_snapshot import Body, RouterPlan, RouterSnapshot
 from tokenfleet.domain.fleet.router_status import (
@@ -108,6 +108,8 @@ def _advance(
     changed = effective.revision != held.revision
     young = changed or is_young(seen)
     programmed = programmed_now(seen, problems, acks, effective.revision, young=young)
+    without = keyless(seen.replicas, at=home)
+    view = view_of(steered, compiled, effective, programmed, ready=ready_pools(seen, compiled))
     return RouterPlan(
         replace=None
         if same or problems
@@ -119,14 +121,8 @@ def _advance(
         # What is told in this visit is taken out by the next one.
         requeue_after=ACK_SOON
         if effective.untold and not (same or problems)
-        else look_again(acks, young=young, changed=changed),
-        view=view_of(
-            steered,
-            compiled,
-            effective,
-            programmed,
-            ready=ready_pools(seen, compiled),
-        ),
+        else look_again(acks, young=young, changed=changed, keyless=bool(without)),
+        view=replace(view, keyless=without),
         revision=effective.revision,
         untold=effective.untold,
     )

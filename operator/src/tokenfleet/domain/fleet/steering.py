@@ -163,8 +163,11 @@ def _rules(
 
 def ready_pools(seen: RouterSnapshot, compiled: Compiled) -> dict[str, int]:
     """Return pool -> replicas that the router can use, for every pool of its configuration."""
+    # A provider is one replica that is always there: only requests tell whether it answers.
     return {
-        pool.name: len(ready_replicas(pool, seen.slices.get(pool.service, ())))
+        pool.name: 1
+        if pool.site is not None
+        else len(ready_replicas(pool, seen.slices.get(pool.service, ())))
         for pool in compiled.config.pools
     }
 

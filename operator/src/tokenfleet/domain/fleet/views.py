@@ -37,3 +37,5 @@ class RouterView:
     """`namespace/name` of the TokenSLO -> view."""
     demand: Mapping[str, float] = field(default_factory=dict)
     """`namespace/pool` -> requests per second, as if nothing were shifted."""
+    keyless: Mapping[str, str] = field(default_factory=dict)
+    """`namespace/pool` -> why the router has no key for it."""

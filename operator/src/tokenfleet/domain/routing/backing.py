@@ -7,7 +7,8 @@ from typing import Final
 
 from tokenfleet.api.v1alpha1.servingpool import ServingPool
 from tokenfleet.domain.fleet.problems import Problem
-from tokenfleet.domain.routing.ir import Family, Pool
+from tokenfleet.domain.routing import providers
+from tokenfleet.domain.routing.ir import Credential, Family, Pool, Site, Tls
 
 ENGINE_PORT_NAME: Final = "http"
 """Name of the port of every managed pool's Service."""
@@ -53,8 +54,9 @@ def service_name(pool: ServingPool) -> str:
 
 
 def destination(pool: ServingPool, backing: Backing) -> Pool:
-    """Return a pool as routers know it."""
+    """Return a pool as routers of its namespace know it."""
     served = pool.spec.served
+    site, tls, credential = _outside(pool)
     return Pool(
         name=pool.metadata.name,
         model_name=served.model_name,
@@ -64,4 +66,18 @@ def destination(pool: ServingPool, backing: Backing) -> Pool:
         service_uid=backing.service_uid,
         port_name=backing.port_name,
         family=backing.family,
+        site=site,
+        tls=tls,
+        credential=credential,
     )
+
+
+def _outside(pool: ServingPool) -> tuple[Site | None, Tls | None, Credential | None]:
+    external, existing = pool.spec.external, pool.spec.existing
+    if external is not None:
+        tls, credential = providers.site_tls(external), providers.site_credential(external)
+        return providers.site(external), tls, credential
+    if existing is not None:
+        tls = providers.replicas_tls(existing, service_name(pool), pool.metadata.namespace)
+        return None, tls, providers.replicas_credential(existing)
+    return None, None, None

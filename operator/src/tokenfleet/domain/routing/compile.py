@@ -22,6 +22,7 @@ from tokenfleet.api.v1alpha1.tokenslo import TokenSLO
 from tokenfleet.domain.fleet.problems import Problem
 from tokenfleet.domain.routing import conflicts, deadlines
 from tokenfleet.domain.routing.backing import Backing
+from tokenfleet.domain.routing.egress import blocked
 from tokenfleet.domain.routing.ir import Attribution, Budget, Failover, Route, RouterConfig, Tracing
 from tokenfleet.domain.routing.naming import local_name
 from tokenfleet.domain.routing.neighbourhoods import Neighbourhoods
@@ -129,6 +130,8 @@ def compile_router(  # noqa: PLR0913 - one for each kind of object, and what run
             part = _without_labels(part)
             wanted = _label_sets(part)
         label_sets += wanted
+        reached = dict.fromkeys(pool for rule in part.rules for pool in rule.chain)
+        found.extend(blocked(router, map(stand.destination, reached)))
         if names:
             compiled.append(part)
             references |= {(part.name, one.rule.name): one.references for one in rules}

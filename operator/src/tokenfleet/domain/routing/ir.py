@@ -28,6 +28,47 @@ Family = str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """How servers prove who they are."""
+
+    server_name: str
+    """Name or IP address in their certificates; a name is sent as SNI, too."""
+    ca: str | None
+    """Certificates of authorities in PEM; None: those that the image trusts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credential:
+    """A key that a pool asks for. Only where it is: the agent reads it, and Envoy by SDS."""
+
+    secret: str
+    """Secret, as the router calls it (`naming`)."""
+    key: str
+    """Key inside the Secret."""
+    header: str
+    """Lower case."""
+    prefix: str
+    """What stands before the key in that header; may be empty."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """Where a provider is."""
+
+    provider: str
+    """One of `external.Provider`."""
+    host: str
+    port: int
+    authority: str
+    """Value of `Host`."""
+    path: str
+    """What takes the place of `/v1`; empty or `/...` without a slash at its end."""
+    family: str
+    """`Any`, `IPv4` or `IPv6`."""
+    organization: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pool:
     """One destination of traffic."""
 
@@ -48,6 +89,12 @@ class Pool:
     """Name of the Service's port, by which slices list the ports of pods; may be empty."""
     family: Family
     """Addresses that are used: the Service's first family."""
+    site: Site | None = field(default=None, metadata=ADDED)
+    """Where a pool outside the cluster is; it has no Service, and `service` is its own name."""
+    tls: Tls | None = field(default=None, metadata=ADDED)
+    """None: plain HTTP."""
+    credential: Credential | None = field(default=None, metadata=ADDED)
+    """Replaces what clients send."""
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from tokenfleet.api.v1alpha1.modelroute import RouteRule
 from tokenfleet.api.v1alpha1.servingpool import ServingPool
 from tokenfleet.domain.routing import backing
 from tokenfleet.domain.routing.backing import Backing, backing_of
-from tokenfleet.domain.routing.ir import BucketRange, Pool, Rule
+from tokenfleet.domain.routing.ir import BucketRange, Credential, Pool, Rule
 from tokenfleet.domain.routing.naming import local_name, place_of
 from tokenfleet.domain.routing.rules import CompiledRule, References, compile_rule
 
@@ -65,8 +65,18 @@ class Neighbourhoods:
         there = self.known[place.namespace]
         pool = there.pools[place.name]
         found = backing.destination(pool, backing_of(pool, there.backings))
-        service = local_name(place.namespace, found.service, at=self.home)
-        return replace(found, name=local, service=service)
+        return replace(
+            found,
+            name=local,
+            service=local_name(place.namespace, found.service, at=self.home),
+            credential=self._known(found.credential, place.namespace),
+        )
+
+    def _known(self, credential: Credential | None, namespace: str) -> Credential | None:
+        """Return a credential by what the router calls its Secret."""
+        if credential is None:
+            return None
+        return replace(credential, secret=local_name(namespace, credential.secret, at=self.home))
 
 
 def abroad(rule: Rule, namespace: str, *, at: str) -> Rule:

@@ -71,6 +71,7 @@ def router_policy(
             *([{"to": _peers(access.upstreams)}] if access.upstreams else []),
             {"ports": _ports(*API_SERVER_PORTS)},
             *(_to_collector(tracing) if tracing else ()),
+            *_to_providers(access.provider_ports),
         ],
     }
 
@@ -132,8 +133,16 @@ def _to_collector(tracing: Tracing) -> list[Body]:
         return [{"to": [{"ipBlock": {"cidr": f"{ip_address(host)}/32"}}], "ports": port}]
     except ValueError:
         peers = _where(host)
-    dns = [{"port": DNS_PORT, "protocol": protocol} for protocol in ("UDP", "TCP")]
-    return [{**({"to": peers} if peers else {}), "ports": port}, {"ports": dns}]
+    return [{**({"to": peers} if peers else {}), "ports": port}, _to_dns()]
+
+
+def _to_providers(ports: Sequence[int]) -> list[Body]:
+    """Return the way to providers: their addresses change, so only ports can be named."""
+    return [{"ports": _ports(*ports)}, _to_dns()] if ports else []
+
+
+def _to_dns() -> Body:
+    return {"ports": [{"port": DNS_PORT, "protocol": protocol} for protocol in ("UDP", "TCP")]}
 
 
 def _where(host: str) -> list[Body]:
