@@ -235,7 +235,7 @@ def test_ten_thousand_objects_among_ten_thousand_services_of_others(tmp_path: Pa
         f" event: {', '.join(f'{kind} {count:.1f}' for kind, count in events.items())}"
     )
 
-    assert peak <= 250
+    assert peak <= 200
     assert all(count < 10 for count in events.values())
 
 

@@ -264,6 +264,9 @@ class FakeCluster:
 
     def _write(self, verb: str, body: Body, act: Callable[[], Body]) -> Body:
         self._up()
+        if body["kind"] in self.unserved:
+            msg = f"{body['kind']}: 404 page not found"
+            raise NotFoundError(msg)
         if why := self.refuse(verb, body):
             raise RefusedError(why)
         fault = self.fault(verb, body)

@@ -271,6 +271,12 @@ async def test_a_kind_that_is_not_served_is_not_found(served: Cluster) -> None:
 
     with pytest.raises(NotFoundError):
         await cluster.list(nothing)
+    metadata = {"name": "a", "namespace": "default"}
+    body = {"apiVersion": f"{nothing.group}/v1", "kind": nothing.kind, "metadata": metadata}
+    with pytest.raises(NotFoundError):
+        await cluster.apply(body, manager="ours")
+    assert not await cluster.serves(nothing)
+    assert await cluster.serves(CONFIG_MAPS)
     await cluster.close()
 
 

@@ -22,6 +22,7 @@ from tokenfleet.domain.fleet import router_config
 from tokenfleet.domain.fleet.keys import VISITED, key_of
 from tokenfleet.domain.fleet.router_config import Held
 from tokenfleet.ports import Acknowledgement
+from tokenfleet.reconcilers.resources import OPTIONAL
 
 
 def bare(body: dict[str, Any]) -> dict[str, Any]:
@@ -68,7 +69,8 @@ class Bench:
                 self.store.put(body)
 
     def _watched(self) -> set[str]:
-        return {resource.kind for resource in self.operator.core.watched}
+        core = self.operator.core
+        return {resource.kind for resource in core.optional.served({**core.watched, **OPTIONAL})}
 
     def watch(self) -> None:
         """Deliver events as the API server does: at once, and to the store only."""

@@ -20,7 +20,7 @@ def found(labels: dict[str, str], port: int) -> dict:
 
 async def test_an_edit_of_the_inference_pool_reaches_the_service() -> None:
     bench = Bench()
-    bench.operator.core.watched[INFERENCE_POOLS] = ""
+    bench.operator.core.optional.note(INFERENCE_POOLS, served=True)
     bench.watch()
     listed = map(labelled, slices("large", 2, port="http"))
     for body in (bare(FOLLOWING), bare(router()), bare(route(fallback=None)), *listed):

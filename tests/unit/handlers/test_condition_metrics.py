@@ -43,7 +43,7 @@ def test_the_series_goes_with_its_object() -> None:
     bench = Bench({**managed_pool(), "status": {"conditions": conditions}})
     bench.store.remove(ObjectKey(POOL, "ns", "large"))
 
-    assert next(iter(bench.registry.collect())).samples == []
+    assert list(next(iter(bench.registry.collect())).samples) == []
 
 
 def test_what_a_pool_wants_does_not_depend_on_what_exists() -> None:

@@ -1,12 +1,19 @@
 """Kopf is told to watch and nothing else."""
 
 import itertools
+from typing import Any
 
 import kopf
 import pytest
 
 from tokenfleet.handlers.registry import build_registry
-from tokenfleet.handlers.settings import EndlessBackoff, NullDiffBase, NullProgress, configure
+from tokenfleet.handlers.settings import (
+    EndlessBackoff,
+    NoMemories,
+    NullDiffBase,
+    NullProgress,
+    configure,
+)
 from tokenfleet.reconcilers.resources import WATCHED
 from tokenfleet.reconcilers.store import Store
 
@@ -39,6 +46,18 @@ def test_nothing_is_ever_stored_in_users_objects() -> None:
         NullDiffBase().store(body=None, patch=None, essence=None)  # type: ignore[arg-type]
     with pytest.raises(AssertionError):
         NullProgress().store(key="k", record={}, body=None, patch=None)  # type: ignore[arg-type]
+
+
+async def test_kopf_keeps_no_record_of_what_passes_by() -> None:
+    """A kilobyte each, for all Services and EndpointSlices of the cluster."""
+    memories = NoMemories()
+    body: Any = {"metadata": {"uid": "u"}}
+
+    first = await memories.recall(body, noticed_by_listing=True)
+
+    assert first.noticed_by_listing
+    assert list(memories.iter_all_memories()) == []
+    await memories.forget(body)
 
 
 def test_watches_ask_the_server_for_whole_seconds() -> None:

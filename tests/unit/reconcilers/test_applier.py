@@ -10,6 +10,7 @@ from tokenfleet.domain.fleet.keys import ObjectKey, key_of
 from tokenfleet.domain.fleet.plan import Deletion, Plan
 from tokenfleet.ports import ConflictError, PortError, RefusedError
 from tokenfleet.reconcilers.applier import Applier, NotLeaderError, UnsettledError
+from tokenfleet.reconcilers.optional_kinds import OptionalKinds
 from tokenfleet.reconcilers.store import Store
 
 
@@ -25,6 +26,7 @@ class Bench:
             telemetry=CountingTelemetry(),
             may_write=lambda: self.leads,
             clock=self.clock,
+            optional=OptionalKinds(self.cluster, self.store, self.woken.append),
         )
         self.owner = self.user_creates("ServingPool", "large", spec={"replicas": 1})
 

@@ -26,7 +26,7 @@ class Bench:
         self.resync = Resync(
             self.cluster,
             self.store,
-            {POOLS: "", SERVICES: ""},
+            lambda: {POOLS: "", SERVICES: ""},
             telemetry=self.telemetry,
             wake=self.woken.append,
             namespaces=namespaces,
@@ -203,7 +203,7 @@ async def test_a_kind_of_others_may_go_with_its_definition(gone: Resource, *, se
     bench.resync = Resync(
         bench.cluster,
         bench.store,
-        {MONITORS: "", SERVICES: "", POOLS: ""},
+        lambda: {MONITORS: "", SERVICES: "", POOLS: ""},
         telemetry=bench.telemetry,
         wake=bench.woken.append,
     )

@@ -14,6 +14,7 @@ from tokenfleet.domain.fleet.slo_status import HEARTBEAT
 from tokenfleet.domain.fleet.views import RouterView
 from tokenfleet.handlers.telemetry import PrometheusTelemetry
 from tokenfleet.reconcilers.applier import Applier
+from tokenfleet.reconcilers.optional_kinds import OptionalKinds
 from tokenfleet.reconcilers.slo_visitor import SloVisitor
 from tokenfleet.reconcilers.store import Store
 from tokenfleet.reconcilers.views import Views
@@ -47,6 +48,7 @@ class Fleet:
             telemetry=PrometheusTelemetry(),
             may_write=lambda: True,
             clock=self.clock,
+            optional=OptionalKinds(cluster, self.store, lambda _: None),
         )
         self.random = random.Random(7)
         self.writes: list[tuple[datetime, str]] = []

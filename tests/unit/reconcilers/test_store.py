@@ -1,5 +1,7 @@
 """The store only ever moves forward, and wakes exactly the readers of what changed."""
 
+import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -214,6 +216,54 @@ def test_what_is_not_named_any_more_is_let_go(store: Store, woken: list[ObjectKe
     assert store.keys("EndpointSlice") == set()
     assert not store.is_whole(key("Service", "vllm")), "named again, it has to be fetched again"
     assert store.referring(key("Service", "other")) == {key("ServingPool", "large")}
+
+
+def test_equal_words_are_one_string_and_what_is_unique_is_left_as_it_came() -> None:
+    """Conditions of ten thousand objects say the same few words."""
+    text = '{"type": "Ready", "reason": "ReplicasReady", "message": "2 of 2"}'
+    copies = [
+        slim({**obj("ServingPool", name, 1), "status": {"conditions": [json.loads(text)]}})
+        for name in ("a", "b")
+    ]
+    (one,), (other,) = (copy["status"]["conditions"] for copy in copies)
+
+    assert one == other == json.loads(text)
+    assert one["reason"] is other["reason"]
+    assert all(a is b for a, b in zip(one, other, strict=True)), "names of fields"
+    assert one["message"] is not other["message"]
+
+
+def test_of_a_deployment_its_pod_template_is_not_kept() -> None:
+    status = {"replicas": 2, "observedGeneration": 3}
+    spec = {"replicas": 2, "template": {"spec": {"containers": []}}}
+    body = {**obj("Deployment", "a", 1), "spec": spec, "status": status}
+    body["metadata"] |= {"generation": 3, "deletionTimestamp": "2026-01-01T00:00:00Z"}
+
+    kept = slim(body)
+
+    assert kept["spec"] == {"replicas": 2}
+    assert kept["status"] == status
+    assert kept["metadata"]["generation"] == 3
+    assert "deletionTimestamp" in kept["metadata"]
+
+
+def test_a_copy_is_read_once_and_again_when_it_is_another() -> None:
+    store, seen = Store(lambda _: None), []
+
+    def name(body: Mapping[str, Any]) -> str | None:
+        seen.append(body["metadata"]["resourceVersion"])
+        return body["metadata"]["name"] if body["metadata"]["name"] != "left-out" else None
+
+    for each in ("a", "b", "left-out"):
+        store.put(obj("ServingPool", each, 1))
+    assert store.read_all("ServingPool", name) == store.read_all("ServingPool", name) == ["a", "b"]
+    assert len(seen) == 3
+
+    store.put(obj("ServingPool", "b", 2))
+    store.remove(key("ServingPool", "a"))
+
+    assert store.read_all("ServingPool", name) == ["b"]
+    assert len(seen) == 4
 
 
 def test_slices_keep_what_is_read() -> None:

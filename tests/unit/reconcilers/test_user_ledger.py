@@ -50,6 +50,13 @@ class Fleet:
             may_write=lambda: self.leads,
         )
 
+    def report(self, names: str) -> None:
+        """Let the router's owner say how users are to be reported."""
+        attribution = {"user": {"header": "x-user", "report": names}}
+        metadata = {**self.router["metadata"], "resourceVersion": "1000"}
+        spec = {**self.router["spec"], "attribution": attribution}
+        self.store.put({**self.router, "metadata": metadata, "spec": spec})
+
     def tell(self, replica: int, **tokens: int) -> None:
         """Let a replica report prompt tokens by user."""
         names = {name: Spending(Usage(requests=1, prompt=n)) for name, n in tokens.items()}
@@ -149,7 +156,7 @@ async def test_names_that_were_written_are_hashed_when_that_is_asked_for() -> No
     fleet.tell(1, ada=1000)
     await fleet.ledger.look()
     fleet.clock.advance(hours=3)
-    fleet.router["spec"]["attribution"] = {"user": {"header": "x-user", "report": "Hashes"}}
+    fleet.report("Hashes")
 
     await fleet.ledger.look()
 
@@ -160,7 +167,7 @@ async def test_switching_it_off_asks_nobody_and_deletes_what_was_written() -> No
     fleet = Fleet()
     fleet.tell(1, ada=1000)
     await fleet.ledger.look()
-    fleet.router["spec"]["attribution"] = {"user": {"header": "x-user", "report": "Off"}}
+    fleet.report("Off")
 
     await fleet.ledger.look()
     await fleet.ledger.look()

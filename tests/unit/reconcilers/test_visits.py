@@ -15,6 +15,7 @@ from tokenfleet.ports import Body, PortError
 from tokenfleet.reconcilers import visits
 from tokenfleet.reconcilers.applier import Applier
 from tokenfleet.reconcilers.events import Recorder
+from tokenfleet.reconcilers.optional_kinds import OptionalKinds
 from tokenfleet.reconcilers.queue import Queue
 from tokenfleet.reconcilers.store import Store
 from tokenfleet.reconcilers.visits import REFUSED_RETRY, Done, Visits
@@ -66,6 +67,7 @@ class Bench:
                 telemetry=self.telemetry,
                 may_write=lambda: True,
                 clock=self.clock,
+                optional=OptionalKinds(self.cluster, self.store, self.queue.add),
             ),
             recorder=Recorder(self.cluster, self.clock, instance="i", telemetry=self.telemetry),
             clock=self.clock,

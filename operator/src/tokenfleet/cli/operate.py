@@ -34,10 +34,11 @@ from tokenfleet.reconcilers.slo_tick import Measure
 ASK_AGAIN: Final = 2.0
 """Seconds between looks for kinds that are not served yet."""
 
-YOUNG: Final = 200_000
-"""Objects that may be made before the cyclic collector looks at them. A tick of 1,000 objectives
-makes that many, and they go by themselves; at Python's 700 the collector walked through all of them
-and the store again and again, for 40 % of the CPU of a tick (make bench)."""
+YOUNG: Final = 20_000
+"""Objects that may be made before the cyclic collector looks at them. At Python's 700 it walked
+through what a tick makes and the store again and again, for 40 % of the CPU of a tick of 1,000
+objectives. At ten times as many, what Kopf leaves of each event (views that hold each other, and
+with them the object of somebody else) piled up to 25 MiB during the first LIST (make bench)."""
 
 log = logging.getLogger(__name__)
 
@@ -136,6 +137,7 @@ async def _lead(core: Core) -> None:
             await asyncio.sleep(ASK_AGAIN)
     for resource, selector in OPTIONAL.items():
         if await _serves(core, resource):
+            core.optional.note(resource, served=True)
             core.watched[resource] = selector
     core.startup.goes_on()
     await core.elector.acquire()

@@ -23,6 +23,7 @@ from tokenfleet.reconcilers.applier import Applier
 from tokenfleet.reconcilers.events import Recorder
 from tokenfleet.reconcilers.latency_stages import AskTook, LatencyStages
 from tokenfleet.reconcilers.money import AskUsed, Money
+from tokenfleet.reconcilers.optional_kinds import OptionalKinds
 from tokenfleet.reconcilers.path_shares import AskTaken, PathShares
 from tokenfleet.reconcilers.pool_visitor import PoolVisitor
 from tokenfleet.reconcilers.queue import Queue
@@ -32,6 +33,7 @@ from tokenfleet.reconcilers.resources import (
     LEASES,
     MONITORS,
     NAMESPACES,
+    OPTIONAL,
     WATCHED,
 )
 from tokenfleet.reconcilers.resync import Resync
@@ -107,7 +109,9 @@ class Core:
     money: Money
     latency_stages: LatencyStages
     watched: dict[Resource, str]
-    """Watched kinds and their label selectors; those of others join where the cluster serves it."""
+    """Watched kinds and their label selectors; those of others join where the cluster serves them
+    when the operator starts."""
+    optional: OptionalKinds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +152,7 @@ def assemble(options: Options, outside: Outside) -> Operator:
     resync = Resync(
         outside.cluster,
         core.store,
-        core.watched,
+        lambda: core.optional.served({**core.watched, **OPTIONAL}),
         telemetry=core.telemetry,
         wake=core.queue.add,
         namespaces=options.namespaces,
@@ -164,6 +168,7 @@ def assemble(options: Options, outside: Outside) -> Operator:
             "slo tick": tick.run,
             "slo lookback": lookback.run,
             "users": users.run,
+            "optional kinds": core.optional.run,
             "loop lag": vitals.run,
         },
         watched=core.watched,
@@ -216,6 +221,7 @@ def _core(options: Options, outside: Outside) -> Core:
         latency_stages=LatencyStages(store=store, ask=outside.took, wake=queue.add),
         # Whoever may see some namespaces only may not list all of them.
         watched=dict(WATCHED) if options.namespaces else {**WATCHED, NAMESPACES: ""},
+        optional=OptionalKinds(outside.cluster, store, queue.add),
     )
 
 
@@ -237,8 +243,8 @@ def _visits(
 
     def platform() -> Platform:
         return Platform(
-            pod_monitors=MONITORS in core.watched,
-            inference_pools=INFERENCE_POOLS in core.watched,
+            pod_monitors=core.optional.serves(MONITORS),
+            inference_pools=core.optional.serves(INFERENCE_POOLS),
             fixed_ids=options.fixed_ids,
             operator_namespace=options.lease_namespace,
             operator_account=options.account,
@@ -289,6 +295,7 @@ def _visits(
         telemetry=core.telemetry,
         may_write=core.elector.leads,
         clock=outside.clock,
+        optional=core.optional,
     )
     recorder = Recorder(
         outside.cluster, outside.clock, instance=options.identity, telemetry=core.telemetry
@@ -316,6 +323,11 @@ def _readiness(core: Core, resync: Resync) -> list[Check]:
     return [
         Check("start", core.startup.problem),
         Check("sync", "not synced yet" if behind else ""),
+        # What is missing then is missed by nobody's requests.
+        *(
+            Check(f"kind {kind}", "its definition has gone", decides=False)
+            for kind in sorted(core.optional.lost)
+        ),
         # One namespace that cannot be seen must not take the others' operator away.
         *(
             Check(f"namespace {name}" if name else "cluster", why, decides=not name)

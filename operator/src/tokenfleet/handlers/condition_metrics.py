@@ -12,6 +12,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from tokenfleet.domain.fleet.keys import POOL, VISITED
+from tokenfleet.handlers.exposition import Row, large_gauge
 from tokenfleet.ports import Body
 from tokenfleet.reconcilers.store import Store
 
@@ -27,16 +28,9 @@ class ConditionCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield both families."""
-        family = GaugeMetricFamily(
-            "tokenfleet_condition", "1 for the status and reason that hold.", labels=LABELS
+        yield large_gauge(
+            "tokenfleet_condition", "1 for the status and reason that hold.", LABELS, self._holding
         )
-        for kind in VISITED:
-            for body in self._store.all(kind):
-                metadata = body["metadata"]
-                place = [kind, metadata["namespace"], metadata["name"]]
-                for item in body.get("status", {}).get("conditions", ()):
-                    family.add_metric([*place, item["type"], item["status"], item["reason"]], 1)
-        yield family
         desired = GaugeMetricFamily(
             "tokenfleet_pool_desired_replicas",
             "Replicas that are wanted; of Existing and External pools the least that serves.",
@@ -46,6 +40,14 @@ class ConditionCollector(Collector):
             metadata = body["metadata"]
             desired.add_metric([metadata["namespace"], metadata["name"]], _desired(body))
         yield desired
+
+    def _holding(self) -> Iterator[Row]:
+        for kind in VISITED:
+            for body in self._store.all(kind):
+                metadata = body["metadata"]
+                place = [kind, metadata["namespace"], metadata["name"]]
+                for item in body.get("status", {}).get("conditions", ()):
+                    yield [*place, item["type"], item["status"], item["reason"]], 1
 
 
 def _desired(pool: Body) -> int:

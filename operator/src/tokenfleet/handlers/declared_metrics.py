@@ -5,7 +5,7 @@ times a price are a cost, and an objective is found by its route.
 """
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -14,15 +14,25 @@ from tokenfleet.api.v1alpha1.servingpool import ServingPool
 from tokenfleet.domain.fleet.facts import pool_facts
 from tokenfleet.domain.fleet.keys import POOL, SLO
 from tokenfleet.domain.fleet.parsing import parsed
-from tokenfleet.domain.fleet.path_promises import paths_of
-from tokenfleet.domain.fleet.steering import promises_of
+from tokenfleet.domain.fleet.path_promises import path_in
+from tokenfleet.domain.fleet.steering import promise_in
 from tokenfleet.domain.slo.objectives.spec import LevelObjective, ObjectiveSpec
-from tokenfleet.domain.slo.observation.measurement import Signal
+from tokenfleet.domain.slo.observation.measurement import Signal, TokenPrices
+from tokenfleet.ports import Body
 from tokenfleet.reconcilers.store import Store
 
 OBJECTIVE: Final = ["namespace", "slo"]
 ALERT: Final = "Alert"
 SHIFT: Final = "ShiftTraffic"
+
+
+class Price(NamedTuple):
+    """What a pool costs."""
+
+    place: tuple[str, str]
+    """Namespace and name."""
+    tokens: TokenPrices | None
+    hourly: float | None
 
 
 class DeclaredCollector(Collector):
@@ -48,14 +58,15 @@ class DeclaredCollector(Collector):
             "What a burn rate of 1 stands for: bad or uncached part, cost, other paths.",
             labels=OBJECTIVE,
         )
-        for promise in promises_of(self._store.all(SLO)):
+        promises: list[ObjectiveSpec | LevelObjective] = self._store.read_all(SLO, promise_in)
+        for promise in promises:
             place = [promise.namespace, promise.name]
             on_breach = SHIFT if promise.shifts else ALERT
             where = [promise.route, promise.rule or "", kind_of(promise), on_breach]
             about.add_metric([*place, *where], 1)
             limit = promise.budget if isinstance(promise, ObjectiveSpec) else promise.limit
             budget.add_metric(place, limit)
-        for path in paths_of(self._store.all(SLO)):
+        for path in self._store.read_all(SLO, path_in):
             place = [path.namespace, path.name]
             about.add_metric([*place, path.route, path.rule, "FastPathShare", ALERT], 1)
             budget.add_metric(place, 1 - path.least)
@@ -73,18 +84,23 @@ class DeclaredCollector(Collector):
             "Price of one replica for one hour, in the currency of the install.",
             labels=["namespace", "pool"],
         )
-        for body in self._store.all(POOL):
-            pool = parsed(ServingPool, body)
-            if not isinstance(pool, ServingPool):
-                continue
-            place, facts = [pool.metadata.namespace, pool.metadata.name], pool_facts(pool, 0)
-            if facts.tokens is not None:
+        for price in self._store.read_all(POOL, price_in):
+            if price.tokens is not None:
                 for kind in ("prompt", "cached", "completion"):
-                    tokens.add_metric([*place, kind], getattr(facts.tokens, kind))
-            if facts.hourly is not None:
-                hourly.add_metric(place, facts.hourly)
+                    tokens.add_metric([*price.place, kind], getattr(price.tokens, kind))
+            if price.hourly is not None:
+                hourly.add_metric(price.place, price.hourly)
         yield tokens
         yield hourly
+
+
+def price_in(body: Body) -> Price | None:
+    """Return what a pool costs; None where it has no price, or cannot be read."""
+    pool = parsed(ServingPool, body) if "price" in body.get("spec", {}) else None
+    if not isinstance(pool, ServingPool):
+        return None
+    facts, metadata = pool_facts(pool, 0), pool.metadata
+    return Price((metadata.namespace, metadata.name), facts.tokens, facts.hourly)
 
 
 def kind_of(promise: ObjectiveSpec | LevelObjective) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import kopf
+from kopf._core.reactor.inventory import ResourceMemories, ResourceMemory
 
 from tokenfleet.ports import Resource
 
@@ -63,6 +64,28 @@ class NullProgress(kopf.ProgressStorage):
         return essence
 
 
+class NoMemories(ResourceMemories):
+    """Remembers no object.
+
+    Kopf keeps a record for daemons, timers and retries of handlers of each object that passes by,
+    a kilobyte for each of all Services and EndpointSlices of the cluster.
+    """
+
+    async def recall(
+        self,
+        raw_body: Any,
+        *,
+        memobase: Any = None,
+        noticed_by_listing: bool = False,
+        ephemeral: bool = True,
+    ) -> ResourceMemory:
+        """Return a record for this event, and forget it afterwards."""
+        del ephemeral
+        return await super().recall(
+            raw_body, memobase=memobase, noticed_by_listing=noticed_by_listing, ephemeral=True
+        )
+
+
 class EndlessBackoff(Iterable[float]):
     """Growing pauses with jitter, without end; fresh on each iteration.
 
@@ -88,7 +111,7 @@ def configure(settings: kopf.OperatorSettings, watched: Mapping[Resource, str]) 
     # and no permission on definitions or namespaces is needed.
     settings.scanning.disabled = True
     # Per-object tasks die sooner: less memory after a start with many objects.
-    settings.queueing.idle_timeout = 0.5
+    settings.queueing.idle_timeout = 0.05
     settings.watching.chunk_size = 500
     settings.watching.connect_timeout = 10
     settings.watching.server_timeout = WATCH_LIFE

@@ -19,7 +19,7 @@ import kopf
 from tokenfleet.domain.fleet.keys import ObjectKey
 from tokenfleet.handlers.election import Elector
 from tokenfleet.handlers.registry import build_registry
-from tokenfleet.handlers.settings import configure
+from tokenfleet.handlers.settings import NoMemories, configure
 from tokenfleet.ports import Resource
 from tokenfleet.reconcilers.queue import Queue
 from tokenfleet.reconcilers.resync import Resync
@@ -67,6 +67,7 @@ class Shell:
                 # Peering is off; but without one Kopf asks for the user's name, and user 65532
                 # of the image has none.
                 identity=cast("Any", "tokenfleet"),
+                memories=NoMemories(),
                 stop_flag=self._stop,
             )
         except Exception as error:

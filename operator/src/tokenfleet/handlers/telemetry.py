@@ -15,17 +15,18 @@ from prometheus_client import (
     Histogram,
     PlatformCollector,
     ProcessCollector,
-    generate_latest,
 )
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from tokenfleet import __version__
 from tokenfleet.domain.fleet.keys import POOL, ROUTE, SLO
-from tokenfleet.domain.fleet.steering import objectives_of
+from tokenfleet.domain.fleet.steering import promise_in
 from tokenfleet.domain.slo.control.memory import State
+from tokenfleet.domain.slo.objectives.spec import ObjectiveSpec
 from tokenfleet.domain.slo.observation.data_state import Kind
 from tokenfleet.domain.slo.reporting.burn_rates import LABELS, factors
+from tokenfleet.handlers.exposition import exposition
 from tokenfleet.ports import Body
 from tokenfleet.reconcilers.path_shares import PathShares
 from tokenfleet.reconcilers.store import Store
@@ -115,7 +116,7 @@ class PrometheusTelemetry:
 
     def text(self) -> bytes:
         """Return all metrics in Prometheus' text format."""
-        return bytes(generate_latest(self.registry))
+        return exposition(self.registry)
 
 
 class FleetCollector(Collector):
@@ -223,11 +224,11 @@ class FleetCollector(Collector):
                 burn.add_metric([*_name(body), CONTROL], view.burn_rate)
             _one_hot(state, _name(body), view.state, STATES)
             _one_hot(data, _name(body), view.data.kind.value, DATA_STATES)
-        for objective in objectives_of(self._store.all(SLO)):
+        for objective, limits in self._store.read_all(SLO, alerts_in):
             place = [objective.namespace, objective.name]
             for window, rate in sorted(rates.get(objective.key, {}).items()):
                 burn.add_metric([*place, LABELS[window]], rate)
-            for window, limit in factors(objective).items():
+            for window, limit in limits.items():
                 factor.add_metric([*place, LABELS[window]], limit)
         return burn, state, data, factor
 
@@ -271,6 +272,12 @@ class FleetCollector(Collector):
         for objective in self._path_shares.objectives():
             least.add_metric([objective.namespace, objective.name], objective.least)
         return share, actual, least
+
+
+def alerts_in(body: Body) -> tuple[ObjectiveSpec, Mapping[timedelta, float]] | None:
+    """Return an objective with what its alerts ask for; None for one without, or unreadable."""
+    promise = promise_in(body)
+    return (promise, factors(promise)) if isinstance(promise, ObjectiveSpec) else None
 
 
 def _one_hot(

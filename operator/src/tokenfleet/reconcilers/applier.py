@@ -9,7 +9,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
@@ -34,7 +34,8 @@ from tokenfleet.ports import (
     RefusedError,
 )
 from tokenfleet.reconcilers.contests import Contests
-from tokenfleet.reconcilers.resources import BY_KIND
+from tokenfleet.reconcilers.optional_kinds import OptionalKinds
+from tokenfleet.reconcilers.resources import BY_KIND, OPTIONAL
 from tokenfleet.reconcilers.store import Store
 from tokenfleet.reconcilers.telemetry import Telemetry
 
@@ -80,10 +81,12 @@ class Applier:
         telemetry: Telemetry,
         may_write: Callable[[], bool],
         clock: Clock,
+        optional: OptionalKinds,
     ) -> None:
         """Write to `cluster`, and put every answer into `store`."""
         self._cluster, self._store = cluster, store
         self._telemetry, self._may_write = telemetry, may_write
+        self._optional = optional
         self._written: dict[tuple[ObjectKey, str], tuple[str, str]] = {}
         """What we wrote last: (key, manager) -> (digest of the body, what tells that it is still
         as we wrote it: for a status its resourceVersion, for a child uid and claim)."""
@@ -136,27 +139,39 @@ class Applier:
         Raises:
             NotLeaderError: the lease is lost; nothing more may be tried.
         """
-        failures = []
+        failures: list[Failure] = []
         needed: list[Body] = [plan.replace] if plan.replace is not None else []
         for body in plan.applies:
             if body["kind"] == "Deployment" and self._lacks(needed, owner):
                 continue
             needed.append(body)
             complete = adopted(body, owner)
-            try:
-                await self._apply_child(complete, owner)
-            except NotLeaderError:
-                raise
-            except PortError as error:
-                failures.append(Failure(key_of(complete), error))
+            failures += await self._tried(key_of(complete), self._apply_child(complete, owner))
         for deletion in plan.deletes:
-            try:
-                await self._delete_child(deletion)
-            except NotLeaderError:
-                raise
-            except PortError as error:
-                failures.append(Failure(deletion.key, error))
+            failures += await self._tried(deletion.key, self._delete_child(deletion))
         return failures
+
+    async def _tried(self, child: ObjectKey, write: Awaitable[None]) -> list[Failure]:
+        """Return why a child could not be written, or nothing.
+
+        Raises:
+            NotLeaderError: the lease is lost.
+        """
+        try:
+            await write
+        except NotLeaderError:
+            raise
+        except NotFoundError as error:
+            return [] if await self._kind_is_gone(child.kind) else [Failure(child, error)]
+        except PortError as error:
+            return [Failure(child, error)]
+        return []
+
+    async def _kind_is_gone(self, kind: str) -> bool:
+        """Tell whether a child cannot be made because nobody serves its kind any more."""
+        with suppress(PortError):
+            return await self._optional.gone(BY_KIND[kind])
+        return False
 
     async def _delete_child(self, deletion: Deletion) -> None:
         self.fence()
@@ -206,6 +221,8 @@ class Applier:
         """
         key = key_of(body)
         seen, written = self._store.get(key), self._written.get((key, CHILDREN_MANAGER))
+        if seen is None and BY_KIND[key.kind] in OPTIONAL:
+            written = None  # It went with its definition, and nobody contests it.
         state = _state(seen) if seen is not None else "deleted"
         if written == (digest(body), state):
             self._contests.check(key)

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from tokenfleet.domain.fleet.keys import SLO
-from tokenfleet.domain.fleet.steering import promises_of
+from tokenfleet.domain.fleet.steering import promise_in
 from tokenfleet.domain.slo.objectives.spec import Level, LevelObjective
 from tokenfleet.domain.slo.observation.measurement import Measurement
 from tokenfleet.domain.slo.observation.spent import HOUR, Cells, hours_of, spent
@@ -67,7 +67,7 @@ class Money:
         return replace(measured, spent=known) if known else measured
 
     def _objectives(self) -> list[LevelObjective]:
-        found = promises_of(self.store.all(SLO))
+        found = self.store.read_all(SLO, promise_in)
         return [
             slo for slo in found if isinstance(slo, LevelObjective) and slo.level is Level.SPEND
         ]

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from tokenfleet.domain.fleet.keys import ROUTE, SLO, ObjectKey
-from tokenfleet.domain.fleet.path_promises import paths_of
+from tokenfleet.domain.fleet.path_promises import path_in
 from tokenfleet.domain.slo.objectives.path_share import (
     PathShare,
     Taken,
@@ -63,7 +63,7 @@ class PathShares:
 
     def objectives(self) -> Iterable[PathShare]:
         """Return every objective about the share of a path that can be read."""
-        return paths_of(self.store.all(SLO))
+        return self.store.read_all(SLO, path_in)
 
     async def _ask(self, at: datetime, *, split: bool) -> None:
         ask = self.ask

@@ -47,7 +47,7 @@ NAMESPACES: Final = Resource(
 """Watched for their labels, where the whole cluster is watched."""
 NETWORK_POLICIES: Final = _of("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
 MONITORS: Final = _of("monitoring.coreos.com", "v1", "podmonitors", "PodMonitor")
-"""Watched only where the Prometheus operator has brought the kind."""
+"""Only where the Prometheus operator has brought the kind."""
 INFERENCE_POOLS: Final = _of("inference.networking.k8s.io", "v1", "inferencepools", INFERENCE_POOL)
 """Of the Gateway API Inference Extension; followed by Existing pools."""
 

@@ -63,14 +63,23 @@ class Resync:
         self,
         cluster: Cluster,
         store: Store,
-        watched: Mapping[Resource, str],
+        served: Callable[[], Mapping[Resource, str]],
         *,
         telemetry: Telemetry,
         wake: Callable[[ObjectKey], None],
         namespaces: Sequence[str] = (),
     ) -> None:
-        """Compare `watched` kinds (with their label selectors) between cluster and store."""
-        self._cluster, self._store, self._watched = cluster, store, watched
+        """Compare the kinds that `served` returns between cluster and store.
+
+        Args:
+            cluster: what is true.
+            store: what is known.
+            served: returns the kinds that there are now, with their label selectors.
+            telemetry: told of what the watches missed.
+            wake: told whom to visit.
+            namespaces: to be listed one by one; none: the whole cluster.
+        """
+        self._cluster, self._store, self._served = cluster, store, served
         self._telemetry, self._wake = telemetry, wake
         self._places = tuple(namespaces) or (EVERYWHERE,)
         self._filled: set[str] = set()
@@ -149,7 +158,7 @@ class Resync:
     async def _fill(self, place: str) -> bool:
         """Put everything in one namespace into the store; return whether that succeeded."""
         try:
-            for resource, selector in self._watched.items():
+            for resource, selector in self._served().items():
                 async for page in self._pages(resource, selector, place):
                     for body in page:
                         self._store.put(body)
@@ -187,7 +196,7 @@ class Resync:
 
     async def _compare(self, place: str, grace: float) -> int:
         diverged = 0
-        for resource, selector in self._watched.items():
+        for resource, selector in self._served().items():
             known = self._copies(resource.kind, place)
             listed = await self._listed(resource, selector, place)
             suspects = self._suspects(known, listed)

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from tokenfleet.domain.fleet.keys import SLO
-from tokenfleet.domain.fleet.steering import objectives_of
+from tokenfleet.domain.fleet.steering import promise_in
 from tokenfleet.domain.slo.objectives.error_budget import Budget
 from tokenfleet.domain.slo.objectives.spec import ObjectiveSpec
 from tokenfleet.ports import Clock, PortError
@@ -75,7 +75,8 @@ class SloLookback:
     async def look(self) -> str:
         """Look once; return why it failed, empty where it did not."""
         said, now = "", self.clock.now()
-        objectives = list(objectives_of(self.store.all(SLO)))
+        promises = self.store.read_all(SLO, promise_in)
+        objectives = [one for one in promises if isinstance(one, ObjectiveSpec)]
         looks = [one.look(objectives, now) for one in (self.look_back, self.budgets) if one]
         beside = (self.path_shares, self.money, self.latency_stages)
         for look in (*looks, *(one.look(now) for one in beside)):

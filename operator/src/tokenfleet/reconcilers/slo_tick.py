@@ -15,7 +15,7 @@ from typing import Final, Protocol
 
 from tokenfleet.domain.fleet.keys import ROUTE, ROUTER, SLO, ObjectKey
 from tokenfleet.domain.fleet.replicas import replica
-from tokenfleet.domain.fleet.steering import promises_of
+from tokenfleet.domain.fleet.steering import promise_in
 from tokenfleet.domain.routing.rule_slices import slice_of_name
 from tokenfleet.domain.slo.objectives.spec import Promise
 from tokenfleet.domain.slo.observation.measurement import Failure, Measurement, RouterReplica
@@ -75,8 +75,7 @@ class SloTick:
         """Measure once and wake every router."""
         loop = asyncio.get_running_loop()
         started = loop.time()
-        bodies = list(self.store.all(SLO))
-        objectives: list[Promise] = list(promises_of(bodies))
+        objectives: list[Promise] = list(self.store.read_all(SLO, promise_in))
         if objectives or self.newest is not None:
             before = self.newest.failure if self.newest is not None else None
             self.newest = await self._measured(objectives)

@@ -11,13 +11,15 @@ lower: so another uid always wins, and so does what the API server itself says w
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from tokenfleet.domain.fleet.affected import affected, references
 from tokenfleet.domain.fleet.keys import POOL, ROUTER, ObjectKey, key_of
 from tokenfleet.domain.fleet.ownership import is_managed
 from tokenfleet.domain.fleet.slim import slim
 from tokenfleet.ports import Body
+
+T = TypeVar("T")
 
 NAMED_BY: Final = frozenset({POOL, ROUTER, "ConfigMap"})
 """Kinds whose word a Service is kept for: pools, routers beside applications, and what routers
@@ -32,6 +34,8 @@ class Store:
         self._wake = wake
         self._objects: dict[str, dict[ObjectKey, Body]] = defaultdict(dict)
         self._referring: dict[ObjectKey, set[ObjectKey]] = defaultdict(set)
+        self._read: dict[Callable[[Body], Any], dict[ObjectKey, Any]] = defaultdict(dict)
+        """How copies are read -> what came of each that is here."""
         self._whole: set[ObjectKey] = set()
         """Services of which everything that exists is known, and kept up to date."""
 
@@ -42,6 +46,17 @@ class Store:
     def all(self, kind: str) -> Iterable[Body]:
         """Return every known object of a kind."""
         return tuple(self._objects[kind].values())
+
+    def read_all(self, kind: str, read: Callable[[Body], T | None]) -> list[T]:
+        """Return what `read` makes of every known object of a kind; None is left out.
+
+        Each copy is read once, because who asks does so at each scrape and at each visit of a
+        router, and an API model costs 0.1 to 0.2 ms: `read` must depend on the object alone.
+        """
+        known, bodies = self._read[read], self._objects[kind]
+        for key in bodies.keys() - known.keys():
+            known[key] = read(bodies[key])
+        return [found for key in bodies if (found := known[key]) is not None]
 
     def keys(self, kind: str) -> set[ObjectKey]:
         """Return the keys of every known object of a kind."""
@@ -123,6 +138,8 @@ class Store:
     def _swap(self, key: ObjectKey, old: Body | None, new: Body | None) -> None:
         before = references(old) if old is not None else frozenset[ObjectKey]()
         after = references(new) if new is not None else frozenset[ObjectKey]()
+        for known in self._read.values():
+            known.pop(key, None)
         if new is None:
             del self._objects[key.kind][key]
         else:

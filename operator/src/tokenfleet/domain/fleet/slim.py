@@ -1,9 +1,12 @@
-"""Objects as they are kept in memory: without what nobody reads.
+"""Objects as they are kept in memory: without what nobody reads, and with every word once.
 
 A cluster has many more Services and EndpointSlices than a fleet uses, and each copy costs several
-times its JSON. Here is the list of what planners read, for the kinds that come in numbers.
+times its JSON. Here is the list of what planners read, for the kinds that come in numbers. Names of
+fields and words such as the reasons of conditions are the same in thousands of objects: `json`
+makes new strings of them for each answer, here they are shared.
 """
 
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -13,13 +16,44 @@ Body = Mapping[str, Any]
 
 LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 
-IDENTITY: Final = ("name", "namespace", "uid", "resourceVersion", "labels", "ownerReferences")
+IDENTITY: Final = (
+    "name",
+    "namespace",
+    "uid",
+    "resourceVersion",
+    "generation",
+    "deletionTimestamp",
+    "labels",
+    "ownerReferences",
+)
 """Metadata of kinds that are only looked at."""
+
+WORD: Final = 40
+"""Characters. What is longer is seldom said twice."""
+UNIQUE: Final = frozenset({"uid", "resourceVersion", "message"})
+"""Fields that are another one in each object."""
 
 
 def slim(body: Body) -> dict[str, Any]:
     """Return a copy with what is read of it; the original is left as it is."""
-    return with_claim(_CUTS.get(body["kind"], _of_others)(body), body)
+    kept: dict[str, Any] = _shared(with_claim(_CUTS.get(body["kind"], _of_others)(body), body))
+    return kept
+
+
+def _shared(value: Any, name: str = "") -> Any:
+    """Return a copy in which equal words are one string.
+
+    Args:
+        value: any JSON.
+        name: of the field that holds it.
+    """
+    if isinstance(value, dict):
+        return {sys.intern(key): _shared(item, key) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_shared(item, name) for item in value]
+    if type(value) is str and len(value) <= WORD and name not in UNIQUE:
+        return sys.intern(value)
+    return value
 
 
 def _of_others(body: Body) -> dict[str, Any]:
@@ -64,6 +98,12 @@ def _endpoint(endpoint: Body, *, pods: bool) -> dict[str, Any]:
     return kept
 
 
+def _of_deployment(body: Body) -> dict[str, Any]:
+    """Return without the pod template: that of a large model is the largest thing of a fleet."""
+    spec = _some(body.get("spec", {}), ("replicas",))
+    return {**_identity(body), "spec": spec, **_some(body, ("status",))}
+
+
 def _identity(body: Body) -> dict[str, Any]:
     metadata = _some(body["metadata"], IDENTITY)
     # Items of a list do not say what they are.
@@ -78,6 +118,18 @@ _CUTS: Final[Mapping[str, Callable[[Body], dict[str, Any]]]] = {
     "Pod": _of_pod,
     "Service": _of_service,
     "EndpointSlice": slim_slice,
-    "ReplicaSet": _identity,
-    "Namespace": _identity,
+    "Deployment": _of_deployment,
+    **dict.fromkeys(
+        (
+            "ReplicaSet",
+            "Namespace",
+            "ServiceAccount",
+            "Role",
+            "RoleBinding",
+            "PodDisruptionBudget",
+            "NetworkPolicy",
+            "PodMonitor",
+        ),
+        _identity,
+    ),
 }

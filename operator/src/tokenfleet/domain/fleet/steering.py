@@ -315,16 +315,16 @@ def promises_of(bodies: Iterable[Body]) -> Iterable[ObjectiveSpec | LevelObjecti
 
     One that cannot be read, or has no objective, says so in its own status.
     """
-    for body in bodies:
-        slo = parsed(TokenSLO, body)
-        if isinstance(slo, TokenSLO):
-            with suppress(ValueError):
-                yield promise_of(slo)
+    return filter(None, map(promise_in, bodies))
 
 
-def objectives_of(bodies: Iterable[Body]) -> Iterable[ObjectiveSpec]:
-    """Yield the TokenSLOs about latency and errors; what cannot be read is left out."""
-    return (found for found in promises_of(bodies) if isinstance(found, ObjectiveSpec))
+def promise_in(body: Body) -> ObjectiveSpec | LevelObjective | None:
+    """Return a TokenSLO as the loop reads it; None where it cannot be read."""
+    slo = parsed(TokenSLO, body)
+    if isinstance(slo, TokenSLO):
+        with suppress(ValueError):
+            return promise_of(slo)
+    return None
 
 
 def promise_of(slo: TokenSLO) -> ObjectiveSpec | LevelObjective:

@@ -1,0 +1,86 @@
+"""Kinds of others that a cluster may serve, and that may come and go while the operator runs.
+
+A definition that is deleted takes its objects with it, and every call about them is answered 404.
+Then the kind is left out of plans and lists, which is said once, until discovery shows it again;
+then whoever makes or reads such objects is visited again. Kopf looks for kinds when it starts, and
+its watch of one that goes ends for good: from then on the resync notices what others change.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Final
+
+from tokenfleet.domain.fleet.keys import VISITED, ObjectKey
+from tokenfleet.ports import Cluster, PortError, Resource
+from tokenfleet.reconcilers.resources import OPTIONAL
+from tokenfleet.reconcilers.store import Store
+
+EVERY: Final = 60.0
+"""Seconds between looks: as long as people wait for the first scrape after they install it."""
+
+log = logging.getLogger(__name__)
+
+
+class OptionalKinds:
+    """Knows which of them are served."""
+
+    def __init__(self, cluster: Cluster, store: Store, wake: Callable[[ObjectKey], None]) -> None:
+        """Know of none; `wake` is told whom a kind that comes concerns."""
+        self._cluster, self._store, self._wake = cluster, store, wake
+        self._served: set[Resource] = set()
+        self.lost: set[str] = set()
+        """Kinds that were served, and are not now."""
+
+    def serves(self, resource: Resource) -> bool:
+        """Tell whether objects of a kind can be made; always, where the kind is not optional."""
+        return resource not in OPTIONAL or resource in self._served
+
+    def served(self, kinds: Mapping[Resource, str]) -> dict[Resource, str]:
+        """Return kinds and their label selectors without those that are not served now."""
+        return {kind: selector for kind, selector in kinds.items() if self.serves(kind)}
+
+    def note(self, resource: Resource, *, served: bool) -> None:
+        """Take in what discovery says, and act where it is another than before."""
+        if served == self.serves(resource):
+            return
+        if served:
+            self._served.add(resource)
+            self.lost.discard(resource.kind)
+            log.info("%s is served", resource.kind)
+            for kind in VISITED:
+                for key in self._store.keys(kind):
+                    self._wake(key)
+            return
+        self._served.discard(resource)
+        self.lost.add(resource.kind)
+        log.warning("%s is not served any more: left out until it is", resource.kind)
+        for key in self._store.keys(resource.kind):
+            self._store.remove(key)
+
+    async def gone(self, resource: Resource) -> bool:
+        """Find out, after an answer of 404, whether it is the kind that is gone.
+
+        Raises:
+            PortError: the API server did not answer.
+        """
+        if resource in OPTIONAL:
+            self.note(resource, served=await self._cluster.serves(resource))
+        return not self.serves(resource)
+
+    async def look(self) -> None:
+        """Ask discovery once.
+
+        Raises:
+            PortError: the API server did not answer.
+        """
+        for resource in OPTIONAL:
+            self.note(resource, served=await self._cluster.serves(resource))
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        while True:
+            await asyncio.sleep(EVERY)
+            with suppress(PortError):
+                await self.look()

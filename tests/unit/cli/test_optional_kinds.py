@@ -1,0 +1,123 @@
+"""PodMonitor belongs to others: its definition may come and go while the operator runs."""
+
+import logging
+from typing import Any
+
+import pytest
+
+from tests.unit.cli.operator_bench import FLEET, Bench
+from tokenfleet.cli import operate
+from tokenfleet.cli.wiring import _readiness
+from tokenfleet.reconcilers.resources import MONITORS
+
+KIND = MONITORS.kind
+
+
+class Monitored(Bench):
+    """A fleet whose objects others may define and take away."""
+
+    def define(self) -> None:
+        self.cluster.unserved.discard(KIND)
+
+    def undefine(self) -> None:
+        """As the API server does: without the objects, and with 404 for every call about them."""
+        self.cluster.unserved.add(KIND)
+        for address in [address for address in self.cluster.objects if address[0] == KIND]:
+            del self.cluster.objects[address]
+
+    def monitors(self) -> list[str]:
+        return sorted(name for kind, _, name in self.cluster.objects if kind == KIND)
+
+    def scale(self, replicas: int) -> None:
+        pool = self.cluster.objects["ServingPool", "ns", "large"]
+        self.cluster.put({**pool, "spec": {**pool["spec"], "replicas": replicas}})
+
+    def ready(self) -> dict[str, str]:
+        where = (("ServingPool", "large"), ("ModelRouter", "default"))
+        found = {name: self.status(kind, name)["conditions"] for kind, name in where}
+        return {
+            name: item["reason"]
+            for name, conditions in found.items()
+            for item in conditions
+            if item["type"] in {"Accepted", "Ready"} and item["status"] == "False"
+        }
+
+
+@pytest.fixture
+async def bench() -> Monitored:
+    """Return a fleet in a cluster without the kind."""
+    bench = Monitored()
+    bench.watch()
+    bench.undefine()
+    await operate._lead(bench.operator.core)
+    for body in FLEET:
+        bench.cluster.put(body)
+    await bench.settle()
+    return bench
+
+
+async def look(bench: Monitored) -> None:
+    await bench.operator.core.optional.look()
+    await bench.settle()
+
+
+async def test_monitors_are_made_when_their_kind_comes(bench: Monitored) -> None:
+    assert bench.monitors() == []
+
+    bench.define()
+    await look(bench)
+
+    assert bench.monitors() == ["default-router", "large"]
+
+
+async def test_a_kind_that_goes_leaves_everything_else_as_it_is(
+    bench: Monitored, caplog: Any
+) -> None:
+    bench.define()
+    await look(bench)
+    before = bench.ready()
+    bench.undefine()
+    results: list[str] = []
+    telemetry = bench.operator.core.telemetry
+    telemetry.visited = lambda _kind, result, _seconds: results.append(result)  # type: ignore[method-assign]
+
+    with caplog.at_level(logging.WARNING):
+        bench.scale(5)
+        # What is applied the same way again costs no call, so it is told by a new body only.
+        bench.operator.shell.visits.applier._written.clear()
+        await bench.settle()
+
+    assert bench.cluster.objects["Deployment", "ns", "large"]["spec"]["replicas"] == 5
+    assert bench.ready() == before, "what only watches is no reason not to be ready"
+    assert "conflict" not in results
+    assert "error" not in results
+    assert [r.getMessage() for r in caplog.records if KIND in r.getMessage()] == [
+        "PodMonitor is not served any more: left out until it is"
+    ]
+    checks = _readiness(bench.operator.core, bench.operator.shell.resync)
+    told = [check for check in checks if check.name == f"kind {KIND}"]
+    assert [check.decides for check in told] == [False]
+
+
+async def test_monitors_come_back_with_their_kind(bench: Monitored) -> None:
+    bench.define()
+    await look(bench)
+    bench.undefine()
+    await look(bench)
+    assert bench.monitors() == []
+    assert not bench.store.count(KIND)
+
+    bench.define()
+    await look(bench)
+
+    assert bench.monitors() == ["default-router", "large"]
+    assert bench.operator.core.optional.lost == set()
+    reasons = {c["reason"] for c in bench.status("ServingPool", "large")["conditions"]}
+    assert "FieldConflict" not in reasons, "nobody contests what went with its definition"
+
+
+async def test_a_404_about_another_kind_stays_a_failure(bench: Monitored) -> None:
+    """A namespace that is being deleted answers so, too."""
+    assert not await bench.operator.core.optional.gone(
+        next(kind for kind in bench.operator.core.watched if kind.kind == "Deployment")
+    )
