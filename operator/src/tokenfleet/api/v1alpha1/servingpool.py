@@ -273,7 +273,8 @@ class ServingPoolSpec(Union):
             field_path=".served.adapters",
         ),
         CEL(
-            rule="!has(self.managed) || !has(self.served.contextWindow)"
+            rule="self.type != 'Managed'"
+            " || !(has(self.managed) && has(self.served.contextWindow))"
             " || type(self.served.contextWindow) == int"
             " || self.managed.engine.type in ['VLLM', 'LlamaCpp']",
             message="contextWindow auto needs engine.type VLLM or LlamaCpp: give a number",
