@@ -27,11 +27,12 @@ from tokenfleet.domain.slo.observation.snapshot import Snapshot
 WINDOWS = Windows(short=timedelta(milliseconds=800), long=timedelta(seconds=6))
 COST = level(windows=WINDOWS, min_coverage=0.5)
 CACHE = level("cache", Level.CACHE, limit=0.3, windows=WINDOWS, min_coverage=0.5)
-PRICES = TokenPrices(prompt=1e-6, cached=1e-7, completion=4e-6)
+WRITTEN = "tokenfleet_cache_creation_prompt_tokens_total"
+PRICES = TokenPrices(prompt=1e-6, cached=1e-7, completion=4e-6, written=1.25e-6)
 
 PER_SECOND = {
-    "large": {"requests": 10, "prompt": 1000, "cached": 400, "completion": 500},
-    "small": {"requests": 10, "prompt": 1000, "cached": 0, "completion": 500},
+    "large": {"requests": 10, "prompt": 1000, "cached": 400, "written": 200, "completion": 500},
+    "small": {"requests": 10, "prompt": 1000, "cached": 0, "written": 0, "completion": 500},
 }
 """The small pool does not report cached tokens; its engine counts 3 hits of 4."""
 
@@ -47,6 +48,7 @@ def exposition(seconds: float) -> str:
             f"tokenfleet_usage_missing_total{{{labels}}} {0.2 * seconds}",
             f"tokenfleet_prompt_tokens_total{{{labels}}} {rates['prompt'] * seconds}",
             f"tokenfleet_cached_prompt_tokens_total{{{labels}}} {rates['cached'] * seconds}",
+            f"{WRITTEN}{{{labels}}} {rates['written'] * seconds}",
             f"tokenfleet_completion_tokens_total{{{labels}}} {rates['completion'] * seconds}",
         ]
     fast = 'route="chat",rule="fast",feature="search",request_type="other",pool="small"'
@@ -92,7 +94,7 @@ def read(snapshot: Snapshot, slo: LevelObjective, *, before: bool = False) -> Re
 def test_the_mean_cost_of_a_request(snapshot: Snapshot, *, before: bool) -> None:
     """20 answers a second and replica, 0.4 of them without usage; errors cost nothing."""
     found = read(snapshot, COST, before=before)
-    tokens = (600 + 1000) * 1e-6 + 400 * 1e-7 + 1000 * 4e-6
+    tokens = (400 + 1000) * 1e-6 + 400 * 1e-7 + 200 * 1.25e-6 + 1000 * 4e-6
 
     assert found.data.kind is Kind.OK
     assert found.requests == pytest.approx(2 * 20 * 12, rel=0.2)

@@ -169,7 +169,7 @@ async def test_users_are_read() -> None:
     ((place, hour), summary) = next(iter(found.items()))
     assert place == Place("chat", "main", "large", "a", "b")
     assert hour.start == datetime(2026, 6, 13, 14, tzinfo=UTC)
-    usage = Usage(requests=3, prompt=100, cached=20, completion=7)
+    usage = Usage(requests=3, prompt=100, cached=20, completion=7, written=5)
     assert summary == Summary({"ada": Spending(usage, unseen=2)}, Spending(unseen=9))
 
 

@@ -118,7 +118,7 @@ class Store:
 
 
 FACTS = {
-    "large": PoolFacts(ready=1, desired=1, tokens=TokenPrices(0.01, 0.01, 0.02)),
+    "large": PoolFacts(ready=1, desired=1, tokens=TokenPrices(0.01, 0.01, 0.02, 0.01)),
     "hourly": PoolFacts(ready=1, desired=1, hourly=2.0),
 }
 

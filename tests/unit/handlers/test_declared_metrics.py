@@ -64,6 +64,7 @@ def test_prices_are_those_of_one_token_and_one_replica() -> None:
 
     assert bench.value(price, pool="large", kind="prompt") == pytest.approx(2e-6)
     assert bench.value(price, pool="large", kind="cached") == pytest.approx(2e-6)
+    assert bench.value(price, pool="large", kind="written") == pytest.approx(2e-6)
     assert bench.value(price, pool="large", kind="completion") == pytest.approx(8e-6)
     assert bench.value("tokenfleet_pool_price_per_replica_hour", pool="small") == 2.5
     assert {sample.labels["pool"] for sample in bench.samples()} == {"large", "small"}

@@ -154,12 +154,13 @@ def _summary(raw: Mapping[str, Any]) -> tuple[tuple[Place, Window], Summary]:
     place = Place(*(str(raw[label]) for label in Place._fields))
     hour = hour_of(datetime.fromtimestamp(int(raw["hour"]) * 3600, tz=UTC))
     names = {}
-    for name, answers, prompt, cached, _, completion, inherited in raw["users"]:
+    for name, answers, prompt, cached, written, completion, inherited in raw["users"]:
         usage = Usage(
             requests=float(answers),
             prompt=float(prompt),
             cached=float(cached),
             completion=float(completion),
+            written=float(written),
         )
         names[str(name)] = Spending(usage, unseen=float(inherited))
     return (place, hour), Summary(names, Spending(unseen=float(raw["unseen"])))

@@ -86,7 +86,7 @@ class DeclaredCollector(Collector):
         )
         for price in self._store.read_all(POOL, price_in):
             if price.tokens is not None:
-                for kind in ("prompt", "cached", "completion"):
+                for kind in ("prompt", "cached", "completion", "written"):
                     tokens.add_metric([*price.place, kind], getattr(price.tokens, kind))
             if price.hourly is not None:
                 hourly.add_metric(price.place, price.hourly)

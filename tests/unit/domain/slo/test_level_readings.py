@@ -9,7 +9,7 @@ from tokenfleet.domain.slo.objectives.spec import Level
 from tokenfleet.domain.slo.observation.data_state import Kind
 from tokenfleet.domain.slo.observation.measurement import EngineCache, PoolFacts, TokenPrices
 
-PRICES = TokenPrices(prompt=1e-6, cached=1e-7, completion=4e-6)
+PRICES = TokenPrices(prompt=1e-6, cached=1e-7, completion=4e-6, written=1.25e-6)
 ALERT = level(shifts=False)
 CACHE = level("cache", Level.CACHE, limit=0.3, shifts=False)
 
@@ -34,9 +34,16 @@ def test_the_mean_cost_is_tokens_times_prices_over_requests() -> None:
     assert view.total == 900
 
 
+def test_tokens_written_to_a_cache_cost_what_writing_costs() -> None:
+    """Of 1000 prompt tokens 400 are read at a tenth and 200 written at a quarter more."""
+    view = look(used("large", 1, prompt=1000, cached=400, written=200, completion=500))
+
+    assert float(view.value) == pytest.approx(0.0004 + 0.00004 + 0.00025 + 0.002)
+
+
 def test_several_pools_add_up() -> None:
     pools = priced()
-    pools["team-a/small"] = replace(pools["team-a/small"], tokens=TokenPrices(0, 0, 1e-5))
+    pools["team-a/small"] = replace(pools["team-a/small"], tokens=TokenPrices(0, 0, 1e-5, 0))
     view = look(
         used("large", 1, prompt=1000, completion=500),
         used("small", 3, prompt=1000, completion=1000),

@@ -27,7 +27,7 @@ from tokenfleet.domain.slo.reporting import explanations
 W, V = int(WINDOWS.level.total_seconds()), int(WINDOWS.clear.total_seconds())
 FEW = 0.1
 """Requests per second: 24 in a short window of levels, whose mean says little."""
-DEAR, CHEAP = TokenPrices(0, 0, 2e-5), TokenPrices(0, 0, 2e-6)
+DEAR, CHEAP = TokenPrices(0, 0, 2e-5, 0), TokenPrices(0, 0, 2e-6, 0)
 FINE = cell("large", 4, 0), cell("small", 4, 0)
 
 

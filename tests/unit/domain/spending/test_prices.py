@@ -6,7 +6,7 @@ from tokenfleet.domain.slo.observation.measurement import PoolFacts, TokenPrices
 from tokenfleet.domain.spending.prices import Place, priced
 from tokenfleet.domain.spending.summary import Spending, Summary
 
-TOKENS = PoolFacts(ready=1, desired=1, tokens=TokenPrices(0.001, 0.0001, 0.002))
+TOKENS = PoolFacts(ready=1, desired=1, tokens=TokenPrices(0.001, 0.0001, 0.002, 0.00125))
 HOURLY = PoolFacts(ready=2, desired=2, hourly=3.0)
 
 
@@ -14,12 +14,12 @@ def place(pool: str) -> Place:
     return Place("chat", "main", pool, "search", "other")
 
 
-def test_tokens_cost_what_the_pool_asks_and_cached_ones_less() -> None:
-    usage = Usage(requests=1, prompt=1000, cached=400, completion=100)
+def test_tokens_cost_what_the_pool_asks_for_each_kind() -> None:
+    usage = Usage(requests=1, prompt=1000, cached=400, completion=100, written=200)
     found = priced({place("a"): Summary({"ada": Spending(usage, unseen=10)})}, {"a": TOKENS}, 1)
 
     ada = found[place("a")].names["ada"]
-    assert ada.cost == pytest.approx(600 * 0.001 + 400 * 0.0001 + 100 * 0.002)
+    assert ada.cost == pytest.approx(400 * 0.001 + 400 * 0.0001 + 200 * 0.00125 + 0.2)
     assert ada.unseen_cost == pytest.approx(10 * 0.002), "the dearest kind of token"
 
 

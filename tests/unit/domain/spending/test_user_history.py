@@ -1,5 +1,6 @@
 """Hours become days, the oldest go first, and what cannot be read is left out."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -27,6 +28,17 @@ def test_what_is_written_is_read_again() -> None:
 
     assert list(data) == ["2026-11-26T14"]
     assert read(data) == windows
+
+
+def test_a_release_that_knows_no_cache_writes_reads_what_has_none() -> None:
+    used = Usage(requests=2, prompt=10, completion=5, written=4)
+    windows = {hour_of(NOW): {"chat": Summary({"ada": Spending(used, 1.0), "bob": Spending()})}}
+
+    data = write(windows, NOW)
+    entries = {user[0]: user for user in json.loads(data["2026-11-26T14"])["chat"]["users"]}
+
+    assert read(data) == windows
+    assert (len(entries["bob"]), len(entries["ada"])) == (8, 9)
 
 
 def test_old_hours_become_a_day_with_the_same_sum() -> None:

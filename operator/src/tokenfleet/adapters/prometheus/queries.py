@@ -36,6 +36,7 @@ USAGE: Final = {
     "prompt": "tokenfleet_prompt_tokens_total",
     "cached": "tokenfleet_cached_prompt_tokens_total",
     "completion": "tokenfleet_completion_tokens_total",
+    "written": "tokenfleet_cache_creation_prompt_tokens_total",
 }
 """Field of `Usage` -> its series."""
 ENGINE_CACHE: Final = {

@@ -14,6 +14,9 @@ class TokenPrices(Model):
     """Prompt tokens that were not cached."""
     cached_prompt: Price | None = None
     """Prompt tokens that were cached; absent means the price of the others."""
+    cache_write: Price | None = None
+    """Prompt tokens that are written to a cache which is paid for (Anthropic's); absent means the
+    price of the others."""
     completion: Price
     """Tokens of the answer."""
 

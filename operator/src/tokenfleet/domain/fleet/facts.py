@@ -33,8 +33,9 @@ def _token_prices(pool: ServingPool) -> TokenPrices | None:
     if prices is None:
         return None
     cached = prices.cached_prompt if prices.cached_prompt is not None else prices.prompt
-    each = (float(price) / MILLION for price in (prices.prompt, cached, prices.completion))
-    return TokenPrices(*each)
+    written = prices.cache_write if prices.cache_write is not None else prices.prompt
+    each = (prices.prompt, cached, prices.completion, written)
+    return TokenPrices(*(float(price) / MILLION for price in each))
 
 
 def _hourly(pool: ServingPool) -> float | None:

@@ -126,6 +126,8 @@ def _raw(summary: Summary) -> dict[str, Any]:
                 _money(spent.cost),
                 round(spent.unseen),
                 _money(spent.unseen_cost),
+                # Added: without it, releases before read what they wrote themselves.
+                *([round(usage.written)] if round(usage.written) else []),
             ]
             for name, spent in summary.names.items()
             for usage in (spent.usage,)
@@ -136,12 +138,13 @@ def _raw(summary: Summary) -> dict[str, Any]:
 def _summary(raw: Mapping[str, Any]) -> Summary:
     unseen, unseen_cost = raw["rest"]
     names = {}
-    for name, answers, prompt, cached, completion, cost, more, more_cost in raw["users"]:
+    for name, answers, prompt, cached, completion, cost, more, more_cost, *added in raw["users"]:
         usage = Usage(
             requests=float(answers),
             prompt=float(prompt),
             cached=float(cached),
             completion=float(completion),
+            written=float(added[0]) if added else 0.0,
         )
         names[str(name)] = Spending(usage, float(cost), float(more), float(more_cost))
     return Summary(names, Spending(unseen=float(unseen), unseen_cost=float(unseen_cost)))

@@ -106,10 +106,9 @@ def reading(
 
 def cost(usage: Usage, prices: TokenPrices) -> float:
     """Return what tokens cost."""
-    plain = max(0.0, usage.prompt - usage.cached)
-    return (
-        plain * prices.prompt + usage.cached * prices.cached + usage.completion * prices.completion
-    )
+    plain = max(0.0, usage.prompt - usage.cached - usage.written)
+    prompt = plain * prices.prompt + usage.cached * prices.cached + usage.written * prices.written
+    return prompt + usage.completion * prices.completion
 
 
 def missed(snapshot: Snapshot, objective: LevelObjective, rule: RuleKey, pool: str) -> float | None:

@@ -75,6 +75,8 @@ class TokenPrices(NamedTuple):
     prompt: float
     cached: float
     completion: float
+    written: float
+    """Of prompt tokens that are written to a cache which is paid for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +177,8 @@ class Usage(NamedTuple):
     """Prompt tokens, also the cached ones."""
     cached: float = 0.0
     completion: float = 0.0
+    written: float = 0.0
+    """Prompt tokens that were written to a cache which is paid for; none of them is cached."""
 
     def plus(self, other: "Usage") -> "Usage":
         """Add up."""
