@@ -7,6 +7,7 @@ A toolchain that is there, works and is new enough is used; otherwise Debian's i
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -36,6 +37,16 @@ LINTS: Final = {
 def cargo(crate: Path, command: str, *arguments: str) -> list[str]:
     """Return the command line of cargo for a crate; it runs in `environment`."""
     return [_tool(), command, "--manifest-path", str(crate / "Cargo.toml"), *arguments]
+
+
+def target(purpose: str) -> Path:
+    """Return where this checkout builds for a purpose.
+
+    Cargo names what it builds by paths inside the crate and trusts times, so two checkouts that share
+    a folder get each other's programs.
+    """
+    checkout = hashlib.sha256(str(paths.REPOSITORY).encode()).hexdigest()[:8]
+    return paths.CACHE / f"{purpose}-{checkout}"
 
 
 def environment(target: Path) -> dict[str, str]:
@@ -69,8 +80,7 @@ def _new_enough(tool: str) -> bool:
 
 def main() -> int:
     """Check the crate; return 1 where something is wrong with it."""
-    target = paths.CACHE / "module-target"
-    run = environment(target)
+    run = environment(target("module-target"))
     for command, arguments in LINTS.items():
         there = subprocess.run(
             [_tool(), command, "--version"], env=run, capture_output=True, check=False

@@ -16,7 +16,7 @@ use crate::request::{edit, set_length};
 use crate::rewrite::{rename, Edit};
 use crate::scan::Facts;
 use crate::stream::Stream;
-use crate::ticket::{find, HOP};
+use crate::ticket::{find, VIA};
 use crate::usage::{Answer, Counts};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
@@ -86,7 +86,7 @@ pub struct Attempt {
 impl Attempt {
     /// The request's headers are on their way to a pool.
     pub fn request_headers(&self, envoy: &mut Envoy) -> Next {
-        let Some(stream) = envoy.header(Header::Request, HOP).and_then(find) else {
+        let Some(stream) = envoy.header(Header::Request, VIA).and_then(find) else {
             return Next::Continue;
         };
         dress(envoy, &stream);
@@ -155,7 +155,7 @@ impl Attempt {
 
     /// A hook has panicked: the attempt is nobody's. Returns the shape of the client's API.
     pub fn panicked(&self, envoy: &Envoy) -> Shape {
-        let found = || envoy.header(Header::Request, HOP).and_then(find);
+        let found = || envoy.header(Header::Request, VIA).and_then(find);
         let Some(stream) = self.stream.get().cloned().or_else(found) else { return Shape::OpenAi };
         stream.judge(crate::outcome::Outcome::Cancelled);
         stream.decision.shape

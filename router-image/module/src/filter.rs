@@ -4,7 +4,8 @@ use crate::abi::{log, Ending, Envoy, Next, Selection};
 use crate::answers::Shape;
 use crate::attempt::Attempt;
 use crate::request::Request;
-use crate::ticket::{asking, find, HOP};
+use crate::strikes::{self, Sign};
+use crate::ticket::{asking, find, VIA};
 
 /// Which filter a configuration makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -167,7 +168,7 @@ pub fn select(selection: &mut Selection) -> bool {
     let attempt = selection.attempt();
     let found = match asking() {
         // Looking up a header costs a specifier four times what it costs a filter.
-        None if attempt > 1 => selection.header(HOP).and_then(find),
+        None if attempt > 1 => selection.header(VIA).and_then(find),
         found => found,
     };
     let Some(stream) = found else { return false };
@@ -182,7 +183,10 @@ pub fn select(selection: &mut Selection) -> bool {
 
 /// An attempt has ended.
 pub fn attempt_ended(ending: &Ending) {
-    let Some(stream) = ending.header(HOP).and_then(find) else { return };
-    stream.end(ending.status(), ending.flags());
+    let Some(stream) = ending.header(VIA).and_then(find) else { return };
+    let sign = stream.end(ending.status(), ending.flags());
+    if let Some(sign) = sign.filter(|sign| *sign == Sign::Strike || strikes::any()) {
+        strikes::note(ending.replica().unwrap_or_default(), sign);
+    }
     provoke(|| ending.header(b"x-panic"), "log");
 }

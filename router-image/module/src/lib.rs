@@ -3,7 +3,7 @@
 //! | part | modules |
 //! |---|---|
 //! | reads bodies and answers, knows no Envoy | [`scan`], [`multipart`], [`rewrite`], [`usage`], [`events`] |
-//! | decides, knows no Envoy | [`plan`], [`choice`], [`endpoint`], [`outside`], [`answers`], [`outcome`] |
+//! | decides, knows no Envoy | [`plan`], [`choice`], [`endpoint`], [`outside`], [`answers`], [`outcome`], [`strikes`] |
 //! | counts | [`counts`], [`stages`], [`users`], [`heavy_hitters`], [`waiting`], [`exposition`] |
 //! | acts on requests and attempts | `filter`, `request`, `attempt`, `stream`, `ticket`, `watch`, `metrics` |
 //! | the border to Envoy | `abi` |
@@ -37,6 +37,7 @@ pub mod rewrite;
 pub mod said;
 pub mod scan;
 pub mod stages;
+pub mod strikes;
 pub mod text;
 pub mod usage;
 pub mod users;

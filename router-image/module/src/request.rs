@@ -17,8 +17,8 @@ use crate::plan::Plan;
 use crate::rewrite::{Edit, Rewriter};
 use crate::scan::{self, Scanner, Wrong};
 use crate::stages::HEADER;
-use crate::stream::{Stream, AGAIN, SERVED_BY};
-use crate::ticket::{ask, hops, Ticket, HOP};
+use crate::stream::Stream;
+use crate::ticket::{ask, hops, Ticket, VIA};
 use crate::users;
 use crate::waiting::clock;
 use crate::watch::Watch;
@@ -27,12 +27,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 /// A request that has passed so many of our routers goes in circles.
-const MOST_HOPS: u8 = 3;
+const MOST_HOPS: usize = 3;
 /// A body that is refused is read on and thrown away up to this many times the limit: most clients read
 /// an answer only when they have sent all.
 const SWALLOWED: usize = 4;
-/// Headers that no client sets for its pools.
-const FORGED: [&[u8]; 3] = [AGAIN, SERVED_BY, KEY];
 /// The scheduler's event for an upload that has stopped.
 const UPLOAD: u64 = 1;
 
@@ -65,7 +63,6 @@ pub struct Request {
     service: Cell<Service>,
     anthropic: Cell<bool>,
     own: RefCell<Own>,
-    hops: Cell<u8>,
     reader: RefCell<Option<Reader>>,
     refusal: RefCell<Option<Refusal>>,
     size: Cell<usize>,
@@ -88,7 +85,6 @@ impl Request {
             service: Cell::new(Service::Plain),
             anthropic: Cell::new(false),
             own: RefCell::default(),
-            hops: Cell::new(0),
             reader: RefCell::default(),
             refusal: RefCell::default(),
             size: Cell::new(0),
@@ -129,12 +125,12 @@ impl Request {
         let moved = endpoint::upstream(path);
         let own = Own::of(&headers, plan);
         let length = own.length;
+        let passed = hops(&own.passed);
         *self.own.borrow_mut() = own;
-        self.hops.set(headers.get(HOP).map_or(0, hops));
         if let Some(path) = moved {
             envoy.set_header(Header::Request, b":path", &path);
         }
-        if self.hops.get() >= MOST_HOPS {
+        if passed >= MOST_HOPS {
             let words = format!("the request has passed {MOST_HOPS} routers: it goes in circles");
             return self.refuse(envoy, Refusal::new(508, "loop_detected", words), end);
         }
@@ -258,7 +254,7 @@ impl Request {
         let ticket = Ticket::keep(Rc::clone(&stream));
         self.ticket.set(Some(ticket));
         let stream = self.stream.get_or_init(|| stream);
-        envoy.set_header(Header::Request, HOP, &ticket.header(self.hops.get() + 1));
+        envoy.set_header(Header::Request, VIA, &ticket.header(&self.own.borrow().passed));
         ask(stream, || envoy.select_again());
         if stream.attempts() == 0 {
             // The choice has panicked: without one, Envoy would answer that every pool has failed.
@@ -281,7 +277,10 @@ impl Request {
 struct Own {
     length: Option<usize>,
     compressed: bool,
-    forged: [bool; FORGED.len()],
+    /// The gateways that the request has passed.
+    passed: Box<[u8]>,
+    /// It says what only the router says: a pool's key.
+    forged: bool,
     feature: Option<Box<[u8]>>,
     request_type: Option<Box<[u8]>>,
     /// The bucket of its conversation, or of its user.
@@ -305,7 +304,8 @@ impl Own {
         Own {
             length: headers.get(b"content-length").and_then(number),
             compressed: headers.get(b"accept-encoding").is_some_and(|own| own != b"identity"),
-            forged: FORGED.map(|name| headers.get(name).is_some()),
+            passed: headers.get(VIA).map(Box::from).unwrap_or_default(),
+            forged: headers.get(KEY).is_some(),
             feature: told(&plan.headers.feature).map(Box::from),
             request_type: told(&plan.headers.request_type).map(Box::from),
             bucket: told(&plan.headers.session).or(user).map(bucket),
@@ -326,10 +326,8 @@ impl Own {
             // Compressed answers cannot be read on the way.
             envoy.set_header(Header::Request, b"accept-encoding", b"identity");
         }
-        for (name, forged) in FORGED.iter().zip(self.forged) {
-            if forged {
-                envoy.remove_header(Header::Request, name);
-            }
+        if self.forged {
+            envoy.remove_header(Header::Request, KEY);
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::outside::Change;
 use crate::plan::{Plan, Pool, Rule};
 use crate::rewrite::Edit;
 use crate::stages::Spent;
+use crate::strikes::Sign;
 use crate::usage::Counts;
 use crate::waiting::{clock, Waits};
 use crate::watch::Watch;
@@ -18,8 +19,11 @@ use std::sync::atomic::{
 };
 use std::sync::Arc;
 
-/// Header of an answer after which Envoy asks the next place.
-pub const AGAIN: &[u8] = b"x-tokenfleet-again";
+/// Header of an answer after which Envoy asks the next place: its own word for an answer that another
+/// Envoy has not served (`retry_on: envoy-ratelimited`), the one of its conditions that needs no search.
+pub const AGAIN: &[u8] = b"x-envoy-ratelimited";
+/// Headers by which the router speaks to itself or to its clients; a pool's own are removed.
+pub const OWN: [&[u8]; 3] = [AGAIN, WAIT, SERVED_BY];
 
 /// The scheduler's event for an answer whose end may not reach the client.
 pub const CUT: u64 = 3;
@@ -186,6 +190,12 @@ impl Stream {
         self.places.get().more()
     }
 
+    /// Tells whether another place is asked after a failure of this one.
+    #[must_use]
+    pub fn may_fail_over(&self) -> bool {
+        self.decision.plan.routes[self.decision.route].retry_server_error && self.more()
+    }
+
     /// Tells whether the same pool is asked next, on another replica.
     #[must_use]
     pub fn sister_is_next(&self) -> bool {
@@ -255,13 +265,22 @@ impl Stream {
         }
     }
 
+    /// Tells whether it is known how the attempt under way ends.
+    #[must_use]
+    pub fn is_judged(&self) -> bool {
+        self.verdict.get().is_some()
+    }
+
     /// Ends the attempt under way, if there is one.
     ///
     /// # Arguments
     /// * `status`, `flags`: Envoy's, for an end that nobody has judged.
-    pub fn end(&self, status: u32, flags: u64) {
-        let Some(open) = self.open.borrow_mut().take() else { return };
-        let outcome = self.verdict.take().unwrap_or_else(|| match Outcome::of(status, flags) {
+    ///
+    /// Returns what a stream that had begun says about its replica.
+    pub fn end(&self, status: u32, flags: u64) -> Option<Sign> {
+        let open = self.open.borrow_mut().take()?;
+        let judged = self.verdict.take();
+        let outcome = judged.unwrap_or_else(|| match Outcome::of(status, flags) {
             // A whole answer was judged when its end came.
             Outcome::Ok => Outcome::Cancelled,
             other => other,
@@ -275,6 +294,14 @@ impl Stream {
         let took = clock().saturating_sub(open.start);
         open.series.end_attempt(outcome, took, self.decision.stream, answered);
         open.gauge.fetch_sub(1, Release);
+        // What the engine itself ended badly, or called an error, follows the request, as a 500 does.
+        match outcome {
+            _ if !answered => None,
+            Outcome::Ok => Some(Sign::Good),
+            Outcome::Timeout => Some(Sign::Strike),
+            Outcome::BrokenStream if judged.is_none() => Some(Sign::Strike),
+            _ => None,
+        }
     }
 
     /// How the attempt under way or the last one ends, as far as it is known.

@@ -1,14 +1,19 @@
 //! How the filters of one request find its state.
 //!
-//! Envoy carries a ticket from the request's filter to its attempts, in the header [`HOP`]. The state stays
-//! on the worker: a worker serves a request from its first byte to its last.
+//! Envoy carries a ticket from the request's filter to its attempts, in the header [`VIA`]: one of those
+//! that Envoy finds without a search. The state stays on the worker: a worker serves a request from its
+//! first byte to its last.
 
 use crate::stream::Stream;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-/// Header to the pools: `<routers passed>-<ticket>`.
-pub const HOP: &[u8] = b"x-tokenfleet-hop";
+/// Header to the pools in which every gateway that a request passes names itself (RFC 9110, section 7.6.3).
+pub const VIA: &[u8] = b"via";
+/// How a router names itself: a ticket follows.
+const OURS: &[u8] = b"1.1 tokenfleet-";
+/// Length of a ticket in the header.
+const LENGTH: usize = 8 + 16;
 
 /// Finds a request's state on its worker.
 ///
@@ -46,9 +51,6 @@ pub fn random() -> u64 {
     state ^ (state >> 31)
 }
 
-/// Length of the header [`HOP`].
-pub const HOP_LENGTH: usize = 2 + 8 + 16;
-
 impl Ticket {
     /// Keeps a request's state until [`Ticket::release`].
     pub fn keep(stream: Rc<Stream>) -> Ticket {
@@ -72,13 +74,19 @@ impl Ticket {
         drop(gone);
     }
 
-    /// The header's value for a pool that is `hops` routers away from the client.
+    /// The header's value for a pool, after the gateways that the client's own value names.
     #[must_use]
-    pub fn header(self, hops: u8) -> [u8; HOP_LENGTH] {
-        let mut text = [b'-'; HOP_LENGTH];
-        text[0] = b'0' + hops;
-        write(&mut text[2..10], u64::from(self.index));
-        write(&mut text[10..], self.secret);
+    pub fn header(self, passed: &[u8]) -> Vec<u8> {
+        let mut text = Vec::with_capacity(passed.len() + 2 + OURS.len() + LENGTH);
+        if !passed.is_empty() {
+            text.extend_from_slice(passed);
+            text.extend_from_slice(b", ");
+        }
+        text.extend_from_slice(OURS);
+        let mut ticket = [0; LENGTH];
+        write(&mut ticket[..8], u64::from(self.index));
+        write(&mut ticket[8..], self.secret);
+        text.extend_from_slice(&ticket);
         text
     }
 }
@@ -114,22 +122,20 @@ fn read(text: &[u8]) -> Option<u64> {
     (outside < 16).then_some(number)
 }
 
-/// How many routers a request has passed, by its header [`HOP`].
+/// How many routers a request has passed, by its header [`VIA`].
 #[must_use]
-pub fn hops(header: &[u8]) -> u8 {
-    match header {
-        [digit @ b'0'..=b'9', b'-', ..] => digit - b'0',
-        _ => 0,
-    }
+pub fn hops(header: &[u8]) -> usize {
+    header.windows(OURS.len()).filter(|window| *window == OURS).count()
 }
 
-/// The state of the request with this header [`HOP`].
+/// The state of the request with this header [`VIA`]: the last router in it is this one.
 #[must_use]
 pub fn find(header: &[u8]) -> Option<Rc<Stream>> {
-    if header.len() != HOP_LENGTH {
+    let (names, ticket) = header.split_last_chunk::<LENGTH>()?;
+    if !names.ends_with(OURS) {
         return None;
     }
-    let (index, secret) = (read(&header[2..10])?, read(&header[10..])?);
+    let (index, secret) = (read(&ticket[..8])?, read(&ticket[8..])?);
     SLAB.with_borrow(|slab| {
         let (own, stream) = slab.streams.get(usize::try_from(index).ok()?)?.as_ref()?;
         (*own == secret).then(|| Rc::clone(stream))

@@ -107,7 +107,7 @@ async def test_what_fails_before_anything_was_sent_is_taken_over(pools: Pools, r
 
     assert (seen.status, seen.pool, seen.attempts, seen.whole) == (200, "small", 2, True), seen
     assert "good" in seen.body
-    assert "x-tokenfleet-again" not in seen.headers
+    assert "x-envoy-ratelimited" not in seen.headers
     assert len(pools.large[0].requests) == 1
     assert await pools.outcomes() == [("large", row.outcome), ("small", "ok")]
 
@@ -213,8 +213,35 @@ async def test_the_last_pool_is_not_hammered(pools: Pools) -> None:
     seen = await pools.ask()
 
     assert (seen.status, seen.pool, seen.headers["retry-after"]) == (503, "small", "7")
-    assert "x-tokenfleet-again" not in seen.headers
+    assert "x-envoy-ratelimited" not in seen.headers
     assert [len(s.requests) for s in (*pools.large, *pools.small)] == [1, 1]
+
+
+FORGED = (
+    ("x-envoy-ratelimited", "true"),
+    ("x-tokenfleet-wait", "9"),
+    ("x-tokenfleet-served-by", "other/other/small;attempts=9"),
+)
+
+
+async def test_the_router_s_marks_are_not_a_pool_s_to_set(pools: Pools) -> None:
+    """Another Envoy in front of an engine says `x-envoy-ratelimited` by itself."""
+    pools.large[0].script = (Head(more=FORGED), *GOOD[1:])
+    await pools.serve(LIMITED)
+
+    seen = await pools.ask()
+
+    assert (seen.status, seen.pool, seen.attempts, seen.whole) == (200, "large", 1, True), seen
+    assert not {name for name, _ in FORGED[:2]} & set(seen.headers)
+
+
+async def test_a_busy_pool_behind_another_envoy_is_taken_over(pools: Pools) -> None:
+    pools.large[0].script = (Head(429, "application/json", FORGED[:1]), Data(json.dumps(RATE)), End)
+    await pools.serve(LIMITED)
+
+    seen = await pools.ask()
+
+    assert (seen.status, seen.pool, seen.attempts) == (200, "small", 2), seen
 
 
 def windows(config: RouterConfig, large: int | None, small: int | None) -> RouterConfig:

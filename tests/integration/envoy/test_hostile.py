@@ -16,7 +16,7 @@ import pytest
 from tests.bench.router_overhead_test import listening, process
 from tests.integration.envoy import frames
 from tests.integration.envoy.configuration import configuration
-from tests.integration.envoy.conftest import Fleet
+from tests.integration.envoy.conftest import Fleet, served_by
 from tests.integration.envoy.frames import frame
 from tests.integration.envoy.hostile import (
     Connections,
@@ -281,20 +281,15 @@ async def test_methods_of_proxies_are_refused(attacked: Fleet, target: bytes) ->
 
 
 async def test_headers_of_the_router_s_own_are_its_own(attacked: Fleet) -> None:
-    """Whatever a client says in their names reaches no engine and decides nothing."""
-    own = ("hop", "again", "wait", "served-by", "model", "pool", "route", "facts")
-    spoofed = {f"x-tokenfleet-{name}": "3-ffffffffffffffff" for name in own}
-    envoys = (
-        "retry-on",
-        "max-retries",
-        "upstream-rq-timeout-ms",
-        "original-path",
-        "decorator-operation",
-    )
+    """Whatever a client says in their names decides nothing, nor do Envoy's own orders to itself."""
+    own = ("wait", "served-by", "model", "pool", "route", "facts")
+    spoofed = {f"x-tokenfleet-{name}": "chat/slow/small;attempts=9" for name in own}
+    envoys = ("retry-on", "max-retries", "upstream-rq-timeout-ms")
     spoofed |= {f"x-envoy-{name}": "9" for name in envoys}
 
     answers = [await attacked.ask(headers=spoofed) for _ in range(20)]
 
-    assert {answer.status_code for answer in answers} <= {200, 508}
+    assert {served_by(answer)[2:] for answer in answers} == {("large", 1)}
+    assert len(attacked.large.headers) == len(answers)
     for seen in attacked.large.headers:
-        assert not [name for name, value in seen.items() if value in {"3-ffffffffffffffff", "9"}]
+        assert not [name for name, value in seen.items() if value == "9"]

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -132,8 +133,7 @@ async def test_what_could_be_read_in_two_ways_is_refused(serving: Fleet, body: s
 
 async def test_headers_of_clients_cannot_choose_the_way(serving: Fleet) -> None:
     spoofed = {
-        "x-tokenfleet-hop": "1-0000000000000000",
-        "x-tokenfleet-again": "1",
+        "via": "1.0 fred, 1.1 tokenfleet-aaaaaaaaaaaaaaaaaaaaaaaa",
         "x-tokenfleet-served-by": "chat/slow/small;attempts=1",
         "x-envoy-max-retries": "9",
         "x-envoy-upstream-rq-timeout-ms": "1",
@@ -144,9 +144,21 @@ async def test_headers_of_clients_cannot_choose_the_way(serving: Fleet) -> None:
 
     assert pool(answer) == "large"
     seen = serving.large.headers[-1]
-    assert "x-tokenfleet-again" not in seen
-    assert seen["x-tokenfleet-hop"] != spoofed["x-tokenfleet-hop"]
+    ours = seen["via"].removeprefix(spoofed["via"] + ", 1.1 tokenfleet-")
+    assert re.fullmatch("[a-p]{24}", ours), seen["via"]
+    assert ours != "a" * 24
     assert (await serving.client.get("/v1/models", headers=spoofed)).status_code == 200
+
+
+async def test_a_request_that_goes_in_circles_is_ended(serving: Fleet) -> None:
+    """Each router adds itself to `via` (RFC 9110), after the gateways of others."""
+    passed = ", ".join(["1.1 proxy", *["1.1 tokenfleet-" + letter * 24 for letter in "abc"]])
+
+    answer = await serving.ask(headers={"via": passed})
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (508, "loop_detected")
+    assert not serving.large.requests
+    assert (await serving.ask(headers={"via": passed.rpartition(", ")[0]})).status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/v1/models", "/v1/models/", "/v1/models?limit=20"])

@@ -7,11 +7,8 @@ import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
-from e2e.cluster import paths, rust
-
-CACHE: Final = paths.CACHE / "readers"
+from e2e.cluster import rust
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +30,11 @@ def build() -> Path:
     command = rust.cargo(
         rust.CRATE, "build", "--release", "--locked", "--offline", "--no-default-features"
     )
+    target = rust.target("readers")
     subprocess.run(
-        [*command, "--quiet", "--example", "read"], env=rust.environment(CACHE), check=True
+        [*command, "--quiet", "--example", "read"], env=rust.environment(target), check=True
     )
-    return CACHE / "release" / "examples" / "read"
+    return target / "release" / "examples" / "read"
 
 
 def read(program: Path, cases: Iterable[Case]) -> Sequence[str]:

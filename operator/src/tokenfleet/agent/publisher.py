@@ -212,7 +212,8 @@ class Publisher:
                 warm = not clusters or not running.warming or waited >= WARM_SECONDS
                 if in_force and warm:
                     return
-                if refused is not None and running.rejected > refused:
+                # One that was not up counts since its start, and has read nothing but these.
+                if running.rejected > (refused or 0):
                     msg = f"envoy rejected version {wanted} of its files"
                     raise RejectedError(msg)
             await asyncio.sleep(CONFIRM_STEP)

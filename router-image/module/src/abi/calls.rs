@@ -38,6 +38,7 @@ struct Pair {
 
 const STATUS: u32 = 15;
 const FLAGS: u32 = 17;
+pub(super) const UPSTREAM_ADDRESS: u32 = 41;
 const WARN: u32 = 3;
 /// Pieces of a body that are looked at without allocating.
 const PIECES: usize = 8;
@@ -54,6 +55,7 @@ envoy! {
     get_header = http_get_header(f: Ptr, kind: Header, key: Buffer, out: *mut Buffer, index: usize, count: *mut usize) -> bool;
     count_headers = http_get_headers_size(f: Ptr, kind: Header) -> usize;
     get_headers = http_get_headers(f: Ptr, kind: Header, out: *mut Pair) -> bool;
+    add_header = http_add_header(f: Ptr, kind: Header, key: Buffer, value: Buffer) -> bool;
     set_header = http_set_header(f: Ptr, kind: Header, key: Buffer, value: Buffer) -> bool;
     send_response = http_send_response(f: Ptr, status: u32, headers: *const Pair, count: usize, body: Buffer, details: Buffer);
     send_data = http_send_response_data(f: Ptr, data: Buffer, end: bool);
@@ -67,6 +69,7 @@ envoy! {
     clear_cluster = http_clear_route_cluster_cache(f: Ptr);
     route_config = get_most_specific_route_config(f: Ptr) -> Ptr;
     attribute = http_filter_get_attribute_int(f: Ptr, id: u32, out: *mut u64) -> bool;
+    attribute_text = http_filter_get_attribute_string(f: Ptr, id: u32, out: *mut Buffer) -> bool;
     set_texts = http_set_dynamic_metadata_string_batch(f: Ptr, space: Buffer, entries: *const Pair, count: usize);
     set_number = http_set_dynamic_metadata_number(f: Ptr, space: Buffer, key: Buffer, value: f64);
     scheduler_new = http_filter_scheduler_new(f: Ptr) -> Ptr;
@@ -115,6 +118,11 @@ impl Envoy {
     /// Sets a header to one value.
     pub fn set_header(&mut self, kind: Header, name: &[u8], value: &[u8]) {
         unsafe { set_header(self.0, kind, Buffer::of(name), Buffer::of(value)) };
+    }
+
+    /// Adds a header that is not there: Envoy does not look for it.
+    pub fn add_header(&mut self, kind: Header, name: &[u8], value: &[u8]) {
+        unsafe { add_header(self.0, kind, Buffer::of(name), Buffer::of(value)) };
     }
 
     /// Removes a header.
@@ -198,6 +206,12 @@ impl Envoy {
     /// Envoy's response flags.
     pub fn flags(&self) -> u64 {
         self.attribute(FLAGS)
+    }
+
+    /// Address and port of the replica that an attempt goes to.
+    pub fn replica(&self) -> Option<&[u8]> {
+        let mut out = Buffer::NONE;
+        unsafe { attribute_text(self.0, UPSTREAM_ADDRESS, &raw mut out).then(|| out.bytes()) }
     }
 
     fn attribute(&self, id: u32) -> u64 {

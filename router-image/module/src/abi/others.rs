@@ -1,6 +1,6 @@
 //! What is asked outside of HTTP filters: the choice of a pool, the end of an attempt, the metrics.
 
-use super::calls::Header;
+use super::calls::{Header, UPSTREAM_ADDRESS};
 use super::{Buffer, Ptr};
 
 const ATTEMPT_COUNT: u32 = 53;
@@ -20,6 +20,7 @@ envoy! {
     logged_header = access_logger_get_header_value(l: Ptr, kind: Header, key: Buffer, out: *mut Buffer, index: usize, count: *mut usize) -> bool;
     logged_status = access_logger_get_response_code(l: Ptr) -> u32;
     logged_flags = access_logger_get_response_flags(l: Ptr) -> u64;
+    logged_text = access_logger_get_attribute_string(l: Ptr, id: u32, out: *mut Buffer) -> bool;
     register_admin = bootstrap_extension_register_admin_handler(c: Ptr, path: Buffer, help: Buffer, removable: bool, mutates: bool) -> bool;
     init_complete = bootstrap_extension_config_signal_init_complete(c: Ptr);
     admin_body = bootstrap_extension_admin_set_response(c: Ptr, body: Buffer);
@@ -82,6 +83,12 @@ impl Ending {
         unsafe {
             logged_header(self.0, Header::Request, key, &raw mut out, 0, count).then(|| out.bytes())
         }
+    }
+
+    /// Address and port of the replica that was asked.
+    pub fn replica(&self) -> Option<&[u8]> {
+        let mut out = Buffer::NONE;
+        unsafe { logged_text(self.0, UPSTREAM_ADDRESS, &raw mut out).then(|| out.bytes()) }
     }
 
     /// Status of the answer; 0 for none.

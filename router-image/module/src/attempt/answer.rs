@@ -1,6 +1,6 @@
 //! What an attempt's answer is, and what of it goes on.
 
-use super::verdict::{fail, judge_fault, mark, refused};
+use super::verdict::{fail, give_up, judge_fault, mark, refused};
 use super::{Attempt, Reading};
 use crate::abi::{Body, Envoy, Header, Next};
 use crate::answers::Refusal;
@@ -8,7 +8,8 @@ use crate::choice::Why;
 use crate::events::Events;
 use crate::outcome::Outcome;
 use crate::request::{number, set_length};
-use crate::stream::Stream;
+use crate::stream::{Stream, OWN};
+use crate::strikes;
 use crate::usage::Answer;
 
 /// Bytes of an answer that are held back at most.
@@ -23,10 +24,18 @@ impl Attempt {
         let kind = headers.get(b"content-type").unwrap_or_default();
         let events = kind.starts_with(b"text/event-stream");
         self.left.set(headers.get(b"content-length").and_then(number));
+        let forged = OWN.map(|name| headers.get(name).is_some());
         drop(headers);
+        for (name, _) in OWN.iter().zip(forged).filter(|(_, forged)| *forged) {
+            envoy.remove_header(Header::Response, name);
+        }
         let reading = match status {
             200..=299 if end => {
                 fail(envoy, stream, "502");
+                return Next::Continue;
+            }
+            200..=299 if events && struck(envoy, stream) => {
+                give_up(envoy, stream);
                 return Next::Continue;
             }
             200..=299 if events => {
@@ -187,6 +196,13 @@ impl Attempt {
         self.count(answer.counts(), 0);
         self.release(envoy, body)
     }
+}
+
+/// Whether the replica has broken its last streams, and another place can take this one.
+fn struck(envoy: &Envoy, stream: &Stream) -> bool {
+    strikes::any()
+        && stream.may_fail_over()
+        && strikes::refuses(envoy.replica().unwrap_or_default())
 }
 
 fn read(envoy: &Envoy, answer: &mut Answer, body: Body) {

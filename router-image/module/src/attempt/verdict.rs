@@ -73,6 +73,13 @@ pub(super) fn fail(envoy: &mut Envoy, stream: &Stream, status: &str) {
     }
 }
 
+/// A stream of a replica that has broken the last ones: as if the replica had been out already.
+pub(super) fn give_up(envoy: &mut Envoy, stream: &Stream) {
+    stream.judge(Outcome::Connect);
+    envoy.set_header(Header::Response, b":status", b"503");
+    mark(envoy, stream);
+}
+
 /// Has Envoy ask the next place.
 pub(super) fn mark(envoy: &mut Envoy, stream: &Stream) {
     stream.marked.set(true);

@@ -35,7 +35,7 @@ impl Request {
             let (rule, pool) = (&decision.rule().name, &stream.pool().name);
             let attempts = stream.attempts().to_string();
             let served = [route, "/", rule, "/", pool, ";attempts=", &attempts].concat();
-            envoy.set_header(Header::Response, SERVED_BY, served.as_bytes());
+            envoy.add_header(Header::Response, SERVED_BY, served.as_bytes());
         }
         Next::Continue
     }
@@ -47,8 +47,8 @@ impl Request {
             return Next::Continue;
         }
         if !end {
-            // Events touch it where they are read.
-            if !stream.events.get() {
+            // Events touch it where they are read; what is complete waits for nothing but its end.
+            if !(stream.events.get() || stream.is_judged()) {
                 watch(envoy, stream).touch();
             }
             return Next::Continue;

@@ -9,7 +9,7 @@ from tokenfleet.api.ladder import LADDER_MILLISECONDS
 
 _POOL_STATS: Final = (
     "upstream_rq_active|upstream_rq_total|upstream_cx_active|upstream_cx_connect_fail"
-    "|membership_total|membership_healthy|outlier_detection.ejections_active"
+    "|membership_total|membership_healthy|outlier_detection.ejections_(active|enforced_total)"
 )
 _CLIENT_STATS: Final = "downstream_(rq_active|rq_total|rq_too_large|cx_active|cx_total)"
 _STATS: Final = (

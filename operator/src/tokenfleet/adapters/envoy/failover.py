@@ -1,7 +1,7 @@
 """Retry policies: what Envoy repeats, and for how long it waits.
 
 The module says *whether* and *where* a request is tried again: its cluster specifier gives each
-attempt its place, its attempt filter marks answers that another place may better (`AGAIN`). Envoy
+attempt its place, its attempt filter marks answers that another place may better (`MARKED`). Envoy
 repeats. A policy is fixed when the first place is chosen, and a place cannot refuse a retry, so the
 number of retries is part of the policy: the specifier picks the one that has as many as there are
 places left. Policies are few, whatever the number of rules: their name is their content.
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from tokenfleet.adapters.envoy.wire import AGAIN, WAIT, Json, extension
+from tokenfleet.adapters.envoy.wire import WAIT, Json, extension
 from tokenfleet.domain.routing.ir import Deadline, Failover, RouterConfig, Rule
 
 IDLE_TIMEOUT: Final = "660s"
@@ -19,6 +19,10 @@ IDLE_TIMEOUT: Final = "660s"
 
 SISTERS: Final = 1
 """Further replicas of the first pool that are asked before another pool."""
+
+MARKED: Final = "envoy-ratelimited"
+"""Envoy's condition for the mark, the header `x-envoy-ratelimited`: the only condition on a header
+that costs no search in every answer. The module removes what a pool itself says there."""
 
 HOST_CHOICES: Final = 20
 """How often Envoy draws again for a replica that has not been asked. Of two replicas it finds the
@@ -64,14 +68,13 @@ def retry_policy(policy: Policy) -> Json:
     limit = {} if policy.timeout_ms is None else {"per_try_timeout": _seconds(policy.timeout_ms)}
     if not policy.retries:
         return {"num_retries": 0, **limit}  # without conditions Envoy keeps no state for retries
-    conditions = ["retriable-headers"]
+    conditions = [MARKED]
     if policy.connect_failure:
         conditions += ["connect-failure", "refused-stream"]
     if policy.connect_failure or policy.timeout_ms is not None:
         conditions.append("reset")  # broken before any byte; an expired per-try timeout counts too
     return {
         "retry_on": ",".join(conditions),
-        "retriable_headers": [{"name": AGAIN, "present_match": True}],
         "num_retries": policy.retries,
         "refresh_cluster_on_retry": True,
         # A sister is another replica: the one that has just failed is not asked again.

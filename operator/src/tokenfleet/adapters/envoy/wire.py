@@ -18,10 +18,8 @@ TRAFFIC_STAT_PREFIX: Final = "traffic"
 NAMESPACE: Final = "tokenfleet"
 """Dynamic metadata that the module leaves for access logs and spans."""
 
-AGAIN: Final = "x-tokenfleet-again"
-"""On the answer of an attempt, inside only: another place is to be asked."""
 WAIT: Final = "x-tokenfleet-wait"
-"""Beside it: whole seconds to wait before a sister replica is asked."""
+"""On the answer of an attempt, inside only: whole seconds to wait before a sister is asked."""
 SESSION_HEADER: Final = "x-session-id"
 """Where clients put a conversation's identity when the body has no `prompt_cache_key`."""
 
