@@ -257,6 +257,15 @@ class Fleet:
         """Return the objective as the user sees it."""
         return self.namespace.must_get("tokenslo", SLO)
 
+    def told(self, name: str, right: Callable[[Any], bool] = bool) -> Any:
+        """Wait until the objective's status tells of it; traffic moves before it is told."""
+
+        def probe() -> tuple[Any] | NotYet:
+            found = (self.slo().get("status") or {}).get(name)
+            return (found,) if right(found) else NotYet(f"{name}: {found}")
+
+        return wait_for(f"{name} to be told", probe, timeout=60, namespace=self.namespace)[0]
+
     def revision(self) -> int:
         """Return the router's newest configuration."""
         found = self.namespace.must_get("modelrouter", ROUTER)

@@ -31,7 +31,7 @@ def test_a_breach_is_shifted_away_and_traffic_recovers_in_steps(
 ) -> None:
     fleet.breach()
     fleet.wait_share("the floor", lambda share: share <= 130)
-    told = fleet.slo()["status"]["lastDecision"]
+    told = fleet.told("lastDecision")
     fleet.behave(PRIMARY)
     seen = fleet.climb()
 

@@ -24,7 +24,7 @@ def test_errors_are_left_at_once_and_cost_no_request(fleet: Fleet, load: LoadRun
     fleet.apply(of_errors(fleet.rule))
     fleet.behave(PRIMARY, error_rate=0.6)
     share = fleet.wait_shifted()
-    decision = fleet.slo()["status"]["lastDecision"]
+    decision = fleet.told("lastDecision")
     fleet.behave(PRIMARY)
     back = fleet.climb()
 
@@ -53,7 +53,7 @@ def test_chats_move_and_analyses_stay_where_they_are(fleet: Fleet) -> None:
     fleet.behave(PRIMARY, **SLOW)
     fleet.wait_share("the floor", lambda share: share <= 130)
     assert fleet.shares(rule) == {PRIMARY: 1000, FALLBACK: 0}
-    assert fleet.slo()["status"]["state"] == "Shifted"
+    fleet.told("state", lambda state: state == "Shifted")
     fleet.behave(PRIMARY)
     fleet.climb()
     fleet.namespace.delete("tokenslo", SLO)
