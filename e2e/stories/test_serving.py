@@ -1,11 +1,14 @@
 """A fleet is applied, serves, scales, changes and loses replicas, and no request fails."""
 
+from typing import Any
+
 from e2e.kit import prometheus
 from e2e.kit.kubectl import Namespace
 from e2e.kit.waiting import NotYet, wait_for
 from e2e.load.client import way
 from e2e.load.records import Record
 from e2e.stories import fleet as written
+from e2e.stories import provider
 from e2e.stories.fleet import FALLBACK, PRIMARY, ROUTE, ROUTER, RULE, Fleet, all_answered
 
 
@@ -161,3 +164,54 @@ def test_a_deleted_configuration_is_read_back_by_the_operator_alone(fleet: Fleet
     assert shown == {"readyz": 200, "configuration": 401}
     assert "read back from a replica" in note
     assert share == 400
+
+
+def test_a_provider_is_asked_once_its_key_may_be_read_and_again_with_a_new_key(
+    fleet: Fleet,
+) -> None:
+    """The key's owner gives the right; neither that nor a rotation restarts a router."""
+    space, rules = fleet.namespace, [{"name": "all", "backendRefs": [{"name": provider.NAME}]}]
+    routers = f"tokenfleet.dev/router={ROUTER}"
+    before = {pod["metadata"]["uid"] for pod in space.list("pods", routers)}
+    space.apply(
+        *provider.documents(space),
+        provider.key("sk-one"),
+        written.route("outside", modelNames=["outside"], rules=rules),
+    )
+    unready = {"status": "False", "reason": "CredentialForbidden"}
+    fleet.wait("servingpool", provider.NAME, "Ready", timeout=180, **unready)
+    assert fleet.chat("outside").status_code == 503
+
+    named = ["--resource=secrets", f"--resource-name={provider.SECRET}"]
+    space.run("create", "role", "reader", "--verb=get,list,watch", *named)
+    account = f"--serviceaccount={space.name}:{ROUTER}-router"
+    space.run("create", "rolebinding", "reader", "--role=reader", account)
+
+    fleet.wait("servingpool", provider.NAME, "Ready", timeout=180)
+    wait_answer(fleet, "one")
+    space.apply(provider.key("sk-two"))
+    wait_answer(fleet, "two")
+
+    pods = space.list("pods", routers)
+    assert {pod["metadata"]["uid"] for pod in pods} == before
+    assert not [pod for pod in pods for one in _statuses(pod) if one["restartCount"]]
+    space.run("delete", "modelroute/outside", f"servingpool/{provider.NAME}")
+
+
+def _statuses(pod: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return what is known of a pod's containers."""
+    parts = ("initContainerStatuses", "containerStatuses")
+    return [one for part in parts for one in pod["status"].get(part, ())]
+
+
+def wait_answer(fleet: Fleet, words: str) -> None:
+    """Wait until the provider says so: it says which key it was asked with."""
+
+    def answered() -> bool | NotYet:
+        answer = fleet.chat("outside")
+        if answer.status_code != 200:
+            return NotYet(answer.text)
+        said = answer.json()["choices"][0]["message"]["content"]
+        return said == words or NotYet(said)
+
+    wait_for(f"an answer {words}", answered, timeout=120, namespace=fleet.namespace)

@@ -14,7 +14,7 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.support.certificates import Authority
+from e2e.kit.certificates import Authority
 
 HOST = "localhost"
 PRIVATE = {

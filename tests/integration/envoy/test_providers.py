@@ -7,12 +7,12 @@ from pathlib import Path
 import httpx
 import pytest
 
+from e2e.kit.certificates import Authority
 from tests.integration.envoy.configuration import configuration
 from tests.integration.envoy.conftest import CHAT, pool_of, served_by
 from tests.integration.envoy.model_server import Behaviour
 from tests.integration.envoy.pods import Pod, until
 from tests.integration.envoy.provider import HOST, Provider
-from tests.support.certificates import Authority
 from tokenfleet.domain.routing.ir import Credential, RouterConfig, Site, Tls
 
 pytestmark = pytest.mark.envoy
