@@ -26,7 +26,7 @@ PRIVATE = {
     "x-tokenfleet-user",
 }
 CHAT = {"choices": [{"index": 0, "message": {"role": "assistant", "content": "hello"}}]}
-CHAT_USAGE = {"prompt_tokens": 11, "completion_tokens": 2}
+CHAT_USAGE = {"prompt_tokens": 11, "completion_tokens": 2, "total_tokens": 13}
 MESSAGE = {
     "id": "msg_1",
     "type": "message",
@@ -96,7 +96,33 @@ class Provider:
             self.wrong.append("no anthropic-version")
         if refusal is not None:
             return refusal
-        return web.json_response({**MESSAGE, "model": body["model"], "usage": MESSAGE_USAGE})
+        whole = {**MESSAGE, "model": body["model"], "usage": MESSAGE_USAGE}
+        if body.get("stream"):
+            return await self._message_events(request, whole)
+        return web.json_response(whole)
+
+    async def _message_events(
+        self, request: web.Request, whole: dict[str, Any]
+    ) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+        await response.prepare(request)
+        start = {**whole, "content": [], "stop_reason": None}
+        delta = {"stop_reason": "end_turn", "stop_sequence": None}
+        text = {"type": "text_delta", "text": "hello"}
+        for kind, fields in (
+            (
+                "message_start",
+                {"message": {**start, "usage": {**MESSAGE_USAGE, "output_tokens": 1}}},
+            ),
+            ("content_block_start", {"index": 0, "content_block": {"type": "text", "text": ""}}),
+            ("content_block_delta", {"index": 0, "delta": text}),
+            ("content_block_stop", {"index": 0}),
+            ("message_delta", {"delta": delta, "usage": {"output_tokens": 2}}),
+            ("message_stop", {}),
+        ):
+            data = json.dumps({"type": kind, **fields})
+            await response.write(f"event: {kind}\ndata: {data}\n\n".encode())
+        return response
 
     async def _stream(self, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
         if (body.get("stream_options") or {}).get("include_usage") is not True:

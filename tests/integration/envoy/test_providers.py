@@ -1,5 +1,8 @@
 """A provider behind the router: agent, Envoy and module over TLS, with keys from Secrets."""
 
+import asyncio
+import json
+import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from e2e.cluster import software
 from e2e.kit.certificates import Authority
 from tests.integration.envoy.configuration import configuration
 from tests.integration.envoy.conftest import CHAT, pool_of, served_by
@@ -25,6 +29,7 @@ OURS = {
     "x-tokenfleet-user": "anna",
 }
 KEY = "sk-first"
+CLIENTS = Path(__file__).parents[1] / "vllm" / "clients"
 
 
 @dataclass
@@ -128,6 +133,33 @@ async def test_messages_carry_the_key_as_their_api_has_it(outside: Outside) -> N
     assert pool_of(answer) == "small"
     assert outside.provider.wrong == []
     assert outside.provider.seen[-1]["x-api-key"] == KEY
+
+
+async def test_the_providers_own_sdks_read_what_comes(outside: Outside) -> None:
+    """A replica fails, the provider answers, each in its own shape; everything is counted."""
+    await outside.serve(outside.config({"large": 1000, "small": 0}))
+    outside.pod.large.behaviour = Behaviour(status=500)
+    environment = await asyncio.to_thread(
+        software.environment, "clients", CLIENTS / "requirements.txt"
+    )
+    process = await asyncio.create_subprocess_exec(
+        environment / "bin" / "python",
+        CLIENTS / "provider_sdks.py",
+        env={**os.environ, "ROUTER": str(outside.pod.client.base_url).rstrip("/")},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    assert process.returncode == 0, err.decode()
+    found = json.loads(out.decode().splitlines()[-1])
+
+    assert {claim: trace for claim, trace in found.items() if trace} == {}
+    assert outside.provider.wrong == []
+    assert len(outside.provider.requests) == len(found) == 4
+    written = "tokenfleet_cache_creation_prompt_tokens_total"
+    metrics = (await outside.pod.agent_client.get("/metrics")).text.splitlines()
+    counts = [float(line.rpartition(" ")[2]) for line in metrics if line.startswith(written)]
+    assert sum(counts) == 2 * 8
 
 
 async def test_a_key_is_rotated_without_a_restart_and_shown_to_nobody(outside: Outside) -> None:
