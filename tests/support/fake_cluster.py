@@ -208,7 +208,7 @@ class FakeCluster:
             raise ConflictError(msg)
         meta = body["metadata"]
         if status:
-            wanted: dict[str, Any] = {"status": body.get("status", {})}
+            wanted: dict[str, Any] = {"status": body["status"]} if body.get("status") else {}
         else:
             wanted = {k: v for k, v in body.items() if k not in ("metadata", "status")}
             wanted["metadata"] = {

@@ -123,6 +123,22 @@ async def test_status_is_a_place_of_its_own(port: tuple[Port, str]) -> None:
     assert again["status"] == {"x": "y"}
 
 
+async def test_another_manager_adds_to_a_status_and_takes_it_away_again(
+    port: tuple[Port, str],
+) -> None:
+    """As an operator does with an object that another one manages."""
+    cluster, place = port
+    await cluster.apply(thing(place), manager="a")
+    await cluster.apply_status(thing(place, status={"seen": 1}), manager="m")
+
+    await cluster.apply_status(thing(place, status={"contender": "x"}), manager="other")
+    written = await cluster.apply_status(thing(place, status={"seen": 2}), manager="m")
+    assert written["status"] == {"seen": 2, "contender": "x"}
+
+    left = await cluster.apply_status(thing(place), manager="other")
+    assert left["status"] == {"seen": 2}
+
+
 async def test_the_status_of_nothing_is_not_found(port: tuple[Port, str]) -> None:
     cluster, place = port
 

@@ -17,7 +17,7 @@ from tests.unit.domain.fleet.builders import (
     slices,
     slo,
 )
-from tokenfleet.cli.wiring import Operator, Outside, assemble
+from tokenfleet.cli.wiring import Operator, Options, Outside, assemble
 from tokenfleet.domain.fleet import router_config
 from tokenfleet.domain.fleet.keys import VISITED, key_of
 from tokenfleet.domain.fleet.router_config import Held
@@ -51,19 +51,27 @@ FLEET = (
 
 
 class Bench:
-    def __init__(self) -> None:
-        self.cluster, self.agents, self.clock = FakeCluster(), FakeAgents(), FakeClock()
+    def __init__(self, *, beside: "Bench | None" = None, options: Options = OPTIONS) -> None:
+        """Start an operator, on a cluster of its own or on that of another one."""
+        self.options = options
+        self.cluster = beside.cluster if beside else FakeCluster()
+        self.agents = beside.agents if beside else FakeAgents()
+        self.clock = beside.clock if beside else FakeClock()
         self._start()
 
     def _start(self) -> None:
         outside = Outside(cluster=self.cluster, agents=self.agents, clock=self.clock, measure=None)
-        self.operator: Operator = assemble(OPTIONS, outside)
+        self.operator: Operator = assemble(self.options, outside)
         self.store = self.operator.core.store
 
     async def restart(self) -> None:
         """Go on with another process, which knows what the API server holds and nothing else."""
         await self.operator.core.elector.release()
         self._start()
+        self.look()
+
+    def look(self) -> None:
+        """Take in everything that is there."""
         for body in list(self.cluster.objects.values()):
             if body["kind"] in self._watched():
                 self.store.put(body)

@@ -48,6 +48,7 @@ class Fleet:
             cluster=self.cluster,
             clock=self.clock,
             may_write=lambda: self.leads,
+            me="system/one",
         )
 
     def report(self, names: str) -> None:

@@ -15,6 +15,8 @@ from tokenfleet.ports import Body, PortError
 from tokenfleet.reconcilers import visits
 from tokenfleet.reconcilers.applier import Applier
 from tokenfleet.reconcilers.events import Recorder
+from tokenfleet.reconcilers.leases import Leases
+from tokenfleet.reconcilers.marks import Marks
 from tokenfleet.reconcilers.optional_kinds import OptionalKinds
 from tokenfleet.reconcilers.queue import Queue
 from tokenfleet.reconcilers.store import Store
@@ -27,6 +29,7 @@ READY = {
     "message": "",
     "observedGeneration": 1,
 }
+ME = "system/one"
 STATUS = {"conditions": [READY, {**READY, "type": "Accepted", "reason": "Accepted"}]}
 
 
@@ -57,19 +60,28 @@ class Bench:
         self.queue: Queue[ObjectKey] = Queue()
         self.store = Store(self.queue.add)
         self.telemetry = CountingTelemetry()
+        applier = Applier(
+            self.cluster,
+            self.store,
+            telemetry=self.telemetry,
+            may_write=lambda: True,
+            clock=self.clock,
+            optional=OptionalKinds(self.cluster, self.store, self.queue.add),
+        )
+        recorder = Recorder(self.cluster, self.clock, instance="i", telemetry=self.telemetry)
         self.visits = Visits(
             queue=self.queue,
             store=self.store,
             visitors={"ServingPool": self.visitor},
-            applier=Applier(
-                self.cluster,
-                self.store,
-                telemetry=self.telemetry,
-                may_write=lambda: True,
-                clock=self.clock,
-                optional=OptionalKinds(self.cluster, self.store, self.queue.add),
+            applier=applier,
+            recorder=recorder,
+            marks=Marks(
+                me=ME,
+                store=self.store,
+                applier=applier,
+                recorder=recorder,
+                leases=Leases(self.cluster, self.clock),
             ),
-            recorder=Recorder(self.cluster, self.clock, instance="i", telemetry=self.telemetry),
             clock=self.clock,
             telemetry=self.telemetry,
         )
@@ -78,6 +90,7 @@ class Bench:
             "kind": "ServingPool",
             "metadata": {"name": "large", "namespace": "ns"},
             "spec": {},
+            "status": {"operator": ME},
         }
         self.body = self.cluster.put(body)
         self.store.put(self.body)
@@ -88,7 +101,10 @@ class Bench:
         return await self.visits.visit(self.key)
 
     def status(self) -> dict[str, Any]:
-        return self.cluster.objects["ServingPool", "ns", "large"].get("status", {})
+        """Return the status, but for the mark."""
+        found = dict(self.cluster.objects["ServingPool", "ns", "large"].get("status", {}))
+        assert found.pop("operator") == ME
+        return found
 
     def told(self) -> list[str]:
         events = [b for (kind, _, _), b in self.cluster.objects.items() if kind == "Event"]

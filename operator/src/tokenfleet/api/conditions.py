@@ -23,6 +23,8 @@ MET: Final = "Met"
 """The objective is met now."""
 VOTING: Final = "Voting"
 """The objective may move traffic: it asks to, and nothing stands against it."""
+MANAGED_BY_ANOTHER: Final = "ManagedByAnother"
+"""Two operators watch the object: one of them manages it, the other leaves it alone."""
 READY: Final = "Ready"
 """The summary: the object does what its spec says."""
 

@@ -20,6 +20,7 @@ from tokenfleet.backtest.plot import draw
 from tokenfleet.backtest.run import Plan, Progress, Result, backtest
 from tokenfleet.cli.inputs import read_all
 from tokenfleet.cli.instants import instant, positive
+from tokenfleet.cli.progress import add_flag, progress
 from tokenfleet.cli.prometheus import access, add_flags
 from tokenfleet.domain.fleet.documents import UnfitError
 from tokenfleet.domain.fleet.subject import Subject, subjects
@@ -33,9 +34,6 @@ exit status: 0 the backtest is complete; 1 Prometheus did not answer; 2 bad inpu
 example:
   tokenfleet backtest -f slo.yaml --prometheus http://localhost:9090 --from 24h --plot day.svg
 """
-
-WIDTH: Final = 30
-"""Characters of the progress bar."""
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -86,6 +84,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="also draw shares and bad fractions over time; .svg, .png or .pdf",
     )
     add_flags(partial(_access_flag, parser), parser)
+    add_flag(parser)
     parser.set_defaults(run=run)
 
 
@@ -100,16 +99,13 @@ def run(args: argparse.Namespace) -> int:
         plan, found, known = _input(args, SystemClock().now())
     except (ValueError, DrawingError) as error:
         return _refused(error, 2)
-    progress = _Bar() if sys.stderr.isatty() else _silent
     try:
-        result = asyncio.run(_run(known, found, plan, progress))
+        with progress(args) as shown:
+            result = asyncio.run(_run(known, found, plan, shown))
     except UnfitError as error:
         return _refused(error, 2)
     except PortError as error:
         return _refused(error, 1)
-    finally:
-        if isinstance(progress, _Bar):
-            progress.clear()
     if args.plot:
         try:
             draw(result).write(args.plot)
@@ -123,10 +119,10 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-async def _run(known: Access, found: tuple[Subject, ...], plan: Plan, progress: Progress) -> Result:
+async def _run(known: Access, found: tuple[Subject, ...], plan: Plan, shown: Progress) -> Result:
     source = PrometheusSource(known)
     try:
-        return await backtest(source, found, plan, progress)
+        return await backtest(source, found, plan, shown)
     finally:
         source.close()
 
@@ -165,26 +161,3 @@ def _input(args: argparse.Namespace, now: datetime) -> tuple[Plan, tuple[Subject
 def _refused(error: Exception, status: int) -> int:
     print(f"tokenfleet backtest: {error}", file=sys.stderr)
     return status
-
-
-def _silent(_: float) -> None:
-    """Show nothing: standard error is no terminal."""
-
-
-class _Bar:
-    """A progress bar on standard error."""
-
-    def __init__(self) -> None:
-        self._shown = -1
-
-    def __call__(self, done: float) -> None:
-        percent = int(done * 100)
-        if percent == self._shown:
-            return
-        self._shown = percent
-        filled = "#" * (percent * WIDTH // 100)
-        print(f"\r[{filled:<{WIDTH}}] {percent:3} %", end="", file=sys.stderr, flush=True)
-
-    def clear(self) -> None:
-        """Take the bar away."""
-        print("\r\033[K", end="", file=sys.stderr, flush=True)

@@ -14,6 +14,7 @@ from typing import Final
 from tokenfleet.adapters.drawing import DrawingError, check
 from tokenfleet.cli import simulate_fleet
 from tokenfleet.cli.inputs import InputError, read_one
+from tokenfleet.cli.progress import Progress, add_flag, progress
 from tokenfleet.domain.fleet.documents import UnfitError
 from tokenfleet.simulation.draws import drawn
 from tokenfleet.simulation.fleet import Scenario
@@ -82,6 +83,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add("--days", type=float, help="days of fleets in which nothing happens (default 1 or 30)")
     add("--before", type=Path, metavar="FILE", help="JSON of earlier --gates, to show beside")
     add("--jobs", type=int, default=os.cpu_count() or 1, help="gates at a time (default: cores)")
+    add_flag(parser)
     parser.set_defaults(run=run)
 
 
@@ -93,9 +95,10 @@ def run(args: argparse.Namespace) -> int:
             return _refused(wrong)
         if args.plot:
             check(args.plot)
-        if args.file:
-            return simulate_fleet.run(args)
-        return _gates(args) if args.gates or args.gate else _compare(args)
+        with progress(args) as shown:
+            if args.file:
+                return simulate_fleet.run(args, shown)
+            return _gates(args, shown) if args.gates or args.gate else _compare(args, shown)
     except OSError as error:
         return _refused(f"{error.filename}: {error.strerror}")
     except (DrawingError, InputError, UnfitError, WrittenError) as error:
@@ -138,13 +141,13 @@ def _wrong(args: argparse.Namespace) -> str:
     return ""
 
 
-def _compare(args: argparse.Namespace) -> int:
+def _compare(args: argparse.Namespace, shown: Progress) -> int:
     known = {**BY_NAME, **WORLDS}
     scenarios = [known[name] for name in args.scenario or [s.name for s in SCENARIOS]]
     scenarios = [drawn(number) for number in range(args.draws)] or scenarios
     asked = args.policy or (["none", "ours", "oracle"] if args.plot else POLICIES)
     policies = [name for name in POLICIES if name in asked]
-    results = _results(scenarios, policies, args)
+    results = _results(scenarios, policies, args, shown)
     if args.plot:
         first = [result for result in results if result.seed == 0]
         comparison(scenarios[0], first).write(args.plot)
@@ -156,21 +159,24 @@ def _compare(args: argparse.Namespace) -> int:
 
 
 def _results(
-    scenarios: Sequence[Scenario], policies: Sequence[str], args: argparse.Namespace
+    scenarios: Sequence[Scenario],
+    policies: Sequence[str],
+    args: argparse.Namespace,
+    shown: Progress,
 ) -> list[Result]:
     runs = [(s, p, n) for s in scenarios for p in policies for n in range(args.seeds)]
     results = []
     for done, (scenario, policy, seed) in enumerate(runs):
-        _progress(f"{done}/{len(runs)} {scenario.name} {policy} {seed}")
+        shown.say(f"{done}/{len(runs)} {scenario.name} {policy} {seed}")
         results.append(simulate(scenario, policy, seed=seed, scrape=args.scrape, tick=args.tick))
-    _progress("")
+    shown.say("")
     return results
 
 
-def _gates(args: argparse.Namespace) -> int:
+def _gates(args: argparse.Namespace, shown: Progress) -> int:
     before = _earlier(args.before) if args.before else None
     found: dict[str, Gate] = {}
-    for name, gate in _measured(args):
+    for name, gate in _measured(args, shown):
         found[name] = gate
         if args.output == "text" and before is None:
             print(f"{_verdict(name, gate):<12} {gate.promise}: {gate.measured}", flush=True)
@@ -202,27 +208,22 @@ def _verdict(name: str, gate: Gate) -> str:
     return "kept" if gate.kept else "falls short" if name in FALLS_SHORT else "BROKEN"
 
 
-def _measured(args: argparse.Namespace) -> Iterator[tuple[str, Gate]]:
+def _measured(args: argparse.Namespace, shown: Progress) -> Iterator[tuple[str, Gate]]:
     names, effort = args.gate or list(GATES), SHORT if args.effort == "short" else WHOLE
     effort = replace(effort, days=args.days) if args.days else effort
-    _progress("measuring")
+    shown.say("measuring")
     with ProcessPoolExecutor(args.jobs) as workers:
         waiting = {name: workers.submit(GATES[name], effort) for name in names}
         for done, (name, future) in enumerate(waiting.items()):
-            _progress(f"{done}/{len(names)} {name}")
+            shown.say(f"{done}/{len(names)} {name}")
             gate = future.result()
-            _progress("")
+            shown.say("")
             yield name, gate
 
 
 def _refused(said: str) -> int:
     print(f"tokenfleet simulate: {said}", file=sys.stderr)
     return 2
-
-
-def _progress(said: str) -> None:
-    if sys.stderr.isatty():
-        print(f"\r\033[K{said}", end="", file=sys.stderr, flush=True)
 
 
 def _cell(results: Sequence[Result]) -> str:

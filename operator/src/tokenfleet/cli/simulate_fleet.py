@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from tokenfleet.cli.inputs import read_all, read_one
+from tokenfleet.cli.progress import Progress
 from tokenfleet.domain.fleet.documents import UnfitError
 from tokenfleet.domain.fleet.subject import subjects
 from tokenfleet.simulation.forecast import StatedLoad, forecast
@@ -54,7 +55,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("--for", dest="lasts", metavar="TIME", help="how long (default 2h)")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace, shown: Progress) -> int:
     """Run it.
 
     Raises:
@@ -69,7 +70,9 @@ def run(args: argparse.Namespace) -> int:
         msg = f"choose one with --router: the file has objectives for {', '.join(found)}"
         raise UnfitError(msg)
     load = read(StatedLoad, _stated(args), str(args.load or "load"))
-    made = forecast(found[name], load, seeds=args.seeds, scrape=args.scrape, tick=args.tick)
+    pace = {"scrape": args.scrape, "tick": args.tick}
+    made = forecast(found[name], load, seeds=args.seeds, **pace, progress=shown)
+    shown.say("")
     if args.plot:
         picture(made).write(args.plot)
     for problem in found[name].problems:

@@ -22,6 +22,8 @@ from tokenfleet.ports import Clock, Cluster, Resource, RouterFleet
 from tokenfleet.reconcilers.applier import Applier
 from tokenfleet.reconcilers.events import Recorder
 from tokenfleet.reconcilers.latency_stages import AskTook, LatencyStages
+from tokenfleet.reconcilers.leases import Leases
+from tokenfleet.reconcilers.marks import Marks
 from tokenfleet.reconcilers.money import AskUsed, Money
 from tokenfleet.reconcilers.optional_kinds import OptionalKinds
 from tokenfleet.reconcilers.path_shares import AskTaken, PathShares
@@ -108,6 +110,8 @@ class Core:
     path_shares: PathShares
     money: Money
     latency_stages: LatencyStages
+    me: str
+    """What the operator is known by to others: its Lease, as NAMESPACE/NAME."""
     watched: dict[Resource, str]
     """Watched kinds and their label selectors; those of others join where the cluster serves them
     when the operator starts."""
@@ -219,6 +223,7 @@ def _core(options: Options, outside: Outside) -> Core:
         path_shares=PathShares(store=store, ask=outside.taken, wake=queue.add),
         money=Money(store=store, ask=outside.used),
         latency_stages=LatencyStages(store=store, ask=outside.took, wake=queue.add),
+        me=f"{options.lease_namespace}/{options.lease_name}",
         # Whoever may see some namespaces only may not list all of them.
         watched=dict(WATCHED) if options.namespaces else {**WATCHED, NAMESPACES: ""},
         optional=OptionalKinds(outside.cluster, store, queue.add),
@@ -233,6 +238,7 @@ def _users(core: Core, replicas: Replicas) -> UserLedger:
         cluster=core.outside.cluster,
         clock=core.outside.clock,
         may_write=core.elector.leads,
+        me=core.me,
     )
 
 
@@ -306,6 +312,13 @@ def _visits(
         visitors=visitors,
         applier=applier,
         recorder=recorder,
+        marks=Marks(
+            me=core.me,
+            store=core.store,
+            applier=applier,
+            recorder=recorder,
+            leases=Leases(outside.cluster, outside.clock),
+        ),
         clock=outside.clock,
         telemetry=core.telemetry,
         sees=resync.sees,

@@ -22,6 +22,7 @@ from tokenfleet.domain.fleet.field_ownership import (
     with_claim,
 )
 from tokenfleet.domain.fleet.keys import ObjectKey, key_of
+from tokenfleet.domain.fleet.operators import CONTENDER
 from tokenfleet.domain.fleet.ownership import MANAGED_BY_LABEL, is_ours
 from tokenfleet.domain.fleet.plan import Deletion, Plan
 from tokenfleet.ports import (
@@ -40,6 +41,8 @@ from tokenfleet.reconcilers.store import Store
 from tokenfleet.reconcilers.telemetry import Telemetry
 
 STATUS_MANAGER: Final = "tokenfleet/status"
+CONTENDER_MANAGER: Final = "tokenfleet/contender"
+"""Field manager of what an operator writes into the status of another one's object."""
 
 NEEDED: Final = frozenset({"Service", "ConfigMap", "ServiceAccount", "Role", "RoleBinding"})
 """Kinds that a Deployment waits for, where its plan names them before it."""
@@ -206,6 +209,35 @@ class Applier:
             raise
         self._telemetry.wrote(key.kind, "status")
         self._remember(key, STATUS_MANAGER, body, stored)
+        self._store.put(stored, writer=key)
+        return True
+
+    async def write_contender(self, owner: Body, operator: str) -> bool:
+        """Write into an object of another operator who else watches it; empty: nobody.
+
+        Returns:
+            Whether it is stored; the object may be gone.
+        """
+        key = key_of(owner)
+        body: dict[str, Any] = {
+            "apiVersion": API_VERSION,
+            "kind": key.kind,
+            "metadata": {
+                "name": key.name,
+                "namespace": key.namespace,
+                "resourceVersion": owner["metadata"]["resourceVersion"],
+            },
+            **({"status": {CONTENDER: operator}} if operator else {}),
+        }
+        self.fence()
+        try:
+            stored = await self._cluster.apply_status(body, manager=CONTENDER_MANAGER)
+        except NotFoundError:
+            return False
+        except ConflictError:
+            await self._refresh(key)
+            raise
+        self._telemetry.wrote(key.kind, "status")
         self._store.put(stored, writer=key)
         return True
 

@@ -9,12 +9,13 @@ every etcd-backed server before) - as long as it is the same etcd. After a resto
 lower: so another uid always wins, and so does what the API server itself says when it is asked.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any, Final, TypeVar
 
 from tokenfleet.domain.fleet.affected import affected, references
-from tokenfleet.domain.fleet.keys import POOL, ROUTER, ObjectKey, key_of
+from tokenfleet.domain.fleet.keys import POOL, ROUTER, VISITED, ObjectKey, key_of
+from tokenfleet.domain.fleet.operators import operator_of
 from tokenfleet.domain.fleet.ownership import is_managed
 from tokenfleet.domain.fleet.slim import slim
 from tokenfleet.ports import Body
@@ -36,6 +37,8 @@ class Store:
         self._referring: dict[ObjectKey, set[ObjectKey]] = defaultdict(set)
         self._read: dict[Callable[[Body], Any], dict[ObjectKey, Any]] = defaultdict(dict)
         """How copies are read -> what came of each that is here."""
+        self._marks: dict[str, Counter[str]] = defaultdict(Counter)
+        """Namespace -> operator -> objects that carry its mark."""
         self._whole: set[ObjectKey] = set()
         """Services of which everything that exists is known, and kept up to date."""
 
@@ -65,6 +68,10 @@ class Store:
     def count(self, kind: str) -> int:
         """Count the known objects of a kind."""
         return len(self._objects[kind])
+
+    def operators(self, namespace: str) -> set[str]:
+        """Return the operators whose marks objects of a namespace carry."""
+        return set(self._marks.get(namespace, ()))
 
     def referring(self, key: ObjectKey) -> frozenset[ObjectKey]:
         """Return the keys of the objects that point at a key."""
@@ -144,6 +151,8 @@ class Store:
             del self._objects[key.kind][key]
         else:
             self._objects[key.kind][key] = new
+        if key.kind in VISITED:
+            self._mark(key.namespace, old, new)
         for target in after - before:
             self._referring[target].add(key)
         for target in before - after:
@@ -152,6 +161,16 @@ class Store:
                 del self._referring[target]
             if key.kind in NAMED_BY and target.kind == "Service" and not self.is_named(target):
                 self._let_go(target)
+
+    def _mark(self, namespace: str, old: Body | None, new: Body | None) -> None:
+        marks = self._marks[namespace]
+        for body, change in ((old, -1), (new, 1)):
+            if body is not None and (operator := operator_of(body)):
+                marks[operator] += change
+                if not marks[operator]:
+                    del marks[operator]
+        if not marks:
+            del self._marks[namespace]
 
     def _let_go(self, service: ObjectKey) -> None:
         """Forget a Service that nobody names any more, and its slices; nobody reads them."""

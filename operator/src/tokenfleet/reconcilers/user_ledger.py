@@ -22,6 +22,7 @@ from tokenfleet.api.v1alpha1.modelrouter import ModelRouter
 from tokenfleet.api.v1alpha1.servingpool import ServingPool
 from tokenfleet.domain.fleet.facts import pool_facts
 from tokenfleet.domain.fleet.keys import POOL, ROUTER, ObjectKey, key_of
+from tokenfleet.domain.fleet.operators import operator_of
 from tokenfleet.domain.fleet.ownership import controls
 from tokenfleet.domain.fleet.parsing import parsed
 from tokenfleet.domain.fleet.replicas import agent_address
@@ -89,6 +90,8 @@ class UserLedger:
     cluster: Cluster
     clock: Clock
     may_write: Callable[[], bool]
+    me: str
+    """This operator: routers with another one's mark are left alone."""
     _books: dict[ObjectKey, _Book] = field(default_factory=dict)
     _failing: dict[ObjectKey, str] = field(default_factory=dict)
 
@@ -100,7 +103,11 @@ class UserLedger:
 
     async def look(self) -> None:
         """Look at every router once."""
-        routers = {key_of(body): body for body in self.store.all(ROUTER)}
+        routers = {
+            key_of(body): body
+            for body in self.store.all(ROUTER)
+            if operator_of(body) in {"", self.me}
+        }
         for gone in self._books.keys() - routers.keys():
             del self._books[gone]
         for key, router in sorted(routers.items()):

@@ -3,8 +3,8 @@
 One visitor per kind does the observing and planning; what all of them share is here: order of
 writes, failures, events, requeueing and the accounting of results.
 
-    replace -> children -> Event of Ready -> status -> Events of decisions -> the visitor's own
-        accounts -> what failed is raised
+    mark -> replace -> children -> Event of Ready -> status -> Events of decisions
+        -> the visitor's own accounts -> what failed is raised
 
 Every write is tried, whatever happened to the others. Status, Events, views and counters follow
 what is stored: where `replace` failed, the visitor plans again without it, and where nobody can say
@@ -22,6 +22,7 @@ from tokenfleet.api.conditions import ACCEPTED, PROGRESSING, READY
 from tokenfleet.domain.fleet.conditions import with_failures
 from tokenfleet.domain.fleet.keys import ObjectKey, key_of
 from tokenfleet.domain.fleet.notes import Words, contest_note, stored_words, transition_notes, words
+from tokenfleet.domain.fleet.operators import marked, uncontended, unmarked
 from tokenfleet.domain.fleet.plan import EventNote, Plan
 from tokenfleet.domain.fleet.problems import Problem
 from tokenfleet.ports import (
@@ -35,6 +36,7 @@ from tokenfleet.ports import (
 from tokenfleet.reconcilers.applier import Applier, Failure, NotLeaderError, UnsettledError
 from tokenfleet.reconcilers.contests import ContestedError
 from tokenfleet.reconcilers.events import Recorder
+from tokenfleet.reconcilers.marks import LOOK_AGAIN, Marks
 from tokenfleet.reconcilers.queue import Queue
 from tokenfleet.reconcilers.store import Store
 from tokenfleet.reconcilers.telemetry import Telemetry
@@ -99,7 +101,9 @@ class _Attempt:
     contests: list[str] = field(default_factory=list)
     """What has happened in contests about children."""
     again: timedelta | None = None
-    """When a contested child is due."""
+    """When a contested child is due, or another operator is to be looked for."""
+    contender: str = ""
+    """Another operator that watches the object too."""
 
     def look_again(self, after: timedelta | None) -> None:
         self.again = min(filter(None, (self.again, after)), default=None)
@@ -133,6 +137,7 @@ class Visits:
     """One for each visited kind."""
     applier: Applier
     recorder: Recorder
+    marks: Marks
     clock: Clock
     telemetry: Telemetry
     said: dict[ObjectKey, Words] = field(default_factory=dict)
@@ -171,8 +176,20 @@ class Visits:
             return None
         if owner["metadata"].get("deletionTimestamp"):
             return None  # Owner references collect the children.
-        plan = await visitor.plan(owner)
-        attempt = _Attempt()
+        if not await self.marks.takes(owner):
+            return LOOK_AGAIN
+        return await self._visited(key)
+
+    async def _visited(self, key: ObjectKey) -> timedelta | None:
+        """Move an object of ours a step; results as of `visit`."""
+        contender = await self.marks.contender(key)
+        owner = self.store.get(key)
+        if owner is None:
+            return None
+        attempt = _Attempt(contender=contender)
+        attempt.look_again(LOOK_AGAIN if contender else None)
+        owner = uncontended(owner)
+        plan = await self.visitors[key.kind].plan(unmarked(owner))
         settled = await self._replace(owner, plan, attempt)
         failures = await self.applier.apply_children(plan, owner=owner)
         attempt.children(failures, lasting=self._lasting(key, failures))
@@ -231,19 +248,10 @@ class Visits:
         In this order: who tells afterwards may die in between, and whoever comes next finds a
         status with nothing left to tell.
         """
-        status = plan.status
-        if status is None:
-            return False
-        if attempt.problems:
-            status = with_failures(
-                status,
-                attempt.problems,
-                previous=owner.get("status", {}),
-                generation=owner["metadata"].get("generation", 0),
-                now=self.clock.now(),
-            )
+        status = self._wanted_status(owner, plan, attempt)
         self.applier.fence()
-        await self._say(owner, status, attempt)
+        if plan.status is not None:
+            await self._say(owner, status, attempt)
         try:
             if not await self.applier.write_status(owner, status) and owner.get("status") != status:
                 return False  # The object is gone.
@@ -252,7 +260,25 @@ class Visits:
         except PortError as error:
             attempt.failed(error)
             return False
-        return True
+        return plan.status is not None
+
+    def _wanted_status(self, owner: Body, plan: Plan, attempt: _Attempt) -> dict[str, Any]:
+        """Return what is planned, or else what is stored, with the marks and the problems."""
+        previous = owner.get("status", {})
+        generation, now = owner["metadata"].get("generation", 0), self.clock.now()
+        status = plan.status if plan.status is not None else unmarked(owner).get("status", {})
+        if attempt.problems and plan.status is not None:
+            status = with_failures(
+                status, attempt.problems, previous=previous, generation=generation, now=now
+            )
+        return marked(
+            status,
+            self.marks.me,
+            contender=attempt.contender,
+            previous=previous,
+            generation=generation,
+            now=now,
+        )
 
     async def _say(self, owner: Body, status: Mapping[str, Any], attempt: _Attempt) -> None:
         """Tell what changed in the conditions since people were told last."""

@@ -4,7 +4,7 @@ What nobody stated is assumed, and each assumption is said. Rules, objectives an
 out of the compiler of the operator, and `engine.step` decides as it does live.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Final
 
@@ -15,10 +15,10 @@ from tokenfleet.domain.fleet.subject import Subject
 from tokenfleet.domain.slo.objectives.spec import ObjectiveSpec
 from tokenfleet.domain.slo.observation.measurement import PoolFacts, RuleTarget, Signal
 from tokenfleet.simulation.fleet import Scenario, Stream
-from tokenfleet.simulation.policies import Nobody, Ours
+from tokenfleet.simulation.policies import Decider, Nobody, Ours
 from tokenfleet.simulation.pools import MEAN_SERVICE, PATIENCE, PREFILL, Overload, Pool
 from tokenfleet.simulation.profiles import Course
-from tokenfleet.simulation.run import Run, run
+from tokenfleet.simulation.run import Run, run, silent
 from tokenfleet.simulation.scrapes import TOKENS
 from tokenfleet.simulation.written import (
     Fraction,
@@ -78,24 +78,35 @@ class Forecast:
 
 
 def forecast(
-    subject: Subject, load: StatedLoad, *, seeds: int, scrape: float, tick: float
+    subject: Subject,
+    load: StatedLoad,
+    *,
+    seeds: int,
+    scrape: float,
+    tick: float,
+    progress: Callable[[float], None] = silent,
 ) -> Forecast:
-    """Let a fleet run.
+    """Let a fleet run; `progress` is told what part of the work is done, 0 to 1.
 
     Raises:
         UnfitError: something is stated of what is not there, or not stated that must be.
     """
     scenario, assumed = fleet_of(subject, load)
+
+    def runs(first: int, decider: Callable[[], Decider]) -> tuple[Run, ...]:
+        return tuple(one(first + seed, seed, decider()) for seed in range(seeds))
+
+    def one(number: int, seed: int, chooser: Decider) -> Run:
+        def told(done: float) -> None:
+            progress((number + done) / (2 * seeds))
+
+        return run(scenario, chooser, seed=seed, scrape=scrape, tick=tick, progress=told)
+
     return Forecast(
         scenario=scenario,
         assumed=assumed,
-        ours=tuple(
-            run(scenario, Ours(scenario), seed=seed, scrape=scrape, tick=tick)
-            for seed in range(seeds)
-        ),
-        none=tuple(
-            run(scenario, Nobody(), seed=seed, scrape=scrape, tick=tick) for seed in range(seeds)
-        ),
+        ours=runs(0, lambda: Ours(scenario)),
+        none=runs(seeds, Nobody),
     )
 
 

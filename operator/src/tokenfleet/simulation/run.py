@@ -31,6 +31,12 @@ from tokenfleet.simulation.pools import Queue
 from tokenfleet.simulation.scrapes import Line, Seen, Store
 
 POLICIES: Final = ("none", "naive", "flagger", "pages", "ours", "oracle")
+TOLD_EVERY: Final = 60.0
+"""Seconds of a scenario between two words about how far it is."""
+
+
+def silent(_: float) -> None:
+    """Say nothing about how far it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,9 +168,24 @@ def violating(lane: Lane, target: float = TARGET) -> int:
 
 
 def run(
-    scenario: Scenario, chooser: Decider, *, seed: int, scrape: float = 15.0, tick: float = 15.0
+    scenario: Scenario,
+    chooser: Decider,
+    *,
+    seed: int,
+    scrape: float = 15.0,
+    tick: float = 15.0,
+    progress: Callable[[float], None] = silent,
 ) -> Run:
-    """Run a scenario from beginning to end; equal arguments give equal runs."""
+    """Run a scenario from beginning to end; equal arguments give equal runs.
+
+    Args:
+        scenario: what happens.
+        chooser: who decides.
+        seed: chooses the clients.
+        scrape: seconds between scrapes.
+        tick: seconds between decisions.
+        progress: told what part is done, 0 to 1, once a minute of the scenario.
+    """
     name = f"{scenario.name} {seed}"
     streams = _randoms(name)
     phase, routing = next(streams), next(streams)
@@ -191,12 +212,13 @@ def run(
     )
     loop.started()
     later: list[Request] = []
-    for request in heapq.merge(
+    clients = heapq.merge(
         *(
             arrivals(number, stream, scenario.seconds, next(streams))
             for number, stream in enumerate(scenario.streams)
         )
-    ):
+    )
+    for request in _told(clients, scenario.seconds, progress):
         while later and later[0].t <= request.t:
             loop.serve(heapq.heappop(later), later)
         loop.serve(request, later)
@@ -219,6 +241,19 @@ def run(
         seen={line: book.total for line, book in loop.store.books.items()},
         fewest=dict(loop.fewest),
     )
+
+
+def _told(
+    clients: Iterable[Request], seconds: float, progress: Callable[[float], None]
+) -> Iterator[Request]:
+    """Pass requests on, in the order of their times, and say how far they have come."""
+    due = 0.0
+    for request in clients:
+        if request.t >= due:
+            progress(min(1.0, request.t / seconds))
+            due = request.t + TOLD_EVERY
+        yield request
+    progress(1.0)
 
 
 def _randoms(name: str) -> Iterator[Random]:

@@ -336,8 +336,12 @@ class ModelRouteStatus(Model):
     control: Annotated[str, Field(max_length=16)] = ""
     """Who decides the shares now: Auto, Disabled, Pinned, PinEnded (its time is over: as Auto) or
     PinRefused (it names a pool that its rule has not: shares stay)."""
+    operator: Annotated[str, Field(max_length=317)] = ""
+    """The operator that manages the object, by its Lease: `NAMESPACE/NAME`."""
+    contender: Annotated[str, Field(max_length=317)] = ""
+    """Another operator that watches the object too and leaves it alone; it writes this itself."""
     conditions: Annotated[list[Condition], Field(max_length=16), ListMap(("type",))] = []
-    """Accepted, ResolvedRefs, Programmed, Ready."""
+    """Accepted, ResolvedRefs, Programmed, ManagedByAnother, Ready."""
 
 
 class ModelRoute(Model):

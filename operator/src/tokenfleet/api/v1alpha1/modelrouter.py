@@ -308,8 +308,12 @@ class ModelRouterStatus(Model):
     """Label selector of the pods, for autoscalers."""
     acknowledged: Annotated[str, Field(max_length=16)] = ""
     """Replicas that run the newest revision, of all ready ones, as `2/2`."""
+    operator: Annotated[str, Field(max_length=317)] = ""
+    """The operator that manages the object, by its Lease: `NAMESPACE/NAME`."""
+    contender: Annotated[str, Field(max_length=317)] = ""
+    """Another operator that watches the object too and leaves it alone; it writes this itself."""
     conditions: Annotated[list[Condition], Field(max_length=16), ListMap(("type",))] = []
-    """Accepted, Programmed, Progressing, Ready."""
+    """Accepted, Programmed, Progressing, ManagedByAnother, Ready."""
 
 
 class ModelRouter(Model):

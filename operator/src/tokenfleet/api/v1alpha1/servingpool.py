@@ -312,8 +312,12 @@ class ServingPoolStatus(Model):
     """Replicas that serve."""
     selector: Annotated[str, Field(max_length=512)] = ""
     """Label selector of the pods, for autoscalers."""
+    operator: Annotated[str, Field(max_length=317)] = ""
+    """The operator that manages the object, by its Lease: `NAMESPACE/NAME`."""
+    contender: Annotated[str, Field(max_length=317)] = ""
+    """Another operator that watches the object too and leaves it alone; it writes this itself."""
     conditions: Annotated[list[Condition], Field(max_length=16), ListMap(("type",))] = []
-    """Accepted, Available, Progressing, RolloutGapless, EngineComplete, Ready."""
+    """Accepted, Available, Progressing, RolloutGapless, EngineComplete, ManagedByAnother, Ready."""
 
 
 class ServingPool(Model):

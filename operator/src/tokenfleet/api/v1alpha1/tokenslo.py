@@ -336,8 +336,12 @@ class TokenSLOStatus(Model):
     """What ShiftTraffic would have done, for `onBreach.type: Alert`."""
     last_decision: Decision | None = None
     """The last transition."""
+    operator: Annotated[str, Field(max_length=317)] = ""
+    """The operator that manages the object, by its Lease: `NAMESPACE/NAME`."""
+    contender: Annotated[str, Field(max_length=317)] = ""
+    """Another operator that watches the object too and leaves it alone; it writes this itself."""
     conditions: Annotated[list[Condition], Field(max_length=16), ListMap(("type",))] = []
-    """Accepted, ResolvedRefs, DataAvailable, Met, Voting, Ready."""
+    """Accepted, ResolvedRefs, DataAvailable, Met, Voting, ManagedByAnother, Ready."""
 
 
 class TokenSLO(Model):
