@@ -100,9 +100,8 @@ async def test_it_is_said_on_every_object_once() -> None:
     assert len(found) == len(objects)
     assert {(item["status"], item["reason"]) for item in found} == {("True", "OperatorsOverlap")}
     assert all(ONE in item["message"] and TWO in item["message"] for item in found)
-    ready = [
-        item for item in one.status("ServingPool", "large")["conditions"] if item["type"] == "Ready"
-    ]
+    route = one.status("ModelRoute", "chat")["conditions"]
+    ready = [item for item in route if item["type"] == "Ready"]
     assert [item["status"] for item in ready] == ["True"]
 
 
