@@ -78,6 +78,8 @@ class Fleet:
         """Pools without endpoints."""
         self.elsewhere: tuple[dict[str, str], ...] = ()
         """What other routers hold."""
+        self.shifting = True
+        """The operator-wide switch."""
         self.types = ("",)
         """Request types that attempts are measured by; one empty name: not split."""
         self.visit()
@@ -124,6 +126,7 @@ class Fleet:
                 acknowledged_at=self.now,
                 measurement=self.measured(),
                 told=frozenset(self.told),
+                shifting=self.shifting,
                 now=self.now,
             )
         )

@@ -3,7 +3,6 @@
 The table is in the control-loop page.
 """
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.unit.domain.fleet.builders import route, slo
-from tests.unit.domain.fleet.edited_fleet import LARGEST_STEP, SHIFTED, Fleet, objective, rule
+from tests.unit.domain.fleet.edited_fleet import SHIFTED, Fleet, objective, rule
 from tokenfleet.domain.fleet.departed import KEPT
 
 
@@ -24,6 +23,7 @@ def test_nothing_is_edited_and_nothing_is_told() -> None:
     assert "departed" not in fleet.data
 
 
+@pytest.mark.edit("rule renamed")
 def test_a_renamed_rule_goes_on_from_its_shift() -> None:
     fleet = Fleet()
     before = fleet.held().document
@@ -50,6 +50,9 @@ def test_a_rule_that_is_renamed_and_edited_at_once_keeps_its_traffic() -> None:
     assert fleet.reasons() == ["ShiftInherited", "ShiftKept"]
 
 
+@pytest.mark.edit(
+    "route deleted and applied again within an hour, also under another name with the same `modelNames`"
+)
 @pytest.mark.parametrize("minutes", [1, 59])
 def test_a_route_that_is_applied_again_within_the_hour_goes_on_from_its_shift(
     minutes: float,
@@ -84,6 +87,9 @@ def test_after_an_hour_nobody_remembers() -> None:
     assert fleet.shares() == {"large": 1000, "small": 0}
 
 
+@pytest.mark.edit(
+    "route deleted and applied again within an hour, also under another name with the same `modelNames`"
+)
 def test_a_route_that_is_renamed_goes_on_from_the_shift_of_the_one_with_its_models() -> None:
     fleet = Fleet()
     fleet.routes = [route("chat-v2", rules=[rule("main", large=1)], modelNames=["chat"])]
@@ -101,6 +107,7 @@ def test_a_route_for_other_models_inherits_nothing() -> None:
     assert fleet.shares("main", "other") == {"large": 1000, "small": 0}
 
 
+@pytest.mark.edit("route moved to another router (`parentRefs`), or given a second one")
 def test_a_route_that_moves_to_another_router_takes_its_shift_along() -> None:
     first, second = Fleet(), Fleet(loops={})
     second.routes = []
@@ -128,6 +135,7 @@ def test_the_youngest_memory_of_a_route_that_moves_to_and_fro_counts() -> None:
     assert second.shares() == {"large": 400, "small": 600}
 
 
+@pytest.mark.edit("rule split off another one of the route")
 def test_a_rule_that_is_split_off_starts_where_its_sibling_is() -> None:
     fleet = Fleet()
 
@@ -139,6 +147,7 @@ def test_a_rule_that_is_split_off_starts_where_its_sibling_is() -> None:
     fleet.ramps("batch", {"large": 1000, "small": 0})
 
 
+@pytest.mark.edit("pool renamed (another pool in its place)")
 def test_a_pool_that_is_renamed_gets_what_it_had_and_no_more() -> None:
     fleet = Fleet()
 
@@ -147,6 +156,7 @@ def test_a_pool_that_is_renamed_gets_what_it_had_and_no_more() -> None:
     fleet.ramps("slow", {"large-v2": 1000, "small": 0})
 
 
+@pytest.mark.edit("pool renamed (another pool in its place)")
 def test_a_pool_that_is_renamed_and_not_ready_gets_nothing_yet() -> None:
     fleet = Fleet()
     fleet.gone = {"large-v2"}
@@ -156,45 +166,51 @@ def test_a_pool_that_is_renamed_and_not_ready_gets_nothing_yet() -> None:
     fleet.ramps("slow", {"large-v2": 1000, "small": 0})
 
 
-@pytest.mark.parametrize(
-    ("written", "at_once"),
-    [
-        pytest.param(
-            {"large": 4, "medium": 1},
-            {"large": 200, "medium": 200, "small": 600},
-            id="more for the pool that is shifted: no more now",
-        ),
-        pytest.param(
-            {"large": 1, "medium": 4},
-            {"large": 80, "medium": 620, "small": 300},
-            id="less for it: less at once, to the pool that is well",
-        ),
-        pytest.param(
-            {"large": 10, "medium": 10},
-            {"large": 200, "medium": 500, "small": 300},
-            id="the same proportions: nothing",
-        ),
-    ],
-)
-def test_edited_weights_are_stepped_to(written: dict[str, int], at_once: dict[str, int]) -> None:
+@pytest.mark.edit("weights edited: more for a shifted pool")
+def test_more_weight_for_a_shifted_pool_is_stepped_to() -> None:
+    fleet = weighted()
+
+    assert fleet.edit(rule(large=4, medium=1)) == {"large": 200, "medium": 200, "small": 600}
+    assert fleet.reasons() == ["ShiftKept"]
+    fleet.ramps("slow", {"large": 800, "medium": 200, "small": 0})
+
+
+@pytest.mark.edit("weights edited: less for a shifted pool")
+def test_less_weight_for_a_shifted_pool_goes_to_the_one_that_is_well() -> None:
+    fleet = weighted()
+
+    assert fleet.edit(rule(large=1, medium=4)) == {"large": 80, "medium": 620, "small": 300}
+    assert fleet.reasons() == ["ShiftKept"]
+    fleet.ramps("slow", {"large": 200, "medium": 800, "small": 0})
+
+
+@pytest.mark.edit("weights edited in the same proportions")
+def test_weights_of_the_same_proportions_move_nothing() -> None:
+    fleet = weighted()
+
+    assert fleet.edit(rule(large=10, medium=10)) == {"large": 200, "medium": 500, "small": 300}
+    assert fleet.reasons() == []
+
+
+def weighted() -> Fleet:
+    """Return a rule of two equal pools, one of them shifted."""
     fleet = Fleet(rule(large=1, medium=1), loops={"large": SHIFTED})
     assert fleet.shares() == {"large": 200, "medium": 500, "small": 300}
-
-    assert fleet.edit(rule(**written)) == at_once
-    total = sum(written.values())
-    home = {name: 1000 * weight // total for name, weight in written.items()}
-    fleet.ramps("slow", {**home, "small": 0})
+    return fleet
 
 
+@pytest.mark.edit("backend added")
 def test_a_backend_that_is_added_gets_what_the_others_give_up_and_steps_up_from_there() -> None:
     fleet = Fleet()
 
     shares = fleet.edit(rule(large=1, medium=1))
 
     assert shares == {"large": 200, "medium": 200, "small": 600}
+    assert fleet.reasons() == ["ShiftKept"]
     fleet.ramps("slow", {"large": 500, "medium": 500, "small": 0})
 
 
+@pytest.mark.edit("backend added")
 def test_a_backend_that_is_added_begins_with_a_tenth_at_least() -> None:
     lost = replace(SHIFTED, w=0.0)
     fleet = Fleet(loops={"large": lost})
@@ -205,14 +221,17 @@ def test_a_backend_that_is_added_begins_with_a_tenth_at_least() -> None:
     fleet.ramps("slow", {"large": 500, "medium": 500, "small": 0})
 
 
+@pytest.mark.edit("backend removed")
 def test_what_a_removed_backend_had_goes_to_those_that_are_well() -> None:
     fleet = Fleet(rule(large=1, medium=1, other=2), loops={"large": SHIFTED})
     assert fleet.shares() == {"large": 100, "medium": 250, "other": 500, "small": 150}
 
     assert fleet.edit(rule(large=1, other=2)) == {"large": 100, "other": 667, "small": 233}
+    assert fleet.reasons() == ["ShiftKept"]
     fleet.ramps("slow", {"large": 333, "other": 667, "small": 0})
 
 
+@pytest.mark.edit("a shifted backend removed and back within an hour")
 def test_a_failing_backend_that_is_removed_and_comes_back_is_tried_with_a_tenth() -> None:
     fleet = Fleet(rule(large=1, medium=1), loops={"large": SHIFTED})
     assert fleet.edit(rule(medium=1)) == {"medium": 700, "small": 300}
@@ -221,16 +240,20 @@ def test_a_failing_backend_that_is_removed_and_comes_back_is_tried_with_a_tenth(
     shares = fleet.edit(rule(large=1, medium=1))
 
     assert shares["large"] == 50
+    assert fleet.reasons()[:2] == ["ShiftKept", "ShiftKept"]
     assert shares["medium"] <= 700
     fleet.ramps("slow", {"large": 500, "medium": 500, "small": 0})
 
 
+@pytest.mark.edit("fallback replaced")
 def test_a_fallback_that_is_replaced_hands_over_what_it_had() -> None:
     fleet = Fleet(rule(large=1, fallbacks=("small", "tiny")))
 
     assert fleet.edit(rule(large=1, fallbacks=("tiny",))) == {"large": 400, "tiny": 600}
+    assert fleet.reasons() == ["FallbackLost"]
 
 
+@pytest.mark.edit("the last fallback removed")
 def test_without_any_fallback_left_there_is_nowhere_else_to_go() -> None:
     fleet = Fleet()
 
@@ -238,6 +261,7 @@ def test_without_any_fallback_left_there_is_nowhere_else_to_go() -> None:
     assert fleet.reasons() == ["FallbackLost"]
 
 
+@pytest.mark.edit("order of rules or of backends")
 def test_the_order_of_rules_and_of_backends_does_not_matter() -> None:
     first = {**rule("first", large=1), "matches": [{"features": ["x"]}]}
     fleet = Fleet(first, rule(large=1, medium=1), loops={"large": SHIFTED})
@@ -249,33 +273,60 @@ def test_the_order_of_rules_and_of_backends_does_not_matter() -> None:
     assert fleet.reasons() == []
 
 
+@pytest.mark.edit("objective renamed, deleted, or `Alert`")
 @pytest.mark.parametrize(
     "edited",
     [
-        pytest.param(lambda: [objective(onBreach={"type": "Alert"})], id="only alerts now"),
-        pytest.param(list, id="deleted"),
-        pytest.param(
-            lambda: [
-                objective(
-                    objective={"type": "Latency", "latency": {"threshold": "1s", "target": "0.5"}}
-                )
-            ],
-            id="another threshold and target",
-        ),
-        pytest.param(lambda: [{**objective(), "metadata": slo("other")["metadata"]}], id="renamed"),
+        pytest.param([objective(onBreach={"type": "Alert"})], id="only alerts now"),
+        pytest.param([], id="deleted"),
+        pytest.param([{**objective(), "metadata": slo("other")["metadata"]}], id="renamed"),
     ],
 )
-def test_an_edited_objective_is_stepped_to(
-    edited: Callable[[], list[dict[str, Any]]],
-) -> None:
+def test_without_its_objective_a_rule_steps_back(edited: list[dict[str, Any]]) -> None:
     fleet = Fleet()
-    fleet.slos = edited()
+    fleet.slos = edited
+    fleet.visit()
+    assert fleet.shares() == {"large": 400, "small": 600}
+    assert fleet.reasons() == []
+
+    fleet.ramps("slow", {"large": 1000, "small": 0})
+    assert set(fleet.reasons()) == {"TrafficReturning", "TrafficReturned"}
+
+
+@pytest.mark.edit("objective: threshold, target, windows")
+@pytest.mark.parametrize(
+    "latency",
+    [
+        {"threshold": "1s", "target": "0.5"},
+        {"threshold": "500ms", "target": "0.5", "shortWindow": "2m", "longWindow": "6m"},
+    ],
+)
+def test_an_edited_objective_is_judged_anew_from_where_it_is(latency: dict[str, Any]) -> None:
+    fleet = Fleet()
+    windows = {name: latency[name] for name in latency if name.endswith("Window")}
+    latency = {name: latency[name] for name in latency if name not in windows}
+    fleet.slos = [objective(objective={"type": "Latency", "latency": latency}, **windows)]
     fleet.visit()
 
-    assert fleet.shares()["large"] - 400 <= LARGEST_STEP
+    assert fleet.shares() == {"large": 400, "small": 600}
+    assert fleet.reasons() == []
     fleet.ramps("slow", {"large": 1000, "small": 0})
 
 
+@pytest.mark.edit("`trafficControl: Disabled`, the operator-wide switch")
+@pytest.mark.parametrize("everywhere", [False, True])
+def test_a_rule_that_is_not_to_be_shifted_any_more_steps_back(*, everywhere: bool) -> None:
+    fleet = Fleet()
+    fleet.shifting = not everywhere
+    control = {} if everywhere else {"trafficControl": {"type": "Disabled"}}
+
+    assert fleet.edit(rule(large=1), **control) == {"large": 400, "small": 600}
+    assert fleet.reasons() == []
+    fleet.ramps("slow", {"large": 1000, "small": 0})
+    assert set(fleet.reasons()) == {"TrafficReturning", "TrafficReturned"}
+
+
+@pytest.mark.edit("objective: `primaryFloor` raised, or `maxShift` lowered, beyond the share")
 @pytest.mark.parametrize("bound", [{"primaryFloor": "0.5"}, {"maxShift": "0.5"}])
 def test_a_bound_above_the_share_is_stepped_to(bound: dict[str, str]) -> None:
     dwelt = SHIFTED.changed_at - timedelta(minutes=3)
@@ -288,6 +339,7 @@ def test_a_bound_above_the_share_is_stepped_to(bound: dict[str, str]) -> None:
     fleet.ramps("slow", {"large": 1000, "small": 0})
 
 
+@pytest.mark.edit("`trafficControl: Pinned`")
 def test_a_pin_acts_at_once() -> None:
     fleet = Fleet()
     until = (fleet.now + timedelta(hours=1)).isoformat()
@@ -300,6 +352,20 @@ def test_a_pin_acts_at_once() -> None:
     assert fleet.reasons() == ["TrafficPinned"]
 
 
+@pytest.mark.edit("`trafficControl: Pinned`")
+def test_when_a_pin_ends_traffic_steps_back() -> None:
+    fleet = Fleet()
+    until = (fleet.now + timedelta(minutes=5)).isoformat()
+    pools = [{"name": "large", "weight": 2}, {"name": "small", "weight": 8}]
+    pinned = {"until": until, "rules": [{"name": "slow", "pools": pools}]}
+    assert fleet.edit(rule(large=1), trafficControl={"type": "Pinned", "pinned": pinned}) == {
+        "large": 200,
+        "small": 800,
+    }
+
+    fleet.ramps("slow", {"large": 1000, "small": 0})
+
+
 def test_without_a_shift_an_edit_acts_at_once() -> None:
     fleet = Fleet(loops={})
 
@@ -308,6 +374,7 @@ def test_without_a_shift_an_edit_acts_at_once() -> None:
     assert fleet.reasons() == []
 
 
+@pytest.mark.edit("route that cannot be read")
 def test_a_route_that_cannot_be_read_for_a_while_does_not_forget_its_shift() -> None:
     fleet = Fleet()
     was = fleet.routes

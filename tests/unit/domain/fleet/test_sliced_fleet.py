@@ -113,6 +113,7 @@ def test_an_objective_about_the_whole_rule_acts_on_each_part_by_its_own_attempts
     assert fleet.part_of_large("chat") < 1000
 
 
+@pytest.mark.edit("selector added to a rule that is shifted")
 def test_a_selector_added_in_the_middle_of_a_shift_moves_no_conversation() -> None:
     fleet = Sliced(objective())
     before = fleet.ways()
@@ -125,6 +126,7 @@ def test_a_selector_added_in_the_middle_of_a_shift_moves_no_conversation() -> No
     fleet.ramps(CHAT, {"large": 1000, "small": 0})
 
 
+@pytest.mark.edit("selector removed, or its objective deleted")
 @pytest.mark.parametrize(
     "edit",
     [
@@ -150,6 +152,7 @@ def test_a_slice_whose_objective_is_gone_steps_back_and_goes_when_it_is_back(edi
         last = now
     assert CHAT not in fleet.parts()
     assert last == 1000
+    assert "TrafficReturning" in fleet.reasons()
 
 
 def test_a_slice_stays_while_its_rule_has_other_shares() -> None:
@@ -162,6 +165,7 @@ def test_a_slice_stays_while_its_rule_has_other_shares() -> None:
     assert fleet.part_of_large("chat") == 1000
 
 
+@pytest.mark.edit("selector widened or narrowed")
 def test_a_selector_that_is_widened_keeps_the_slice_and_defends_it() -> None:
     fleet = Sliced(chats(), shifted=(CHAT,))
     fleet.late = {"chat"}
@@ -174,6 +178,7 @@ def test_a_selector_that_is_widened_keeps_the_slice_and_defends_it() -> None:
     assert fleet.part_of_large("chat") <= 400, "its objective still answers for the chats"
 
 
+@pytest.mark.edit("selector widened or narrowed")
 def test_a_selector_that_is_narrowed_goes_on_from_the_wider_slice() -> None:
     fleet = Sliced(chats("chat", "analysis"), shifted=(WIDE,))
     before = fleet.ways()
