@@ -22,6 +22,8 @@ class Party:
 
     namespace: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+    namespace_labels: Mapping[str, str] = field(default_factory=dict)
+    """Of the namespace, besides its name."""
 
 
 def documented(listening: int) -> set[Flow]:
@@ -46,6 +48,12 @@ def allowed(policies: Sequence[Mapping[str, Any]], parties: Mapping[str, Party])
         and _open(policies, one, other, port, "Egress")
         and _open(policies, other, one, port, "Ingress")
     }
+
+
+def default_deny(namespace: str) -> dict[str, Any]:
+    """Return the policy that refuses everything to and from the pods of a namespace."""
+    spec = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    return {"metadata": {"name": "deny", "namespace": namespace}, "spec": spec}
 
 
 def _meant(target: str, port: int) -> bool:
@@ -79,7 +87,7 @@ def _open(
 def _peer(peer: Mapping[str, Any], namespace: str, there: Party) -> bool:
     if not there.namespace:
         return "ipBlock" in peer
-    names = {"kubernetes.io/metadata.name": there.namespace}
+    names = {"kubernetes.io/metadata.name": there.namespace, **there.namespace_labels}
     in_namespace = (
         _matches(peer["namespaceSelector"], names)
         if "namespaceSelector" in peer
@@ -90,7 +98,7 @@ def _peer(peer: Mapping[str, Any], namespace: str, there: Party) -> bool:
 
 def _matches(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
     for one in selector.get("matchExpressions", ()):
-        assert one["operator"] == "Exists", one
-        if one["key"] not in labels:
+        assert one["operator"] in {"Exists", "In"}, one
+        if one["key"] not in labels or labels[one["key"]] not in one.get("values", labels.values()):
             return False
     return bool(selector.get("matchLabels", {}).items() <= labels.items())

@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+from tests.support.flows import Party, allowed, default_deny
+from tests.support.options import OPTIONS
 from tests.unit.cli.operator_bench import Bench, bare, labelled, run
 from tests.unit.domain.fleet.builders import (
     conditions,
@@ -15,6 +17,7 @@ from tests.unit.domain.fleet.builders import (
     slices,
     slo,
 )
+from tests.unit.domain.routing.test_network_policy import OPERATOR
 from tokenfleet.reconcilers.resources import ROUTES
 
 SELECTED = {"from": "Selector", "selector": {"matchLabels": {"llm": "shared"}}}
@@ -186,6 +189,50 @@ async def test_the_router_gets_the_right_to_find_and_to_reach_the_pools() -> Non
     } in policy["ingress"][0]["from"]
     egress = objects["NetworkPolicy", "ns", "default-router"]["spec"]["egress"][0]["to"]
     assert [one.get("namespaceSelector") for one in egress] == [None, SELECTED["selector"]]
+
+
+async def test_under_default_deny_the_router_reaches_the_pools_of_its_guests_and_nobody_else() -> (
+    None
+):
+    """What the policies open, all together; `team-c` is not let in, and `large` is in each."""
+    strict = shared()
+    access = {"clients": PEERS["web"], "prometheus": PEERS["monitoring"]}
+    strict["spec"]["managed"] = {"networkPolicy": access}
+    bodies = (*team("team-a", llm="shared"), *team("team-b", llm="shared"), *team("team-c"))
+    bench = await run((strict, *bodies))
+    made = [body for (kind, *_), body in bench.cluster.objects.items() if kind == "NetworkPolicy"]
+    teams = ("team-a", "team-b", "team-c")
+    parties = {
+        "clients": Party("web"),
+        "Prometheus": Party("monitoring"),
+        "operator": Party(OPTIONS.lease_namespace, OPERATOR),
+        "router": Party("ns", {"tokenfleet.dev/router": "default"}),
+        **{f"pool of {one}": pool_of(one) for one in teams},
+        **{f"other pod of {one}": Party(one, {"app": "x"}, SHARED_BY[one]) for one in teams},
+    }
+
+    denied = [default_deny(namespace) for namespace in ("ns", *teams)]
+    assert not {flow for flow in allowed(denied, parties) if flow[1].startswith(("pool", "router"))}
+
+    open_ = allowed([*denied, *made], parties)
+    assert {flow for flow in open_ if flow[1].startswith(("pool", "router"))} == {
+        ("clients", "router", 8080),
+        ("operator", "router", 9091),
+        ("Prometheus", "router", 9091),
+        *(("router", f"pool of {one}", 8000) for one in ("team-a", "team-b")),
+        *(("Prometheus", f"pool of {one}", 8000) for one in ("team-a", "team-b")),
+    }
+
+
+SHARED_BY = {"team-a": {"llm": "shared"}, "team-b": {"llm": "shared"}, "team-c": {}}
+PEERS = {
+    name: [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}}]
+    for name in ("web", "monitoring")
+}
+
+
+def pool_of(team: str) -> Party:
+    return Party(team, {"tokenfleet.dev/pool": "large"}, SHARED_BY[team])
 
 
 async def test_a_route_that_leaves_the_router_takes_the_rights_back() -> None:
