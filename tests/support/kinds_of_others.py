@@ -1,8 +1,9 @@
 """Definitions of kinds that other projects bring: facts of their published schemas, and no more.
 
 InferencePool (inference.networking.k8s.io/v1), Gateway API Inference Extension 1.x: which fields
-there are, which are needed, and their limits. Unknown fields are refused by strict writes, so that
-what a test writes is what the project's users can write.
+there are, which are needed, and their limits. LeaderWorkerSet (leaderworkerset.x-k8s.io/v1) 0.8:
+the same, but for its pod templates, which are core/v1. Unknown fields are refused by strict writes,
+so that what a test writes is what the project's users can write.
 """
 
 from typing import Any
@@ -107,3 +108,71 @@ def inference_pool(name: str, labels: dict[str, str], *ports: int, **spec: Any) 
             **spec,
         },
     }
+
+
+_POD_TEMPLATE = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+_COUNT = {"type": "integer", "format": "int32"}
+_COUNT_OR_PERCENT = {"x-kubernetes-int-or-string": True}
+
+LEADER_WORKER_SET_SPEC: dict[str, Any] = {
+    "type": "object",
+    "required": ["leaderWorkerTemplate"],
+    "properties": {
+        "replicas": {**_COUNT, "default": 1},
+        "startupPolicy": {
+            "type": "string",
+            "enum": ["LeaderCreated", "LeaderReady"],
+            "default": "LeaderCreated",
+        },
+        "rolloutStrategy": {
+            "type": "object",
+            "required": ["type"],
+            "properties": {
+                "type": {"type": "string", "enum": ["RollingUpdate"], "default": "RollingUpdate"},
+                "rollingUpdateConfiguration": {
+                    "type": "object",
+                    "properties": {
+                        "partition": {**_COUNT, "default": 0},
+                        "maxUnavailable": {**_COUNT_OR_PERCENT, "default": 1},
+                        "maxSurge": {**_COUNT_OR_PERCENT, "default": 0},
+                    },
+                },
+            },
+        },
+        "networkConfig": {
+            "type": "object",
+            "required": ["subdomainPolicy"],
+            "properties": {
+                "subdomainPolicy": {"type": "string", "enum": ["Shared", "UniquePerReplica"]}
+            },
+        },
+        "leaderWorkerTemplate": {
+            "type": "object",
+            "required": ["workerTemplate"],
+            "properties": {
+                "leaderTemplate": _POD_TEMPLATE,
+                "workerTemplate": _POD_TEMPLATE,
+                "size": {**_COUNT, "default": 1},
+                "restartPolicy": {
+                    "type": "string",
+                    "enum": [
+                        "Default",
+                        "RecreateGroupOnPodRestart",
+                        "RecreateGroupAfterStart",
+                        "None",
+                    ],
+                    "default": "RecreateGroupOnPodRestart",
+                },
+            },
+        },
+    },
+}
+
+LEADER_WORKER_SETS = definition(
+    "leaderworkerset.x-k8s.io",
+    "v1",
+    "leaderworkersets",
+    "LeaderWorkerSet",
+    LEADER_WORKER_SET_SPEC,
+    scale=True,
+)

@@ -4,6 +4,7 @@ from typing import Any
 
 from e2e.kit.yamls import merged
 from tests.integration.api.rules import Rule, between, named, rule
+from tests.integration.api.rules_of_adapters import ADAPTERS, UPWARDS
 from tests.integration.api.rules_of_engines import ENGINE_RULES
 from tests.integration.api.rules_of_providers import EXTERNAL
 from tests.integration.api.subjects import EXISTING_POOL, POOL, at
@@ -24,7 +25,6 @@ _BUCKET = {
 }
 _IMAGE = {"type": "Image", "persistentVolumeClaim": None, "image": {"reference": "models/llama:1"}}
 _CACHE = {"persistentVolumeClaim": {"claimName": "cache"}}
-_UPWARDS = "must not hold `..`: the kubelet refuses it"
 _TOKENS = {"type": "PerMillionTokens", "perMillionTokens": {"prompt": "0", "completion": "0.60"}}
 
 
@@ -69,14 +69,14 @@ def _sources(base: dict[str, Any], path: str) -> list[Rule]:
         ),
         rule(
             f".{path}.persistentVolumeClaim.path",
-            _UPWARDS,
+            UPWARDS,
             base,
             refused=at(f"{path}.persistentVolumeClaim.path", "models/../other"),
             accepted=at(f"{path}.persistentVolumeClaim.path", "models/a..b"),
         ),
         rule(
             f".{path}.image.path",
-            _UPWARDS,
+            UPWARDS,
             base,
             refused=at(path, merged(_IMAGE, at("image.path", "a/.."))),
             accepted=at(path, merged(_IMAGE, at("image.path", "a"))),
@@ -170,75 +170,6 @@ def _claims() -> list[Rule]:
             POOL,
             refused=at(_MANAGED, asked),
             accepted=at(_MANAGED, {**asked, "pod": {"resourceClaims": [claim]}}),
-        ),
-    ]
-
-
-def _adapters() -> list[Rule]:
-    path = "spec.served.adapters"
-    claim = {"type": "PersistentVolumeClaim", "persistentVolumeClaim": {"claimName": "w"}}
-    hub = {"type": "HuggingFace", "huggingFace": {"repo": "org/legal"}}
-    image = {"type": "Image", "image": {"reference": "adapters/legal:1", "path": "a"}}
-
-    def one(source: dict[str, Any] | None, name: str = "legal") -> dict[str, Any]:
-        return at(path, [{"name": name, **({"source": source} if source else {})}])
-
-    return [
-        rule(
-            ".spec.served",
-            "adapters must not have the name of the model or of one of its aliases",
-            POOL,
-            refused=at("spec.served", {"aliases": ["b"], **one(claim, "b")["spec"]["served"]}),
-            accepted=at("spec.served", {"aliases": ["b"], **one(claim, "c")["spec"]["served"]}),
-        ),
-        rule(
-            ".spec",
-            "served.adapters must have a source when type is Managed, and none otherwise",
-            POOL,
-            refused=one(None),
-            accepted=one(hub),
-        ),
-        rule(
-            f".{path}[].source",
-            "huggingFace must be set when type is HuggingFace",
-            POOL,
-            refused=one({"type": "HuggingFace"}),
-            accepted=one(hub),
-        ),
-        rule(
-            f".{path}[].source",
-            "persistentVolumeClaim must be set when type is PersistentVolumeClaim",
-            POOL,
-            refused=one({"type": "PersistentVolumeClaim"}),
-            accepted=one(claim),
-        ),
-        rule(
-            f".{path}[].source",
-            "image must be set when type is Image",
-            POOL,
-            refused=one({"type": "Image"}),
-            accepted=one(image),
-        ),
-        rule(
-            f".{path}[].source.huggingFace.repo",
-            "must not begin with a dash: the engine would read it as an option",
-            POOL,
-            refused=one(merged(hub, at("huggingFace.repo", "-m"))),
-            accepted=one(hub),
-        ),
-        rule(
-            f".{path}[].source.persistentVolumeClaim.path",
-            _UPWARDS,
-            POOL,
-            refused=one(merged(claim, at("persistentVolumeClaim.path", "a/../b"))),
-            accepted=one(merged(claim, at("persistentVolumeClaim.path", "a..b"))),
-        ),
-        rule(
-            f".{path}[].source.image.path",
-            _UPWARDS,
-            POOL,
-            refused=one(merged(image, at("image.path", "a/.."))),
-            accepted=one(image),
         ),
     ]
 
@@ -358,7 +289,7 @@ POOLS = [
     ),
     rule(
         ".spec.managed.model.cache.subPath",
-        _UPWARDS,
+        UPWARDS,
         POOL,
         refused=at(f"{_MANAGED}.model.cache", {**_CACHE, "subPath": ".."}),
         accepted=at(f"{_MANAGED}.model.cache", {**_CACHE, "subPath": "pools/large"}),
@@ -374,8 +305,15 @@ POOLS = [
     *_environment(),
     *_files(),
     *_claims(),
-    *_adapters(),
+    *ADAPTERS,
     *_remote_code(),
+    rule(
+        f".{_MANAGED}.parallelism",
+        "nodes must divide tensor x pipeline x data: each node has as many devices",
+        POOL,
+        refused=at(f"{_MANAGED}.parallelism", {"tensor": 8, "nodes": 3}),
+        accepted=at(f"{_MANAGED}.parallelism", {"tensor": 8, "pipeline": 3, "nodes": 3}),
+    ),
     *between(POOL, f"{_MANAGED}.sharedMemory", ("64Mi", "1Ti"), "63Mi", "2Ti"),
     rule(
         ".spec.managed.rollout",

@@ -71,7 +71,7 @@ _MANAGED = {
     "engine": {"type": "VLLM"},
     "device": "GPU",
     "model": {"remoteCode": "Refused"},
-    "parallelism": {"tensor": 1, "pipeline": 1, "data": 1, "expert": False},
+    "parallelism": {"tensor": 1, "pipeline": 1, "data": 1, "nodes": 1, "expert": False},
     "sharedMemory": "4Gi",
     "pod": {"securityContext": {"readOnlyRootFilesystem": True}},
     "rollout": {"maxSurge": 0, "maxUnavailable": 1},

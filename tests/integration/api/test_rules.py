@@ -27,6 +27,11 @@ TRANSITIONS = {
         "type must not change: create a new pool and move the routes to it",
     ),
     (
+        "ServingPool",
+        ".spec.managed.parallelism",
+        "nodes must not change between 1 and more: create a new pool and move the routes to it",
+    ),
+    (
         "ModelRouter",
         ".spec",
         "type must not change: create a new router and move the routes to it",
@@ -74,6 +79,20 @@ def test_a_pool_keeps_its_type(api: ApiServer) -> None:
 
     assert refused.status_code == httpx.codes.UNPROCESSABLE_ENTITY
     assert "type must not change: create a new pool" in refused.json()["message"]
+    assert accepted.status_code == httpx.codes.OK
+
+
+def test_a_pool_stays_on_one_node_or_on_several(api: ApiServer) -> None:
+    two = merged(POOL, at("spec.managed.parallelism", {"pipeline": 2, "nodes": 2}))
+    api.create(two, dry_run=False)
+    try:
+        refused = api.change(two, at("spec.managed.parallelism.nodes", 1))
+        accepted = api.change(two, at("spec.managed.parallelism", {"pipeline": 4, "nodes": 4}))
+    finally:
+        api.delete(two)
+
+    assert refused.status_code == httpx.codes.UNPROCESSABLE_ENTITY
+    assert "nodes must not change between 1 and more" in refused.json()["message"]
     assert accepted.status_code == httpx.codes.OK
 
 

@@ -18,6 +18,7 @@ import httpx
 from e2e.cluster.images import ENGINE_ENVIRONMENT
 from tests.support.ports import free_port
 from tokenfleet.api.v1alpha1.servingpool import ServingPool
+from tokenfleet.domain.fleet.platform import Platform
 from tokenfleet.domain.pools import caches
 from tokenfleet.domain.pools.engines.engine import PORT
 from tokenfleet.domain.pools.models import WEIGHTS_ROOT
@@ -42,12 +43,19 @@ class Engine:
 
 def container(pool: ServingPool) -> dict[str, Any]:
     """Return the engine container."""
-    found = workload(pool)
-    assert found.problems == ()
-    by_kind = {body["kind"]: body for body in found.objects}
-    template = by_kind["Deployment"]["spec"]["template"]["spec"]
-    found_container: dict[str, Any] = template["containers"][0]
+    found_container: dict[str, Any] = templates(pool)[0]["spec"]["containers"][0]
     return found_container
+
+
+def templates(pool: ServingPool) -> tuple[dict[str, Any], ...]:
+    """Return the pod templates: one, or a leader's and a worker's."""
+    found = workload(pool, Platform(leader_worker_sets=True))
+    assert found.problems == ()
+    by_kind = {body["kind"]: body["spec"] for body in found.objects}
+    if "Deployment" in by_kind:
+        return (by_kind["Deployment"]["template"],)
+    group = by_kind["LeaderWorkerSet"]["leaderWorkerTemplate"]
+    return group["leaderTemplate"], group["workerTemplate"]
 
 
 def arguments(pool: ServingPool, *, weights: Path, port: int) -> list[str]:

@@ -59,6 +59,7 @@ def judge(arguments: list[str], *, configure: bool) -> dict[str, object]:
             engine.enable_expert_parallel,
         ],
         "adapters": [module.name for module in parsed.lora_modules or ()],
+        "nodes": [parsed.nnodes, parsed.node_rank, parsed.master_addr, parsed.headless],
         "lora": [engine.enable_lora, engine.max_lora_rank, engine.max_loras, engine.max_cpu_loras],
         "remote_code": engine.trust_remote_code,
         "max_model_len": engine.max_model_len,

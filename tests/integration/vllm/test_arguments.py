@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests.integration.vllm.conftest import REPOSITORY, example_pools
-from tests.integration.vllm.engines import arguments, container
+from tests.integration.vllm.engines import arguments, container, templates
 from tokenfleet.api.v1alpha1.servingpool import ServingPool
 from tokenfleet.domain.pools.engines import vllm_refused as refused
 
@@ -40,6 +40,12 @@ def mounted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def _worker(pool: ServingPool) -> list[str]:
+    """Return a worker's arguments as the kubelet writes them: places are filled in."""
+    (engine,) = templates(pool)[1]["spec"]["containers"]
+    return [text.replace("$(LWS_WORKER_INDEX)", "1") for text in engine["args"]]
+
+
 @pytest.fixture(scope="module")
 def answer(environment: Path, weights: Path, mounted: Path) -> dict[str, Any]:
     """Return vLLM's judgement of every list below; importing vLLM is slow, so all go at once."""
@@ -50,6 +56,7 @@ def answer(environment: Path, weights: Path, mounted: Path) -> dict[str, Any]:
             for name, pool in pools().items()
         },
         **{flag: ["m", flag] for flag in REFUSED},
+        "worker": _worker(pools()["gpu-two-nodes"]),
         "a beginning": ["m", "--max-model=4096"],
         "large, configured": large,
     }
@@ -91,6 +98,13 @@ def test_every_pool_we_know_is_understood(judged: dict[str, dict[str, Any]], nam
     assert read["adapters"] == [adapter.name for adapter in spec.served.adapters]
     tokens = managed.speculative.tokens if managed.speculative else None
     assert read["speculative"].get("num_speculative_tokens") == tokens
+
+
+def test_a_leader_and_a_worker_have_their_places(judged: dict[str, dict[str, Any]]) -> None:
+    leader, worker = judged["gpu-two-nodes"]["nodes"], judged["worker"]["nodes"]
+
+    assert leader == [2, 0, "$(LWS_LEADER_ADDRESS)", False]
+    assert worker == [2, 1, "$(LWS_LEADER_ADDRESS)", True]
 
 
 def test_adapters_get_the_room_that_is_asked_for(judged: dict[str, dict[str, Any]]) -> None:

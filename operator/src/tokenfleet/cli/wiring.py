@@ -32,6 +32,7 @@ from tokenfleet.reconcilers.queue import Queue
 from tokenfleet.reconcilers.replicas import Replicas
 from tokenfleet.reconcilers.resources import (
     INFERENCE_POOLS,
+    LEADER_WORKER_SETS,
     LEASES,
     MONITORS,
     NAMESPACES,
@@ -251,6 +252,7 @@ def _visits(
         return Platform(
             pod_monitors=core.optional.serves(MONITORS),
             inference_pools=core.optional.serves(INFERENCE_POOLS),
+            leader_worker_sets=core.optional.serves(LEADER_WORKER_SETS),
             fixed_ids=options.fixed_ids,
             operator_namespace=options.lease_namespace,
             operator_account=options.account,

@@ -74,7 +74,15 @@ WATCHED: Final[dict[Resource, str]] = {
 }
 """Watched kinds and the label selector that the API server filters them by."""
 
-OPTIONAL: Final[dict[Resource, str]] = {MONITORS: MANAGED_SELECTOR, INFERENCE_POOLS: ""}
+LEADER_WORKER_SETS: Final = _of(
+    "leaderworkerset.x-k8s.io", "v1", "leaderworkersets", "LeaderWorkerSet"
+)
+"""Replicas of pools over several nodes."""
+OPTIONAL: Final[dict[Resource, str]] = {
+    MONITORS: MANAGED_SELECTOR,
+    INFERENCE_POOLS: "",
+    LEADER_WORKER_SETS: MANAGED_SELECTOR,
+}
 """Kinds of others, with the label selector as in `WATCHED`: watched where the cluster serves them
 when the operator starts. Their definitions may come and go while it runs."""
 

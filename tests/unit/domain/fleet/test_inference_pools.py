@@ -97,7 +97,7 @@ def test_a_cluster_without_the_kind_is_named() -> None:
     found = plan(following(), None, platform=Platform())
 
     assert conditions(found.status)["Accepted"] == ("False", "InferencePoolsNotServed")
-    assert "restart the operator" in message(found.status, "Accepted")
+    assert "within a minute" in message(found.status, "Accepted")
 
 
 def test_what_runs_goes_on_when_its_inference_pool_goes() -> None:

@@ -17,6 +17,13 @@ TESTDATA = Path(__file__).parent / "testdata"
 CASES = sorted(folder.name for folder in TESTDATA.iterdir())
 
 
+def platform_of(text: str) -> Platform:
+    """Return the cluster that a case's first lines speak of."""
+    return Platform(
+        pod_monitors="Prometheus operator" in text, leader_worker_sets="LeaderWorkerSet" in text
+    )
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_a_pool_becomes_these_objects(case: str, update_golden) -> None:
     text = (TESTDATA / case / "in.yaml").read_text()
@@ -24,7 +31,7 @@ def test_a_pool_becomes_these_objects(case: str, update_golden) -> None:
     assert body.pop("kind") == "ServingPool"
     pool = ServingPool.model_validate(body, extra="forbid")
 
-    found = workload(pool, Platform(pod_monitors="Prometheus operator" in text))
+    found = workload(pool, platform_of(text))
 
     assert found.problems == ()
     dumped = yaml.safe_dump_all(found.objects, sort_keys=False, width=1000)

@@ -84,12 +84,29 @@ class PoolResources(Resources):
 class Parallelism(Model):
     """How one replica is split over devices: it needs tensor x pipeline x data of them."""
 
+    validations: ClassVar[tuple[CEL, ...]] = (
+        CEL(
+            rule="self.tensor * self.pipeline * self.data % self.nodes == 0",
+            message="nodes must divide tensor x pipeline x data: each node has as many devices",
+            field_path=".nodes",
+        ),
+        CEL(
+            rule="(self.nodes > 1) == (oldSelf.nodes > 1)",
+            message="nodes must not change between 1 and more: create a new pool and move the"
+            " routes to it",
+            field_path=".nodes",
+        ),
+    )
+
     tensor: Annotated[int, Field(ge=1, le=64)] = 1
     """Tensor-parallel size: GPUs (or CPU sockets) that share each layer."""
     pipeline: Annotated[int, Field(ge=1, le=64)] = 1
     """Pipeline-parallel size: groups of layers, each on devices of its own."""
     data: Annotated[int, Field(ge=1, le=64)] = 1
     """Data-parallel size: copies of the model inside one replica."""
+    nodes: Annotated[int, Field(ge=1, le=64)] = 1
+    """Nodes that one replica is spread over, each with an equal part of its devices; `resources`
+    are those of one node. More than 1 needs LeaderWorkerSet (leaderworkerset.x-k8s.io/v1)."""
     expert: bool = False
     """Whether the experts of a mixture are spread over all devices instead of being split."""
 

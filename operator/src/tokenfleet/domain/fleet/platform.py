@@ -12,6 +12,8 @@ class Platform:
     """Whether the cluster serves PodMonitor."""
     inference_pools: bool = False
     """Whether the cluster serves InferencePool."""
+    leader_worker_sets: bool = False
+    """Whether the cluster serves LeaderWorkerSet."""
     fixed_ids: bool = True
     """Whether pods name their user and group; False leaves both to the cluster, as OpenShift
     asks."""

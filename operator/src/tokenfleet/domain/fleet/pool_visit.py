@@ -16,6 +16,7 @@ from tokenfleet.domain.fleet.platform import PLAIN, Platform
 from tokenfleet.domain.fleet.pool_service import pool_backing
 from tokenfleet.domain.fleet.problems import Problem
 from tokenfleet.domain.pools.inference_pools import followed
+from tokenfleet.domain.pools.leader_worker_sets import KIND, as_deployment
 from tokenfleet.domain.pools.status import PoolStatus, status
 from tokenfleet.domain.pools.workloads import Workload, workload
 from tokenfleet.domain.routing.backing import Backing, Use, destination
@@ -71,6 +72,9 @@ def plan_pool(seen: PoolSnapshot) -> Plan:
         # Replicas that nobody can reach cost as much as others.
         wanted = Workload(objects=(), problems=(backing.problem,))
     deployment = next((c for c in seen.children if c["kind"] == "Deployment"), None)
+    groups = next((c for c in seen.children if c["kind"] == KIND), None)
+    if pool.managed.parallelism.nodes > 1:
+        deployment = as_deployment(groups) if groups is not None else None
     return Plan(
         applies=tuple(wanted.objects),
         deletes=unwanted(seen.children, wanted.objects),

@@ -25,11 +25,11 @@ def progressing(
         wanted: replicas.
     """
     if deployment is None:
-        message = f"{subject}: the Deployment is not there yet"
+        message = f"{subject}: its workload is not there yet"
         return condition(PROGRESSING, status=True, reason="DeploymentMissing", message=message)
     metadata, seen = deployment.get("metadata", {}), deployment.get("status", {})
     if int(seen.get("observedGeneration", 0)) < int(metadata.get("generation", 0)):
-        message = f"{subject}: a changed Deployment has not been looked at yet"
+        message = f"{subject}: its changed workload has not been looked at yet"
         return condition(PROGRESSING, status=True, reason="DeploymentUpdated", message=message)
     updated = int(seen.get("updatedReplicas", 0))
     available, total = int(seen.get("availableReplicas", 0)), int(seen.get("replicas", 0))

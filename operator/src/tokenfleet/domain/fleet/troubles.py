@@ -27,6 +27,8 @@ TOLD: Final = 200
 """Characters of the cluster's own message that are repeated."""
 TEMPLATE_LABEL: Final = "pod-template-hash"
 """Label by which a Deployment's pods say which version of the template they are of."""
+GROUP_LABEL: Final = "leaderworkerset.sigs.k8s.io/template-revision-hash"
+"""The same of a LeaderWorkerSet's pods."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +70,8 @@ def refused(deployment: Body | None) -> Trouble | None:
 
 
 def _version(pod: Body) -> str:
-    return str(pod["metadata"].get("labels", {}).get(TEMPLATE_LABEL, ""))
+    labels = pod["metadata"].get("labels", {})
+    return str(labels.get(TEMPLATE_LABEL) or labels.get(GROUP_LABEL, ""))
 
 
 def _stays(pod: Body) -> bool:

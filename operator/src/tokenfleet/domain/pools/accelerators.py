@@ -43,8 +43,8 @@ def accelerators(limits: Mapping[str, str]) -> Accelerators:
 
 
 def needed(parallelism: Parallelism) -> int:
-    """Return the devices that one replica's engine uses."""
-    return parallelism.tensor * parallelism.pipeline * parallelism.data
+    """Return the devices that one replica's engine uses on each of its nodes."""
+    return parallelism.tensor * parallelism.pipeline * parallelism.data // parallelism.nodes
 
 
 def unchecked(managed: Managed) -> str:

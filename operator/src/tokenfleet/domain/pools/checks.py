@@ -8,13 +8,16 @@ from tokenfleet.api.conditions import ACCEPTED
 from tokenfleet.api.conventions import GROUP
 from tokenfleet.api.quantities import parse_quantity
 from tokenfleet.api.v1alpha1.model_source import COMMIT
-from tokenfleet.api.v1alpha1.servingpool import Managed, ServingPool
+from tokenfleet.api.v1alpha1.servingpool import Managed, Parallelism, ServingPool
 from tokenfleet.domain.fleet.problems import Problem
 from tokenfleet.domain.pools import models
 from tokenfleet.domain.pools.accelerators import accelerators, needed
 from tokenfleet.domain.pools.engines.engine import Engine
 from tokenfleet.domain.pools.engines.families import family
 
+LONGEST_NAME: Final = 42
+"""Most characters of a pool's name over several nodes: the LeaderWorkerSet adds `-nodes`, its
+StatefulSets `-999`, and their revision's label 11 more, of 63."""
 OWN_LABELS: Final = ("app.kubernetes.io/managed-by", "app.kubernetes.io/name")
 
 
@@ -67,10 +70,15 @@ def _devices(name: str, managed: Managed) -> tuple[Problem, ...]:
             _problem(
                 "NotEnoughDevices",
                 f"pool {name}: parallelism (tensor {sizes.tensor} x pipeline {sizes.pipeline} x"
-                f" data {sizes.data}) needs {wanted} devices, resources.limits has {found.known}",
+                f" data {sizes.data}{_over(sizes)}) needs {wanted} devices, resources.limits has"
+                f" {found.known}",
             ),
         )
     return ()
+
+
+def _over(sizes: Parallelism) -> str:
+    return f" over {sizes.nodes} nodes, on each" if sizes.nodes > 1 else ""
 
 
 def _memory(name: str, managed: Managed) -> tuple[Problem, ...]:
@@ -163,7 +171,24 @@ def _adapters(pool: ServingPool) -> tuple[Problem, ...]:
 
 Check = Callable[[str, Managed], tuple[Problem, ...]]
 
-POOL_CHECKS: Final = (_refused_arguments, _tokens, _adapters)
+
+def _nodes(pool: ServingPool) -> tuple[Problem, ...]:
+    name, engine, nodes = pool.metadata.name, family(pool.managed), pool.managed.parallelism.nodes
+    if nodes == 1:
+        return ()
+    if engine.GROUP is None:
+        text = f"pool {name}: {engine.TITLE} runs on one node here; set parallelism.nodes to 1"
+        return (_problem("NodesUnsupported", text),)
+    if len(name) > LONGEST_NAME:
+        text = (
+            f"pool {name}: the name has {len(name)} characters; over several nodes it may have"
+            f" {LONGEST_NAME}; create the pool under a shorter name"
+        )
+        return (_problem("NameTooLong", text),)
+    return ()
+
+
+POOL_CHECKS: Final = (_refused_arguments, _tokens, _adapters, _nodes)
 CHECKS: Final[tuple[Check, ...]] = (
     _repositories,
     _devices,

@@ -32,8 +32,8 @@ def followed(
     if not platform.inference_pools:
         return _refused(
             "InferencePoolsNotServed",
-            "the cluster did not serve InferencePool (inference.networking.k8s.io/v1) when the"
-            " operator started; install its definition and restart the operator",
+            "the cluster does not serve InferencePool (inference.networking.k8s.io/v1); install its"
+            " definition, which the operator finds within a minute",
         )
     if found is None:
         return _refused(

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tokenfleet.api.conditions import ACCEPTED, AVAILABLE, Condition
-from tokenfleet.api.conventions import POOL_LABEL
 from tokenfleet.api.v1alpha1.servingpool import ServingPool
 from tokenfleet.domain.fleet.conditions import condition, judged, summary
 from tokenfleet.domain.fleet.problems import Problem
@@ -14,6 +13,7 @@ from tokenfleet.domain.fleet.troubles import Trouble, refused, troubles
 from tokenfleet.domain.pools import rollout
 from tokenfleet.domain.pools.accelerators import unchecked
 from tokenfleet.domain.pools.engines.families import family
+from tokenfleet.domain.pools.leader_worker_sets import serving
 
 ENGINE_COMPLETE: Final = "EngineComplete"
 
@@ -68,7 +68,7 @@ def status(
         conditions=tuple(conditions),
         replicas=int(seen.get("replicas", 0)),
         ready_replicas=ready,
-        selector=f"{POOL_LABEL}={name}",
+        selector=",".join(f"{label}={value}" for label, value in serving(pool).items()),
     )
 
 

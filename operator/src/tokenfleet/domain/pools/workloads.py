@@ -1,14 +1,16 @@
-"""A pool as Kubernetes objects: Deployment, Service, PodDisruptionBudget, PodMonitor."""
+"""A pool as Kubernetes objects: Deployment or LeaderWorkerSet, Service, budget, monitor."""
 
 from dataclasses import dataclass
 from typing import Any, Final
 
+from tokenfleet.api.conditions import ACCEPTED
 from tokenfleet.api.v1alpha1.servingpool import Managed, ServingPool
 from tokenfleet.domain.fleet.platform import PLAIN, Platform
 from tokenfleet.domain.fleet.problems import Problem
-from tokenfleet.domain.pools import checks, pod, rollout
+from tokenfleet.domain.pools import checks, leader_worker_sets, pod, rollout
 from tokenfleet.domain.pools.engines.engine import PORT
 from tokenfleet.domain.pools.engines.families import family
+from tokenfleet.domain.pools.leader_worker_sets import serving
 
 Body = dict[str, Any]
 
@@ -37,17 +39,37 @@ def workload(pool: ServingPool, platform: Platform = PLAIN) -> Workload:
     managed = pool.spec.managed
     if managed is None:
         return Workload(objects=(), problems=())
-    problems = checks.problems(pool)
+    problems = (*checks.problems(pool), *_missing(managed, platform))
     if problems:
         return Workload(objects=(), problems=problems)
     monitor = (_pod_monitor(pool),) if platform.pod_monitors else ()
     objects = (
         _service(pool),
         _budget(pool),
-        _deployment(pool, managed, platform),
+        _replicas(pool, managed, platform),
         *monitor,
     )
     return Workload(objects=objects, problems=())
+
+
+def _missing(managed: Managed, platform: Platform) -> tuple[Problem, ...]:
+    if managed.parallelism.nodes == 1 or platform.leader_worker_sets:
+        return ()
+    return (
+        Problem(
+            condition=ACCEPTED,
+            reason="LeaderWorkerSetsNotServed",
+            message="parallelism.nodes needs LeaderWorkerSet (leaderworkerset.x-k8s.io/v1), which"
+            " the cluster does not serve; install its controller, and the operator finds the kind"
+            " within a minute",
+        ),
+    )
+
+
+def _replicas(pool: ServingPool, managed: Managed, platform: Platform) -> Body:
+    if managed.parallelism.nodes > 1:
+        return leader_worker_sets.leader_worker_set(pool, managed, platform)
+    return _deployment(pool, managed, platform)
 
 
 def object_of(api_version: str, kind: str, pool: ServingPool) -> Body:
@@ -66,7 +88,7 @@ def object_of(api_version: str, kind: str, pool: ServingPool) -> Body:
 def _service(pool: ServingPool) -> Body:
     return {
         **object_of("v1", "Service", pool),
-        "spec": {"selector": pod.selector(pool), "ports": [service_port("http")]},
+        "spec": {"selector": serving(pool), "ports": [service_port("http")]},
     }
 
 

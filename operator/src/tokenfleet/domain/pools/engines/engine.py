@@ -38,6 +38,21 @@ class Signals:
     """Gauge: the first by the second, 0 to 1, where the engine counts neither."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Arguments by which an engine runs over several nodes, after those of `Engine.arguments`.
+
+    `{nodes}` is their number, `{leader}` the leader's address, `{index}` a worker's place, from 1.
+    """
+
+    leader: tuple[str, ...]
+    """Of the node that answers requests."""
+    worker: tuple[str, ...]
+    """Of each other node: it only computes."""
+    address: str
+    """Variable with the pod's own address: else the engine guesses it by a way to the outside."""
+
+
 class Engine(Protocol):
     """One engine family."""
 
@@ -55,6 +70,10 @@ class Engine(Protocol):
     @property
     def ADAPTERS(self) -> bool:  # noqa: N802
         """Whether it serves LoRA adapters beside the model, each under a name of its own."""
+
+    @property
+    def GROUP(self) -> Group | None:  # noqa: N802
+        """How one replica runs over several nodes; None: it cannot."""
 
     @property
     def METRICS_PATH(self) -> str:  # noqa: N802

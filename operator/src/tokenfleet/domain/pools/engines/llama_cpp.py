@@ -24,6 +24,7 @@ TITLE: Final = "llama.cpp"
 COMMAND: Final = ("/app/llama-server",)
 """Where the public images have it; it is not in their PATH."""
 ADAPTERS: Final = False
+GROUP: Final = None
 METRICS_PATH: Final = "/metrics"
 SLOTS: Final = 4
 """Requests computed at once where `engine.concurrency` is absent; llama-server's own number."""

@@ -20,6 +20,7 @@ from tokenfleet.domain.pools.engines.probes import http
 TITLE: Final = "SGLang"
 COMMAND: Final = ("python3", "-m", "sglang.launch_server")
 ADAPTERS: Final = False
+GROUP: Final = None
 METRICS_PATH: Final = "/metrics"
 HEALTH_LIMIT: Final = 60
 """Seconds that one liveness probe may take: the engine answers it with the next token of anything,

@@ -22,6 +22,7 @@ from tokenfleet.domain.pools.engines.probes import http
 TITLE: Final = "TensorRT-LLM"
 COMMAND: Final = ("trtllm-serve", "serve")
 ADAPTERS: Final = False
+GROUP: Final = None
 METRICS_PATH: Final = "/prometheus/metrics"
 """`/metrics` holds statistics as JSON."""
 CONFIG: Final = "config.yaml"

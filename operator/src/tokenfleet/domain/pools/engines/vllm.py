@@ -20,11 +20,16 @@ from tokenfleet.domain.pools.engines import (
     vllm_speculation,
     vllm_versions,
 )
-from tokenfleet.domain.pools.engines.engine import PORT, Signals
+from tokenfleet.domain.pools.engines.engine import PORT, Group, Signals
 from tokenfleet.domain.pools.engines.probes import http
 
 TITLE: Final = "vLLM"
 ADAPTERS: Final = True
+GROUP: Final = Group(
+    leader=("--nnodes={nodes}", "--node-rank=0", "--master-addr={leader}"),
+    worker=("--nnodes={nodes}", "--node-rank={index}", "--master-addr={leader}", "--headless"),
+    address="VLLM_HOST_IP",
+)
 COMMAND: Final = ("vllm", "serve")
 METRICS_PATH: Final = "/metrics"
 SIGNALS: Final = Signals(

@@ -23,6 +23,9 @@ REFUSED: Final[Mapping[str, str]] = MappingProxyType(
         "pipeline-parallel-size": "spec.managed.parallelism.pipeline sets it",
         "data-parallel-size": "spec.managed.parallelism.data sets it",
         "enable-expert-parallel": "spec.managed.parallelism.expert sets it",
+        "nnodes": "spec.managed.parallelism.nodes sets it",
+        "node-rank": "spec.managed.parallelism.nodes sets it",
+        "master-addr": "spec.managed.parallelism.nodes sets it",
         "speculative-config": "spec.managed.speculative sets it",
         "spec-method": "spec.managed.speculative sets it",
         "spec-model": "spec.managed.speculative sets it",
@@ -60,6 +63,8 @@ SHORT: Final[Mapping[str, str]] = MappingProxyType(
         "-pp": "pipeline-parallel-size",
         "-dp": "data-parallel-size",
         "-ep": "enable-expert-parallel",
+        "-n": "nnodes",
+        "-r": "node-rank",
         "-sc": "speculative-config",
     }
 )
