@@ -65,6 +65,19 @@ def exposition(seconds: float) -> str:
         'vllm:kv_cache_usage_perc{model_name="m",engine="1",pool="small"} 0.75',
         f"vllm:num_requests_waiting{{{engine}}} 8",
         'vllm:num_requests_waiting{model_name="m",engine="1",pool="small"} 0',
+        'sglang:token_usage{pool="sglang"} 0.75',
+        'sglang:num_queue_reqs{pool="sglang"} 2',
+        'sglang:spec_accept_rate{pool="sglang"} 0.625',
+        f'sglang:cached_tokens_total{{pool="sglang",cache_source="device"}} {10 * seconds}',
+        f'sglang:cached_tokens_total{{pool="sglang",cache_source="host"}} {20 * seconds}',
+        f'sglang:prompt_tokens_total{{pool="sglang",is_streaming="true"}} {120 * seconds}',
+        'llamacpp:requests_deferred{pool="llama"} 3',
+        f'llamacpp:prompt_tokens_cached_total{{pool="llama"}} {30 * seconds}',
+        f'llamacpp:prompt_tokens_total{{pool="llama"}} {10 * seconds}',
+        f'llamacpp:spec_decode_num_accepted_tokens_total{{pool="llama"}} {25 * seconds}',
+        f'llamacpp:spec_decode_num_draft_tokens_total{{pool="llama"}} {100 * seconds}',
+        'trtllm_kv_cache_utilization{pool="trt"} 0.125',
+        'trtllm_server_queue_length{pool="trt"} 1',
     ]
     return "\n".join(lines) + "\n"
 
@@ -111,7 +124,18 @@ def test_the_cache_hit_rate(snapshot: Snapshot, *, before: bool) -> None:
 
 def test_an_engine_that_no_pool_is_known_of_is_left_out(snapshot: Snapshot) -> None:
     assert snapshot.measurement is not None
-    assert {pool for _, pool in snapshot.measurement.engines} == {"small"}
+    assert {pool for _, pool in snapshot.measurement.engines} == {"small", "sglang", "llama"}
+
+
+@pytest.mark.parametrize(("pool", "part"), [("sglang", 30 / 120), ("llama", 30 / 40)])
+def test_every_family_says_how_often_its_cache_was_hit(
+    snapshot: Snapshot, pool: str, part: float
+) -> None:
+    """llama.cpp counts the tokens that were not cached; the others count all."""
+    assert snapshot.measurement is not None
+    found = snapshot.measurement.engines["team-a", pool][WINDOWS.level]
+
+    assert found.hits / found.queries == pytest.approx(part, rel=0.01)
 
 
 @pytest.mark.usefixtures("snapshot")
@@ -120,7 +144,12 @@ def test_engines_that_are_full_are_seen_by_their_own_gauges(bench: Bench) -> Non
     short = replace(WINDOWS, short=timedelta(seconds=3 * SCRAPE_SECONDS))
     seen = look(bench, [level(windows=short)]).engine_loads
 
-    assert seen == {("team-a", "small"): EngineLoad(kv_cache=0.5, waiting=4.0)}
+    assert seen["team-a", "small"] == EngineLoad(kv_cache=0.5, waiting=4.0)
+    assert seen["team-a", "trt"] == EngineLoad(kv_cache=0.125, waiting=1.0)
+    sglang, llama = seen["team-a", "sglang"], seen["team-a", "llama"]
+    assert sglang[:2] == (0.75, 2.0)
+    assert llama[:2] == (None, 3.0)
+    assert (sglang.acceptance, llama.acceptance) == pytest.approx((0.625, 0.25), rel=0.01)
 
 
 async def test_the_share_of_a_path_is_its_part_of_the_route_s_requests(

@@ -11,7 +11,7 @@ from tests.support.fakes import T0, CountingTelemetry, FakeClock
 from tests.unit.domain.fleet.builders import route, router, router_pods, slo
 from tokenfleet.domain.fleet.keys import ObjectKey
 from tokenfleet.domain.slo.objectives.spec import ObjectiveSpec
-from tokenfleet.domain.slo.observation.measurement import Measurement, RouterReplica
+from tokenfleet.domain.slo.observation.measurement import EngineLoad, Measurement, RouterReplica
 from tokenfleet.ports import PortError
 from tokenfleet.reconcilers.replicas import Replicas
 from tokenfleet.reconcilers.slo_tick import SloTick
@@ -38,6 +38,7 @@ class Bench:
         )
         self.answer = answer
         self.split: bool | None = None
+        self.loads: dict[tuple[str, str], EngineLoad] = {}
 
     async def measure(
         self,
@@ -51,7 +52,7 @@ class Bench:
         self.split = split
         if isinstance(self.answer, Exception):
             raise self.answer
-        return Measurement(at=at)
+        return Measurement(at=at, engine_loads=self.loads)
 
 
 async def test_one_batch_for_all_objectives_and_the_ready_router_replicas() -> None:
@@ -136,3 +137,18 @@ async def test_it_ticks_until_it_is_cancelled() -> None:
     task.cancel()
 
     assert len(bench.asked) > 2
+
+
+async def test_a_pool_is_looked_at_when_its_speculation_is_worth_something_else() -> None:
+    """Nothing is forgotten while nothing can be measured."""
+    bench, pool = Bench(answer=True), ObjectKey("ServingPool", "ns", "large")
+    bench.store.put(slo("a"))
+    woken = []
+    for acceptance in (0.6, 0.61, None, 0.3):
+        bench.answer = PortError("down") if acceptance is None else True
+        bench.loads = {("ns", "large"): EngineLoad(acceptance=acceptance)}
+        bench.woken.clear()
+        await bench.tick.tick()
+        woken.append(pool in bench.woken)
+
+    assert woken == [True, False, False, True]

@@ -11,6 +11,7 @@ from tokenfleet.domain.fleet.platform import Platform
 from tokenfleet.handlers.condition_metrics import ConditionCollector
 from tokenfleet.handlers.declared_metrics import DeclaredCollector
 from tokenfleet.handlers.election import Elector
+from tokenfleet.handlers.engine_metrics import EngineCollector
 from tokenfleet.handlers.probes import Check, Probes
 from tokenfleet.handlers.shell import Shell
 from tokenfleet.handlers.stage_metrics import StageCollector
@@ -182,6 +183,7 @@ def assemble(options: Options, outside: Outside) -> Operator:
     core.telemetry.registry.register(ConditionCollector(core.store))
     core.telemetry.registry.register(StageCollector(core.latency_stages))
     core.telemetry.registry.register(DeclaredCollector(core.store))
+    core.telemetry.registry.register(EngineCollector(lambda: tick.acceptances))
     core.telemetry.registry.register(
         FleetCollector(
             core.store,
@@ -279,6 +281,7 @@ def _visits(
             views=core.views,
             clock=outside.clock,
             platform=platform,
+            acceptances=lambda: tick.acceptances,
         ),
         ROUTER: router,
         ROUTE: RouteVisitor(

@@ -1,6 +1,6 @@
 """Observes one ServingPool."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from tokenfleet.domain.fleet.affected import references, service_of
@@ -10,6 +10,7 @@ from tokenfleet.domain.fleet.ownership import controls
 from tokenfleet.domain.fleet.plan import Plan
 from tokenfleet.domain.fleet.platform import Platform
 from tokenfleet.domain.fleet.pool_visit import PoolSnapshot, plan_pool
+from tokenfleet.domain.pools.acceptance import Place
 from tokenfleet.ports import Body, Clock
 from tokenfleet.reconcilers.services import Services
 from tokenfleet.reconcilers.store import Store
@@ -27,6 +28,8 @@ class PoolVisitor:
     clock: Clock
     platform: Callable[[], Platform]
     """Returns what the cluster is like."""
+    acceptances: Callable[[], Mapping[Place, float]]
+    """Returns what speculation is worth."""
 
     async def plan(self, owner: Body) -> Plan:
         """Observe and plan."""
@@ -44,6 +47,7 @@ class PoolVisitor:
                 pods=self.store.referring_bodies(key_of(owner), "Pod"),
                 platform=self.platform(),
                 keyless=self.views.keyless(key_of(owner)),
+                acceptance=self.acceptances().get((key_of(owner).namespace, key_of(owner).name)),
                 now=self.clock.now(),
             )
         )

@@ -8,14 +8,15 @@ every tick even where there is no Prometheus at all.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
-from tokenfleet.domain.fleet.keys import ROUTE, ROUTER, SLO, ObjectKey
+from tokenfleet.domain.fleet.keys import POOL, ROUTE, ROUTER, SLO, ObjectKey
 from tokenfleet.domain.fleet.replicas import replica
 from tokenfleet.domain.fleet.steering import promise_in
+from tokenfleet.domain.pools.acceptance import Place, acceptances, moved
 from tokenfleet.domain.routing.rule_slices import slice_of_name
 from tokenfleet.domain.slo.objectives.spec import Promise
 from tokenfleet.domain.slo.observation.measurement import Failure, Measurement, RouterReplica
@@ -62,6 +63,8 @@ class SloTick:
     wake: Callable[[ObjectKey], None]
     newest: Measurement | None = field(default=None)
     """What the last tick measured."""
+    acceptances: Mapping[Place, float] = field(default_factory=dict)
+    """What speculation is worth, as the last tick said that could be measured."""
 
     async def run(self) -> None:
         """Tick until cancelled; a slow tick delays the next one and never overlaps it."""
@@ -85,8 +88,16 @@ class SloTick:
             elif failure is None and before is not None:
                 log.info("objectives can be measured again")
             self.telemetry.ticked(loop.time() - started, ok=failure is None)
+            if failure is None:
+                self._accepted(self.newest)
         for key in sorted(self.store.keys(ROUTER)):
             self.wake(key)
+
+    def _accepted(self, measured: Measurement) -> None:
+        """Keep what speculation is worth, and wake the pools whose status says something else."""
+        before, self.acceptances = self.acceptances, acceptances(measured.engine_loads)
+        for namespace, name in moved(before, self.acceptances):
+            self.wake(ObjectKey(POOL, namespace, name))
 
     def _replicas(self) -> list[RouterReplica]:
         """Return every ready router pod."""

@@ -114,3 +114,11 @@ def test_a_pod_without_the_port_that_routers_use_is_no_replica() -> None:
 
     assert status is not None
     assert status["readyReplicas"] == 2
+
+
+def test_a_status_says_what_speculation_is_worth() -> None:
+    """And says nothing where nothing is known."""
+    known, unknown = (plan_pool(look(managed_pool(), acceptance=part)) for part in (0.62, None))
+
+    assert known.status["speculation"] == {"acceptance": "0.60"}
+    assert "speculation" not in unknown.status

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+from tokenfleet.adapters.prometheus import engine_signals
 from tokenfleet.adapters.prometheus.rows import sound
 from tokenfleet.ports import MetricSource, Sample
 
@@ -77,8 +78,8 @@ def queries(namespace: str) -> dict[str, str]:
         "burn": f'max by (namespace, slo) (tokenfleet_slo_burn_rate{{{where},window="control"}})',
         "inflight": f"sum {of_pool} (tokenfleet_inflight{{{where}}})",
         "demand": f"max {of_pool} (tokenfleet_pool_demand{{{where}}})",
-        "kv_cache": f'avg {of_pool} (vllm:kv_cache_usage_perc{{{where},pool!=""}})',
-        "waiting": f'sum {of_pool} (vllm:num_requests_waiting{{{where},pool!=""}})',
+        "kv_cache": engine_signals.gauge("kv_cache", where=f'{where},pool!=""'),
+        "waiting": engine_signals.gauge("waiting", where=f'{where},pool!=""', total="sum"),
         "features": f"topk(5, {tokens})",
     }
 

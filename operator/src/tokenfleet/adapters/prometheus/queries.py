@@ -17,6 +17,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Final
 
+from tokenfleet.adapters.prometheus import engine_signals
 from tokenfleet.domain.slo.objectives.spec import Level, LevelObjective, ObjectiveSpec, Promise
 from tokenfleet.domain.slo.observation.measurement import RouterReplica, Signal
 
@@ -39,16 +40,12 @@ USAGE: Final = {
     "written": "tokenfleet_cache_creation_prompt_tokens_total",
 }
 """Field of `Usage` -> its series."""
-ENGINE_CACHE: Final = {
-    "hits": 'vllm:prefix_cache_hits_total{pool!=""}',
-    "queries": 'vllm:prefix_cache_queries_total{pool!=""}',
-}
-"""Field of `EngineCache` -> its series; `pool` by the pod's label."""
-ENGINE_LOAD: Final = {
-    "kv_cache": 'vllm:kv_cache_usage_perc{pool!=""}',
-    "waiting": 'vllm:num_requests_waiting{pool!=""}',
-}
-"""Field of `EngineLoad` -> its gauge."""
+ENGINE_CACHE: Final = {"hits": "cache_hits", "queries": "cache_queries"}
+"""Field of `EngineCache` -> that of the engines' `Signals`."""
+ENGINE_GAUGES: Final = ("kv_cache", "waiting")
+"""Fields of `EngineLoad` that are gauges under the same names of `Signals`."""
+SPECULATION_WINDOW: Final = timedelta(minutes=30)
+"""Window of the acceptance of proposed tokens: it is about models and prompts, not about load."""
 STARTED: Final = "tokenfleet_requests_started_total"
 """Requests as clients sent them, each once however often it was retried, from their start on."""
 ENDED: Final = "tokenfleet_requests_total"
@@ -188,8 +185,22 @@ def _levels(objectives: Sequence[LevelObjective], split: Sequence[str]) -> list[
     )
     return [
         *_kinds(Family.USAGE, windows, (*RULE, "pool", *split), USAGE),
-        *_kinds(Family.ENGINE_CACHE, cached, ("namespace", "pool"), ENGINE_CACHE),
+        *_engine_caches(cached),
     ]
+
+
+def _engine_caches(windows: Sequence[timedelta]) -> list[Query]:
+    """Return what engines counted of their caches, each kind marked."""
+
+    def expression(window: timedelta) -> str:
+        span = _span(window)
+        return " or ".join(
+            _of_kind(engine_signals.increase(signal, by=("namespace", "pool"), window=span), kind)
+            for kind, signal in ENGINE_CACHE.items()
+        )
+
+    family = Family.ENGINE_CACHE
+    return [Query(family, _marked(part, expression)) for part in _parts(windows, BUDGET[family])]
 
 
 def _kinds(
@@ -215,13 +226,16 @@ def used_in(span: timedelta) -> Query:
 
 
 def _engine_load(window: timedelta) -> Query:
-    """Return how full engines are: gauges, so one window and no rate."""
-    text = " or ".join(
-        f"label_replace(avg by (namespace, pool) (avg_over_time({series}[{_span(window)}])),"
-        f' "kind", "{kind}", "", "")'
-        for kind, series in ENGINE_LOAD.items()
-    )
+    """Return how full engines are: gauges, so one window and no rate; and what drafts are worth."""
+    span = _span(window)
+    kinds = {kind: engine_signals.gauge(kind, window=span) for kind in ENGINE_GAUGES}
+    kinds["acceptance"] = engine_signals.acceptance(window=_span(SPECULATION_WINDOW))
+    text = " or ".join(_of_kind(expression, kind) for kind, expression in kinds.items())
     return Query(Family.ENGINE_LOAD, text)
+
+
+def _of_kind(expression: str, kind: str) -> str:
+    return f'label_replace({expression}, "kind", "{kind}", "", "")'
 
 
 def _windows(objectives: Iterable[ObjectiveSpec]) -> list[timedelta]:

@@ -318,6 +318,14 @@ class ServingPoolSpec(Union):
     """The provider, for `type: External`."""
 
 
+class SpeculationStatus(Model):
+    """What speculation is worth."""
+
+    acceptance: Annotated[str, Field(max_length=4, pattern=r"^[01][.][0-9]{2}$")] = "0.00"
+    """Part of the proposed tokens that the target took in the last half an hour, in steps of
+    0.05."""
+
+
 class ServingPoolStatus(Model):
     """What the operator saw last."""
 
@@ -333,6 +341,8 @@ class ServingPoolStatus(Model):
     """The operator that manages the object, by its Lease: `NAMESPACE/NAME`."""
     contender: Annotated[str, Field(max_length=317)] = ""
     """Another operator that watches the object too and leaves it alone; it writes this itself."""
+    speculation: SpeculationStatus | None = None
+    """What speculation is worth; absent while nothing is proposed, or no metrics say so."""
     conditions: Annotated[list[Condition], Field(max_length=16), ListMap(("type",))] = []
     """Accepted, Available, Progressing, RolloutGapless, EngineComplete, ManagedByAnother, Ready."""
 

@@ -15,6 +15,7 @@ from tokenfleet.domain.fleet.plan import Deletion, Plan
 from tokenfleet.domain.fleet.platform import PLAIN, Platform
 from tokenfleet.domain.fleet.pool_service import pool_backing
 from tokenfleet.domain.fleet.problems import Problem
+from tokenfleet.domain.pools.acceptance import shown
 from tokenfleet.domain.pools.inference_pools import followed
 from tokenfleet.domain.pools.leader_worker_sets import KIND, as_deployment
 from tokenfleet.domain.pools.status import PoolStatus, status
@@ -46,6 +47,8 @@ class PoolSnapshot:
     """What the cluster is like."""
     keyless: Keyless | None = None
     """A router that has no key for the pool; None: all have, or none has said."""
+    acceptance: float | None = None
+    """Part of the proposed tokens that the target takes; None: not known."""
     now: datetime
 
 
@@ -176,6 +179,9 @@ def _status(seen: PoolSnapshot, found: PoolStatus) -> dict[str, Any]:
         "readyReplicas": found.ready_replicas,
         "conditions": merged(previous, fresh, generation=generation, now=seen.now),
     }
+    acceptance = shown(seen.acceptance)
+    if acceptance is not None:
+        status["speculation"] = {"acceptance": acceptance}
     if found.selector:
         status["selector"] = found.selector
     return status

@@ -189,8 +189,8 @@ def _uncached(
         hits = _hits(snapshot, objective, pool, usage, span)
         if hits is None:
             text = (
-                f"pool {pool} reports neither cached_tokens in usage nor"
-                " vllm:prefix_cache_hits_total; let its engine report one, or scrape the other"
+                f"pool {pool} reports neither cached_tokens in usage nor cache hits among its"
+                " engine's metrics; let its engine report the one, or scrape the other"
             )
             return Failure("CacheNotReported", text)
         plain += usage.prompt - hits

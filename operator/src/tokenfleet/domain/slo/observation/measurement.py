@@ -216,6 +216,9 @@ class EngineLoad(NamedTuple):
     """Part of the KV cache in use, 0 to 1; None: not said."""
     waiting: float | None = None
     """Requests that wait for each engine; None: not said."""
+    acceptance: float | None = None
+    """Part of the tokens proposed by speculation that the target took, 0 to 1; None: not said, or
+    nothing was proposed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

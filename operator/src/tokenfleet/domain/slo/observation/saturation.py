@@ -16,7 +16,7 @@ from tokenfleet.domain.slo.observation.measurement import EngineLoad
 
 KV_CACHE: Final = 0.95
 """Part of the KV cache in use from which vLLM soon preempts requests. Blocks that are only kept in
-case that a prefix comes again count as free (`vllm:kv_cache_usage_perc`)."""
+case that a prefix comes again count as free (vLLM: `vllm:kv_cache_usage_perc`)."""
 WAITING: Final = 5.0
 """Requests that wait for each engine (`vllm:num_requests_waiting`); the limit at which the Gateway
 API's inference extension calls an endpoint saturated."""
