@@ -35,7 +35,14 @@ class OperatorProcess:
     """`tokenfleet run` for some namespaces, its Lease in the first one."""
 
     def __init__(
-        self, kubeconfig: Path, namespaces: Sequence[str], name: str, log: Path, *, probes: int = 0
+        self,
+        kubeconfig: Path,
+        namespaces: Sequence[str],
+        name: str,
+        log: Path,
+        *,
+        probes: int = 0,
+        lease: str = "tokenfleet",
     ) -> None:
         """Start it; its console has a port of its own."""
         self.name, self.log, self.console = name, log, free_port()
@@ -43,6 +50,7 @@ class OperatorProcess:
         arguments = [
             f"--namespaces={','.join(namespaces)}",
             f"--lease-namespace={namespaces[0]}",
+            f"--lease-name={lease}",
             "--listen=127.0.0.1",
             f"--probe-port={probes}",
             "--metrics-port=0",
@@ -83,13 +91,14 @@ class OperatorProcess:
 @pytest.fixture
 def operator(
     cluster: Cluster, namespace: Namespace, tmp_path: Path
-) -> Iterator[Callable[[str], OperatorProcess]]:
-    """Return a function that starts one more operator."""
+) -> Iterator[Callable[..., OperatorProcess]]:
+    """Return a function that starts one more operator: a replica, or one with another Lease."""
     running: list[OperatorProcess] = []
 
-    def start(name: str) -> OperatorProcess:
+    def start(name: str, **options: str) -> OperatorProcess:
         log = tmp_path / f"{name}.log"
-        running.append(OperatorProcess(cluster.kubeconfig, [namespace.name], name, log))
+        places = [namespace.name]
+        running.append(OperatorProcess(cluster.kubeconfig, places, name, log, **options))  # type: ignore[arg-type]
         return running[-1]
 
     yield start

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import signal
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,7 @@ from e2e.kit.kubectl import Namespace
 from tests.integration.kubernetes.conftest import OperatorProcess, eventually
 
 API = "tokenfleet.dev/v1alpha1"
-Start = Callable[[str], OperatorProcess]
+Start = Callable[..., OperatorProcess]
 
 
 def existing_pool(name: str) -> dict[str, Any]:
@@ -172,6 +173,45 @@ def test_the_follower_takes_over_at_once_when_the_leader_is_told_to_stop(
     lease = get(namespace, "lease/tokenfleet-operator")["spec"]
     assert lease["holderIdentity"].startswith("b_")
     assert lease["leaseTransitions"] >= 1
+
+
+def test_of_two_operators_one_leaves_the_namespace_alone_until_the_other_is_gone(
+    namespace: Namespace, operator: Start
+) -> None:
+    def of(what: str, field: str) -> str:
+        return str(get(namespace, what).get("status", {}).get(field, ""))
+
+    def overlaps(what: str) -> bool:
+        return condition(namespace, what, "ManagedByAnother").get("status") == "True"
+
+    one, two = (f"{namespace.name}/{lease}" for lease in ("tokenfleet", "other"))
+    namespace.apply(*FLEET)
+    first = operator("a")
+    for what in KINDS:
+        eventually(lambda what=what: of(what, "operator") == one)
+    eventually(lambda: get(namespace, "deployment/default-router"))
+    operator("b", lease="other")
+
+    for what in KINDS:
+        eventually(lambda what=what: overlaps(what))
+        assert (of(what, "operator"), of(what, "contender")) == (one, two)
+    assert get(namespace, "deployment/default-router")["metadata"]["generation"] == 1
+    events = namespace.list("events")
+    told = {e["involvedObject"]["kind"] for e in events if e["reason"] == "ManagedByAnother"}
+    assert told == {"ServingPool", "ModelRouter", "ModelRoute", "TokenSLO"}
+
+    first.end()
+    namespace.delete("lease", "tokenfleet")
+
+    def taken_over() -> bool:
+        for what in KINDS:  # a change of an object is looked at before its turn
+            namespace.run("annotate", what, "--overwrite",
+                          f"looked-at={time.monotonic()}")  # fmt: skip
+        return {of(what, "operator") for what in KINDS} == {two}
+
+    eventually(taken_over)
+    for what in KINDS:
+        eventually(lambda what=what: not overlaps(what) and not of(what, "contender"))
 
 
 @pytest.mark.parametrize("pause", [22.0])

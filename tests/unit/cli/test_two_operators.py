@@ -159,7 +159,7 @@ async def test_nothing_is_said_any_more_when_the_second_is_gone() -> None:
     await live(one, two, rounds=3)
     assert overlap(one)
 
-    await live(one, rounds=1 + 2 * int(LOOK_AGAIN.total_seconds() // 60))
+    await live(one, rounds=3 + int(LOOK_AGAIN.total_seconds() // 30))
 
     assert overlap(one) == []
     assert marks(one, "contender") == {""}

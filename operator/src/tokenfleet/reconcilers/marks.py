@@ -29,7 +29,7 @@ from tokenfleet.reconcilers.events import Recorder
 from tokenfleet.reconcilers.leases import Leases
 from tokenfleet.reconcilers.store import Store
 
-LOOK_AGAIN: Final = timedelta(minutes=2)
+LOOK_AGAIN: Final = timedelta(minutes=1)
 """Time between two looks at what another operator manages, or watches too."""
 
 log = logging.getLogger(__name__)
