@@ -148,6 +148,19 @@ async def test_a_plan_is_carried_out_in_order(bench: Bench) -> None:
     assert bench.visitor.seen == ["plan large", "applied"]
 
 
+async def test_definitions_that_do_not_know_the_mark_cost_the_status_alone(bench: Bench) -> None:
+    """The API server answers 500 to a field of the status that is not in its schema."""
+    unknown = PortError("failed to create typed patch object: .status.operator: field not declared")
+    bench.cluster.fault = lambda verb, _: Fault(unknown) if verb == "status" else None
+    bench.store.put(bench.cluster.put({**bench.body, "status": {}}))
+    child = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"}}
+
+    with pytest.raises(PortError, match="not declared"):
+        await bench.visit(Plan(applies=(child,), status=STATUS))
+
+    assert bench.cluster.writes("Service") == [("apply", "s")]
+
+
 async def test_a_refused_child_shows_in_status_and_is_tried_again(bench: Bench) -> None:
     bench.cluster.refuse = lambda _, body: "quota" if body["kind"] == "Service" else None
     child = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"}}
