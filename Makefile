@@ -6,6 +6,7 @@ CLUSTER := $(PYTHON) -m e2e.cluster
 QUICK := tests/house tests/unit e2e/kit/tests e2e/load/tests e2e/demo/tests e2e/simulator/tests
 REAL := tests/integration e2e/cluster/tests
 STORIES := e2e/stories
+FIGURES := operator/docs/figures
 # Stories at a time: each has a fleet of its own and mostly waits.
 AT_ONCE ?= 3
 
@@ -40,11 +41,12 @@ stories: .venv/ready ## what users see, told on a real cluster, AT_ONCE=3 at a t
 	@$(if $(KUBECONFIG),,$(CLUSTER) up)
 	@$(PYTHON) -m pytest -v --durations=15 -n $(AT_ONCE) --dist loadfile --no-loadscope-reorder $(STORIES)
 
-simulate: .venv/ready ## the table of control loops, and every promise of ours on fresh fleets
-	@.venv/bin/tokenfleet simulate && .venv/bin/tokenfleet simulate --gates
+simulate: .venv/ready ## the table of control loops and every promise, into the pages (SIMULATE=flags)
+	@nice .venv/bin/tokenfleet simulate --report $(FIGURES)/simulation.json $(SIMULATE)
+	@$(PYTHON) operator/site/figures.py
 
 bench: .venv/ready ## figures against a peer in the same run
-	@$(PYTHON) -m pytest -q -s tests/bench
+	@TOKENFLEET_FIGURES=$(FIGURES) $(PYTHON) -m pytest -q -s tests/bench
 
 fuzz: .venv/ready ## the router's readers against Python's parser, CASES=1000000 bodies of each kind
 	@$(PYTHON) -m tests.property.router.compare --cases $(or $(CASES),1000000)

@@ -106,7 +106,7 @@ def states() -> str:
     normal = Node(40, 60, 200, "Normal", ("as written",), GREEN)
     shifted = Node(390, 60, 200, "Shifted", ("some with a fallback",), RED)
     recovering = Node(740, 60, 200, "Recovering", ("back, step by step",), AMBER)
-    frozen = Node(390, 220, 200, "Frozen", ("more than 4 shifts in an hour",), PALE)
+    frozen = Node(390, 220, 200, "Frozen", ("too many shifts in an hour",), PALE)
     for node in (normal, shifted, recovering, frozen):
         node.draw(page)
     arrow(page, (240, 74), (390, 74), "T1, T1h")
@@ -117,6 +117,7 @@ def states() -> str:
     arrow(page, (530, 220), (530, 110), "T10")
     arrow(page, (800, 110), (590, 240), "T9")
     arrow(page, (390, 250), (150, 110), "T8, T10, T12")
+    arrow(page, (215, 110), (390, 232), "T9")
     page.stroke([(840, 60), (840, 30), (140, 30), (140, 58)], color=PALE, width=1.5)
     page.stroke([(140, 58), (135, 50)], color=PALE, width=1.5)
     page.stroke([(140, 58), (145, 50)], color=PALE, width=1.5)

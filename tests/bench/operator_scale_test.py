@@ -15,6 +15,7 @@ from pathlib import Path
 
 import httpx
 
+from tests.bench.figures import record
 from tests.bench.operator_fleet import Fleet, objects, resident
 from tests.integration.prometheus.conftest import RECORDING, Prometheus
 from tests.support.fakes import FakeClock
@@ -134,6 +135,10 @@ async def test_a_thousand_objectives_on_five_hundred_routes(tmp_path: Path) -> N
         " API server in the same process"
     )
 
+    seconds = {"cpu": cpu, "measuring": min(measuring), "deciding": min(deciding)}
+    rounded = {what: round(took, 2) for what, took in seconds.items()}
+    record("tick", {"queries": queries, "series": series, **rounded})
+
     assert len(rules) == ROUTES
     assert queries <= MAX_QUERIES
     assert cpu < 10
@@ -180,6 +185,16 @@ def test_a_cold_start_with_ten_thousand_objects() -> None:
         f" server; visits with nothing to do {rate:,.0f} per second"
         f" of one core (to reach: 900); {found['resident']:.0f} MiB (to reach: 200), of which the"
         " objects of the fake API server are a part"
+    )
+
+    record(
+        "start",
+        {
+            "objects": found["objects"],
+            "cold": round(found["cold"], 1),
+            "resident": round(found["resident"]),
+            "revisits_per_second": round(rate, -2),
+        },
     )
 
     assert found["revisits"] >= found["woken"]

@@ -40,7 +40,7 @@ def taken(source: Iterator[tuple[int, float]], ticks: int) -> list[tuple[int, fl
     return [next(source) for _ in range(ticks)]
 
 
-@pytest.mark.parametrize(("rate", "limit"), [(5.0, 10), (2.0, 10), (0.3, 35)])
+@pytest.mark.parametrize(("rate", "limit"), [(5.0, 10), (1.0, 10), (0.3, 35)])
 def test_twice_the_limit_is_answered_within_ten_minutes(rate: float, limit: float) -> None:
     """Where requests are few (0.3/s), long windows answer."""
     minutes = [answered(random.Random(seed), rate) for seed in range(8)]

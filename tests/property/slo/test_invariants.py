@@ -21,9 +21,9 @@ from tests.unit.domain.slo.builders import (
     objective,
     target,
 )
+from tokenfleet.domain.slo.control.freezes import MAX_EPISODES
 from tokenfleet.domain.slo.control.memory import State
 from tokenfleet.domain.slo.control.memory_json import decode, encode
-from tokenfleet.domain.slo.control.timers import MAX_EPISODES
 from tokenfleet.domain.slo.engine import Snapshot, step
 from tokenfleet.domain.slo.objectives.spec import Policy
 from tokenfleet.domain.slo.observation.measurement import Failure, Pin, PoolFacts, RuleKey

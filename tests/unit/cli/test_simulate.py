@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tokenfleet.cli.main import main
+from tokenfleet.simulation.run import POLICIES
 
 ASKED = ["simulate", "--scenario", "E", "--seeds", "1"]
 TWO = [*ASKED, "--policy", "none", "--policy", "ours"]
@@ -66,6 +67,33 @@ def test_gates_are_measured_one_by_one_and_shown_beside_earlier_figures(capsys, 
     assert table[2].endswith("| 0 decisions | 0 decisions | kept |")
 
 
+def test_a_report_goes_on_where_it_was_cut_off(capsys, tmp_path) -> None:
+    report = tmp_path / "figures" / "simulation.json"
+    asked = ["simulate", f"--report={report}", "--seeds=1", "--effort=short", "--jobs=1"]
+    assert main([*asked, "--gate=never-worse-R"]) == 0
+    assert "1 of 1, 0 min left: promise never-worse-R" in capsys.readouterr().err
+    assert main([*asked, "--gate=never-worse-R", "--gate=fickle"]) == 0
+    told = capsys.readouterr()
+    assert "1 of 1, 0 min left: promise fickle" in told.err
+    assert told.out.endswith("pieces; broken: none\n")
+
+    held = json.loads(report.read_text())
+    assert list(held) == ["promise never-worse-R", "promise fickle"]
+    assert held["promise fickle"]["effort"] == {"seeds": 2, "draws": 12, "days": 1.0}
+    assert held["promise fickle"]["measured"] == "0 decisions"
+
+
+def test_what_other_code_measured_is_measured_again(capsys, tmp_path) -> None:
+    report = tmp_path / "simulation.json"
+    old = {"code": "0", "seeds": 1, "bad": 1.0, "cost": 3.0}
+    report.write_text(json.dumps({f"scenario E/{policy}": old for policy in POLICIES}))
+    assert main(["simulate", f"--report={report}", "--scenario=E", "--seeds=1", "--jobs=1"]) == 0
+
+    held = json.loads(report.read_text())
+    assert [held[f"scenario E/{policy}"]["bad"] < 1 for policy in POLICIES] == [True] * 6
+    assert held["scenario E/none"]["code"] == held["scenario E/ours"]["code"] != "0"
+
+
 def test_a_fleet_of_your_own_in_words(capsys) -> None:
     assert main([*CHAT, SLOW, "--rate=chat/all=4", "--for=30m"]) == 0
     said = capsys.readouterr().out
@@ -118,6 +146,15 @@ def test_rules_without_objectives_fill_pools_too_and_nothing_is_judged(capsys) -
     ]
 
 
+def test_an_objective_that_acts_on_a_part_of_a_rule_is_refused_with_a_way_out(capsys) -> None:
+    part = f"--file={EXAMPLES / 'slo-shift-a-type.yaml'}"
+
+    assert main([*FLEET, part, "--for=10m"]) == 2
+    said = capsys.readouterr().err
+    assert "default/assistant/slow[type=chat] would get shares of its own" in said
+    assert "give these requests a rule of their own" in said
+
+
 def test_lists_of_kubectl_are_read(capsys, tmp_path) -> None:
     """`kubectl get -o yaml` writes a List."""
     items = [
@@ -138,6 +175,7 @@ def test_lists_of_kubectl_are_read(capsys, tmp_path) -> None:
         pytest.param(["--seeds", "0"], "must be more than 0", id="no run"),
         pytest.param(["--draws", "1", "--scenario", "E"], "leave out", id="draws and scenarios"),
         pytest.param(["--plot", "x.svg"], "exactly one", id="a picture of everything"),
+        pytest.param(["--report", "x.json", "--draws", "1"], "leave out", id="a report of draws"),
         pytest.param(["--rate", "chat=1"], "need the fleet", id="a load of nothing"),
         pytest.param(
             ["--scenario", "E", "--seeds", "1", "--policy", "none", "--plot", "/no/such/x.svg"],

@@ -68,6 +68,11 @@ def assumptions(result: Result) -> list[str]:
     ]
     for subject in result.subjects:
         said += subject.problems
+        said += [
+            f"{part} would have had shares of its own, which were not recorded: what would have"
+            " shifted it only alerts here"
+            for part in subject.slices
+        ]
         rules = [str(r.key) for r in subject.rules if r.key not in result.recorded_shares]
         if rules:
             said.append(

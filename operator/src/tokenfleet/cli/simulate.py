@@ -5,7 +5,7 @@ import json
 import os
 import statistics
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -18,14 +18,13 @@ from tokenfleet.cli.progress import Progress, add_flag, progress
 from tokenfleet.domain.fleet.documents import UnfitError
 from tokenfleet.simulation.draws import drawn
 from tokenfleet.simulation.fleet import Scenario
-from tokenfleet.simulation.gates import PROMISES, SHORT, WHOLE, Check, Gate
+from tokenfleet.simulation.gates import SHORT, WHOLE, Effort, Gate
 from tokenfleet.simulation.plot import comparison
+from tokenfleet.simulation.report import GATES, extend, pieces
 from tokenfleet.simulation.run import POLICIES, Result, simulate
 from tokenfleet.simulation.scenarios import BY_NAME, SCENARIOS, WORLDS
-from tokenfleet.simulation.worlds import CHECKS, FALLS_SHORT
 from tokenfleet.simulation.written import WrittenError
 
-GATES: Final[Mapping[str, Check]] = {**PROMISES, **CHECKS}
 UNITS: Final = (
     "bad requests % / minutes beyond the budget / changes of direction / seconds to act"
     " / requests on the fallback %"
@@ -45,6 +44,7 @@ examples:
   tokenfleet simulate --draws 20 --policy none --policy ours
   tokenfleet simulate --gates                          every promise; status 1 where one breaks
   tokenfleet simulate --gates --gate chain --effort short
+  tokenfleet simulate --report figures.json            both into a file; may be cut off and goes on
   tokenfleet simulate -f fleet.yaml --fault pool=chat-large,type=Slow,from=30m,for=20m,factor=5
 """
 
@@ -82,6 +82,13 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add("--effort", choices=("short", "whole"), default="whole", help="of --gates (default whole)")
     add("--days", type=float, help="days of fleets in which nothing happens (default 1 or 30)")
     add("--before", type=Path, metavar="FILE", help="JSON of earlier --gates, to show beside")
+    add(
+        "--report",
+        type=Path,
+        metavar="FILE",
+        help="measure the table and every promise into this file, or only the scenarios and gates"
+        " that are named; what it holds already is left, so it goes on where it was cut off",
+    )
     add("--jobs", type=int, default=os.cpu_count() or 1, help="gates at a time (default: cores)")
     add_flag(parser)
     parser.set_defaults(run=run)
@@ -95,6 +102,8 @@ def run(args: argparse.Namespace) -> int:
             return _refused(wrong)
         if args.plot:
             check(args.plot)
+        if args.report:
+            return _report(args)
         with progress(args) as shown:
             if args.file:
                 return simulate_fleet.run(args, shown)
@@ -128,17 +137,34 @@ def table(results: Iterable[Result], policies: Sequence[str], says: "dict[str, s
 
 def _wrong(args: argparse.Namespace) -> str:
     """Return what cannot be done; empty where all can."""
-    if args.seeds < 1 or args.scrape <= 0 or args.tick <= 0 or args.draws < 0 or args.jobs < 1:
-        return "--seeds, --scrape, --tick and --jobs must be more than 0, --draws at least 0"
-    if args.draws and args.scenario:
-        return "--draws draws fleets of its own: leave out --scenario"
-    if args.file and (args.scenario or args.draws or args.gates or args.gate):
-        return "--file is a fleet of your own: leave out --scenario, --draws and --gates"
-    if not args.file and (args.load or args.rate or args.capacity or args.fault or args.lasts):
-        return "--load, --rate, --capacity, --fault and --for need the fleet that they are about"
-    if args.plot and not args.file and len(args.scenario or ()) != 1:
-        return "--plot needs exactly one --scenario, or --file"
-    return ""
+    gates = bool(args.gates or args.gate)
+    refusals = (
+        (
+            args.seeds < 1 or args.scrape <= 0 or args.tick <= 0 or args.draws < 0 or args.jobs < 1,
+            "--seeds, --scrape, --tick and --jobs must be more than 0, --draws at least 0",
+        ),
+        (
+            args.draws and args.scenario,
+            "--draws draws fleets of its own: leave out --scenario",
+        ),
+        (
+            args.file and (args.scenario or args.draws or gates),
+            "--file is a fleet of your own: leave out --scenario, --draws and --gates",
+        ),
+        (
+            args.report and (args.file or args.draws or args.plot),
+            "--report is about scenarios and gates: leave out --file, --draws and --plot",
+        ),
+        (
+            not args.file and (args.load or args.rate or args.capacity or args.fault or args.lasts),
+            "--load, --rate, --capacity, --fault and --for need the fleet that they are about",
+        ),
+        (
+            args.plot and not args.file and len(args.scenario or ()) != 1,
+            "--plot needs exactly one --scenario, or --file",
+        ),
+    )
+    return next((said for wrong, said in refusals if wrong), "")
 
 
 def _compare(args: argparse.Namespace, shown: Progress) -> int:
@@ -179,15 +205,15 @@ def _gates(args: argparse.Namespace, shown: Progress) -> int:
     for name, gate in _measured(args, shown):
         found[name] = gate
         if args.output == "text" and before is None:
-            print(f"{_verdict(name, gate):<12} {gate.promise}: {gate.measured}", flush=True)
+            print(f"{_verdict(gate):<12} {gate.promise}: {gate.measured}", flush=True)
     if args.output == "json":
         print(json.dumps({name: asdict(gate) for name, gate in found.items()}, indent=1))
     elif before is not None:
         print("| promise | before | now | |\n| --- | --- | --- | --- |")
         for name, gate in found.items():
             earlier = before.get(name, {}).get("measured", "")
-            print(f"| {gate.promise} | {earlier} | {gate.measured} | {_verdict(name, gate)} |")
-    return int(any(_verdict(name, gate) == "BROKEN" for name, gate in found.items()))
+            print(f"| {gate.promise} | {earlier} | {gate.measured} | {_verdict(gate)} |")
+    return int(not all(gate.kept for gate in found.values()))
 
 
 def _earlier(path: Path) -> dict[str, dict[str, str]]:
@@ -204,13 +230,12 @@ def _earlier(path: Path) -> dict[str, dict[str, str]]:
     return found
 
 
-def _verdict(name: str, gate: Gate) -> str:
-    return "kept" if gate.kept else "falls short" if name in FALLS_SHORT else "BROKEN"
+def _verdict(gate: Gate) -> str:
+    return "kept" if gate.kept else "BROKEN"
 
 
 def _measured(args: argparse.Namespace, shown: Progress) -> Iterator[tuple[str, Gate]]:
-    names, effort = args.gate or list(GATES), SHORT if args.effort == "short" else WHOLE
-    effort = replace(effort, days=args.days) if args.days else effort
+    names, effort = args.gate or list(GATES), _effort(args)
     shown.say("measuring")
     with ProcessPoolExecutor(args.jobs) as workers:
         waiting = {name: workers.submit(GATES[name], effort) for name in names}
@@ -219,6 +244,32 @@ def _measured(args: argparse.Namespace, shown: Progress) -> Iterator[tuple[str, 
             gate = future.result()
             shown.say("")
             yield name, gate
+
+
+def _effort(args: argparse.Namespace) -> Effort:
+    effort = SHORT if args.effort == "short" else WHOLE
+    return replace(effort, days=args.days) if args.days else effort
+
+
+def _report(args: argparse.Namespace) -> int:
+    names = {f"promise {gate}" for gate in args.gate or ()}
+    named = tuple(f"scenario {scenario}/" for scenario in args.scenario or ())
+
+    def only(name: str) -> bool:
+        return not (names or named) or name in names or name.startswith(named)
+
+    def tell(said: str) -> None:
+        if not args.quiet:
+            print(said, file=sys.stderr, flush=True)
+
+    wanted = pieces(args.seeds, _effort(args))
+    try:
+        found = extend(args.report, wanted, args.jobs, tell, only)
+    except ValueError as error:
+        return _refused(f"{args.report} is no report: {error}")
+    broken = [name for name, one in found.items() if not one.get("kept", True)]
+    print(f"{len(found)} of {len(wanted)} pieces; broken: {', '.join(broken) or 'none'}")
+    return int(bool(broken))
 
 
 def _refused(said: str) -> int:

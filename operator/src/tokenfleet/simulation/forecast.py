@@ -119,6 +119,13 @@ def fleet_of(subject: Subject, load: StatedLoad) -> tuple[Scenario, tuple[str, .
     if not subject.objectives:
         msg = "the file holds no TokenSLO about latency or errors, and the model knows no others"
         raise UnfitError(msg)
+    if subject.slices:
+        msg = (
+            f"{subject.slices[0]} would get shares of its own, because an objective with a selector"
+            " shifts it; the model knows rules as a whole: give these requests a rule of their own,"
+            " leave the selector out, or let the objective only alert"
+        )
+        raise UnfitError(msg)
     used = dict.fromkeys(pool for rule in subject.rules for pool in _pools(rule))
     _check(subject, load, used)
     assumed: list[str] = []

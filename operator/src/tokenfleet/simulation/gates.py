@@ -60,6 +60,7 @@ class Effort:
 SHORT: Final = Effort(seeds=2, draws=12, days=1.0)
 """For every change."""
 WHOLE: Final = Effort(seeds=8, draws=50, days=30.0)
+"""For what the pages say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -263,9 +263,6 @@ CHECKS: Final[Mapping[str, Check]] = {
 }
 """Name -> what measures it."""
 
-FALLS_SHORT: Final = frozenset({"slow-scrapes-A'", "slow-scrapes-C"})
-"""What the loop does not reach; the control-loop page says so."""
-
 
 def _runs(world: Scenario, seeds: int, policy: str = "ours") -> list[Result]:
     return [simulate(world, policy, seed=seed) for seed in range(seeds)]

@@ -247,22 +247,6 @@ def test_t8_without_traffic_shares_go_back() -> None:
     assert loop(fleet).state is State.NORMAL
 
 
-def test_t9_t10_flapping_is_frozen_for_an_hour() -> None:
-    fleet = Fleet()
-    fleet.see(BAD)
-    now = fleet.now
-    flapped = replace(loop(fleet), episodes=tuple(now - timedelta(minutes=i) for i in range(5)))
-    memory = fleet.memory[str(RULE)]
-    fleet.memory = {str(RULE): replace(memory, loops={"large": flapped})}
-    fleet.see(BAD, SPARE, seconds=3000)
-    assert fleet.transitions[1:] == ["T9"]
-    assert fleet.outcome is not None
-    assert fleet.outcome.rules[str(RULE)].reason == "Frozen"
-    fleet.see(BAD, SPARE, seconds=900)
-
-    assert fleet.transitions[2:4] == ["T10", "T2"]
-
-
 def test_t11_takes_the_next_fallback_and_then_the_primary() -> None:
     pools = {**facts(), "team-a/cpu": PoolFacts(ready=1, desired=1, capacity=100.0)}
     fleet = Fleet(rules=(target(fallbacks=("small", "cpu")),), pools=pools)

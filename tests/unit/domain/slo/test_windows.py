@@ -13,11 +13,13 @@ from tests.unit.domain.slo.builders import (
     WINDOWS,
     Fleet,
     cell,
+    loop,
     measurement,
     objective,
 )
 from tokenfleet.domain.slo.objectives.spec import Windows, fitting
 from tokenfleet.domain.slo.observation.history import LENGTH, extended, looked_at
+from tokenfleet.domain.slo.observation.measurement import NO_THRESHOLD, Signal
 
 
 def test_each_window_is_asked_for_once_per_quarter_of_its_length_and_every_tick_costs_the_same() -> (
@@ -79,6 +81,40 @@ def test_a_declared_scrape_of_a_minute_makes_the_engine_judge_longer_windows() -
     assert fleet.transitions == ["T1"]
     assert fleet.decisions[0].decision.window == 240
     assert "240 s, four scrapes of 60 s" in outcome.slos["team-a/latency"].note
+
+
+@pytest.mark.parametrize(
+    ("scrape", "ends"),
+    [
+        pytest.param(15, 1000, id="found out soon: all is tried"),
+        pytest.param(60, 850, id="found out late: as much load as was bad is not tried"),
+    ],
+)
+def test_on_rare_scrapes_the_load_of_the_first_shift_is_not_tried_soon(
+    scrape: int, ends: int
+) -> None:
+    windows = fitting(objective(), timedelta(seconds=scrape)).windows
+    every = {"scrape_interval": timedelta(seconds=scrape), "demand": 4.0}
+    fleet = Fleet()
+    fleet.see(cell("large", 4, 0.6, windows=windows), **every)
+    assert fleet.transitions == ["T1"]
+
+    good = (cell("large", 4, 0.0, windows=windows), cell("small", 4, 0.0, windows=windows))
+    fleet.see(*good, seconds=5400, **every)
+
+    assert round(loop(fleet).w * 1000) == ends
+
+
+def test_on_rare_scrapes_errors_leave_no_ceiling() -> None:
+    """They do not depend on load."""
+    errors = objective(signal=Signal.ERRORS, threshold=NO_THRESHOLD)
+    windows = fitting(errors, timedelta(seconds=60)).windows
+    failing = cell("large", 4, 0.6, windows=windows, threshold=NO_THRESHOLD, signal=Signal.ERRORS)
+    fleet = Fleet(objectives=(errors,))
+    fleet.see(failing, scrape_interval=timedelta(minutes=1), demand=4.0)
+
+    assert fleet.transitions == ["T1"]
+    assert loop(fleet).ceiling_until is None
 
 
 def test_a_slot_is_kept_when_it_is_over_and_two_hours_of_them() -> None:

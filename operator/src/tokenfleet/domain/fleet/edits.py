@@ -117,6 +117,7 @@ def edited(
     younger = {k: one for k, one in others.items() if k not in departed or one.at >= departed[k].at}
     sources = departed | younger
     heirs, taken, used = {}, [], set()
+    by_namespace = _by_namespace(ready)
     for target in sorted(rules.targets, key=lambda target: target.key != target.base):
         key = str(target.key)  # rules before their slices, which may go on from them
         found = _found(target, rules, memory, running, sources, now)
@@ -125,7 +126,7 @@ def edited(
                 rule=target,
                 memory=found.memory,
                 running=found.running,
-                ready=_of_namespace(target.key.namespace, ready),
+                ready=by_namespace.get(target.key.namespace, {}),
                 now=now,
             )
         )
@@ -150,9 +151,12 @@ def edited(
     )
 
 
-def _of_namespace(namespace: str, ready: Mapping[str, int]) -> dict[str, int]:
-    places = ((key.partition("/"), count) for key, count in ready.items())
-    return {pool: count for (place, _, pool), count in places if place == namespace}
+def _by_namespace(ready: Mapping[str, int]) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    for key, count in ready.items():
+        place, _, pool = key.partition("/")
+        found.setdefault(place, {})[pool] = count
+    return found
 
 
 def _running(config: RouterConfig) -> dict[str, Rule]:

@@ -18,7 +18,7 @@ from tokenfleet.domain.fleet.facts import pool_facts
 from tokenfleet.domain.fleet.steering import promise_of, targets
 from tokenfleet.domain.routing.compile import compile_router
 from tokenfleet.domain.slo.objectives.spec import LevelObjective, ObjectiveSpec
-from tokenfleet.domain.slo.observation.measurement import PoolFacts, RuleTarget
+from tokenfleet.domain.slo.observation.measurement import PoolFacts, RuleKey, RuleTarget
 
 M = TypeVar("M", bound=Model)
 Body = Mapping[str, Any]
@@ -36,6 +36,9 @@ class Subject:
     pools: Mapping[str, PoolFacts]
     """`namespace/pool` -> capacity and prices as declared, and the replicas to assume where none
     were recorded."""
+    slices: tuple[RuleKey, ...] = ()
+    """Parts of rules that an objective with a selector would act on; models and recordings know
+    rules as they are written, not what objectives make of them."""
     problems: tuple[str, ...] = ()
     """What the operator would say about the routes; they are replayed without what is wrong."""
 
@@ -144,8 +147,8 @@ def _subject(
     compiled = compile_router(router, routes, file.pools, {}, slos=tuple(file.slos.values()))
     names = {route.metadata.name for route in routes}
     slos = [slo for slo in file.slos.values() if slo.spec.target_ref.name in names]
-    # Models and recordings know rules as they are written, not what objectives make of them.
-    rules = tuple(rule for rule in targets(namespace, routes, compiled) if rule.key == rule.base)
+    parts = targets(namespace, routes, compiled)
+    rules = tuple(rule for rule in parts if rule.key == rule.base)
     problems = tuple(
         f"ModelRoute {name}: {problem.message}"
         for name, found in sorted(compiled.problems.items())
@@ -168,6 +171,7 @@ def _subject(
         objectives=tuple(slo for slo in promises if isinstance(slo, ObjectiveSpec)),
         levels=tuple(slo for slo in promises if isinstance(slo, LevelObjective)),
         pools={f"{namespace}/{name}": _facts(pool) for name, pool in file.pools.items()},
+        slices=tuple(part.key for part in parts if part.key != part.base),
         problems=problems,
     )
 

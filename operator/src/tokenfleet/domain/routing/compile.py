@@ -109,11 +109,11 @@ def compile_router(  # noqa: PLR0913 - one for each kind of object, and what run
     compiled: list[Route] = []
     references: dict[tuple[str, str], References] = {}
     refused: dict[str, Refusal] = {}
-    label_sets = 0
+    label_sets, about = 0, _by_route(slos)
     for name, route in own.items():
         names = tuple(n for n in route.spec.model_names if claims.owners[n] == name)
         home_of = route.metadata.namespace
-        mine = [slo for slo in slos if slo.metadata.namespace == home_of]
+        mine = about.get((home_of, route.metadata.name), ())
         rules = []
         for rule in route.spec.rules:
             one = stand.compiled(rule, home_of)
@@ -162,6 +162,15 @@ def compile_router(  # noqa: PLR0913 - one for each kind of object, and what run
         claims=claims.owners,
         refused=refused,
     )
+
+
+def _by_route(slos: Iterable[TokenSLO]) -> Mapping[tuple[str, str], Sequence[TokenSLO]]:
+    """Return objectives by (namespace, name) of the route that they are about."""
+    found: dict[tuple[str, str], list[TokenSLO]] = {}
+    for slo in slos:
+        place = slo.metadata.namespace, slo.spec.target_ref.name
+        found.setdefault(place, []).append(slo)
+    return found
 
 
 def _names(route: ModelRoute, router: ModelRouter) -> bool:

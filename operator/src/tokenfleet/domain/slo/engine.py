@@ -25,6 +25,7 @@ from tokenfleet.domain.slo.control.rule_step import (
     shares_of,
     under_pin,
 )
+from tokenfleet.domain.slo.control.votes import Sights
 from tokenfleet.domain.slo.objectives.by_rule import Objectives, concerns
 from tokenfleet.domain.slo.objectives.spec import Promise
 from tokenfleet.domain.slo.observation.measurement import RuleKey, RuleTarget
@@ -79,6 +80,7 @@ def step(
     remembered = {rule.key: memory.get(str(rule.key), RuleMemory()) for rule in rules}
     ledger = _ledger(snapshot, rules, remembered, now)
     objectives = Objectives.of(snapshot.objectives, snapshot.levels)
+    sights = Sights(snapshot.measurement, snapshot.replicas, now)
     done = [
         RuleStep(
             snapshot=snapshot,
@@ -88,7 +90,7 @@ def step(
             now=now,
             objectives=objectives.on(rule),
             level_objectives=objectives.levels_on(rule),
-            ballots=ballots_of(snapshot, rule, objectives.on(rule), now),
+            ballots=ballots_of(rule, objectives.on(rule), snapshot.measured(rule.key), sights),
         ).run()
         for rule in rules
     ]
@@ -101,7 +103,7 @@ def step(
             Taken.of(one.rule.key, pool, decision) for one in done for pool, decision in one.taken
         ),
         rules={str(one.rule.key): rule_view(one) for one in done},
-        slos=_slo_views(snapshot, done, now),
+        slos=_slo_views(snapshot, done, sights),
         demand=_demand(snapshot, rules),
     )
 
@@ -178,7 +180,7 @@ def _foreign(snapshot: Snapshot, ours: AbstractSet[RuleKey]) -> dict[str, float]
     return rates
 
 
-def _slo_views(snapshot: Snapshot, done: list[Done], now: datetime) -> dict[str, SLOView]:
+def _slo_views(snapshot: Snapshot, done: list[Done], sights: Sights) -> dict[str, SLOView]:
     by_route: dict[tuple[str, str], list[Done]] = {}
     for one in done:
         by_route.setdefault(one.rule.key[:2], []).append(one)
@@ -188,12 +190,12 @@ def _slo_views(snapshot: Snapshot, done: list[Done], now: datetime) -> dict[str,
         return [one for one in route if concerns(slo, one.rule)]
 
     views = {
-        slo.key: slo_view(snapshot, slo, mine, now)
+        slo.key: slo_view(snapshot, slo, mine, sights.of(slo).failure)
         for slo in snapshot.objectives
         if (mine := about(slo))
     }
     levels = {
-        slo.key: level_view(snapshot, slo, mine, now)
+        slo.key: level_view(snapshot, slo, mine, sights.now)
         for slo in snapshot.levels
         if (mine := about(slo))
     }

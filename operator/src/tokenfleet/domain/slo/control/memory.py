@@ -113,7 +113,7 @@ class LoopMemory:
     idle_since: datetime | None = None
     """No traffic since; kept while not Normal."""
     unknown_since: datetime | None = None
-    """Nothing known since; kept while not Normal. The clocks stand still from then on."""
+    """Nothing known since; kept while not Normal. Time from then on does not count as waited."""
     empty_since: datetime | None = None
     """The primary has had no endpoint since."""
     filled_since: datetime | None = None

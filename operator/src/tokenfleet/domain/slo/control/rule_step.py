@@ -22,7 +22,7 @@ from tokenfleet.domain.slo.control.shares import apportion, baseline, shifted
 from tokenfleet.domain.slo.control.state_machine import advance
 from tokenfleet.domain.slo.control.timers import age, reach, suspected
 from tokenfleet.domain.slo.control.transition import LoopInput
-from tokenfleet.domain.slo.control.votes import Ballot, Sight, ballot
+from tokenfleet.domain.slo.control.votes import Ballot, Sights, ballot
 from tokenfleet.domain.slo.objectives.spec import (
     DOUBLINGS,
     LevelObjective,
@@ -266,13 +266,14 @@ class RuleStep:
 
 
 def ballots_of(
-    snapshot: Snapshot, rule: RuleTarget, objectives: tuple[ObjectiveSpec, ...], now: datetime
+    rule: RuleTarget,
+    objectives: tuple[ObjectiveSpec, ...],
+    measured: RuleMeasurement,
+    seen: Sights,
 ) -> dict[str, Ballot]:
     """Ask every objective of a rule about every pool of it."""
     by_name = sorted(objectives, key=lambda objective: objective.name)
-    seen = snapshot.measurement
-    sights = [(slo, Sight.of(slo, seen, snapshot.replicas, now)) for slo in by_name]
-    measured = snapshot.measured(rule.key)
+    sights = [(slo, seen.of(slo)) for slo in by_name]
     pools = dict.fromkeys((*rule.backends, *rule.fallbacks))
     return {pool: ballot(sights, pool=pool, measured=measured) for pool in pools}
 

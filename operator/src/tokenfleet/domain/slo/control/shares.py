@@ -7,6 +7,7 @@ input, equal output, whatever the order.
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from tokenfleet.domain.routing.ir import BUCKETS
 
@@ -25,7 +26,13 @@ def apportion(weights: Mapping[str, float], seats: int = BUCKETS) -> dict[str, i
 
 def baseline(backends: Mapping[str, int]) -> dict[str, int]:
     """Return the shares of the weights as written."""
-    return apportion({pool: float(weight) for pool, weight in backends.items()})
+    return dict(_written(tuple(backends.items())))
+
+
+@lru_cache(maxsize=4096)
+def _written(backends: tuple[tuple[str, int], ...]) -> tuple[tuple[str, int], ...]:
+    """Remember them: every step of every rule asks several times."""
+    return tuple(apportion({pool: float(weight) for pool, weight in backends}).items())
 
 
 def shifted(

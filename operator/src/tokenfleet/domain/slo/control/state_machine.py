@@ -15,7 +15,8 @@ w is the part of the primary's baseline that it still gets; the rest goes to the
         +-------------------------------------------------------------------+
 
 Inside a state: T2, T7, T11, P2 (Shifted), T4, T7, T11, T12, P2 (Recovering); T1h leads from every
-state to Shifted, T12 from every shifted one to Recovering and on to Normal.
+state to Shifted, T9 from Normal to Frozen too, T12 from every shifted one to Recovering and on to
+Normal.
 
 One transition per tick; the first whose guard holds:
 
@@ -26,11 +27,11 @@ One transition per tick; the first whose guard holds:
     T11   any with w < 1       a fallback has no ready replica        next fallbacks, else w = 1
     T1h   any                  primary without endpoint for short/2,  w = 0
                                fallback ok
-    P1    any                  no vote can see                        hold; clocks stand still
+    P1    any                  no vote can see                        hold; no wait goes on
     T8    any but Normal       rule without traffic for idleReset     w = 1
     T12   any but Normal       no objective that asks is heard        step up every dwell
-    T9    Shifted, Recovering  more than 4 changes of mind in 1 h     freeze for an hour
-    T10   Frozen               the hour has passed                    go on
+    T9    any but Frozen       too many changes of mind (freezes.py)  move nothing, at most 1 h
+    T10   Frozen               the time has passed                    go on
     P2    w below floor        the user raised the floor              step up every dwell
     P3    any with w < 1       the user edited the rule               traffic stays (carry_over.py)
     P4    -                    the rule takes the place of another    w as that one had it
@@ -52,14 +53,14 @@ One transition per tick; the first whose guard holds:
 Bad, still bad and well are proofs from the attempts since the last change of share (evidence.py).
 w goes down to `max(floor, w * beta)` as far as fallbacks have room (allocation.py). Errors do not
 depend on load, and neither does what a shift did not make better: then beta is 0, straight to the
-floor. A step up is at least 0.10 and at most 0.25; under a ceiling (after a failed recovery) it
-ends short of the load that was bad (load_ceilings.py). Normal after a recovery is probation: within
-2 * maxHold being still bad is a breach and counts as a failed recovery. Each failure in a row
-doubles the hold and the life of the ceiling. At w = 0 nothing can be seen, and a step is tried
-after each hold; at a w that lets too little through, after the longest window without a bad sign. A
-change of mind is a shift, a failed recovery or a fallback that was found bad; giving the same one
-less again is none, it is the search for what it bears. The numbers and where they come from are in
-timers.py and in the control-loop page.
+floor. A step up is at least 0.10 and at most 0.25; under a ceiling (after a failed recovery, and
+after any shift where scrapes are rare) it ends short of the load that was bad (load_ceilings.py).
+Normal after a recovery is probation: within 2 * maxHold being still bad is a breach and counts as a
+failed recovery. Each failure in a row doubles the hold and the life of the ceiling. At w = 0
+nothing can be seen, and a step is tried after each hold; at a w that lets too little through, after
+the longest window without a bad sign. A change of mind is a shift, a failed recovery or a fallback
+that was found bad; giving the same one less again is none, it is the search for what it bears. The
+numbers and where they come from are in timers.py and in the control-loop page.
 """
 
 from collections.abc import Callable
@@ -68,12 +69,11 @@ from datetime import timedelta
 from typing import Any, Final
 
 from tokenfleet.domain.slo.control.allocation import LEAST_ROOM, Parts, allocate, main_pool
+from tokenfleet.domain.slo.control.freezes import MAX_EPISODES, flapping, proof, thawed
 from tokenfleet.domain.slo.control.load_ceilings import found_bad, loosened, outgrown, searching
 from tokenfleet.domain.slo.control.memory import NO_OBJECTIVE, Decision, LoopMemory, State
 from tokenfleet.domain.slo.control.timers import (
     CAREFUL_SHIFT,
-    EPISODE_WINDOW,
-    MAX_EPISODES,
     PART_OF_DWELL,
     PART_OF_HOLD,
     STEP,
@@ -85,9 +85,9 @@ from tokenfleet.domain.slo.control.timers import (
     lowered,
     may_rise,
     on_probation,
-    passed,
     raised,
     recent_episodes,
+    taken_for_overload,
     tick,
 )
 from tokenfleet.domain.slo.control.transition import LoopInput, Move, Standby
@@ -169,7 +169,7 @@ def idle(memory: LoopMemory, seen: LoopInput) -> Move | None:
     since = memory.idle_since
     if since is None or seen.now - since < seen.policy.idle_reset or seen.ready == 0:
         return None
-    return _home("T8")
+    return _home("T8") if memory.shifted else None
 
 
 def no_vote(memory: LoopMemory, seen: LoopInput) -> Move | None:
@@ -180,24 +180,6 @@ def no_vote(memory: LoopMemory, seen: LoopInput) -> Move | None:
         return None
     w = raised(memory, seen, ceiling=False)
     return _home("T12") if w >= 1 else Move(name="T12", w=w, state=State.RECOVERING)
-
-
-def flapping(memory: LoopMemory, seen: LoopInput) -> Move | None:
-    """T9: too many shifts; stand still and call a human."""
-    if memory.state not in {State.SHIFTED, State.RECOVERING}:
-        return None
-    if len(recent_episodes(memory, seen)) <= MAX_EPISODES:
-        return None
-    changes = {"freeze_until": seen.now + EPISODE_WINDOW}
-    return Move(name="T9", w=memory.w, state=State.FROZEN, changes=changes)
-
-
-def thawed(memory: LoopMemory, seen: LoopInput) -> Move | None:
-    """T10: the freeze is over."""
-    if not passed(memory.freeze_until, seen):
-        return None
-    state = State.SHIFTED if memory.shifted else State.NORMAL
-    return Move(name="T10", w=memory.w, state=state, changes={"freeze_until": None, "episodes": ()})
 
 
 def floor_raised(memory: LoopMemory, seen: LoopInput) -> Move | None:
@@ -222,9 +204,7 @@ def primary_returned(memory: LoopMemory, seen: LoopInput) -> Move | None:
 
 def breach(memory: LoopMemory, seen: LoopInput) -> Move | None:
     """T1: the objective is being missed, the primary is why, and somebody can help."""
-    trigger, probation = seen.breach, on_probation(memory, seen)
-    if probation:  # it was bad an hour ago: less is needed to believe it again
-        trigger = trigger or seen.still_bad
+    trigger, probation = proof(memory, seen), on_probation(memory, seen)
     episodes = recent_episodes(memory, seen)
     if memory.state is not State.NORMAL or trigger is None or len(episodes) >= MAX_EPISODES:
         return None
@@ -241,6 +221,8 @@ def breach(memory: LoopMemory, seen: LoopInput) -> Move | None:
     if probation:
         wanted = min(wanted, fallen(memory, seen))
         changes |= failed_once_more(memory, seen)
+    elif seen.policy.stretched and not trigger.straight:
+        changes |= taken_for_overload(memory, seen)
     # A failed attempt is tried again on a fallback at once, so the fraction that is proven to fail
     # is nothing new to it, whatever its capacity.
     careful = max(CAREFUL_SHIFT, trigger.lower if trigger.straight else 0.0)

@@ -18,9 +18,8 @@ STEP: Final = 0.10
 """Least step back."""
 LARGEST_STEP: Final = 0.25
 """Largest step back: w doubles below it, and grows by this much above it."""
-MAX_EPISODES: Final = 4
-"""Shifts per hour; more is flapping, and flapping is frozen for people to look at."""
 EPISODE_WINDOW: Final = timedelta(hours=1)
+"""For so long a change of mind is remembered; see freezes.py."""
 SOON: Final = 3
 """Holds after a recovery in which its last step may still prove to have been one too many."""
 MORE: Final = 1.1
@@ -60,10 +59,13 @@ def hold(memory: LoopMemory, seen: LoopInput) -> timedelta:
 
 def failed_once_more(memory: LoopMemory, seen: LoopInput) -> dict[str, Any]:
     """Return what a failed recovery leaves: a count and a ceiling."""
-    failures = memory.failures + 1
-    life = min(4 * seen.policy.max_hold, 6 * seen.policy.hold * 2 ** min(failures - 1, 16))
+    return {"failures": memory.failures + 1, **taken_for_overload(memory, seen)}
+
+
+def taken_for_overload(memory: LoopMemory, seen: LoopInput) -> dict[str, Any]:
+    """Return the ceiling below the present load; each failure in a row doubles its life."""
+    life = min(4 * seen.policy.max_hold, 6 * seen.policy.hold * 2 ** min(memory.failures, 16))
     return {
-        "failures": failures,
         "ceiling_until": seen.now + life,
         "bad_at": memory.w,
         "bad_rate": load_ceilings.load_of(memory, seen),
@@ -71,7 +73,7 @@ def failed_once_more(memory: LoopMemory, seen: LoopInput) -> dict[str, Any]:
 
 
 def recent_episodes(memory: LoopMemory, seen: LoopInput) -> tuple[datetime, ...]:
-    """Return the shifts of the last hour."""
+    """Return the changes of mind of the last hour, the oldest first."""
     return tuple(at for at in memory.episodes if seen.now - at < EPISODE_WINDOW)
 
 

@@ -6,11 +6,11 @@ that cannot see holds the others back from raising.
 
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from tokenfleet.domain.slo.objectives.spec import ObjectiveSpec
+from tokenfleet.domain.slo.objectives.spec import ObjectiveSpec, Windows
 from tokenfleet.domain.slo.observation.data_state import DataState, Kind, blindness, covered, judge
 from tokenfleet.domain.slo.observation.evidence import EVER, Evidence, Trigger
 from tokenfleet.domain.slo.observation.measurement import (
@@ -201,6 +201,25 @@ class Sight:
             covered=covered(measurement, replicas, objective),
             interval=measurement.scrape_interval if measurement is not None else timedelta(0),
         )
+
+
+@dataclass(slots=True)
+class Sights:
+    """How well each objective can be seen; alike for those that ask the same of scrapes."""
+
+    measurement: Measurement | None
+    replicas: tuple[RouterReplica, ...]
+    now: datetime
+    _known: dict[tuple[Windows, float, timedelta], Sight] = field(default_factory=dict)
+
+    def of(self, objective: ObjectiveSpec) -> Sight:
+        """Look at the scrapes, once for all that ask the same."""
+        asked = (objective.windows, objective.min_coverage, objective.max_staleness)
+        sight = self._known.get(asked)
+        if sight is None:
+            sight = Sight.of(objective, self.measurement, self.replicas, self.now)
+            self._known[asked] = sight
+        return sight
 
 
 def ballot(

@@ -21,7 +21,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from functools import reduce
+from functools import lru_cache, reduce
 from typing import Any, Final, TypeVar
 
 from tokenfleet.api.v1alpha1.objectives import Objective
@@ -75,7 +75,7 @@ class Windows:
     @property
     def evidence(self) -> tuple[timedelta, ...]:
         """Return the windows that are judged, ascending."""
-        return tuple(self.short * 2**k for k in range(DOUBLINGS + 1))
+        return _doubled(self.short)
 
     @property
     def level(self) -> timedelta:
@@ -126,6 +126,11 @@ class Windows:
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+@lru_cache(maxsize=64)
+def _doubled(short: timedelta) -> tuple[timedelta, ...]:
+    return tuple(short * 2**k for k in range(DOUBLINGS + 1))
+
+
 def _turn(window: timedelta, at: datetime) -> int:
     """Return how many quarters of the window have begun."""
     return (at - _EPOCH + window / (2 * QUARTERS)) // (window / QUARTERS)
@@ -146,6 +151,8 @@ class Policy:
     short: timedelta = timedelta(minutes=1)
     """Short window; scales the waits for lost replicas and for judging a recovery step."""
     idle_reset: timedelta = timedelta(minutes=15)
+    stretched: bool = False
+    """Windows are longer than declared, because scrapes are rare: a mistake is found out late."""
 
     def strictest(self, other: "Policy") -> "Policy":
         """Return the policy that satisfies both: the higher floor, the slower pace."""
@@ -158,6 +165,7 @@ class Policy:
             utilization=min(self.utilization, other.utilization),
             short=max(self.short, other.short),
             idle_reset=max(self.idle_reset, other.idle_reset),
+            stretched=self.stretched or other.stretched,
         )
 
 
@@ -272,7 +280,8 @@ def fitting(promise: AnyPromise, scrape_interval: timedelta) -> AnyPromise:
         return promise
     policy = promise.policy
     hold = min(policy.max_hold, max(policy.hold, HOLD_WINDOWS * windows.short))
-    return replace(promise, windows=windows, policy=replace(policy, short=windows.short, hold=hold))
+    stretched = replace(policy, short=windows.short, hold=hold, stretched=True)
+    return replace(promise, windows=windows, policy=stretched)
 
 
 def due(promise: AnyPromise, at: datetime, since: datetime | None) -> AnyPromise:

@@ -3,8 +3,8 @@
     ============  =====================================================  =======================
     state         when                                                   effect
     ============  =====================================================  =======================
-    Unknown       the source failed, or a router replica is not scraped  hold: shares and clocks
-                  well enough to speak for its traffic                    stand still
+    Unknown       the source failed, or a router replica is not scraped  hold; the time does not
+                  well enough to speak for its traffic                    count as waited
     NoTraffic     seen, and no attempt in the long window                neither good nor bad
     Insufficient  seen, fewer attempts than `minimumEvents`              proofs take longer
     OK            otherwise                                              judge

@@ -26,7 +26,7 @@ _TEXTS: Final[dict[str, str]] = {
     "T6": "the last step back was one too many, {evidence}",
     "T7": "{pool} misses the objective more than {primary} does: it gets less",
     "T8": "no traffic: back to the weights as written",
-    "T9": "more than 4 changes of mind within an hour: frozen for an hour",
+    "T9": "{freeze}",
     "T10": "the freeze is over",
     "T11": "{pool} {gone}",
     "T12": "no objective asks for a shift any more: stepping back",
@@ -58,6 +58,7 @@ def describe(decision: Decision, primary: str) -> str:
         source=_source(decision.note),
         evidence=_evidence(decision, primary),
         gone="was " + decision.note if decision.note else "has no ready endpoint",
+        freeze=_freeze(decision.note),
     )
     if decision.transition == "L1" and decision.to_w < WHOLE:
         text = f"{text}: using {decision.pool}"
@@ -70,6 +71,12 @@ def _source(name: str) -> str:
     if name == ITSELF:
         return "where it was"
     return f"the shift of rule {name}, which is gone" if name else "the shift of another rule"
+
+
+def _freeze(note: str) -> str:
+    if note:
+        return f"a shift is due, and there were {note} changes of mind within an hour: frozen"
+    return "more than 4 changes of mind within an hour: frozen for an hour"
 
 
 def _evidence(decision: Decision, primary: str) -> str:

@@ -9,7 +9,7 @@ from tokenfleet.domain.slo.control.level_step import refusal
 from tokenfleet.domain.slo.control.memory import Decision, LoopMemory, State
 from tokenfleet.domain.slo.control.rule_step import Done
 from tokenfleet.domain.slo.objectives.spec import Level, LevelObjective, ObjectiveSpec, Windows
-from tokenfleet.domain.slo.observation.data_state import DataState, Kind, blindness, judge
+from tokenfleet.domain.slo.observation.data_state import DataState, Kind, judge
 from tokenfleet.domain.slo.observation.evidence import Evidence, selects
 from tokenfleet.domain.slo.observation.level_readings import money_spent, reading
 from tokenfleet.domain.slo.observation.measurement import Failure, Ladder, RuleMeasurement, Signal
@@ -113,9 +113,16 @@ def rule_view(done: Done) -> RuleView:
 
 
 def slo_view(
-    snapshot: Snapshot, objective: ObjectiveSpec, done: Iterable[Done], now: datetime
+    snapshot: Snapshot, objective: ObjectiveSpec, done: Iterable[Done], failure: Failure | None
 ) -> SLOView:
-    """Describe one objective over the rules that it is about."""
+    """Describe one objective over the rules that it is about.
+
+    Args:
+        snapshot: what is seen.
+        objective: what is promised.
+        done: the steps of its rules.
+        failure: why it cannot be seen; None where it can.
+    """
     mine = list(done)
     measured = [snapshot.measured(one.rule.key) for one in mine]
     merged = RuleMeasurement(
@@ -123,9 +130,7 @@ def slo_view(
         ladders=tuple(ladder for rule in measured for ladder in rule.ladders),
     )
     evidence = Evidence.of(merged.cells, objective)
-    data = judge(
-        merged, evidence, blindness(snapshot.measurement, snapshot.replicas, objective, now)
-    )
+    data = judge(merged, evidence, failure)
     loops = {f"{one.rule.key}/{p}": m for one in mine for p, m in one.memory.loops.items()}
     latest, name = _latest(loops.items()), objective.name
     return SLOView(
