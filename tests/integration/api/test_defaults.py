@@ -8,7 +8,16 @@ import pytest
 
 from e2e.kit.yamls import merged
 from tests.integration.api.server import ApiServer, definitions
-from tests.integration.api.subjects import EXISTING_POOL, POOL, ROUTE, ROUTER, SHIFTING_SLO, SLO, at
+from tests.integration.api.subjects import (
+    EXISTING_POOL,
+    EXTERNAL_POOL,
+    POOL,
+    ROUTE,
+    ROUTER,
+    SHIFTING_SLO,
+    SLO,
+    at,
+)
 from tokenfleet.api.v1alpha1.kinds import KINDS
 
 pytestmark = pytest.mark.cluster
@@ -119,6 +128,11 @@ STORED = [
         id="a pool on CPUs with a draft model",
     ),
     pytest.param(EXISTING_POOL, {"replicas": 1}, id="an existing pool"),
+    pytest.param(
+        EXTERNAL_POOL,
+        {"replicas": 1, "external": {"addressFamily": "Any"}},
+        id="an external pool",
+    ),
     pytest.param(
         ROUTER,
         _ROUTER,
