@@ -47,6 +47,7 @@ def engine(*arguments: str) -> dict:
         pytest.param(gpu_pool(engine=engine("-tp", "4")), "ArgumentRefused", "-tp", id="a short name"),
         pytest.param(gpu_pool(engine=engine("-tp4")), "ArgumentRefused", "-tp4", id="a short name with its value"),
         pytest.param(gpu_pool(engine=engine("-sc.method=ngram")), "ArgumentRefused", "-sc.method", id="a part by short name"),
+        pytest.param(gpu_pool(model={"source": {"type": "HuggingFace", "huggingFace": {"repo": "--trust-remote-code"}}}), "ArgumentRefused", "must not begin with a dash", id="a repository that the engine reads as an option"),
         pytest.param(gpu_pool(engine=engine("--config=/x.yaml")), "ArgumentRefused", "--config", id="a file of arguments"),
         pytest.param(gpu_pool(engine=engine("other/model")), "ArgumentRefused", "other/model", id="a model as a word"),
         pytest.param(gpu_pool(engine=engine("--dtype=half", "other/model")), "ArgumentRefused", "other/model", id="a word after an option that has its value"),
