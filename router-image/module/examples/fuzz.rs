@@ -11,6 +11,7 @@ use std::env;
 use std::hash::{Hash, Hasher};
 use std::time::{Duration, Instant};
 
+use tokenfleet::caching::marks;
 use tokenfleet::events::Events;
 use tokenfleet::glance;
 use tokenfleet::json::Json;
@@ -21,7 +22,8 @@ use tokenfleet::usage::Answer;
 
 const FORM: &str = "multipart/form-data; boundary=b";
 
-const SEEDS: [&str; 9] = [
+const SEEDS: [&str; 10] = [
+    r#"{"model":"m","tools":[{"name":"a"}],"system":"s","messages":[{"content":"a"},{"content":[{"type":"text","text":"b"},{"type":"thinking"}]},{"content":"c"}]}"#,
     r#"{"model":"a\/b\ud83d\ude00","stream":true,"tools":[{}],"stream_options":{"include_usage":false},"x":[1,-2.5e3,null]}"#,
     r#"{"prompt_cache_key":"k","model":"m","stream_options":null,"functions":[],"n":[[{"a":"é"}]]}"#,
     r#"{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2,"prompt_tokens_details":{"cached_tokens":1}}}"#,
@@ -33,7 +35,11 @@ const SEEDS: [&str; 9] = [
     "--b\r\ncontent-disposition: form-data; name=\"model\"\r\n\r\nm\r\n--b\r\n\r\n\r\n--b--",
 ];
 
-const WORDS: [&str; 24] = [
+const WORDS: [&str; 28] = [
+    "\"tools\":[{\"a\":1}],",
+    "\"system\":",
+    "\"messages\":[{\"content\":\"a\"},",
+    "{\"type\":\"text\",\"text\":",
     "\"",
     "\\",
     "{",
@@ -167,6 +173,42 @@ fn holds_for_requests(bytes: &[u8], facts: &Facts) {
     assert_eq!((after.stream, after.tools), (facts.stream, facts.tools));
 }
 
+/// Marks for a provider's cache change nothing else: four at most, each in a block.
+fn holds_for_marks(bytes: &[u8]) {
+    let mut out = Vec::new();
+    Rewriter::new(marks(bytes, 0)).feed(bytes, &mut out);
+    let Ok(before) = Json::parse(bytes) else { return };
+    let after = Json::parse(&out).expect("still JSON");
+    let count = unmarked(&before, &after).expect("the same but for the marks");
+    assert!(count <= 3);
+}
+
+/// Counts the marks that `after` has beyond `before`; `None` where anything else differs.
+fn unmarked(before: &Json, after: &Json) -> Option<usize> {
+    match (before, after) {
+        (Json::Object(old), Json::Object(new)) => {
+            let mark = |name: &str| name == "cache_control";
+            let fresh = new.len() > old.len() && new.last().is_some_and(|(name, _)| mark(name));
+            let kept = &new[..new.len() - usize::from(fresh)];
+            let pairs = old.iter().zip(kept);
+            let inner: Option<usize> =
+                pairs.map(|(a, b)| (a.0 == b.0).then(|| unmarked(&a.1, &b.1))?).sum();
+            (old.len() == kept.len()).then_some(inner? + usize::from(fresh))
+        }
+        (Json::Array(old), Json::Array(new)) => {
+            let inner: Option<usize> = old.iter().zip(new).map(|(a, b)| unmarked(a, b)).sum();
+            (old.len() == new.len()).then_some(inner?)
+        }
+        (Json::Text(old), Json::Array(new)) => {
+            let [block] = &new[..] else { return None };
+            let text = block.get("text").and_then(Json::as_str) == Some(old);
+            let whole = block.as_object().is_some_and(|members| members.len() == 3);
+            (text && whole && block.get("cache_control").is_some()).then_some(1)
+        }
+        _ => (before == after).then_some(0),
+    }
+}
+
 /// What is passed over at a glance is what a full reading finds, where it is JSON at all.
 fn holds_for_a_glance(bytes: &[u8]) {
     let Some(plain) = glance::plain_output(bytes) else { return };
@@ -204,6 +246,7 @@ fn check(bytes: &[u8], random: &mut Random) -> u64 {
     }
     let _ = Json::parse(bytes);
     holds_for_a_glance(bytes);
+    holds_for_marks(bytes);
     let mut hasher = DefaultHasher::new();
     let kind = |wrong: &Wrong| wrong.to_string().replace(|digit: char| digit.is_ascii_digit(), "");
     let request = said

@@ -7,9 +7,11 @@ mod answer;
 mod events;
 mod verdict;
 
-use crate::abi::{Envoy, Header, Next};
+use crate::abi::{Body, Envoy, Header, Next};
 use crate::answers::Shape;
+use crate::caching::marks;
 use crate::counts::Series;
+use crate::endpoint::bare;
 use crate::events::Events;
 use crate::outside::KEY;
 use crate::request::{edit, set_length};
@@ -41,12 +43,15 @@ enum Reading {
 
 /// Gives a request the headers that this attempt's pool may see. Attempts share them: what the one before
 /// changed is taken back first.
-fn dress(envoy: &mut Envoy, stream: &Stream) {
+///
+/// Returns from how many bytes on the provider caches what is marked; `None`: nothing is to be marked.
+fn dress(envoy: &mut Envoy, stream: &Stream) -> Option<usize> {
     let mut kept = stream.kept.borrow_mut();
     for (name, value) in kept.drain(..) {
         put(envoy, &name, value.as_deref());
     }
-    let Some(outside) = &stream.pool().outside else { return };
+    let outside = stream.pool().outside.as_ref()?;
+    let messages = bare(envoy.header(Header::Request, b":path")?) == b"/v1/messages";
     let key = envoy.header(Header::Request, KEY).map(<[u8]>::to_vec);
     envoy.remove_header(Header::Request, KEY);
     let own = &stream.decision.plan.headers;
@@ -58,6 +63,7 @@ fn dress(envoy: &mut Envoy, stream: &Stream) {
             kept.push((name, before));
         }
     }
+    outside.site.as_ref().filter(|_| messages)?.cache_least
 }
 
 fn put(envoy: &mut Envoy, name: &[u8], value: Option<&[u8]>) {
@@ -73,6 +79,8 @@ pub struct Attempt {
     stream: OnceCell<Rc<Stream>>,
     series: Cell<Option<&'static Series>>,
     edit: RefCell<Option<(Edit, usize)>>,
+    /// Bytes from which on marks for the provider's cache are worth while; `None`: none are set.
+    least: Cell<Option<usize>>,
     reading: RefCell<Reading>,
     held: RefCell<Vec<u8>>,
     holds: Cell<bool>,
@@ -89,7 +97,7 @@ impl Attempt {
         let Some(stream) = envoy.header(Header::Request, VIA).and_then(find) else {
             return Next::Continue;
         };
-        dress(envoy, &stream);
+        self.least.set(dress(envoy, &stream));
         let (named, pool) = (&stream.decision.named, stream.pool());
         let mut size = named.size;
         if !pool.takes(&named.name) {
@@ -108,27 +116,55 @@ impl Attempt {
         }
         self.series.set(stream.series());
         let _ = self.stream.set(stream);
-        Next::Continue
+        // Its length is known when it has been marked.
+        if self.least.get().is_some() {
+            Next::Stop
+        } else {
+            Next::Continue
+        }
     }
 
     /// The request's body is on its way to a pool.
     pub fn request_body(&self, envoy: &mut Envoy, end: bool) -> Next {
-        if self.edit.borrow().is_some() && !end {
+        if (self.edit.borrow().is_some() || self.least.get().is_some()) && !end {
             return Next::Stop;
         }
-        self.rename(envoy, crate::abi::Body::Request)
+        self.rename(envoy, Body::Request)
     }
 
     /// The request's body is whole.
     pub fn request_trailers(&self, envoy: &mut Envoy) -> Next {
-        self.rename(envoy, crate::abi::Body::KeptRequest)
+        self.rename(envoy, Body::KeptRequest)
     }
 
-    fn rename(&self, envoy: &mut Envoy, last: crate::abi::Body) -> Next {
-        if let Some((change, size)) = self.edit.take() {
+    fn rename(&self, envoy: &mut Envoy, last: Body) -> Next {
+        let renamed = self.edit.take();
+        if let Some(least) = self.least.take() {
+            self.mark(envoy, last, renamed.map(|(change, _)| change), least);
+        } else if let Some((change, size)) = renamed {
             edit(envoy, last, vec![change], size);
         }
         Next::Continue
+    }
+
+    /// Marks a whole body for the provider's cache, and renames its model.
+    fn mark(&self, envoy: &mut Envoy, last: Body, renamed: Option<Edit>, from: usize) {
+        let mut body = Vec::with_capacity(envoy.size(Body::KeptRequest) + envoy.size(last));
+        envoy.each(Body::KeptRequest, |piece| body.extend_from_slice(piece));
+        if matches!(last, Body::Request) {
+            envoy.each(Body::Request, |piece| body.extend_from_slice(piece));
+        }
+        let edits: Vec<Edit> = renamed.into_iter().chain(marks(&body, from)).collect();
+        let grown = |size: usize, edit: &Edit| size + edit.insert.len() - edit.delete;
+        let size = edits.iter().fold(body.len(), grown);
+        drop(body);
+        if !edits.is_empty() {
+            edit(envoy, last, edits, size);
+        }
+        if let Some(stream) = self.stream.get() {
+            stream.length.set(size);
+        }
+        set_length(envoy, Header::Request, size);
     }
 
     /// Counts what an answer used, or that it does not say.

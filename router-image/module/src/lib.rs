@@ -2,7 +2,7 @@
 //!
 //! | part | modules |
 //! |---|---|
-//! | reads bodies and answers, knows no Envoy | [`scan`], [`multipart`], [`rewrite`], [`usage`], [`events`] |
+//! | reads bodies and answers, knows no Envoy | [`scan`], [`multipart`], [`rewrite`], [`caching`], [`usage`], [`events`] |
 //! | decides, knows no Envoy | [`plan`], [`choice`], [`endpoint`], [`outside`], [`answers`], [`outcome`], [`strikes`] |
 //! | counts | [`counts`], [`stages`], [`users`], [`heavy_hitters`], [`waiting`], [`exposition`] |
 //! | acts on requests and attempts | `filter`, `request`, `attempt`, `stream`, `ticket`, `watch`, `metrics` |
@@ -11,6 +11,7 @@
 
 pub mod answer;
 pub mod answers;
+pub mod caching;
 pub mod choice;
 pub mod counts;
 pub mod distinct;

@@ -65,6 +65,8 @@ pub struct Site {
     pub path: String,
     /// `OpenAI`'s organization.
     pub organization: Option<String>,
+    /// Bytes from which on the provider caches what is marked; `None`: nothing is marked.
+    pub cache_least: Option<usize>,
 }
 
 impl Site {
@@ -179,6 +181,7 @@ mod tests {
                 authority: "api.example".into(),
                 path: path.into(),
                 organization: None,
+                cache_least: None,
             }),
             credential: Some(Credential {
                 header: "authorization".into(),

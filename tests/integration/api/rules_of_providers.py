@@ -73,6 +73,13 @@ def _external() -> list[Rule]:
             refused=at(path, {**compatible, "serverName": "llm.example"}),
             accepted=at(path, {"serverName": "llm.example"}),
         ),
+        rule(
+            f".{path}",
+            "promptCaching Auto is for provider Anthropic: the others cache by themselves",
+            EXTERNAL_POOL,
+            refused=at(f"{path}.promptCaching", {"type": "Auto"}),
+            accepted=at(path, {"provider": "Anthropic", "promptCaching": {"type": "Auto"}}),
+        ),
         *_bundles(),
     ]
 

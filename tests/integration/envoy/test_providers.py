@@ -162,6 +162,37 @@ async def test_the_providers_own_sdks_read_what_comes(outside: Outside) -> None:
     assert sum(counts) == 2 * 8
 
 
+async def test_prompts_are_marked_for_the_providers_cache_and_for_nobody_else(
+    outside: Outside,
+) -> None:
+    config = outside.config({"large": 0, "small": 1000})
+    large, small = config.pools
+    assert small.site is not None
+    marking = replace(small, site=replace(small.site, cache_least=1000))
+    await outside.serve(replace(config, pools=(large, marking)))
+    text, mark = "words " * 200, {"type": "ephemeral"}
+    turns = [{"role": "user", "content": "one"}, {"role": "user", "content": "two"}]
+    asked = {"system": text, "messages": turns, "tools": [{"name": "a"}]}
+
+    assert pool_of(await outside.ask("/v1/messages", **asked)) == "small"
+    outside.provider.status = 503
+    assert pool_of(await outside.ask("/v1/messages", **asked)) == "large"
+    outside.provider.status = 200
+    assert pool_of(await outside.ask("/v1/messages", messages=turns)) == "small"
+    assert pool_of(await outside.ask(**asked)) == "small"
+
+    marked, again, short, chat = outside.provider.requests
+    block = {"type": "text", "text": text, "cache_control": mark}
+    first = {"role": "user", "content": [{"type": "text", "text": "one", "cache_control": mark}]}
+    assert marked["system"] == again["system"] == [block]
+    assert marked["messages"] == [first, turns[1]]
+    assert marked["tools"] == asked["tools"]
+    plain = (outside.pod.large.requests[-1], chat)
+    assert [{name: sent[name] for name in asked} for sent in plain] == [asked, asked]
+    assert short["messages"] == turns
+    assert outside.provider.wrong == []
+
+
 async def test_a_key_is_rotated_without_a_restart_and_shown_to_nobody(outside: Outside) -> None:
     await outside.serve(outside.config({"large": 0, "small": 1000}))
     assert pool_of(await outside.ask()) == "small"

@@ -52,6 +52,7 @@ fn outside(json: &Json) -> Read<Outside> {
             authority: text(v, "authority")?,
             path: text(v, "path")?,
             organization: v.member("organization", |o| o.maybe(Document::text))?.map(str::to_owned),
+            cache_least: v.member("cache_least", |o| o.maybe(Document::size))?,
         })
     };
     let credential =

@@ -95,6 +95,7 @@ def _outside(pool: Pool) -> Json:
                 "authority": site.authority,
                 "path": site.path,
                 "organization": site.organization,
+                "cache_least": site.cache_least,
             },
             "credential": None if key is None else {"header": key.header, "prefix": key.prefix},
         }

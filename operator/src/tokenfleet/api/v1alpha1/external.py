@@ -45,6 +45,14 @@ class ServerTLS(Model):
     """Authorities that sign them, in PEM; absent means those that the router's image trusts."""
 
 
+class PromptCaching(Model):
+    """Who marks the beginnings of prompts that the provider shall cache."""
+
+    type: Literal["Off", "Auto"] = "Off"
+    """Off: clients; their bytes stay as they are. Auto: the router, where a client marks
+    nothing."""
+
+
 class External(Model):
     """A model that somebody serves over the internet, or anywhere that a name leads to."""
 
@@ -72,6 +80,11 @@ class External(Model):
             field_path=".organization",
         ),
         CEL(
+            rule="self.provider == 'Anthropic' || self.promptCaching.type == 'Off'",
+            message="promptCaching Auto is for provider Anthropic: the others cache by themselves",
+            field_path=".promptCaching",
+        ),
+        CEL(
             rule="!has(self.baseURL) || self.baseURL.startsWith('https://')"
             " || !(has(self.serverName) || has(self.caBundle))",
             message="serverName and caBundle are of TLS: baseURL must begin with https://",
@@ -93,6 +106,8 @@ class External(Model):
         Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[-\w]+$")] | None
     ) = None
     """OpenAI's organization that pays (`OpenAI-Organization`)."""
+    prompt_caching: PromptCaching = PromptCaching()
+    """Marks for Anthropic's prompt cache (`cache_control`), in requests of its messages."""
     server_name: ServerName | None = None
     """Name in the server's certificate, also sent as SNI; absent means the host of `baseURL`."""
     ca_bundle: CertificateBundle | None = None

@@ -76,7 +76,7 @@ def _outside(pool: ServingPool) -> tuple[Site | None, Tls | None, Credential | N
     external, existing = pool.spec.external, pool.spec.existing
     if external is not None:
         tls, credential = providers.site_tls(external), providers.site_credential(external)
-        return providers.site(external), tls, credential
+        return providers.site(external, pool.spec.served.model_name), tls, credential
     if existing is not None:
         tls = providers.replicas_tls(existing, service_name(pool), pool.metadata.namespace)
         return None, tls, providers.replicas_credential(existing)

@@ -66,6 +66,9 @@ class Site:
     family: str
     """`Any`, `IPv4` or `IPv6`."""
     organization: str | None
+    cache_least: int | None = field(default=None, metadata=ADDED)
+    """Bytes of a prompt from which on the provider caches what is marked; None: nothing is
+    marked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

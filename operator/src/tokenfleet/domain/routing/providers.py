@@ -23,6 +23,20 @@ BASE_URLS: Final[Mapping[Provider, str]] = MappingProxyType(
     }
 )
 PORTS: Final = MappingProxyType({"https": 443, "http": 80})
+CACHED_FROM: Final = MappingProxyType(
+    {
+        "haiku-4-5": 4096,
+        "haiku": 2048,
+        "opus-4-5": 4096,
+        "opus-4-6": 4096,
+        "opus": 1024,
+        "sonnet": 1024,
+    }
+)
+"""Part of a model's name -> tokens; the first that fits."""
+CAUTIOUS: Final = 4096
+"""For models of other names."""
+BYTES_PER_TOKEN: Final = 4
 AUTHORIZATION: Final = "authorization"
 BEARER: Final = "Bearer "
 
@@ -32,8 +46,23 @@ def base_url(external: External) -> str:
     return (external.base_url or BASE_URLS.get(external.provider, "")).rstrip("/")
 
 
-def site(external: External) -> Site:
-    """Return where a provider is."""
+def cache_least(model: str) -> int:
+    """Return the bytes of a prompt below which Anthropic caches nothing of a model.
+
+    By its documentation ("Prompt caching", cache limitations) in tokens; a token is taken for four
+    bytes. A mark below is ignored there, so a wrong guess costs nothing but the mark.
+    """
+    tokens = next((least for name, least in CACHED_FROM.items() if name in model), CAUTIOUS)
+    return tokens * BYTES_PER_TOKEN
+
+
+def site(external: External, model: str) -> Site:
+    """Return where a provider is.
+
+    Args:
+        external: the provider.
+        model: what it is asked for.
+    """
     url = urlsplit(base_url(external))
     return Site(
         provider=external.provider,
@@ -43,6 +72,7 @@ def site(external: External) -> Site:
         path=url.path,
         family=external.address_family,
         organization=external.organization,
+        cache_least=cache_least(model) if external.prompt_caching.type == "Auto" else None,
     )
 
 
