@@ -10,7 +10,7 @@ FIGURES := operator/docs/figures
 # Stories at a time: each has a fleet of its own and mostly waits.
 AT_ONCE ?= 3
 
-.PHONY: help demo test check property integration stories bench simulate fuzz golden site cluster cluster-down images gpu-check requirements clean
+.PHONY: help demo test check property integration stories bench simulate fuzz memcheck golden site cluster cluster-down images gpu-check requirements clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ bench: .venv/ready ## figures against a peer in the same run
 
 fuzz: .venv/ready ## the router's readers against Python's parser, CASES=1000000 bodies of each kind
 	@$(PYTHON) -m tests.property.router.compare --cases $(or $(CASES),1000000)
+
+memcheck: .venv/ready ## the module's unit tests under valgrind
+	@$(PYTHON) -m e2e.cluster.rust memcheck
 
 golden: .venv/ready ## rewrite golden files and generated files, then show what changed
 	@.venv/bin/tokenfleet crds --repository .

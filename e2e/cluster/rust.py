@@ -1,6 +1,8 @@
 """A Rust toolchain that works, and the crate's own checks.
 
-    python -m e2e.cluster.rust      format, lints and unit tests of router-image/module
+    python -m e2e.cluster.rust              format, lints and unit tests of router-image/module
+    python -m e2e.cluster.rust memcheck     its unit tests under valgrind: no byte is read or written
+                                            that is not there
 
 A toolchain that is there, works and is new enough is used; otherwise Debian's is installed.
 """
@@ -78,6 +80,18 @@ def _new_enough(tool: str) -> bool:
     return version is not None and (int(version[1]), int(version[2])) >= OLDEST
 
 
+def memcheck() -> int:
+    """Run the unit tests under valgrind; return 1 where it finds something, or a test fails."""
+    if shutil.which("valgrind") is None:
+        install_missing(["valgrind"])
+    runner = "target.'cfg(all())'.runner=['valgrind','-q','--error-exitcode=1']"
+    tests = cargo(CRATE, "test", "--locked", "--offline", "--lib", "--config", runner)
+    run = environment(target("module-target"))
+    return min(
+        1, subprocess.run([*tests, "--", "--test-threads=1"], env=run, check=False).returncode
+    )
+
+
 def main() -> int:
     """Check the crate; return 1 where something is wrong with it."""
     run = environment(target("module-target"))
@@ -95,6 +109,6 @@ def main() -> int:
 
 if __name__ == "__main__":
     try:
-        sys.exit(main())
+        sys.exit(memcheck() if sys.argv[1:] == ["memcheck"] else main())
     except ClusterError as error:
         sys.exit(f"tokenfleet: {error}")

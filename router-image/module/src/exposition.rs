@@ -38,7 +38,7 @@ pub fn exposition() -> String {
     let tried: Vec<_> = rows.iter().filter(|row| !row.one.labels[2].is_empty()).collect();
     let streamed: Vec<_> =
         tried.iter().copied().filter(|row| row.one.streams.load(Relaxed)).collect();
-    let mut out = Text { out: String::with_capacity(rows.len() * 24_000), ladder };
+    let mut out = Text { out: String::with_capacity(room(&rows, ladder.len())), ladder };
 
     out.family("attempts_total", "counter", "Attempts that ended, by outcome.");
     tried.iter().for_each(|row| out.outcomes("attempts_total", row, &row.one.attempts));
@@ -88,6 +88,19 @@ pub fn exposition() -> String {
         let _ = writeln!(out.out, "tokenfleet_inflight{{pool=\"{pool}\"}} {attempts}");
     }
     out.out
+}
+
+/// About how many bytes all will be, rather more: with thousands of label sets, text that had to grow
+/// would be in memory twice.
+fn room(rows: &[Row], rungs: usize) -> usize {
+    /// Bytes of a line without its labels, and of what is no line of a label set.
+    const LINE: usize = 72;
+    const OTHERS: usize = 8 * 1024;
+    let of_row = |row: &Row| {
+        let (histograms, others) = if row.one.streams.load(Relaxed) { (5, 30) } else { (2, 30) };
+        (histograms * (rungs + 3) + others) * (row.labels.len() + LINE)
+    };
+    OTHERS + rows.iter().map(of_row).sum::<usize>()
 }
 
 type Count = fn(&Series) -> &AtomicU64;
@@ -271,6 +284,15 @@ mod tests {
             "0"
         );
         assert!(text.ends_with('\n'));
+    }
+
+    #[test]
+    fn the_text_of_many_label_sets_is_allocated_once() {
+        for number in 0..200 {
+            made(&format!("many-{number}")).streams.store(number % 2 == 0, Relaxed);
+        }
+        let text = exposition();
+        assert!(text.capacity() < text.len() * 3 / 2, "{} {}", text.len(), text.capacity());
     }
 
     #[test]

@@ -1,18 +1,24 @@
-"""100 changes of share under load: nobody fails, and only the difference moves."""
+"""Many changes under load: nobody fails, only the difference moves, and memory stays flat."""
 
 import asyncio
+import os
 import random
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
 from tests.integration.envoy.configuration import configuration, shifted
 from tests.integration.envoy.conftest import Fleet, pool_of
+from tests.integration.envoy.hostile import resident
 from tokenfleet.domain.routing.ir import RouterConfig
 
 pytestmark = pytest.mark.envoy
 
 CHANGES = 100
+RULES = 200
+WARM_UP = 40
+LARGE_CHANGES = int(os.environ.get("TOKENFLEET_PLAN_CHANGES", "200"))
 CONVERSATIONS = [f"conversation-{number}" for number in range(40)]
 
 
@@ -38,6 +44,7 @@ async def test_a_hundred_changes_fail_nobody_and_move_only_the_difference(fleet:
     """
     draw = random.Random(7)
     config = configuration({"large": 1000, "small": 0})
+    fleet.router.workers = 2
     await fleet.serve(config)
     statuses: Counter[int] = Counter()
     stop = asyncio.Event()
@@ -93,3 +100,27 @@ async def test_streams_that_run_survive_changes_of_share_and_of_pools(fleet: Fle
     end.set()
     for response in await asyncio.gather(*streams):
         assert response.text.endswith("data: [DONE]\n\n")
+
+
+async def test_memory_stays_flat_over_changes_of_a_large_plan(fleet: Fleet) -> None:
+    """A plan that were kept would show: they are much more than what Envoy's memory varies by."""
+    small = configuration({"large": 1000, "small": 0})
+    (route,) = small.routes
+    other, main = route.rules
+    others = tuple(replace(other, name=f"{other.name}-{number}") for number in range(RULES))
+    config = replace(small, routes=(replace(route, rules=(other, main, *others)),))
+
+    async def change(times: int) -> None:
+        for number in range(times):
+            share = number % 1001
+            await fleet.serve(shifted(config, {"large": share, "small": 1000 - share}))
+            assert (await fleet.ask()).status_code == 200
+
+    await change(WARM_UP)
+    before = resident(fleet)
+    await change(LARGE_CHANGES)
+    grown = resident(fleet) - before
+    kept = LARGE_CHANGES * (fleet.router.folder / "rds.json").stat().st_size
+
+    print(f"{grown / 2**20:.1f} MiB more after {kept / 2**20:.0f} MiB of plans")
+    assert grown < kept / 3

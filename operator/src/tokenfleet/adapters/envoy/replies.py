@@ -50,13 +50,6 @@ def local_reply_config(body_limit: int) -> Json:
             anthropic="invalid_request_error",
         ),
         _Reply(
-            statuses=(426,),
-            message="this version of HTTP is not spoken here; use HTTP/1.1 or HTTP/2",
-            kind="invalid_request_error",
-            code="upgrade_required",
-            anthropic="invalid_request_error",
-        ),
-        _Reply(
             statuses=(408, 504),
             message="no answer in time",
             kind="server_error",
@@ -81,14 +74,19 @@ def local_reply_config(body_limit: int) -> Json:
     return {"mappers": [mapper for reply in replies for mapper in _mappers(reply)]}
 
 
-def _mappers(reply: _Reply) -> tuple[Json, Json]:
+def _mappers(reply: _Reply) -> tuple[Json, ...]:
+    openai = openai_error(reply.message, reply.kind, reply.code)
+    if reply.kind == reply.anthropic:
+        # One body that both kinds of clients read: of a request that Envoy could not read, as one
+        # with too many headers, it does not know the path either.
+        return (_mapper([_made_up(reply.statuses)], {"type": "error", **openai}),)
     anthropic = {
         "type": "error",
         "error": {"type": reply.anthropic, "message": reply.message},
     }
     return (
         _mapper([_made_up(reply.statuses), _of_anthropic()], anthropic),
-        _mapper([_made_up(reply.statuses)], openai_error(reply.message, reply.kind, reply.code)),
+        _mapper([_made_up(reply.statuses)], openai),
     )
 
 
@@ -117,7 +115,7 @@ def _made_up(statuses: Sequence[int]) -> Json:
     one: Json = filters[0] if len(filters) == 1 else {"or_filter": {"filters": filters}}
     # The module's own replies have their own words and no flag; those that Envoy makes up have one,
     # but for bodies and headers above the limits.
-    if set(statuses) & {413, 426, 431}:
+    if set(statuses) & {413, 431}:
         return one
     return {"and_filter": {"filters": [{"response_flag_filter": {}}, one]}}
 
