@@ -130,7 +130,7 @@ STORED = [
     pytest.param(EXISTING_POOL, {"replicas": 1}, id="an existing pool"),
     pytest.param(
         EXTERNAL_POOL,
-        {"replicas": 1, "external": {"addressFamily": "Any"}},
+        {"replicas": 1, "external": {"addressFamily": "Any", "promptCaching": {"type": "Off"}}},
         id="an external pool",
     ),
     pytest.param(
