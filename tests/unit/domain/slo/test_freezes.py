@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from tests.unit.domain.slo.builders import BAD, GOOD, RULE, SPARE, T0, Fleet, loop
-from tokenfleet.domain.slo.control.memory import REST
+from tokenfleet.domain.slo.control.memory import REST, State
 from tokenfleet.domain.slo.observation.measurement import Cell
 
 
@@ -65,3 +65,13 @@ def test_nobody_is_frozen_at_home_without_need(before: int, seen: Cell) -> None:
     fleet.see(seen, SPARE)
 
     assert "T9" not in fleet.transitions
+
+
+def test_a_freeze_at_home_ends_when_no_objective_asks_for_shifts_any_more() -> None:
+    fleet = at_home_after(4, minutes=30)
+    fleet.see(BAD, SPARE)
+    fleet.objectives = ()
+    fleet.see(BAD, SPARE)
+
+    assert fleet.transitions == ["T9", "T12"]
+    assert (loop(fleet).state, loop(fleet).freeze_until) == (State.NORMAL, None)

@@ -174,6 +174,8 @@ def idle(memory: LoopMemory, seen: LoopInput) -> Move | None:
 
 def no_vote(memory: LoopMemory, seen: LoopInput) -> Move | None:
     """T12: nobody asks for shifts any more; go home step by step."""
+    if not seen.voting and memory.state is State.FROZEN and not memory.shifted:
+        return _home("T12", freeze_until=None)
     if seen.voting or not memory.shifted or seen.ready == 0 or not may_rise(memory, seen):
         return None
     if memory.changed_at and seen.now - memory.changed_at < timedelta(seconds=memory.pace):
