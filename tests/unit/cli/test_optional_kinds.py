@@ -8,7 +8,8 @@ import pytest
 from tests.unit.cli.operator_bench import FLEET, Bench
 from tokenfleet.cli import operate
 from tokenfleet.cli.wiring import _readiness
-from tokenfleet.reconcilers.resources import MONITORS
+from tokenfleet.domain.fleet.keys import key_of
+from tokenfleet.reconcilers.resources import INFERENCE_POOLS, MONITORS
 
 KIND = MONITORS.kind
 
@@ -115,6 +116,24 @@ async def test_monitors_come_back_with_their_kind(bench: Monitored) -> None:
     assert bench.operator.core.optional.lost == set()
     reasons = {c["reason"] for c in bench.status("ServingPool", "large")["conditions"]}
     assert "FieldConflict" not in reasons, "nobody contests what went with its definition"
+
+
+async def test_what_is_in_a_kind_that_comes_is_known_with_it(bench: Monitored) -> None:
+    """A pool that follows an InferencePool must not be told that there is none."""
+    bench.cluster.unserved.add(INFERENCE_POOLS.kind)
+    body = {
+        "apiVersion": "v1",
+        "kind": INFERENCE_POOLS.kind,
+        "metadata": {"name": "a", "namespace": "ns"},
+    }
+    stored = bench.cluster.put(body)
+    bench.store.remove(key_of(stored))
+    bench.operator.core.optional.note(INFERENCE_POOLS, served=False)
+
+    bench.cluster.unserved.clear()
+    await bench.operator.core.optional.look()
+
+    assert bench.store.get(key_of(stored)) is not None
 
 
 async def test_a_404_about_another_kind_stays_a_failure(bench: Monitored) -> None:

@@ -75,8 +75,13 @@ class OptionalKinds:
         Raises:
             PortError: the API server did not answer.
         """
-        for resource in OPTIONAL:
-            self.note(resource, served=await self._cluster.serves(resource))
+        for resource, selector in OPTIONAL.items():
+            served = await self._cluster.serves(resource)
+            if served and not self.serves(resource):
+                # Who is visited because the kind is there must find what is in it.
+                for body in await self._cluster.list(resource, label_selector=selector):
+                    self._store.put(body)
+            self.note(resource, served=served)
 
     async def run(self) -> None:
         """Look until cancelled."""
