@@ -10,7 +10,7 @@ FIGURES := operator/docs/figures
 # Stories at a time: each has a fleet of its own and mostly waits.
 AT_ONCE ?= 3
 
-.PHONY: help demo test check property integration stories bench simulate fuzz memcheck golden site cluster cluster-down images gpu-check requirements clean
+.PHONY: help demo test ahead check property integration stories bench simulate fuzz memcheck golden site cluster cluster-down images gpu-check requirements clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,7 +21,10 @@ help: ## list the targets
 demo: .venv/ready ## watch a real fleet defend its objective (KEEP=1 leaves it up)
 	@$(PYTHON) -m e2e.demo $(if $(KEEP),--keep)
 
-test: check property integration stories ## everything: units, invariants, real components, e2e stories
+test: ahead check property integration stories ## everything: units, invariants, real components, e2e stories
+
+ahead: .venv/ready ## begin the build of llama.cpp beside other work (TOKENFLEET_LLAMA_CPP=off: never)
+	@$(PYTHON) -m e2e.cluster.llama --ahead
 
 check: .venv/ready ## what every change takes: lint, types, layers, unit tests; Rust too
 	@$(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check .

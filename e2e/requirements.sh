@@ -7,4 +7,6 @@ compile pyproject.toml --output-file operator/requirements.txt
 compile operator/requirements-build.in --output-file operator/requirements-build.txt
 compile e2e/cluster/requirements-sbom.in --output-file e2e/cluster/requirements-sbom.txt
 compile pyproject.toml --group dev --output-file tests/requirements.txt
+compile e2e/cluster/requirements-llama-source.in --no-deps --output-file e2e/cluster/requirements-llama-source.txt
+compile e2e/cluster/requirements-llama-tools.in --output-file e2e/cluster/requirements-llama-tools.txt
 compile e2e/cluster/requirements-sglang.in --no-deps --output-file e2e/cluster/requirements-sglang.txt
