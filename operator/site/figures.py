@@ -2,6 +2,8 @@
 
 `make simulate` leaves what it measured in `operator/docs/figures`; this program makes tables of it.
 A test compares the page with what this program gives, so nobody can write a number by hand.
+`before.json` holds what the loop of fixed windows had measured in the same worlds; it is history and
+is not measured again.
 """
 
 import json
@@ -14,6 +16,7 @@ from typing import Any
 from tokenfleet.simulation.gates import PROMISES
 from tokenfleet.simulation.run import POLICIES
 from tokenfleet.simulation.scenarios import SCENARIOS
+from tokenfleet.simulation.worlds import CHECKS
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGE = DOCS / "control-loop.md"
@@ -76,9 +79,20 @@ def promises() -> str:
     return "\n".join(["| promise | measured |", "| --- | --- |", *rows])
 
 
+def evidence() -> str:
+    """Return what must hold where there is little to go by, before and now."""
+    before = read("before.json")
+    rows = [
+        _row(one["promise"], before.get(name, ""), one, one["measured"])
+        for name, one in _promises(CHECKS).items()
+    ]
+    return "\n".join(["| promise | before | now |", "| --- | --- | --- |", *rows])
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "scenarios": scenarios,
     "promises": promises,
+    "evidence": evidence,
 }
 
 

@@ -67,7 +67,7 @@ def test_a_breach_that_is_over_is_not_called() -> None:
 
 def test_a_window_that_is_longer_than_the_traffic_says_no_more_than_its_half() -> None:
     """A route that is two minutes old: 8 % bad is nothing yet, and would be much for a quarter."""
-    held = cell("large", 4, 0.08)
+    held = cell("large", 40, 0.08)
     two = held.windows[2 * WINDOWS.short]
     young = replace(
         held, windows={w: (t if w <= 2 * WINDOWS.short else two) for w, t in held.windows.items()}
