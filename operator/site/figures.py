@@ -2,8 +2,8 @@
 
 `make simulate` leaves what it measured in `operator/docs/figures`; this program makes tables of it.
 A test compares the page with what this program gives, so nobody can write a number by hand.
-`before.json` holds what the loop of fixed windows had measured in the same worlds; it is history and
-is not measured again.
+`before.json` holds what the loop of fixed windows had measured in the same worlds; it is history
+and is not measured again.
 """
 
 import json
