@@ -70,6 +70,19 @@ def router_image(bench: Bench) -> str:
     return str({container["image"] for container in pod["containers"]})
 
 
+async def test_one_mark_ahead_of_all_writes_is_enough_for_a_namespace() -> None:
+    one = Bench()
+    one.watch()
+    for body in FLEET:
+        one.cluster.put(body)
+    await one.settle()
+
+    calls = [call for call in one.cluster.calls if call[1] != "Lease"]
+    assert [verb for verb, _, _ in calls[:2]] == ["status", "apply"]
+    assert calls.count(("status", "ServingPool", "small")) == 1
+    assert marks(one) == {ONE}
+
+
 async def test_the_second_operator_leaves_everything_alone() -> None:
     one, two = await both()
     await live(one, rounds=1)

@@ -4,9 +4,9 @@
     ours                                         -> go on
     that of another                              -> say so once, write nothing else, look again
 
-The first mark is written before anything else, by a write that fails where the object has changed:
-so two operators never both write what an object needs. A fleet that has one operator pays one
-write more for each new object.
+The first mark in a namespace, and the first on what another operator had, is written before
+anything else, by a write that fails where the object has changed: so two operators that begin
+together agree before they write what objects need. All other marks come with the status.
 """
 
 import logging
@@ -59,7 +59,8 @@ class Marks:
         if rival:
             await self._left(owner, rival)
             return False
-        if operator_of(owner) != self.me:
+        whose = operator_of(owner)
+        if whose != self.me and (whose or self.me not in marked):
             await self._mark(owner)
         return True
 
