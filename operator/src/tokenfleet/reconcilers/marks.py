@@ -50,9 +50,17 @@ class Marks:
         """Take an object, unless another operator manages it; return whether it is ours.
 
         Raises:
-            ConflictError: it has changed meanwhile, perhaps by another operator's mark.
+            ConflictError: it keeps changing meanwhile, perhaps by another operator's mark.
             NotLeaderError: nothing may be written.
         """
+        try:
+            return await self._takes(owner)
+        except ConflictError:
+            # The store knows by now what it has become; its children must not wait for that.
+            fresh = self.store.get(key_of(owner))
+            return fresh is not None and await self._takes(fresh)
+
+    async def _takes(self, owner: Body) -> bool:
         marked = self.store.operators(owner["metadata"]["namespace"])
         live = {one for one in marked - {self.me} if not await self.leases.gone(one)}
         rival = rival_of(self.me, marked=marked, live=live)
