@@ -65,7 +65,7 @@ async def test_every_user_is_counted_to_the_token(fleet: Fleet) -> None:
     found = by_user(await settled(fleet, 5))
 
     used = {name: tuple(spent.usage) for name, spent in found.items()}
-    one = (1.0, 0.0, float(PROMPT), float(CACHED), float(COMPLETION))
+    one = (1.0, 0.0, float(PROMPT), float(CACHED), float(COMPLETION), 0.0)
     assert used == {"ada": tuple(3 * n for n in one), "bob": one, "": one}
     assert all(spent.unseen == 0 for spent in found.values())
 
