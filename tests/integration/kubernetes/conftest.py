@@ -42,7 +42,7 @@ class OperatorProcess:
         log: Path,
         *,
         probes: int = 0,
-        lease: str = "tokenfleet",
+        lease: str = "tokenfleet-operator",
     ) -> None:
         """Start it; its console has a port of its own."""
         self.name, self.log, self.console = name, log, free_port()

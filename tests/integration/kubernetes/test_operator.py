@@ -184,7 +184,7 @@ def test_of_two_operators_one_leaves_the_namespace_alone_until_the_other_is_gone
     def overlaps(what: str) -> bool:
         return condition(namespace, what, "ManagedByAnother").get("status") == "True"
 
-    one, two = (f"{namespace.name}/{lease}" for lease in ("tokenfleet", "other"))
+    one, two = (f"{namespace.name}/{lease}" for lease in ("tokenfleet-operator", "other"))
     namespace.apply(*FLEET)
     first = operator("a")
     for what in KINDS:
@@ -196,12 +196,15 @@ def test_of_two_operators_one_leaves_the_namespace_alone_until_the_other_is_gone
         eventually(lambda what=what: overlaps(what))
         assert (of(what, "operator"), of(what, "contender")) == (one, two)
     assert get(namespace, "deployment/default-router")["metadata"]["generation"] == 1
-    events = namespace.list("events")
-    told = {e["involvedObject"]["kind"] for e in events if e["reason"] == "ManagedByAnother"}
-    assert told == {"ServingPool", "ModelRouter", "ModelRoute", "TokenSLO"}
+
+    def told() -> set[str]:
+        events = namespace.list("events")
+        return {e["involvedObject"]["kind"] for e in events if e["reason"] == "ManagedByAnother"}
+
+    eventually(lambda: told() == {"ServingPool", "ModelRouter", "ModelRoute", "TokenSLO"})
 
     first.end()
-    namespace.delete("lease", "tokenfleet")
+    namespace.delete("lease", "tokenfleet-operator")
 
     def taken_over() -> bool:
         for what in KINDS:  # a change of an object is looked at before its turn
