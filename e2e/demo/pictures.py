@@ -6,7 +6,7 @@ from e2e.demo import archive, plot, tape, terminal
 from e2e.demo.__main__ import FOLDER
 from e2e.kit import repository
 
-PICTURES = repository() / "operator" / "docs" / "images"
+PICTURES = repository() / "operator" / "docs" / "pictures"
 
 
 def draw(kept: Path, pictures: Path) -> None:
