@@ -1,27 +1,12 @@
 """The figures of the control-loop page are those that were measured, and nobody's handwriting."""
 
-import importlib.util
-import sys
-from types import ModuleType
-
 import pytest
 
-from tests.house.repository import ROOT
+from tests.house.programs import program
 from tokenfleet.simulation.gates import SHORT
 from tokenfleet.simulation.report import GATES, pieces
 
-
-def _program() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("figures", ROOT / "operator/site/figures.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["figures"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-FIGURES = _program()
+FIGURES = program("figures")
 PAGE = FIGURES.PAGE.read_text(encoding="utf-8")
 
 

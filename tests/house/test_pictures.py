@@ -1,28 +1,14 @@
 """Pictures are what their program draws now."""
 
-import importlib.util
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
-from tests.house.repository import ROOT
+from tests.house.programs import program
 from tokenfleet.cli.main import main
 from tokenfleet.domain.fleet.decision_notes import REASONS
 
-
-def _program() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("pictures", ROOT / "operator/site/pictures.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["pictures"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-PICTURES = _program()
+PICTURES = program("pictures")
 HOW = "run `make golden`"
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -113,3 +114,13 @@ def eventually(what: Callable[[], Any], *, within: float = 90.0) -> Any:
         assert time.monotonic() < until, f"not within {within} s: {what}"
         time.sleep(0.2)
     return found
+
+
+@contextmanager
+def definition(cluster: Cluster, body: dict[str, Any]) -> Iterator[None]:
+    """Define a kind of others for as long as a test takes."""
+    everywhere, name = cluster.namespace("default"), body["metadata"]["name"]
+    everywhere.apply(body)
+    everywhere.run("wait", "crd", name, "--for=condition=Established", "--timeout=60s")
+    yield
+    everywhere.delete("crd", name)

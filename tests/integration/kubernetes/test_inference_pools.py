@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from e2e.kit.kubectl import Cluster, Namespace
-from tests.integration.kubernetes.conftest import OperatorProcess, eventually
+from tests.integration.kubernetes.conftest import OperatorProcess, definition, eventually
 from tests.support.kinds_of_others import INFERENCE_POOLS, inference_pool
 
 POOL = {
@@ -23,11 +23,8 @@ POOL = {
 @pytest.fixture
 def defined(cluster: Cluster) -> Iterator[None]:
     """Define InferencePool for as long as a test takes."""
-    everywhere, name = cluster.namespace("default"), INFERENCE_POOLS["metadata"]["name"]
-    everywhere.apply(INFERENCE_POOLS)
-    everywhere.run("wait", "crd", name, "--for=condition=Established", "--timeout=60s")
-    yield
-    everywhere.delete("crd", name)
+    with definition(cluster, INFERENCE_POOLS):
+        yield
 
 
 @pytest.mark.usefixtures("defined")

@@ -10,7 +10,7 @@ import pytest
 
 from e2e.kit.kubectl import Cluster, Namespace
 from e2e.kit.yamls import dump
-from tests.integration.kubernetes.conftest import OperatorProcess, eventually
+from tests.integration.kubernetes.conftest import OperatorProcess, definition, eventually
 from tests.integration.kubernetes.test_operator import condition
 from tests.support.kinds_of_others import LEADER_WORKER_SETS
 
@@ -34,11 +34,8 @@ POOL: dict[str, Any] = {
 @pytest.fixture
 def defined(cluster: Cluster) -> Iterator[None]:
     """Define LeaderWorkerSet for as long as a test takes."""
-    everywhere, name = cluster.namespace("default"), LEADER_WORKER_SETS["metadata"]["name"]
-    everywhere.apply(LEADER_WORKER_SETS)
-    everywhere.run("wait", "crd", name, "--for=condition=Established", "--timeout=60s")
-    yield
-    everywhere.delete("crd", name)
+    with definition(cluster, LEADER_WORKER_SETS):
+        yield
 
 
 @pytest.mark.usefixtures("defined")

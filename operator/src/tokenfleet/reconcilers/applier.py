@@ -200,17 +200,10 @@ class Applier:
         # What was planned for an older spec, or for a namesake that is gone, must not be written.
         # A uid would not do: the API server ignores it for the status of custom resources.
         guarded = {**body, "metadata": {**body["metadata"], "resourceVersion": version}}
-        try:
-            stored = await self._cluster.apply_status(guarded, manager=STATUS_MANAGER)
-        except NotFoundError:
-            return False
-        except ConflictError:
-            await self._refresh(key)
-            raise
-        self._telemetry.wrote(key.kind, "status")
-        self._remember(key, STATUS_MANAGER, body, stored)
-        self._store.put(stored, writer=key)
-        return True
+        stored = await self._apply_status(key, guarded, STATUS_MANAGER)
+        if stored is not None:
+            self._remember(key, STATUS_MANAGER, body, stored)
+        return stored is not None
 
     async def write_contender(self, owner: Body, operator: str) -> bool:
         """Write into an object of another operator who else watches it; empty: nobody.
@@ -230,16 +223,20 @@ class Applier:
             **({"status": {CONTENDER: operator}} if operator else {}),
         }
         self.fence()
+        return await self._apply_status(key, body, CONTENDER_MANAGER) is not None
+
+    async def _apply_status(self, key: ObjectKey, body: Body, manager: str) -> Body | None:
+        """Apply a status guarded by its resourceVersion; None: the object is gone."""
         try:
-            stored = await self._cluster.apply_status(body, manager=CONTENDER_MANAGER)
+            stored = await self._cluster.apply_status(body, manager=manager)
         except NotFoundError:
-            return False
+            return None
         except ConflictError:
             await self._refresh(key)
             raise
         self._telemetry.wrote(key.kind, "status")
         self._store.put(stored, writer=key)
-        return True
+        return stored
 
     def forget(self, owner: ObjectKey) -> None:
         """Drop the memory of a deleted object."""
