@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from e2e.kit import prometheus
+from e2e.kit import prometheus, restricted
 from e2e.kit.kubectl import Cluster, Namespace
 from e2e.kit.waiting import wait_condition
 
@@ -19,7 +19,6 @@ NAME = "tokenfleet-e2e-adapter"
 SERVICE = "v1beta1.external.metrics.k8s.io"
 IMAGE = "ghcr.io/tokenfleet/operator:0.1.0"
 """Any image with Python; this one is there."""
-USER = 65532
 
 
 @contextmanager
@@ -93,23 +92,13 @@ def _deployment(labels: dict[str, str]) -> dict[str, Any]:
         "ports": [{"name": "https", "containerPort": 6443}],
         "readinessProbe": {"tcpSocket": {"port": "https"}, "periodSeconds": 1},
         "resources": {"requests": {"cpu": "20m", "memory": "32Mi"}, "limits": {"memory": "128Mi"}},
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        "securityContext": restricted.CONTAINER,
         "volumeMounts": [{"name": "files", "mountPath": "/adapter", "readOnly": True}],
     }  # fmt: skip
     pod = {
         "automountServiceAccountToken": False,
         "terminationGracePeriodSeconds": 1,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": USER,
-            "runAsGroup": USER,
-            "fsGroup": USER,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": restricted.OWNER,
         "containers": [container],
         "volumes": [{"name": "files", "secret": {"secretName": NAME}}],
     }

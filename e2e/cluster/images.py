@@ -16,11 +16,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from e2e.cluster import module, namespaces, paths, software
+from e2e.cluster import llama, module, namespaces, paths, software
 from e2e.cluster.archive import Image, archive
 from e2e.cluster.build import binaries
 from e2e.cluster.components import PAUSE_IMAGE
 from e2e.cluster.errors import ClusterError
+from e2e.cluster.packages import install_missing
 from e2e.cluster.progress import say, wait_for
 from e2e.cluster.runtime import MARKER
 
@@ -150,6 +151,23 @@ def vllm() -> Image:
     )
 
 
+def llama_cpp() -> Image:
+    """Return llama.cpp's server under the name of its public image for CPUs.
+
+    Only for those who use it: where it is not built yet, that takes minutes.
+    """
+    install_missing([] if Path("/usr/bin/curl").exists() else ["curl"])
+    program = f"app/{llama.PROGRAM}"
+    return _host_image(
+        ["ghcr.io/ggml-org/llama.cpp:server"],
+        [(llama.server(), f"/{program}")],
+        entrypoint=(f"/{program}",),
+        working_directory="/app",
+        folders={"app": 0o755},
+        environment=(f"PATH={SYSTEM_PATH}",),
+    )
+
+
 def _python_image(
     names: Sequence[str],
     mounts: Sequence[Mount],
@@ -159,13 +177,7 @@ def _python_image(
     environment: Sequence[str] = (),
     **image: object,
 ) -> Image:
-    """Return an image on the host's own Python, libraries and shell."""
-    # Where the host's /bin is a link into /usr the container's is too; else it is mounted.
-    links = {name: f"usr/{name}" for name in ("bin", "sbin", "lib", "lib64")
-             if Path("/", name).is_symlink()}  # fmt: skip
-    linked = {Path("/", name) for name in links}
-    shared = [(path, str(path)) for path in _host_folders()
-              if path.exists() and path not in linked]  # fmt: skip
+    """Return an image on the host's own Python, libraries and shell, with programs in Python."""
     programs = f"{_place(runtime)}/bin"
     files = {
         f"opt/tokenfleet/bin/{name}": (
@@ -176,10 +188,9 @@ def _python_image(
         )
         for name, code in (scripts or {}).items()
     }
-    return _image(
+    return _host_image(
         names,
-        [*shared, *mounts],
-        links=links,
+        mounts,
         files=files,
         environment=(
             f"PATH=/opt/tokenfleet/bin:/usr/local/bin:{programs}:{SYSTEM_PATH}",
@@ -187,6 +198,17 @@ def _python_image(
         ),
         **image,
     )
+
+
+def _host_image(names: Sequence[str], mounts: Sequence[Mount], **image: object) -> Image:
+    """Return an image on the host's libraries and shell."""
+    # Where the host's /bin is a link into /usr the container's is too; else it is mounted.
+    links = {name: f"usr/{name}" for name in ("bin", "sbin", "lib", "lib64")
+             if Path("/", name).is_symlink()}  # fmt: skip
+    linked = {Path("/", name) for name in links}
+    shared = [(path, str(path)) for path in _host_folders()
+              if path.exists() and path not in linked]  # fmt: skip
+    return _image(names, [*shared, *mounts], links=links, **image)
 
 
 def _place(software_folder: Path) -> str:

@@ -65,6 +65,10 @@ class ApiProxy:
             return self._client.get(path, headers=headers)
         return self._client.post(path, json=body, headers=headers)
 
+    def url(self, path: str) -> str:
+        """Return the address of an API path, for programs of their own."""
+        return str(self._client.base_url.join(path))
+
     def patch(self, path: str, change: dict[str, Any]) -> None:
         """Apply a JSON merge patch to an object.
 

@@ -11,6 +11,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from e2e.kit import restricted
 from e2e.kit.kubectl import CommandError, Namespace
 from e2e.kit.waiting import NotYet, wait_for
 from e2e.load.profile import LONGEST_SECONDS, Profile, to_json
@@ -18,7 +19,6 @@ from e2e.load.records import Record, Sent, from_line, sent_from_line
 
 IMAGE = "ghcr.io/tokenfleet/operator:0.1.0"
 MODULES = ("__init__", "__main__", "client", "events", "profile", "records")
-USER = 65532
 STOP = "/run/load/stop"
 """The file that ends the sending. A signal to the container's process 1 would race with its end."""
 MISSING = "missing"
@@ -33,11 +33,6 @@ def manifests(name: str, profile: Profile, *, image: str = IMAGE) -> tuple[dict[
     files.append({"key": "profile.json", "path": "profile.json"})
     # The drain's end and a start on a busy node come on top of the sending itself.
     deadline = int(min(profile.duration, LONGEST_SECONDS) + profile.drain + 120)
-    locked = {
-        "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": True,
-        "capabilities": {"drop": ["ALL"]},
-    }
     container = {
         "name": "load",
         "image": image,
@@ -47,7 +42,7 @@ def manifests(name: str, profile: Profile, *, image: str = IMAGE) -> tuple[dict[
             {"name": "PYTHONDONTWRITEBYTECODE", "value": "1"},
         ],
         "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "512Mi"}},
-        "securityContext": locked,
+        "securityContext": restricted.CONTAINER,
         "volumeMounts": [
             {"name": "code", "mountPath": "/load", "readOnly": True},
             {"name": "stop", "mountPath": str(Path(STOP).parent)},
@@ -58,12 +53,7 @@ def manifests(name: str, profile: Profile, *, image: str = IMAGE) -> tuple[dict[
         "activeDeadlineSeconds": deadline,
         "terminationGracePeriodSeconds": int(profile.drain) + 5,
         "automountServiceAccountToken": False,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": USER,
-            "runAsGroup": USER,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": restricted.POD,
         "containers": [container],
         "volumes": [
             {"name": "code", "configMap": {"name": name, "items": files}},

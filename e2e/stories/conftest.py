@@ -29,6 +29,7 @@ CHAPTERS = (
     "defaults",
     "people",
     "spending",
+    "fallbacks",
     "outages",
     "sidecar_outage",
     "lifecycle",

@@ -4,17 +4,25 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from e2e.kit import restricted
 from e2e.kit.certificates import Authority
 from e2e.kit.kubectl import Namespace
-from e2e.load.pod import IMAGE, USER
-from e2e.stories.fleet import API
+from e2e.load.pod import IMAGE
+from e2e.stories.fleet import API, ROUTER
 
 NAME = "provider"
 SECRET = "provider-key"
 PORT = 8443
+PRICE = {"prompt": "2", "completion": "10"}
+"""Of a million tokens."""
+USAGE = {"prompt_tokens": 3, "completion_tokens": 1, "total_tokens": 4}
+COST = (2 * 3 + 10) / 1e6
+"""Of one answer."""
 
 _SERVER = """
 import http.server, json, ssl
+
+USAGE = {USAGE}
 
 class Answers(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -22,16 +30,26 @@ class Answers(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
         key = self.headers.get("authorization", "").removeprefix("Bearer sk-")
-        good = self.path == "/v1/chat/completions" and key in ("one", "two")
-        message = {"role": "assistant", "content": key}
-        answer = {
-            "id": "1", "object": "chat.completion", "created": 1, "model": asked["model"],
-            "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
-            "usage": {"prompt_tokens": 3, "completion_tokens": 1, "total_tokens": 4},
-        }
-        body = json.dumps(answer if good else {"error": {"message": "refused"}}).encode()
-        self.send_response(200 if good else 401)
-        self.send_header("content-type", "application/json")
+        if self.path != "/v1/chat/completions" or key not in ("one", "two"):
+            return self.answer(401, "application/json", json.dumps({"error": {"message": "refused"}}))
+        answer = {"id": "1", "created": 1, "model": asked["model"]}
+        said = {"role": "assistant", "content": key}
+        if not asked.get("stream"):
+            choice = {"index": 0, "message": said, "finish_reason": "stop"}
+            whole = {**answer, "object": "chat.completion", "choices": [choice], "usage": USAGE}
+            return self.answer(200, "application/json", json.dumps(whole))
+        choice = {"index": 0, "delta": said, "finish_reason": "stop"}
+        answer["object"] = "chat.completion.chunk"
+        pieces = [json.dumps({**answer, "choices": [choice]})]
+        if (asked.get("stream_options") or {}).get("include_usage"):
+            pieces.append(json.dumps({**answer, "choices": [], "usage": USAGE}))
+        text = "".join(f"data: {piece}\\n\\n" for piece in [*pieces, "[DONE]"])
+        self.answer(200, "text/event-stream", text)
+
+    def answer(self, status, kind, text):
+        body = text.encode()
+        self.send_response(status)
+        self.send_header("content-type", kind)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -50,13 +68,14 @@ def documents(namespace: Namespace) -> tuple[dict[str, Any], ...]:
     with tempfile.TemporaryDirectory() as folder:
         certificate, key = (part.read_text() for part in authority.issue(host, Path(folder)))
     files = {
-        "server.py": _SERVER.replace("PORT", str(PORT)),
+        "server.py": _SERVER.replace("PORT", str(PORT)).replace("{USAGE}", str(USAGE)),
         "certificate": certificate,
         "key": key,
     }
     pool = {
         "type": "External",
         "served": {"modelName": "gpt"},
+        "price": {"type": "PerMillionTokens", "perMillionTokens": PRICE},
         "external": {
             "provider": "OpenAI",
             "baseURL": f"https://{host}/v1",
@@ -78,35 +97,33 @@ def key(value: str) -> dict[str, Any]:
     return _core("Secret", SECRET, stringData={"key": value})
 
 
+def let_read(namespace: Namespace) -> None:
+    """Let the router read the key, as its owner does it."""
+    named = ["--resource=secrets", f"--resource-name={SECRET}"]
+    namespace.run("create", "role", "reader", "--verb=get,list,watch", *named)
+    account = f"--serviceaccount={namespace.name}:{ROUTER}-router"
+    namespace.run("create", "rolebinding", "reader", "--role=reader", account)
+
+
 def _core(kind: str, name: str, **fields: Any) -> dict[str, Any]:
     metadata = {"name": name, "labels": {"app": name}}
     return {"apiVersion": "v1", "kind": kind, "metadata": metadata, **fields}
 
 
 def _pod() -> dict[str, Any]:
-    locked = {
-        "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": True,
-        "capabilities": {"drop": ["ALL"]},
-    }
     container = {
         "name": "provider",
         "image": IMAGE,
         "command": ["python3", "-u", "/provider/server.py"],
         "readinessProbe": {"tcpSocket": {"port": PORT}, "periodSeconds": 1},
         "resources": {"requests": {"cpu": "20m", "memory": "32Mi"}, "limits": {"memory": "128Mi"}},
-        "securityContext": locked,
+        "securityContext": restricted.CONTAINER,
         "volumeMounts": [{"name": "files", "mountPath": "/provider", "readOnly": True}],
     }
     return {
         "automountServiceAccountToken": False,
         "terminationGracePeriodSeconds": 1,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": USER,
-            "runAsGroup": USER,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": restricted.POD,
         "containers": [container],
         "volumes": [{"name": "files", "secret": {"secretName": NAME}}],
     }

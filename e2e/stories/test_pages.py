@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from e2e.kit import chart, pages, repository
+from e2e.kit import chart, pages, repository, restricted
 from e2e.kit.kubectl import Cluster, Namespace
 from e2e.kit.namespaces import fresh
 from e2e.kit.pages import Block, Shell
@@ -127,20 +127,18 @@ def stand_in(namespace: Namespace) -> None:
 
 def ended(namespace: Namespace) -> None:
     """Make a pod whose container has ended once, for the command that reads its last log."""
-    locked = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
     container = {
         "name": "main",
         "image": SIMULATOR,
         "command": ["python3", "-c", "raise SystemExit('that was it')"],
-        "securityContext": locked,
+        "securityContext": restricted.CONTAINER,
     }
-    safe = {"runAsNonRoot": True, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}}
     namespace.apply(
         {
             "apiVersion": "v1",
             "kind": "Pod",
             "metadata": {"name": "ended"},
-            "spec": {"securityContext": safe, "containers": [container]},
+            "spec": {"securityContext": restricted.POD, "containers": [container]},
         }
     )
 

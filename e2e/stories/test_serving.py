@@ -182,10 +182,7 @@ def test_a_provider_is_asked_once_its_key_may_be_read_and_again_with_a_new_key(
     fleet.wait("servingpool", provider.NAME, "Ready", timeout=180, **unready)
     assert fleet.chat("outside").status_code == 503
 
-    named = ["--resource=secrets", f"--resource-name={provider.SECRET}"]
-    space.run("create", "role", "reader", "--verb=get,list,watch", *named)
-    account = f"--serviceaccount={space.name}:{ROUTER}-router"
-    space.run("create", "rolebinding", "reader", "--role=reader", account)
+    provider.let_read(space)
 
     fleet.wait("servingpool", provider.NAME, "Ready", timeout=180)
     wait_answer(fleet, "one")

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from e2e.kit.kinds_of_others import INFERENCE_POOLS, inference_pool
 from e2e.kit.kubectl import Cluster, Namespace
 from tests.integration.kubernetes.conftest import OperatorProcess, definition, eventually
-from tests.support.kinds_of_others import INFERENCE_POOLS, inference_pool
 
 POOL = {
     "apiVersion": "tokenfleet.dev/v1alpha1",

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from e2e.kit.kinds_of_others import LEADER_WORKER_SETS
 from e2e.kit.kubectl import Cluster, Namespace
 from e2e.kit.yamls import dump
 from tests.integration.kubernetes.conftest import OperatorProcess, definition, eventually
 from tests.integration.kubernetes.test_operator import condition
-from tests.support.kinds_of_others import LEADER_WORKER_SETS
 
 VOLUME = {"claimName": "weights", "path": "m"}
 POOL: dict[str, Any] = {

@@ -1,8 +1,8 @@
 """Pools that follow InferencePools, in the whole operator."""
 
+from e2e.kit.kinds_of_others import inference_pool
 from tests.support.fake_cluster import FakeCluster
 from tests.support.fakes import FakeAgents, FakeClock
-from tests.support.kinds_of_others import inference_pool
 from tests.support.options import OPTIONS
 from tests.unit.cli.operator_bench import Bench, bare, labelled
 from tests.unit.domain.fleet.builders import conditions, pool, route, router, slices

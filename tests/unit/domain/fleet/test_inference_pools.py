@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.kinds_of_others import inference_pool
+from e2e.kit.kinds_of_others import inference_pool
 from tests.unit.domain.fleet.builders import (
     T0,
     conditions,
