@@ -32,13 +32,22 @@ CHAPTERS = (
     "fallbacks",
     "outages",
     "sidecar_outage",
+    "default_deny",
     "lifecycle",
     "pages",
     "images",
     "real_engine",
 )
 """The files of stories: what everything else rests on comes first, what runs alone last."""
-ALONE = {"outages", "sidecar_outage", "lifecycle", "pages", "images", "real_engine"}
+ALONE = {
+    "outages",
+    "sidecar_outage",
+    "default_deny",
+    "lifecycle",
+    "pages",
+    "images",
+    "real_engine",
+}
 """Stories that take away or change what all others rest on, or need the whole machine."""
 
 WHOLE = {"pages"}
