@@ -52,10 +52,20 @@ _BUCKET = at(
     f"{_MANAGED}.model.source",
     {"type": "ObjectStore", "objectStore": {"uri": "s3://weights/m"}},
 )
+_AHEAD = at(
+    f"{_MANAGED}.model.cache",
+    {"persistentVolumeClaim": {"claimName": "cache"}, "prefetch": "Job"},
+)
 _TARGET = f"{_MANAGED}.model.source"
 _SIZES = f"{_MANAGED}.parallelism"
 
 ENGINE_RULES = [
+    engine_rule(
+        "model.cache.prefetch needs another engine.type than LlamaCpp, whose image has no program"
+        " of the hub; keep the model on a volume",
+        refused=of("LlamaCpp", at(_TARGET, hub(quant="Q8_0")), _AHEAD),
+        accepted=of("SGLang", at(_TARGET, hub()), _AHEAD),
+    ),
     engine_rule(
         "device CPU needs engine.type VLLM or LlamaCpp: the others compute on GPUs",
         refused=of("SGLang", at(f"{_MANAGED}.device", "CPU")),

@@ -295,6 +295,20 @@ POOLS = [
         accepted=at(f"{_MANAGED}.model.cache", {**_CACHE, "subPath": "pools/large"}),
     ),
     rule(
+        ".spec",
+        "model.cache.prefetch needs a model, a draft or an adapter of type HuggingFace: no other"
+        " source is downloaded into the cache",
+        POOL,
+        refused=at(f"{_MANAGED}.model.cache", {**_CACHE, "prefetch": "Job"}),
+        accepted=merged(
+            at(f"{_MANAGED}.model.cache", {**_CACHE, "prefetch": "Job"}),
+            at(
+                "spec.served.adapters",
+                [{"name": "legal", "source": {"type": "HuggingFace", "huggingFace": _HUB}}],
+            ),
+        ),
+    ),
+    rule(
         ".spec.managed.pod.annotations",
         "must not use the prefixes tokenfleet.dev/ and prometheus.io/:"
         " the operator's own annotations have them",

@@ -89,9 +89,31 @@ def _wait_until_it_judges(api: ApiServer, namespace: Namespace) -> None:
     wait_for("the policy to judge", judged, timeout=60, namespace=namespace)
 
 
+def _adapter(kind: str, member: dict[str, Any]) -> dict[str, Any]:
+    name = kind[0].lower() + kind[1:]
+    return at("spec.served.adapters", [{"name": "a", "source": {"type": kind, name: member}}])
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        pytest.param(
+            _adapter("Image", {"reference": "docker.io/stranger:1"}),
+            "must begin with one of: registry.example.com/",
+            id="an adapter from elsewhere",
+        ),
+        pytest.param(
+            _adapter(
+                "HuggingFace", {"repo": "o/a", "tokenSecretRef": {"name": "other", "key": "k"}}
+            ),
+            "only these Secrets",
+            id="a Secret for an adapter",
+        ),
+        pytest.param(
+            _adapter("PersistentVolumeClaim", {"claimName": "other"}),
+            "only these claims",
+            id="a claim for an adapter",
+        ),
         pytest.param(
             at("spec.managed.engine.image", "docker.io/stranger:1"),
             "must begin with one of: registry.example.com/",

@@ -25,6 +25,8 @@ VOTING: Final = "Voting"
 """The objective may move traffic: it asks to, and nothing stands against it."""
 MANAGED_BY_ANOTHER: Final = "ManagedByAnother"
 """Two operators watch the object: one of them manages it, the other leaves it alone."""
+WEIGHTS_FETCHED: Final = "WeightsFetched"
+"""What a pool's engines load lies in its cache."""
 READY: Final = "Ready"
 """The summary: the object does what its spec says."""
 

@@ -30,6 +30,10 @@ LIST_MAP_KEYS: Final = "x-kubernetes-list-map-keys"
 OPERATOR_VERSION_LABEL: Final = f"{GROUP}/version"
 POOL_LABEL: Final = f"{GROUP}/pool"
 ROUTER_LABEL: Final = f"{GROUP}/router"
+PREFETCH_LABEL: Final = f"{GROUP}/prefetch"
+"""On pods that fill a pool's cache: they must not look like its replicas."""
+WEIGHTS_LABEL: Final = f"{GROUP}/weights"
+"""On what downloads or runs weights: which ones they are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,8 @@ SLOS: Final = _own(TOKEN_SLO)
 CUSTOM: Final = (POOLS, ROUTERS, ROUTES, SLOS)
 
 DEPLOYMENTS: Final = _of("apps", "v1", "deployments", "Deployment")
+JOBS: Final = _of("batch", "v1", "jobs", "Job")
+"""Downloads into the caches of pools."""
 SERVICES: Final = _of("", "v1", "services", "Service")
 CONFIG_MAPS: Final = _of("", "v1", "configmaps", "ConfigMap")
 SERVICE_ACCOUNTS: Final = _of("", "v1", "serviceaccounts", "ServiceAccount")
@@ -61,6 +63,7 @@ WATCHED: Final[dict[Resource, str]] = {
     **dict.fromkeys(
         (
             DEPLOYMENTS,
+            JOBS,
             CONFIG_MAPS,
             SERVICE_ACCOUNTS,
             BUDGETS,

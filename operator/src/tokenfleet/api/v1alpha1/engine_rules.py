@@ -84,6 +84,13 @@ ENGINE_RULES: Final = (
         field_path=".model",
     ),
     CEL(
+        rule="!has(self.model.cache) || !has(self.model.cache.prefetch)"
+        " || self.engine.type != 'LlamaCpp'",
+        message="model.cache.prefetch needs another engine.type than LlamaCpp, whose image has no"
+        " program of the hub; keep the model on a volume",
+        field_path=".model",
+    ),
+    CEL(
         rule=_sources("{0}.type != 'ObjectStore'") + f" || {_only('VLLM')}",
         message="a source ObjectStore needs engine.type VLLM",
         field_path=".model",

@@ -122,6 +122,9 @@ class ModelCache(Model):
     sub_path: SubPath | None = None
     """Folder of the claim that is used, without a leading slash; absent means its root. One claim
     can so serve several pools."""
+    prefetch: Literal["Job"] | None = None
+    """Job: a Job without devices fills the cache from the hub before replicas start, and before
+    those of a changed revision replace others. Absent means that engines download."""
 
 
 class TargetModel(Model):

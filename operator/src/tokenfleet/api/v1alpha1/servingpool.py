@@ -11,10 +11,8 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field, WithJsonSchema
 
-from tokenfleet.api.conditions import Condition
 from tokenfleet.api.conventions import (
     CEL,
-    Count,
     Kind,
     ListMap,
     ListSet,
@@ -36,6 +34,7 @@ from tokenfleet.api.v1alpha1.external import ExistingCredential, External, Serve
 from tokenfleet.api.v1alpha1.metadata import Metadata
 from tokenfleet.api.v1alpha1.model_source import TargetModel
 from tokenfleet.api.v1alpha1.placement import PodOptions
+from tokenfleet.api.v1alpha1.pool_status import ServingPoolStatus
 from tokenfleet.api.v1alpha1.price import PoolPrice
 from tokenfleet.api.v1alpha1.speculative import Speculative
 
@@ -297,6 +296,20 @@ class ServingPoolSpec(Union):
             message="contextWindow auto needs engine.type VLLM or LlamaCpp: give a number",
             field_path=".served",
         ),
+        CEL(
+            rule="self.type != 'Managed' || !has(self.managed) || !has(self.managed.model.cache)"
+            " || !has(self.managed.model.cache.prefetch)"
+            " || self.managed.model.source.type == 'HuggingFace'"
+            " || (has(self.managed.speculative)"
+            " && self.managed.speculative.type in ['DraftModel', 'Eagle', 'Eagle3']"
+            " && has(self.managed.speculative.draftModel)"
+            " && self.managed.speculative.draftModel.source.type == 'HuggingFace')"
+            " || (has(self.served.adapters) && self.served.adapters.exists(one,"
+            " has(one.source) && one.source.type == 'HuggingFace'))",
+            message="model.cache.prefetch needs a model, a draft or an adapter of type HuggingFace:"
+            " no other source is downloaded into the cache",
+            field_path=".managed",
+        ),
     )
 
     type: Literal["Managed", "Existing", "External"] = "Managed"
@@ -316,35 +329,6 @@ class ServingPoolSpec(Union):
     """What is adopted, for `type: Existing`."""
     external: External | None = None
     """The provider, for `type: External`."""
-
-
-class SpeculationStatus(Model):
-    """What speculation is worth."""
-
-    acceptance: Annotated[str, Field(max_length=4, pattern=r"^[01][.][0-9]{2}$")] = "0.00"
-    """Part of the proposed tokens that the target took in the last half an hour, in steps of
-    0.05."""
-
-
-class ServingPoolStatus(Model):
-    """What the operator saw last."""
-
-    observed_generation: Count | None = None
-    """The `metadata.generation` this status was computed from."""
-    replicas: Count = 0
-    """Replicas that exist."""
-    ready_replicas: Count = 0
-    """Replicas that serve."""
-    selector: Annotated[str, Field(max_length=512)] = ""
-    """Label selector of the pods, for autoscalers."""
-    operator: Annotated[str, Field(max_length=317)] = ""
-    """The operator that manages the object, by its Lease: `NAMESPACE/NAME`."""
-    contender: Annotated[str, Field(max_length=317)] = ""
-    """Another operator that watches the object too and leaves it alone; it writes this itself."""
-    speculation: SpeculationStatus | None = None
-    """What speculation is worth; absent while nothing is proposed, or no metrics say so."""
-    conditions: Annotated[list[Condition], Field(max_length=16), ListMap(("type",))] = []
-    """Accepted, Available, Progressing, RolloutGapless, EngineComplete, ManagedByAnother, Ready."""
 
 
 class ServingPool(Model):

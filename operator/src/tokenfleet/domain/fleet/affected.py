@@ -14,7 +14,7 @@ what the router visit found, so a pool's change reaches them through the router,
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Protocol
 
-from tokenfleet.api.conventions import POOL_LABEL, ROUTER_LABEL
+from tokenfleet.api.conventions import POOL_LABEL, PREFETCH_LABEL, ROUTER_LABEL
 from tokenfleet.domain.fleet.fronts import fronted
 from tokenfleet.domain.fleet.keys import (
     INFERENCE_POOL,
@@ -233,7 +233,7 @@ def _of_config_map(body: Body) -> Iterable[ObjectKey]:
 
 def _of_pod(body: Body) -> Iterable[ObjectKey]:
     labels = body["metadata"].get("labels", {})
-    for kind, label in ((ROUTER, ROUTER_LABEL), (POOL, POOL_LABEL)):
+    for kind, label in ((ROUTER, ROUTER_LABEL), (POOL, POOL_LABEL), (POOL, PREFETCH_LABEL)):
         if label in labels:
             yield ObjectKey(kind, body["metadata"].get("namespace", ""), labels[label])
 

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from tokenfleet.api.conditions import MET, READY
+from tokenfleet.api.conditions import MET, READY, WEIGHTS_FETCHED
 from tokenfleet.domain.fleet.plan import EventNote
+from tokenfleet.domain.pools.prefetch_progress import FETCHING
 
 Words = Mapping[str, tuple[str, str]]
 """Condition -> status and reason that were told last, of those that are told of."""
@@ -29,7 +30,8 @@ def transition_notes(old: Words, after: Mapping[str, Any]) -> tuple[EventNote, .
         for type_, word in fresh.items()
         if word != old.get(type_) and (type_ in old or word[0] == "False")
     ]
-    return tuple(_note(type_, after) for type_ in changed)
+    # A pool that waits for its weights says so in two conditions.
+    return tuple(dict.fromkeys(_note(type_, after) for type_ in changed))
 
 
 def words(status: Mapping[str, Any]) -> Words:
@@ -37,7 +39,7 @@ def words(status: Mapping[str, Any]) -> Words:
     told = {item["type"]: item for item in status.get("conditions", ())}
     return {
         type_: (told[type_]["status"], told[type_]["reason"])
-        for type_ in (READY, MET)
+        for type_ in (WEIGHTS_FETCHED, READY, MET)
         if type_ in told and told[type_]["status"] != "Unknown"
     }
 
@@ -59,7 +61,7 @@ def contest_note(text: str) -> EventNote:
 
 def _note(type_: str, status: Mapping[str, Any]) -> EventNote:
     condition = next(item for item in status["conditions"] if item["type"] == type_)
-    well = condition["status"] == "True"
+    well = condition["status"] == "True" or condition["reason"] == FETCHING
     return EventNote(
         type="Normal" if well else "Warning",
         reason=REASONS[condition["status"]] if type_ == MET else condition["reason"],

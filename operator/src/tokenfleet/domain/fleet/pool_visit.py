@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from tokenfleet.api.conditions import ACCEPTED, AVAILABLE, PROGRESSING, READY, Condition
+from tokenfleet.api.conventions import PREFETCH_LABEL
 from tokenfleet.api.v1alpha1.servingpool import InferencePoolReference, ServingPool
 from tokenfleet.domain.fleet.conditions import condition, judged, merged, summary
 from tokenfleet.domain.fleet.keys import ObjectKey, key_of
@@ -18,6 +19,7 @@ from tokenfleet.domain.fleet.problems import Problem
 from tokenfleet.domain.pools.acceptance import shown
 from tokenfleet.domain.pools.inference_pools import followed
 from tokenfleet.domain.pools.leader_worker_sets import KIND, as_deployment
+from tokenfleet.domain.pools.prefetch_progress import fetching
 from tokenfleet.domain.pools.status import PoolStatus, status
 from tokenfleet.domain.pools.workloads import Workload, workload
 from tokenfleet.domain.routing.backing import Backing, Use, destination
@@ -42,7 +44,7 @@ class PoolSnapshot:
     loop: tuple[str, ...] = ()
     """Routers from the one behind an Existing pool's Service back to one that uses the pool."""
     pods: tuple[Body, ...] = ()
-    """Pods of a managed pool."""
+    """Pods of a managed pool, and of the Jobs that fill its cache."""
     platform: Platform = PLAIN
     """What the cluster is like."""
     keyless: Keyless | None = None
@@ -70,7 +72,7 @@ def plan_pool(seen: PoolSnapshot) -> Plan:
             deletes=strangers(seen.children, (), keep=kept),
             status=_status(seen, _existing(pool, backing, seen)),
         )
-    wanted = workload(pool, seen.platform)
+    wanted = workload(pool, seen.platform, seen.children)
     if backing.use is not Use.ALLOWED and backing.problem is not None:
         # Replicas that nobody can reach cost as much as others.
         wanted = Workload(objects=(), problems=(backing.problem,))
@@ -78,10 +80,18 @@ def plan_pool(seen: PoolSnapshot) -> Plan:
     groups = next((c for c in seen.children if c["kind"] == KIND), None)
     if pool.managed.parallelism.nodes > 1:
         deployment = as_deployment(groups) if groups is not None else None
+    name, namespace = pool.metadata.name, pool.metadata.namespace
+    fetched = [one for one in seen.pods if PREFETCH_LABEL in one["metadata"].get("labels", {})]
+    replicas = [one for one in seen.pods if one not in fetched]
+    ahead = fetching(name, wanted.weights, seen.children, fetched)
     return Plan(
         applies=tuple(wanted.objects),
-        deletes=unwanted(seen.children, wanted.objects),
-        status=_status(seen, status(pool, deployment, seen.pods, wanted.problems)),
+        deletes=unwanted(
+            seen.children,
+            wanted.objects,
+            keep=frozenset(ObjectKey(kind, namespace, other) for kind, other in wanted.kept),
+        ),
+        status=_status(seen, status(pool, deployment, replicas, wanted.problems, ahead)),
     )
 
 
@@ -182,6 +192,8 @@ def _status(seen: PoolSnapshot, found: PoolStatus) -> dict[str, Any]:
     acceptance = shown(seen.acceptance)
     if acceptance is not None:
         status["speculation"] = {"acceptance": acceptance}
+    if found.prefetch:
+        status["prefetch"] = dict(found.prefetch)
     if found.selector:
         status["selector"] = found.selector
     return status

@@ -104,6 +104,11 @@ def _of_deployment(body: Body) -> dict[str, Any]:
     return {**_identity(body), "spec": spec, **_some(body, ("status",))}
 
 
+def _of_job(body: Body) -> dict[str, Any]:
+    """Return without the pod template, as of a Deployment."""
+    return {**_identity(body), **_some(body, ("status",))}
+
+
 def _identity(body: Body) -> dict[str, Any]:
     metadata = _some(body["metadata"], IDENTITY)
     # Items of a list do not say what they are.
@@ -119,6 +124,7 @@ _CUTS: Final[Mapping[str, Callable[[Body], dict[str, Any]]]] = {
     "Service": _of_service,
     "EndpointSlice": slim_slice,
     "Deployment": _of_deployment,
+    "Job": _of_job,
     **dict.fromkeys(
         (
             "ReplicaSet",

@@ -79,7 +79,7 @@ def volumes(pool: ServingPool) -> list[dict[str, Any]]:
     ]
     result += [{"name": name, "image": image} for name, image in _images(sources(pool)).values()]
     if cache is not None and cache not in claims:
-        result.append({"name": "cache", "persistentVolumeClaim": {"claimName": cache}})
+        result.append(cache_volume(pool.managed))
     return result
 
 
@@ -95,10 +95,21 @@ def mounts(pool: ServingPool) -> list[dict[str, Any]]:
         for path, (name, _) in _images(sources(pool)).items()
     ]
     cache = _cache_claim(managed)
-    if managed.model.cache is not None and cache is not None:
-        part = {"subPath": managed.model.cache.sub_path} if managed.model.cache.sub_path else {}
-        result.append({"name": claims.get(cache, "cache"), "mountPath": CACHE_PATH, **part})
+    if cache is not None:
+        result.append({**cache_mount(managed), "name": claims.get(cache, "cache")})
     return result
+
+
+def cache_volume(managed: Managed) -> dict[str, Any]:
+    """Return the volume of the cache's claim, for pods that mount no other."""
+    return {"name": "cache", "persistentVolumeClaim": {"claimName": _cache_claim(managed)}}
+
+
+def cache_mount(managed: Managed) -> dict[str, Any]:
+    """Return the mount of `cache_volume`."""
+    cache = managed.model.cache
+    part = {"subPath": cache.sub_path} if cache is not None and cache.sub_path else {}
+    return {"name": "cache", "mountPath": CACHE_PATH, **part}
 
 
 def _joined(root: str, path: str | None) -> str:

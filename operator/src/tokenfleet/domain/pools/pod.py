@@ -59,13 +59,13 @@ def template(pool: ServingPool, managed: Managed, platform: Platform) -> dict[st
             "terminationGracePeriodSeconds": rollout.grace_seconds(managed),
             "securityContext": pod_security(
                 fixed_ids=platform.fixed_ids,
-                **_groups(managed),
+                **groups(managed),
                 # A recursive change of owner over 140 GB of weights takes minutes.
                 fsGroupChangePolicy="OnRootMismatch",
             ),
             "containers": [_engine(pool, managed)],
             "volumes": [*_volumes(pool, managed), *engine_files.volumes(engine.files(pool))],
-            **_placement(pool, managed),
+            **placement(pool, managed),
         },
     }
 
@@ -93,10 +93,7 @@ def _engine(pool: ServingPool, managed: Managed) -> dict[str, Any]:
             {"name": "scratch", "mountPath": caches.SCRATCH},
             {"name": "shared-memory", "mountPath": "/dev/shm"},  # noqa: S108
             *models.mounts(pool),
-            *(
-                {"name": f"file-{file.name}", "mountPath": file.mount_path, "readOnly": True}
-                for file in managed.engine.files
-            ),
+            *file_mounts(managed),
             *engine_files.mounts(engine.files(pool)),
         ],
     }
@@ -123,7 +120,20 @@ def _volumes(pool: ServingPool, managed: Managed) -> list[dict[str, Any]]:
             "emptyDir": {"medium": "Memory", "sizeLimit": managed.shared_memory},
         },
         *models.volumes(pool),
-        *map(_file_volume, managed.engine.files),
+        *file_volumes(managed),
+    ]
+
+
+def file_volumes(managed: Managed) -> list[dict[str, Any]]:
+    """Return the volumes of the user's files."""
+    return [_file_volume(file) for file in managed.engine.files]
+
+
+def file_mounts(managed: Managed) -> list[dict[str, Any]]:
+    """Return the mounts of `file_volumes`."""
+    return [
+        {"name": f"file-{file.name}", "mountPath": file.mount_path, "readOnly": True}
+        for file in managed.engine.files
     ]
 
 
@@ -139,9 +149,10 @@ def _scratch_limit(pool: ServingPool) -> str:
     return DOWNLOADS_LIMIT if downloads and pool.managed.model.cache is None else SCRATCH_LIMIT
 
 
-def _groups(managed: Managed) -> dict[str, Any]:
-    groups = managed.pod.security_context.supplemental_groups
-    return {"supplementalGroups": list(groups)} if groups else {}
+def groups(managed: Managed) -> dict[str, Any]:
+    """Return the groups by which the pod may use devices and shared folders."""
+    given = managed.pod.security_context.supplemental_groups
+    return {"supplementalGroups": list(given)} if given else {}
 
 
 def _capabilities(managed: Managed) -> dict[str, Any]:
@@ -149,7 +160,8 @@ def _capabilities(managed: Managed) -> dict[str, Any]:
     return {"drop": ["ALL"], **({"add": sorted(added)} if added else {})}
 
 
-def _placement(pool: ServingPool, managed: Managed) -> dict[str, Any]:
+def placement(pool: ServingPool, managed: Managed) -> dict[str, Any]:
+    """Return the fields of the pod that say where it may run, and with which rights."""
     pod = managed.pod
     own = {"labelSelector": {"matchLabels": selector(pool)}}
     wanted: Mapping[str, Any] = {

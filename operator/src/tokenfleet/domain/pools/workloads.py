@@ -1,16 +1,19 @@
-"""A pool as Kubernetes objects: Deployment or LeaderWorkerSet, Service, budget, monitor."""
+"""A pool as Kubernetes objects: Deployment or LeaderWorkerSet, Service, budget, monitor, Job."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from tokenfleet.api.conditions import ACCEPTED
+from tokenfleet.api.conventions import WEIGHTS_LABEL
 from tokenfleet.api.v1alpha1.servingpool import Managed, ServingPool
 from tokenfleet.domain.fleet.platform import PLAIN, Platform
 from tokenfleet.domain.fleet.problems import Problem
-from tokenfleet.domain.pools import checks, leader_worker_sets, pod, rollout
+from tokenfleet.domain.pools import checks, leader_worker_sets, pod, prefetch, rollout
 from tokenfleet.domain.pools.engines.engine import PORT
 from tokenfleet.domain.pools.engines.families import family
 from tokenfleet.domain.pools.leader_worker_sets import serving
+from tokenfleet.domain.pools.prefetch import NOT_ASKED, Weights
 
 Body = dict[str, Any]
 
@@ -27,14 +30,21 @@ class Workload:
     is deployed already stays as it is."""
     problems: tuple[Problem, ...]
     """What the user must fix first."""
+    kept: tuple[tuple[str, str], ...] = ()
+    """(kind, name) of what stays as it is where it exists."""
+    weights: Weights = NOT_ASKED
+    """What is fetched ahead."""
 
 
-def workload(pool: ServingPool, platform: Platform = PLAIN) -> Workload:
-    """Return the pool's objects; equal specs give equal bytes.
+def workload(
+    pool: ServingPool, platform: Platform = PLAIN, children: Sequence[Mapping[str, Any]] = ()
+) -> Workload:
+    """Return the pool's objects; equal arguments give equal bytes.
 
     Args:
         pool: `Existing` pools deploy nothing and have no problems of this kind.
         platform: what the cluster is like.
+        children: objects that the pool owns; they say which weights are in its cache.
     """
     managed = pool.spec.managed
     if managed is None:
@@ -42,14 +52,28 @@ def workload(pool: ServingPool, platform: Platform = PLAIN) -> Workload:
     problems = (*checks.problems(pool), *_missing(managed, platform))
     if problems:
         return Workload(objects=(), problems=problems)
+    weights = prefetch.weights(pool, platform, children)
+    replicas = _replicas(pool, managed, platform, weights)
+    # A LeaderWorkerSet cannot be paused: it waits as a whole.
+    waits = not weights.fetched and managed.parallelism.nodes > 1
     monitor = (_pod_monitor(pool),) if platform.pod_monitors else ()
     objects = (
         _service(pool),
         _budget(pool),
-        _replicas(pool, managed, platform),
+        *_ahead(pool, platform, weights),
+        *([] if waits else [replicas]),
         *monitor,
     )
-    return Workload(objects=objects, problems=())
+    kept = (("Job", weights.job), *([(replicas["kind"], replicas["metadata"]["name"])] * waits))
+    return Workload(objects=objects, problems=(), kept=kept, weights=weights)
+
+
+def _ahead(pool: ServingPool, platform: Platform, weights: Weights) -> tuple[Body, ...]:
+    """Return what fetches weights; a Job that is done only stays."""
+    if not weights.wanted:
+        return ()
+    running = () if weights.fetched else (prefetch.job(pool, platform, weights),)
+    return (prefetch.network_policy(pool), *running)
 
 
 def _missing(managed: Managed, platform: Platform) -> tuple[Problem, ...]:
@@ -66,10 +90,17 @@ def _missing(managed: Managed, platform: Platform) -> tuple[Problem, ...]:
     )
 
 
-def _replicas(pool: ServingPool, managed: Managed, platform: Platform) -> Body:
+def _replicas(pool: ServingPool, managed: Managed, platform: Platform, weights: Weights) -> Body:
     if managed.parallelism.nodes > 1:
-        return leader_worker_sets.leader_worker_set(pool, managed, platform)
-    return _deployment(pool, managed, platform)
+        body = leader_worker_sets.leader_worker_set(pool, managed, platform)
+    else:
+        body = _deployment(pool, managed, platform)
+        if not weights.fetched:
+            body["spec"]["paused"] = True
+    let_go_with = weights.wanted if weights.fetched else weights.running
+    if let_go_with:
+        body["metadata"]["labels"][WEIGHTS_LABEL] = let_go_with
+    return body
 
 
 def object_of(api_version: str, kind: str, pool: ServingPool) -> Body:
