@@ -30,6 +30,7 @@ CHAPTERS = (
     "people",
     "spending",
     "fallbacks",
+    "prefetch",
     "outages",
     "sidecar_outage",
     "default_deny",

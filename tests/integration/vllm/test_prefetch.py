@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.hub import Hub, hub
+from e2e.kit.hub import Hub, hub
 from tokenfleet.api.v1alpha1.servingpool import ServingPool
 from tokenfleet.domain.pools.engines.engine import FILES_PATH
 from tokenfleet.domain.pools.prefetch import MESSAGE_FILE
