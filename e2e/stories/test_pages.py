@@ -23,7 +23,13 @@ from e2e.kit.registry import registry
 from e2e.kit.waiting import NotYet, wait_condition, wait_for
 from e2e.stories.fleet import SIMULATOR
 
-PAGES = [page for page in pages.pages() if any(not block.unfit for block in pages.blocks(page))]
+HOUR = Path("operator/docs/quickstart.md")
+"""The page that begins with an empty cluster and ends with one."""
+PAGES = [
+    page
+    for page in pages.pages()
+    if page != HOUR and any(not block.unfit for block in pages.blocks(page))
+]
 NAMES = {
     "POOL": "chat-small",
     "PRIMARY": "chat-small",
@@ -110,15 +116,15 @@ def _monitors(cluster: Cluster) -> Iterator[None]:
         everywhere.delete("crd", f"{plural}.monitoring.coreos.com")
 
 
-def stand_in(namespace: Namespace) -> None:
-    """Let a simulated engine answer for the pool of the quickstart, and wait for the fleet."""
+def stand_in(namespace: Namespace, pool: str = "chat-small") -> None:
+    """Let a simulated engine answer for a pool of the quickstart, and wait for the fleet."""
     resources = {"requests": {"cpu": "20m"}, "limits": {"cpu": None, "memory": "512Mi"}}
     engine = {"engine": {"image": SIMULATOR}, "resources": resources, "cpu": {"kvCache": "64Mi"}}
-    namespace.patch("servingpool", "chat-small", {"spec": {"managed": engine}})
+    namespace.patch("servingpool", pool, {"spec": {"managed": engine}})
     small = {"requests": {"cpu": "50m", "memory": "64Mi"}}
     namespace.patch("modelrouter", "default", {"spec": {"managed": {"resources": small}}})
     for kind, name in (
-        ("servingpool", "chat-small"),
+        ("servingpool", pool),
         ("modelrouter", "default"),
         ("modelroute", "chat"),
     ):
@@ -160,6 +166,36 @@ def names(page: Path, namespace: Namespace) -> dict[str, str]:
             (p["metadata"]["name"] for p in pods if "deletionTimestamp" not in p["metadata"]), ""
         )
     return found
+
+
+def test_a_new_users_hour(shell: Shell, reader: Namespace) -> None:
+    """Install, pool, answer, objective, shift, upgrade, emergency stop, and an empty cluster again."""
+    for block in pages.blocks(HOUR):
+        if block.unfit:
+            continue
+        shell.run(block, names(HOUR, reader))
+        if _makes_the_fleet(block):
+            stand_in(reader)
+        if "examples/pool-spare.yaml" in block.text:
+            stand_in(reader, "chat-spare")
+        if "--replicas=0" in block.text:
+            assert _events(reader, "TrafficShifted") == ["chat"]
+
+    def gone() -> bool | NotYet:
+        left = reader.run("get", "tokenfleet,deployment,service,pod", "-o", "name").split()
+        return not left or NotYet(f"still there: {', '.join(left)}")
+
+    wait_for("what the fleet ran to end", gone, timeout=120, namespace=reader)
+    kinds = reader.run("api-resources", "--api-group=tokenfleet.dev", "-o", "name")
+    assert len(kinds.split()) == 4
+
+
+def _events(namespace: Namespace, reason: str) -> list[str]:
+    """Return the names of the objects that Events of a reason are about."""
+    found = json.loads(
+        namespace.run("get", "events", f"--field-selector=reason={reason}", "-o", "json")
+    )
+    return [event["involvedObject"]["name"] for event in found["items"]]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
