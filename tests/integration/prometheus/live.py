@@ -38,7 +38,7 @@ def scraped(store: Store, first: int) -> list[Written]:
     found: list[Written] = [("up", POD, ones), ("tokenfleet_router_applied_revision", POD, ones)]
     for line in store.books:
         pool, labels = line.pool, {**SERIES, "pool": line.pool}
-        counts = [seen[line] for seen in store.counts[first:]]
+        counts = store.counted(line)[first:]
         good = [(at, float(n.good)) for at, n in zip(times, counts, strict=True)]
         bad = [(at, float(n.bad)) for at, n in zip(times, counts, strict=True)]
         sent = [(at, float(n.good + n.bad)) for at, n in zip(times, counts, strict=True)]

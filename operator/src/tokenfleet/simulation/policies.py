@@ -11,13 +11,14 @@ from typing import Final, NamedTuple, Protocol
 
 from tokenfleet.domain.routing.ir import BUCKETS
 from tokenfleet.domain.slo.control.memory import RuleMemory
-from tokenfleet.domain.slo.engine import Snapshot, step
-from tokenfleet.domain.slo.objectives.spec import fitting
+from tokenfleet.domain.slo.engine import Snapshot, decide
+from tokenfleet.domain.slo.objectives.spec import Windows, fitting
 from tokenfleet.domain.slo.observation.history import extended
 from tokenfleet.domain.slo.observation.measurement import (
     Measurement,
     RouterReplica,
     RuleKey,
+    RuleTarget,
     Signal,
 )
 from tokenfleet.domain.slo.reporting.decisions import Taken
@@ -175,30 +176,34 @@ class Told(NamedTuple):
 
 @dataclass(slots=True)
 class Ours:
-    """The engine of the operator, unchanged: `tokenfleet.domain.slo.engine.step`."""
+    """The engine of the operator, unchanged: what `domain.slo.engine.step` decides by."""
 
     scenario: Scenario
     memory: Mapping[str, RuleMemory] = field(default_factory=dict)
     told: list[Told] = field(default_factory=list)
     changed: float = float("-inf")
     before: Measurement | None = None
+    _rules: tuple[RuleTarget, ...] = ()
+    _replicas: tuple[RouterReplica, ...] = ()
+    _windows: tuple[Windows, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Note what never changes."""
+        self._rules = tuple(stream.rule for stream in self.scenario.streams)
+        namespace, since = self.scenario.stream.rule.key.namespace, EPOCH - timedelta(days=1)
+        self._replicas = (RouterReplica(namespace=namespace, pod=REPLICA, since=since),)
 
     def decide(self, t: float, store: Store, shares: Shares) -> Shares:
         """Measure and step."""
         scenario = self.scenario
         now = EPOCH + timedelta(seconds=t)
-        namespace = scenario.stream.rule.key.namespace
         acknowledged = self.changed + scenario.acknowledge_after
-        outcome = step(
+        decided = decide(
             Snapshot(
-                rules=tuple(stream.rule for stream in scenario.streams),
+                rules=self._rules,
                 objectives=scenario.objectives,
                 pools=scenario.facts(store.ready),
-                replicas=(
-                    RouterReplica(
-                        namespace=namespace, pod=REPLICA, since=EPOCH - timedelta(days=1)
-                    ),
-                ),
+                replicas=self._replicas,
                 measurement=self.measured(t, store, now),
                 acknowledged_at=(
                     EPOCH + timedelta(seconds=max(0.0, acknowledged)) if acknowledged <= t else None
@@ -207,12 +212,13 @@ class Ours:
             self.memory,
             now,
         )
-        self.memory = outcome.memory
-        self.told += [Told(t, taken) for taken in outcome.decisions]
+        self.memory = decided.memory
+        self.told += [Told(t, taken) for taken in decided.decisions]
+        shares_of_all = decided.shares
         chosen = {
             stream.rule.key: {
                 pool: buckets / BUCKETS
-                for pool, buckets in outcome.shares[str(stream.rule.key)].items()
+                for pool, buckets in shares_of_all[str(stream.rule.key)].items()
             }
             for stream in scenario.streams
         }
@@ -223,10 +229,12 @@ class Ours:
 
     def measured(self, t: float, store: Store, now: datetime) -> Measurement:
         """Ask as the operator does: for the windows that are due, with what came before."""
-        interval = timedelta(seconds=store.interval)
-        windows = [fitting(slo, interval).windows for slo in self.scenario.objectives]
+        if not self._windows:
+            interval = timedelta(seconds=store.interval)
+            distinct = {fitting(slo, interval).windows: None for slo in self.scenario.objectives}
+            self._windows = tuple(distinct)
         since = self.before.at if self.before is not None else None
-        asked = {window for one in windows for window in one.due(now, since).all}
+        asked = {window for one in self._windows for window in one.due(now, since).all}
         seen = store.measure(t, sorted(asked))
-        self.before = extended(self.before, seen, {one.short for one in windows})
+        self.before = extended(self.before, seen, {one.short for one in self._windows})
         return self.before

@@ -40,6 +40,8 @@ class Seen(NamedTuple):
 
 
 NONE: Final = Seen()
+Span = tuple[int, int, float]
+"""The first and the last sample of a window, and the factor of extrapolation."""
 
 
 class Line(NamedTuple):
@@ -67,12 +69,15 @@ class Book:
 
     def enter(self, t: float, attempt: Attempt) -> bool:
         """Note when an attempt that came at t is decided, and as what; return whether as good."""
-        if self.line.signal is Signal.TTFT:
-            after, verdict = self._by_first_token(attempt)
-        else:
-            after, verdict = self._by_end(attempt)
+        by_first_token = self.line.signal is Signal.TTFT
+        found = self._by_first_token(attempt) if by_first_token else self._by_end(attempt)
+        after, verdict = found
         if after != math.inf:
-            self.add(math.ceil(t + after), verdict)
+            second = math.ceil(t + after)
+            counts = self.seconds.get(second)
+            if counts is None:
+                counts = self.seconds[second] = [0, 0, 0]
+            counts[verdict] += 1
         return verdict == 0
 
     def add(self, second: int, verdict: int, count: int = 1) -> None:
@@ -86,10 +91,11 @@ class Book:
         """Return the counter with all that was decided before a second."""
         due = [second for second in self.seconds if second < before]
         if due:
-            found = [self.seconds.pop(second) for second in due]
-            good, bad, cancelled = (sum(part) for part in zip(*found, strict=True))
-            mine = self.total
-            self.total = Seen(mine.good + good, mine.bad + bad, mine.cancelled + cancelled)
+            good, bad, cancelled = self.total
+            for second in due:
+                counts = self.seconds.pop(second)
+                good, bad, cancelled = good + counts[0], bad + counts[1], cancelled + counts[2]
+            self.total = Seen(good, bad, cancelled)
         return self.total
 
     def _by_first_token(self, attempt: Attempt) -> tuple[float, int]:
@@ -123,11 +129,22 @@ class Store:
     lag: float = 2.0
     """Seconds until a decided attempt can be scraped."""
     times: list[float] = field(default_factory=list)
-    counts: list[dict[Line, Seen]] = field(default_factory=list)
+    counts: list[tuple[Seen, ...]] = field(default_factory=list)
+    """The counters of each scrape, in the order of the books."""
     waiting: list[Mapping[str, float]] = field(default_factory=list)
     """What engines said at each scrape: requests that wait for each of them, by pool."""
     ready: dict[str, int] = field(default_factory=dict)
     """What Kubernetes says at the same time: ready replicas by pool."""
+    _places: dict[Line, int] = field(default_factory=dict)
+    _kinds: dict[RuleKey, dict[tuple[Signal, timedelta], list[int]]] = field(default_factory=dict)
+    """Rule -> signal and threshold -> places of its lines, one per pool."""
+
+    def __post_init__(self) -> None:
+        """Number the books."""
+        for place, line in enumerate(self.books):
+            self._places[line] = place
+            kinds = self._kinds.setdefault(line.rule, {})
+            kinds.setdefault((line.signal, line.threshold), []).append(place)
 
     @classmethod
     def of(
@@ -163,27 +180,29 @@ class Store:
             unjudged=frozenset(rules.keys() - promised),
         )
 
+    def counted(self, line: Line) -> list[Seen]:
+        """Return one counter as every scrape found it."""
+        place = self._places[line]
+        return [counters[place] for counters in self.counts]
+
     def scrape(self, t: float, waiting: Mapping[str, float] | None = None) -> None:
         """Take one sample of every counter, and of what engines say."""
         now = int(t - self.lag) + 1
         self.times.append(t)
-        self.counts.append({line: book.take(now) for line, book in self.books.items()})
+        self.counts.append(tuple(book.take(now) for book in self.books.values()))
         self.waiting.append(waiting or {})
         if self.times[len(self.times) // 2] < t - KEPT:
             self._forget(len(self.times) // 2)
 
     def increase(self, line: Line, t: float, window: float) -> tuple[float, float] | None:
         """Return (good, bad) as `increase` would, or None with fewer than two samples."""
-        found = self._increase(line, t, window)
-        return found[:2] if found is not None else None
-
-    def _increase(self, line: Line, t: float, window: float) -> tuple[float, float, float] | None:
-        """Return (good, bad, given up)."""
         span = self._span(t, window)
-        if span is None:
-            return None
+        return self._increase(self._places[line], span)[:2] if span is not None else None
+
+    def _increase(self, place: int, span: Span) -> tuple[float, float, float]:
+        """Return (good, bad, given up) of one line."""
         first, last, factor = span
-        before, after = self.counts[first][line], self.counts[last][line]
+        before, after = self.counts[first][place], self.counts[last][place]
         return (
             (after.good - before.good) * factor,
             (after.bad - before.bad) * factor,
@@ -192,22 +211,18 @@ class Store:
 
     def measure(self, t: float, windows: Iterable[timedelta]) -> Measurement:
         """Return what one tick would measure."""
-        spans = {window: window.total_seconds() for window in windows}
+        seconds = {window: window.total_seconds() for window in windows}
+        spans = [(window, self._span(t, length)) for window, length in seconds.items()]
+        held = [(window, span) for window, span in spans if span is not None]
         cells: dict[RuleKey, dict[tuple[str, Signal], dict[timedelta, Tally]]] = {}
-        for line in self.books:
+        for place, line in enumerate(self.books):
+            mine = cells.setdefault(line.rule, {})
             if line.rule in self.unjudged:
-                cells.setdefault(line.rule, {})
                 continue
-            place = cells.setdefault(line.rule, {}).setdefault((line.pool, line.signal), {})
-            for window, seconds in spans.items():
-                found = self._increase(line, t, seconds)
-                if found is not None:
-                    known = place.get(window, Tally({}, {}))
-                    place[window] = Tally(
-                        {**known.good, line.threshold: found[0]},
-                        {**known.bad, line.threshold: found[1]},
-                        max(known.abandoned, found[2]) if line.signal is Signal.TTFT else 0.0,
-                    )
+            tallies = mine.setdefault((line.pool, line.signal), {})
+            for window, span in held:
+                good, bad, cancelled = self._increase(place, span)
+                tallies[window] = _with(tallies.get(window), line, good, bad, cancelled)
         return Measurement(
             at=EPOCH + timedelta(seconds=t),
             rules={
@@ -220,8 +235,8 @@ class Store:
                 )
                 for rule, places in cells.items()
             },
-            replicas={(next(iter(cells)).namespace, REPLICA): self._scrapes(t, spans)},
-            engine_loads=self._engine_loads(t, min(spans.values())),
+            replicas={(next(iter(cells)).namespace, REPLICA): self._scrapes(t, seconds)},
+            engine_loads=self._engine_loads(t, min(seconds.values())),
             scrape_interval=timedelta(seconds=self.interval),
         )
 
@@ -231,14 +246,14 @@ class Store:
         if span is None:
             return 0.0
         first, last, factor = span
-        totals: dict[tuple[Signal, timedelta], int] = {}
-        for line, after in self.counts[last].items():
-            if line.rule == rule:
-                kind = (line.signal, line.threshold)
-                totals[kind] = totals.get(kind, 0) + sum(after) - sum(self.counts[first][line])
-        return max(totals.values(), default=0) * factor / max(window, 2 * self.interval)
+        before, after = self.counts[first], self.counts[last]
+        totals = (
+            sum(sum(after[place]) - sum(before[place]) for place in places)
+            for places in self._kinds.get(rule, {}).values()
+        )
+        return max(totals, default=0) * factor / max(window, 2 * self.interval)
 
-    def _span(self, t: float, window: float) -> tuple[int, int, float] | None:
+    def _span(self, t: float, window: float) -> Span | None:
         """Return the first and last sample of a window, and the factor of extrapolation."""
         first, last = bisect_left(self.times, t - window), bisect_right(self.times, t) - 1
         if last <= first:
@@ -266,3 +281,15 @@ class Store:
 
     def _forget(self, samples: int) -> None:
         del self.times[:samples], self.counts[:samples], self.waiting[:samples]
+
+
+def _with(known: Tally | None, line: Line, good: float, bad: float, cancelled: float) -> Tally:
+    """Add the attempts by one threshold to what is known of a window."""
+    given_up = cancelled if line.signal is Signal.TTFT else 0.0
+    if known is None:
+        return Tally({line.threshold: good}, {line.threshold: bad}, given_up)
+    return Tally(
+        {**known.good, line.threshold: good},
+        {**known.bad, line.threshold: bad},
+        max(known.abandoned, given_up),
+    )

@@ -34,12 +34,42 @@ from tokenfleet.domain.slo.observation.snapshot import Snapshot
 from tokenfleet.domain.slo.reporting.decisions import Taken
 from tokenfleet.domain.slo.reporting.views import RuleView, SLOView, level_view, rule_view, slo_view
 
-__all__ = ["Outcome", "RuleView", "SLOView", "Snapshot", "Taken", "step"]
+__all__ = ["Decided", "Outcome", "RuleView", "SLOView", "Snapshot", "Taken", "decide", "step"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """What a step decided, without what people read of it."""
+
+    snapshot: Snapshot
+    """What it was decided by."""
+    done: tuple[Done, ...]
+    """By rule."""
+    sights: Sights
+
+    @property
+    def memory(self) -> dict[str, RuleMemory]:
+        """Return the memory of every rule of the input, by `namespace/route/rule`."""
+        return {str(one.rule.key): one.memory for one in self.done}
+
+    @property
+    def shares(self) -> dict[str, Mapping[str, int]]:
+        """Return pool -> buckets of every rule; backends, then fallbacks; they sum to 1000."""
+        return {str(one.rule.key): one.shares for one in self.done}
+
+    @property
+    def decisions(self) -> tuple[Taken, ...]:
+        """Return the transitions of this step, by rule; shadows are not among them."""
+        return tuple(
+            Taken.of(one.rule.key, pool, decision)
+            for one in self.done
+            for pool, decision in one.taken
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a step decided."""
+    """What a step decided, and how it looks."""
 
     memory: Mapping[str, RuleMemory]
     """`namespace/route/rule` -> memory, for every rule of the input."""
@@ -71,11 +101,32 @@ def step(
         standing: what is decided cannot be stored. Nothing is decided, and the views tell of what
             the memory holds.
     """
+    decided = decide(snapshot, memory, now, standing=standing)
+    seen, done = decided.snapshot, decided.done
+    return Outcome(
+        memory=decided.memory,
+        shares=decided.shares,
+        decisions=decided.decisions,
+        rules={str(one.rule.key): rule_view(one) for one in done},
+        slos=_slo_views(seen, done, decided.sights),
+        demand=_demand(seen, (one.rule for one in done)),
+    )
+
+
+def decide(
+    snapshot: Snapshot,
+    memory: Mapping[str, RuleMemory],
+    now: datetime,
+    *,
+    standing: bool = False,
+) -> Decided:
+    """Decide as `step` does; for those who show nobody anything."""
     now = now.replace(microsecond=0)
     snapshot = snapshot.fitted()
     if snapshot.measurement is not None:
         measurement = shared_out(snapshot.measurement, snapshot.rules)
-        snapshot = replace(snapshot, measurement=measurement)
+        if measurement is not snapshot.measurement:
+            snapshot = replace(snapshot, measurement=measurement)
     rules = sorted(snapshot.rules, key=lambda rule: rule.key)
     remembered = {rule.key: memory.get(str(rule.key), RuleMemory()) for rule in rules}
     ledger = _ledger(snapshot, rules, remembered, now)
@@ -96,16 +147,7 @@ def step(
     ]
     if standing:
         done = [_undone(one, remembered[one.rule.key]) for one in done]
-    return Outcome(
-        memory={str(one.rule.key): one.memory for one in done},
-        shares={str(one.rule.key): one.shares for one in done},
-        decisions=tuple(
-            Taken.of(one.rule.key, pool, decision) for one in done for pool, decision in one.taken
-        ),
-        rules={str(one.rule.key): rule_view(one) for one in done},
-        slos=_slo_views(snapshot, done, sights),
-        demand=_demand(snapshot, rules),
-    )
+    return Decided(snapshot=snapshot, done=tuple(done), sights=sights)
 
 
 def _undone(one: Done, memory: RuleMemory) -> Done:
@@ -180,7 +222,7 @@ def _foreign(snapshot: Snapshot, ours: AbstractSet[RuleKey]) -> dict[str, float]
     return rates
 
 
-def _slo_views(snapshot: Snapshot, done: list[Done], sights: Sights) -> dict[str, SLOView]:
+def _slo_views(snapshot: Snapshot, done: Iterable[Done], sights: Sights) -> dict[str, SLOView]:
     by_route: dict[tuple[str, str], list[Done]] = {}
     for one in done:
         by_route.setdefault(one.rule.key[:2], []).append(one)

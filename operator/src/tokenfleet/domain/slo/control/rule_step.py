@@ -92,7 +92,9 @@ class RuleStep:
             else:
                 inputs[pool] = self.loop_input(pool, loop, heard, asking=voters)
                 loop, decision = advance(loop, inputs[pool])
-                loop = replace(loop, helpless=helpless_for(loop, inputs[pool]))
+                helpless = helpless_for(loop, inputs[pool])
+                if helpless != loop.helpless:
+                    loop = replace(loop, helpless=helpless)
                 enter(self.ledger, self.rule, pool, loop, self.snapshot.measured(self.rule.key))
             loops[pool] = loop
             taken += [(pool, decision)] if decision is not None else []
@@ -206,6 +208,28 @@ class RuleStep:
         votes, measured = ballots[pool], self.snapshot.measured(self.rule.key)
         flow, since = flow_of(self.rule, pool, measured), age(loop, self.now, policy.settle)
         lately = since if since == EVER else since + reach(loop, policy)
+        ready = self.snapshot.facts(self.rule.key.namespace, pool).ready
+        normal = loop.state is State.NORMAL
+        phi: float | None = max(1.0, loop.dispersion or 1.0)
+        if normal and not suspected(loop, self.now, flow / max(1, ready), policy):
+            phi = None
+        seen = LoopInput(
+            now=self.now,
+            policy=policy,
+            asked=bool(asking),
+            voting=bool(voters),
+            known=votes.known,
+            all_known=votes.all_known,
+            acknowledged_at=self.now if shadow else self.snapshot.acknowledged_at,
+            ready=ready,
+            flow=flow,
+            age=since,
+            breach=votes.breach(lately) if normal else None,
+            still_bad=votes.still_bad(lately, phi=phi),
+            longest=policy.short * 2**DOUBLINGS,
+        )
+        if resting(loop, seen):
+            return seen
         level = loop.bad_level if loop.bad_level is not None else 1.0
         chain = Fallbacks(
             snapshot=self.snapshot,
@@ -220,31 +244,14 @@ class RuleStep:
             loop=loop,
             age=since,
         ).chain()
-        ready = self.snapshot.facts(self.rule.key.namespace, pool).ready
-        normal = loop.state is State.NORMAL
-        phi: float | None = max(1.0, loop.dispersion or 1.0)
-        if normal and not suspected(loop, self.now, flow / max(1, ready), policy):
-            phi = None
-        return LoopInput(
-            now=self.now,
-            policy=policy,
-            asked=bool(asking),
-            voting=bool(voters),
-            known=votes.known,
-            all_known=votes.all_known,
-            acknowledged_at=self.now if shadow else self.snapshot.acknowledged_at,
-            ready=ready,
-            flow=flow,
+        return replace(
+            seen,
             chain=chain,
-            age=since,
-            breach=votes.breach(lately) if normal else None,
-            still_bad=votes.still_bad(lately, phi=phi),
             judged=votes.judged(lately),
             well_for=timedelta(0)
             if normal
             else votes.well_for(since, cause=loop.cause, level=level, phi=phi or 1.0),
             doubtful=votes.doubtful(since, cause=loop.cause, phi=phi or 1.0),
-            longest=policy.short * 2**DOUBLINGS,
             fallback_helps=all(
                 ballots[s.pool].better_than(votes, since, level, loop.cause)
                 for s in chain
@@ -263,6 +270,16 @@ class RuleStep:
         if not loop.awaiting or loop.changed_at == old.changed_at:
             return loop
         return replace(loop, awaiting=False, effective_at=self.now)
+
+
+def resting(loop: LoopMemory, seen: LoopInput) -> bool:
+    """Tell whether nothing can come of a tick whatever else is seen: no transition asks more.
+
+    A loop at home, whose pool has endpoints, and against which nothing is proved. So it is with
+    nearly all loops in nearly all ticks, and what fallbacks can take is not asked for those.
+    """
+    at_home = loop.state is State.NORMAL and not loop.shifted and not loop.helpless
+    return at_home and seen.ready > 0 and seen.breach is None and seen.still_bad is None
 
 
 def ballots_of(

@@ -51,7 +51,10 @@ def shifted(
     shares = dict.fromkeys((*backends, *fallbacks), 0)
     for pool, seats in baseline(backends).items():
         w, parts = kept.get(pool, (1.0, {}))
-        stay = round(seats * w) if parts else seats
+        if not parts:
+            shares[pool] += seats
+            continue
+        stay = round(seats * w)
         shares[pool] += stay
         moved = apportion({name: float(part) for name, part in parts.items()}, seats - stay)
         for fallback, part in moved.items():

@@ -165,7 +165,7 @@ def tick(memory: LoopMemory, seen: LoopInput) -> LoopMemory:
         return replace(memory, unknown_since=memory.unknown_since or seen.now)
     memory = _acknowledged(_resumed(memory, seen), seen)
     idle_since = (memory.idle_since or seen.now) if seen.idle else None
-    return replace(memory, idle_since=idle_since)
+    return replace(memory, idle_since=idle_since) if idle_since != memory.idle_since else memory
 
 
 def applied(memory: LoopMemory, move: Move, seen: LoopInput) -> tuple[LoopMemory, Decision]:
@@ -222,6 +222,8 @@ def _facts(memory: LoopMemory, seen: LoopInput) -> LoopMemory:
         empty_since = min(memory.empty_since or seen.now, seen.now)
     elif memory.w == 0:
         filled_since = min(memory.filled_since or seen.now, seen.now)
+    if (empty_since, filled_since) == (memory.empty_since, memory.filled_since):
+        return memory
     return replace(memory, empty_since=empty_since, filled_since=filled_since)
 
 

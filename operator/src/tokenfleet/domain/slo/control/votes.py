@@ -44,7 +44,8 @@ class Ballot:
 
     def of(self, voters: AbstractSet[str]) -> "Ballot":
         """Return the votes of these objectives only."""
-        return Ballot(tuple(v for v in self.votes if v.evidence.objective.name in voters))
+        kept = tuple(v for v in self.votes if v.evidence.objective.name in voters)
+        return Ballot(kept) if len(kept) < len(self.votes) else self
 
     @property
     def seeing(self) -> tuple[Evidence, ...]:
@@ -54,7 +55,7 @@ class Ballot:
     @property
     def known(self) -> bool:
         """Tell whether at least one can see."""
-        return bool(self.seeing)
+        return any(vote.data.known for vote in self.votes)
 
     @property
     def all_known(self) -> bool:

@@ -110,9 +110,10 @@ class Windows:
         if since is None:
             return self
         due = {self.short, self.long}
-        for window in self.evidence[1:]:
-            if _turn(window, at) != _turn(window, since):
-                due |= {window, window / 2}
+        now, then = (at - _EPOCH) // _UNIT, (since - _EPOCH) // _UNIT
+        for window, half, offset, quarter in _turns(self.short):
+            if (now + offset) // quarter != (then + offset) // quarter:
+                due |= {window, half}
         return replace(self, wanted=tuple(sorted(due)))
 
     def fitted(self, scrape_interval: timedelta) -> "Windows":
@@ -124,6 +125,7 @@ class Windows:
 
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_UNIT: Final = timedelta(microseconds=1)
 
 
 @lru_cache(maxsize=64)
@@ -131,9 +133,18 @@ def _doubled(short: timedelta) -> tuple[timedelta, ...]:
     return tuple(short * 2**k for k in range(DOUBLINGS + 1))
 
 
-def _turn(window: timedelta, at: datetime) -> int:
-    """Return how many quarters of the window have begun."""
-    return (at - _EPOCH + window / (2 * QUARTERS)) // (window / QUARTERS)
+@lru_cache(maxsize=64)
+def _turns(short: timedelta) -> tuple[tuple[timedelta, timedelta, int, int], ...]:
+    """Return every longer window, its half, where its quarters begin, and how long they are."""
+    return tuple(
+        (
+            window,
+            window / 2,
+            window / (2 * QUARTERS) // _UNIT,
+            window / QUARTERS // _UNIT,
+        )
+        for window in _doubled(short)[1:]
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -276,7 +287,7 @@ def fitting(promise: AnyPromise, scrape_interval: timedelta) -> AnyPromise:
     if isinstance(promise, LevelObjective):  # its window is 15 times as long
         return promise
     windows = promise.windows.fitted(scrape_interval)
-    if windows == promise.windows:
+    if windows is promise.windows:
         return promise
     policy = promise.policy
     hold = min(policy.max_hold, max(policy.hold, HOLD_WINDOWS * windows.short))

@@ -74,12 +74,26 @@ Hung = dict[timedelta, int]
 
 def count(cells: Iterable[Cell], window: timedelta, objective: ObjectiveSpec) -> Counts:
     """Add up what an objective selects of the cells, in one window; rounded to whole attempts."""
+    return added(selected(cells, objective), window, objective.threshold)
+
+
+def selected(cells: Iterable[Cell], objective: ObjectiveSpec) -> tuple[Cell, ...]:
+    """Return the cells that an objective is about."""
+    return tuple(
+        cell
+        for cell in cells
+        if cell.signal is objective.signal and selects(objective, cell.feature, cell.request_type)
+    )
+
+
+def added(cells: Iterable[Cell], window: timedelta, threshold: timedelta) -> Counts:
+    """Add up the attempts of cells by one threshold, in one window; rounded to whole ones."""
     good = bad = 0.0
     for cell in cells:
-        tally = cell.windows.get(window) if cell.signal is objective.signal else None
-        if tally is not None and selects(objective, cell.feature, cell.request_type):
-            good += tally.good.get(objective.threshold, 0.0)
-            bad += tally.bad.get(objective.threshold, 0.0)
+        tally = cell.windows.get(window)
+        if tally is not None:
+            good += tally.good.get(threshold, 0.0)
+            bad += tally.bad.get(threshold, 0.0)
     return Counts(round(good) + round(bad), round(bad))
 
 
@@ -88,16 +102,22 @@ def hung(cells: Iterable[Cell], windows: Iterable[timedelta], objective: Objecti
 
     Where not one first token comes in a window, those who give up do so because of that. But only
     where the pool has answered before: a client that always gives up says nothing about it.
+
+    Args:
+        cells: those of one pool that the objective selects.
+        windows: those to look at.
+        objective: what is asked.
     """
-    mine = [c for c in cells if selects(objective, c.feature, c.request_type)]
+    mine, held = tuple(cells), tuple(windows)
     key = (objective.windows.short, objective.threshold)
 
     def good(cell: Cell, window: timedelta) -> float:
         tally = cell.windows.get(window)
         return tally.good.get(objective.threshold, 0.0) if tally is not None else 0.0
 
-    held = tuple(windows)
     answered = {w for w in held if any(good(cell, w) >= 1 for cell in mine)}
+    if len(answered) == len(held):
+        return {}
     if not answered and not any(any(cell.slots.get(key, NO_SLOTS).good) for cell in mine):
         return {}
     return {
@@ -166,19 +186,15 @@ class Evidence:
         wanted = {*objective.windows.evidence, objective.windows.long} & measured
         if covered is not None:
             wanted &= set(covered)
-        key = (objective.windows.short, objective.threshold)
-        more = hung(held, wanted, objective)
+        mine = selected(held, objective)
+        key, more = (objective.windows.short, objective.threshold), hung(mine, wanted, objective)
         return cls(
             objective=objective,
             windows={
-                window: count(held, window, objective).plus(more.get(window, 0))
+                window: added(mine, window, objective.threshold).plus(more.get(window, 0))
                 for window in sorted(wanted)
             },
-            slots=tuple(
-                cell.slots.get(key, NO_SLOTS)
-                for cell in held
-                if selects(objective, cell.feature, cell.request_type)
-            ),
+            slots=tuple(cell.slots.get(key, NO_SLOTS) for cell in mine),
             interval=interval,
         )
 

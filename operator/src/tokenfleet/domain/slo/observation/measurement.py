@@ -66,7 +66,8 @@ class RuleTarget:
     @property
     def base(self) -> RuleKey:
         """Return the rule that it is, or is a slice of."""
-        return self.key._replace(rule=rule_of_name(self.key.rule))
+        name = rule_of_name(self.key.rule)
+        return self.key if name == self.key.rule else self.key._replace(rule=name)
 
 
 class TokenPrices(NamedTuple):
