@@ -26,9 +26,10 @@ def arrivals(number: int, stream: Stream, seconds: float, random: Random) -> Ite
     """Send requests: a Poisson process of a changing rate by thinning, each a conversation."""
     highest = max(stream.rate(t) for t in range(0, int(seconds), 10)) / stream.turns or math.inf
     turns: list[Request] = []
-    t = random.expovariate(highest)
+    rate, waited, drawn = stream.rate, random.expovariate, random.random
+    t = waited(highest)
     while t < seconds:
-        if random.random() * highest * stream.turns <= stream.rate(t):
+        if drawn() * highest * stream.turns <= rate(t):
             request = Request(t, number)
             if stream.turns > 1:
                 request = request._replace(place=random.random(), fate=random.random())
@@ -37,7 +38,7 @@ def arrivals(number: int, stream: Stream, seconds: float, random: Random) -> Ite
             while turns and turns[0].t <= t:
                 yield heapq.heappop(turns)
             yield request
-        t += random.expovariate(highest)
+        t += waited(highest)
 
 
 def _further(first: Request, stream: Stream, random: Random) -> Iterator[Request]:

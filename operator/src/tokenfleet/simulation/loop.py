@@ -42,9 +42,34 @@ class Tally:
         self.requests += 1
         self.bad += not good
         self.pools[pool] = self.pools.get(pool, 0) + 1
-        minute = self.minutes.setdefault(int(t // 60), [0, 0])
+        number = int(t // 60)
+        minute = self.minutes.get(number)
+        if minute is None:
+            minute = self.minutes[number] = [0, 0]
         minute[0] += 1
         minute[1] += not good
+
+
+@dataclass(slots=True, kw_only=True)
+class Flow:
+    """One stream's way to its pools."""
+
+    stream: Stream
+    tally: Tally
+    books: Mapping[str, list[Book]]
+    """Pool -> what is promised of its attempts."""
+    parts: list[tuple[str, float]] = field(default_factory=list)
+    """Pools that get something now, and how much."""
+
+    def pool(self, place: float) -> str:
+        """Return the pool of a place; the last one where rounding leaves a gap."""
+        pool = ""
+        for name, part in self.parts:
+            pool = name
+            place -= part
+            if place < 0:
+                break
+        return pool
 
 
 @dataclass(slots=True, kw_only=True)
@@ -69,8 +94,10 @@ class Loop:
     fewest: dict[str, int] = field(default_factory=dict)
     pending: list[tuple[float, Shares]] = field(default_factory=list)
     changes: dict[RuleKey, list[tuple[float, Mapping[str, float]]]] = field(default_factory=dict)
-    tallies: dict[RuleKey, Tally] = field(default_factory=dict)
-    books: dict[tuple[RuleKey, str], list[Book]] = field(default_factory=dict)
+    flows: list[Flow] = field(default_factory=list)
+    """One per stream."""
+    due: float = 0.0
+    """When something happens next that is no request."""
     crowd_from: float = 0.0
     crowded: list[Queue] = field(default_factory=list)
 
@@ -82,12 +109,14 @@ class Loop:
             rule = stream.rule
             parts = {pool: n / BUCKETS for pool, n in baseline(rule.backends).items()}
             written[rule.key] = {**parts, **dict.fromkeys(rule.fallbacks, 0.0)} | parts
-            self.tallies[rule.key] = Tally()
             self.changes[rule.key] = [(0.0, written[rule.key])]
             for pool in rule.backends:
                 self.queues[pool].used_to = 1.0
-        for line, book in self.store.books.items():
-            self.books.setdefault((line.rule, line.pool), []).append(book)
+            books: dict[str, list[Book]] = {}
+            for line, book in self.store.books.items():
+                if line.rule == rule.key:
+                    books.setdefault(line.pool, []).append(book)
+            self.flows.append(Flow(stream=stream, tally=Tally(), books=books))
         self._redirect(0.0, written)
         for name, queue in self.queues.items():
             if queue.pool.others:
@@ -98,48 +127,37 @@ class Loop:
 
     def serve(self, request: Request, later: list[Request]) -> None:
         """Let one request be served, and be asked again where its client does."""
-        t, stream = request.t, self.scenario.streams[request.stream]
-        self._watch(t)
+        t, flow = request.t, self.flows[request.stream]
+        if t >= self.due:
+            self._watch(t)
         if self.crowded:
             self._crowd(t)
+        stream = flow.stream
         if stream.fickle and self.luck.random() < stream.fickle:
-            self._cancelled(t, stream)
+            self._cancelled(t, flow)
             return
-        place = request.place if request.place >= 0 else self.routing.random()
-        pool = self._place(stream, place)
-        good = self._attempt(t, stream.rule.key, pool, request.fate)
+        pool = flow.pool(request.place if request.place >= 0 else self.routing.random())
+        good = self._attempt(t, flow, pool, request.fate)
         other = self._other(t, stream, pool)
         if other is not None:
             # A pool without any replica costs a failed attempt, and the router tries the next one.
             pool = other
-            good = self._attempt(t, stream.rule.key, pool, request.fate)
-        self.tallies[stream.rule.key].add(t, pool, good=good)
+            good = self._attempt(t, flow, pool, request.fate)
+        flow.tally.add(t, pool, good=good)
         if not good and request.again < stream.retries:
             waited = self.scenario.objectives[0].threshold.total_seconds() + RETRY_AFTER
             heapq.heappush(later, request._replace(t=t + waited, again=request.again + 1))
 
-    def _attempt(self, t: float, rule: RuleKey, pool: str, fate: float | None) -> bool:
+    def _attempt(self, t: float, flow: Flow, pool: str, fate: float | None) -> bool:
         attempt = self.queues[pool].arrive(t, fate)
         good = True
-        for book in self.books[rule, pool]:
+        for book in flow.books[pool]:
             good = book.enter(t, attempt) and good
         return good
 
-    def _cancelled(self, t: float, stream: Stream) -> None:
-        pool = self._place(stream, self.routing.random())
-        for book in self.books[stream.rule.key, pool]:
+    def _cancelled(self, t: float, flow: Flow) -> None:
+        for book in flow.books[flow.pool(self.routing.random())]:
             book.enter(t, CANCELLED)
-
-    def _place(self, stream: Stream, place: float) -> str:
-        """Return the pool of a place; the last one where rounding leaves a gap."""
-        pool = ""
-        for name, part in self.shares[stream.rule.key].items():
-            if part:
-                pool = name
-                place -= part
-                if place < 0:
-                    break
-        return pool
 
     def _other(self, t: float, stream: Stream, pool: str) -> str | None:
         present = self.queues[pool].afflictions.present
@@ -168,6 +186,8 @@ class Loop:
             else:
                 self._scale(due)
         self._arrived(t)
+        acknowledged = self.pending[0][0] if self.pending else math.inf
+        self.due = min(self.next_scrape, self.next_tick, self.next_sync, acknowledged)
 
     def _scrape(self) -> None:
         at, scenario = self.next_scrape, self.scenario
@@ -212,6 +232,9 @@ class Loop:
 
     def _redirect(self, t: float, shares: Shares) -> None:
         self.shares = shares
+        for flow in self.flows:
+            mine = shares[flow.stream.rule.key]
+            flow.parts = [(name, part) for name, part in mine.items() if part]
         for name, queue in self.queues.items():
             parts = [found[name] for found in shares.values() if name in found]
             queue.redirect(t, sum(parts) / len(parts) if parts else 0.0)

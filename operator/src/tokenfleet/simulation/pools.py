@@ -153,6 +153,8 @@ class Queue:
                 chance.
         """
         wrong = self.afflictions
+        if wrong is SOUND:
+            return self._served_at(t, 1.0)
         if wrong.present is not ONE and not wrong.present(t):
             return Attempt(math.inf, REFUSED, True, math.inf)
         if wrong.errors is not ZERO and self._hit(fate) < wrong.errors(t):
@@ -220,7 +222,8 @@ class Queue:
             if not self.pool.notices:
                 self._occupy(begin, slow)
             return Attempt(math.inf, math.inf, False, leaves)
-        slow *= self._coldness(t)
+        if self.pool.cold > 1:
+            slow *= self._coldness(t)
         if begin > t:
             self.begins.append(begin)
         service = self._occupy(begin, slow)
@@ -228,7 +231,7 @@ class Queue:
         return Attempt(waited + slow * self.pool.prefill, waited + service, False, math.inf)
 
     def _occupy(self, begin: float, slow: float) -> float:
-        service = slow * self.random.lognormvariate(self._mu, self._sigma)
+        service = slow * math.exp(self.random.normalvariate(self._mu, self._sigma))
         heapq.heapreplace(self.free, begin + service)
         return service
 

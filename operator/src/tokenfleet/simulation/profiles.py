@@ -172,6 +172,8 @@ def afflicted(faults: Iterable[Fault], seed: str) -> Afflictions:
         least = otherwise(0.0)
         return _Largest(tuple(courses), least)
 
+    if not by_kind:
+        return SOUND
     outage = largest(Kind.OUTAGE, ZERO)
     return Afflictions(
         slowness=largest(Kind.SLOW, ONE),

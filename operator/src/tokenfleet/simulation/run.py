@@ -222,6 +222,7 @@ def run(
         while later and later[0].t <= request.t:
             loop.serve(heapq.heappop(later), later)
         loop.serve(request, later)
+    tallies = {flow.stream.rule.key: flow.tally for flow in loop.flows}
     return Run(
         lanes=tuple(
             Lane(
@@ -235,7 +236,7 @@ def run(
                 ),
                 shares=tuple(loop.changes[key]),
             )
-            for key, tally in loop.tallies.items()
+            for key, tally in tallies.items()
         ),
         told=tuple(chooser.told) if isinstance(chooser, Ours) else (),
         seen={line: book.total for line, book in loop.store.books.items()},

@@ -139,11 +139,11 @@ def decide(
             memory=remembered[rule.key],
             ledger=ledger,
             now=now,
-            objectives=objectives.on(rule),
+            objectives=mine,
             level_objectives=objectives.levels_on(rule),
-            ballots=ballots_of(rule, objectives.on(rule), snapshot.measured(rule.key), sights),
+            ballots=ballots_of(rule, mine, snapshot.measured(rule.key), sights),
         ).run()
-        for rule in rules
+        for rule, mine in ((rule, objectives.on(rule)) for rule in rules)
     ]
     if standing:
         done = [_undone(one, remembered[one.rule.key]) for one in done]

@@ -115,9 +115,9 @@ def hung(cells: Iterable[Cell], windows: Iterable[timedelta], objective: Objecti
         tally = cell.windows.get(window)
         return tally.good.get(objective.threshold, 0.0) if tally is not None else 0.0
 
-    answered = {w for w in held if any(good(cell, w) >= 1 for cell in mine)}
-    if len(answered) == len(held):
+    if not any(tally.abandoned for cell in mine for tally in cell.windows.values()):
         return {}
+    answered = {w for w in held if any(good(cell, w) >= 1 for cell in mine)}
     if not answered and not any(any(cell.slots.get(key, NO_SLOTS).good) for cell in mine):
         return {}
     return {
