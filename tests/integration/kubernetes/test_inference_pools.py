@@ -41,3 +41,28 @@ def test_the_pods_of_an_inference_pool_get_a_service(
     assert made["metadata"]["ownerReferences"][0]["kind"] == "ServingPool"
     both = {"app": "llama", "v": "2"}
     eventually(lambda: namespace.must_get("service", "large")["spec"]["selector"] == both)
+
+
+def test_a_kind_that_goes_and_comes_back_is_watched_again(
+    cluster: Cluster, namespace: Namespace, operator: Callable[[str], OperatorProcess]
+) -> None:
+    """Without a watch the next list of everything would tell, five minutes later."""
+    namespace.apply(POOL)
+    process = operator("a")
+    eventually(process.leads)
+
+    def port() -> int:
+        made = namespace.get("service", "large")
+        return made["spec"]["ports"][0]["targetPort"] if made else 0
+
+    for first in (8200, 8300):
+        with definition(cluster, INFERENCE_POOLS):
+            namespace.apply(inference_pool("llama", {"app": "llama"}, first))
+            eventually(lambda first=first: port() == first)
+            # What is in a kind that comes is listed; what changes from then on has to be told.
+            namespace.apply(inference_pool("llama", {"app": "llama"}, first + 1))
+            eventually(lambda first=first: port() == first + 1, within=60)
+        eventually(lambda: "InferencePool is not served any more" in process.logged())
+
+    assert process.process.poll() is None
+    assert "watches ended" not in process.logged()

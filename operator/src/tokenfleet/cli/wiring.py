@@ -178,6 +178,7 @@ def assemble(options: Options, outside: Outside) -> Operator:
             "loop lag": vitals.run,
         },
         watched=core.watched,
+        optional=core.optional,
         namespaces=options.namespaces,
     )
     core.telemetry.registry.register(ConditionCollector(core.store))

@@ -4,31 +4,42 @@ Kopf drops what an event handler raises, so nothing here may fail: parsing and p
 visits, where a failure is retried and shown.
 """
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Iterable
 from typing import Any
 
 import kopf
 
 from tokenfleet.domain.fleet.keys import key_of
+from tokenfleet.handlers.connection import Connection
 from tokenfleet.ports import Resource
 from tokenfleet.reconcilers.store import Store
 
 
-def build_registry(store: Store, watched: Mapping[Resource, str]) -> kopf.OperatorRegistry:
+def build_registry(
+    store: Store, watched: Iterable[Resource], connection: Connection | None = None
+) -> kopf.OperatorRegistry:
     """Return a registry that feeds `store` with the watched kinds."""
     registry = kopf.OperatorRegistry()
+    requests = connection or Connection()
     for resource in watched:
-        name = (resource.group, resource.version, resource.plural)
-        kopf.on.event(*name, registry=registry, id=f"ingest-{resource.plural}")(
-            _ingest(store, resource)
-        )
+        feed(registry, store, resource)
 
     @kopf.on.login(registry=registry)
-    def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
+    async def login(**kwargs: Any) -> kopf.AiohttpSession | None:
         """Use the pod's service account, else kubeconfig, as the official client does."""
-        return kopf.login_via_client(**kwargs)
+        info = await asyncio.to_thread(kopf.login_via_client, **kwargs)
+        return requests.session(info) if info is not None else None
 
     return registry
+
+
+def feed(registry: kopf.OperatorRegistry, store: Store, resource: Resource) -> None:
+    """Let the events of one more kind go into `store`."""
+    name = (resource.group, resource.version, resource.plural)
+    kopf.on.event(*name, registry=registry, id=f"ingest-{resource.plural}")(
+        _ingest(store, resource)
+    )
 
 
 def _ingest(store: Store, resource: Resource) -> Any:

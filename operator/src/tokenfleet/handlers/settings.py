@@ -93,12 +93,16 @@ class EndlessBackoff(Iterable[float]):
     watched is asked again until it may be; that nothing comes from it is noticed by the resync.
     """
 
+    def __init__(self, longest: float = LONGEST_PAUSE) -> None:
+        """Grow up to `longest`, in seconds before jitter."""
+        self._longest = longest
+
     def __iter__(self) -> Iterator[float]:
         """Yield pauses in seconds."""
         pause = 1.0
         while True:
-            yield min(pause, LONGEST_PAUSE) * random.uniform(0.8, 1.2)  # noqa: S311  # jitter
-            pause = min(pause * 1.6, LONGEST_PAUSE)
+            yield min(pause, self._longest) * random.uniform(0.8, 1.2)  # noqa: S311  # jitter
+            pause = min(pause * 1.6, self._longest)
 
 
 def configure(settings: kopf.OperatorSettings, watched: Mapping[Resource, str]) -> None:

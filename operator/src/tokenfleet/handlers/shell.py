@@ -12,16 +12,19 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, cast
 
 import kopf
 
 from tokenfleet.domain.fleet.keys import ObjectKey
 from tokenfleet.handlers.election import Elector
-from tokenfleet.handlers.registry import build_registry
 from tokenfleet.handlers.settings import NoMemories, configure
+from tokenfleet.handlers.watches import Watches
 from tokenfleet.ports import Resource
+from tokenfleet.reconcilers.optional_kinds import OptionalKinds
 from tokenfleet.reconcilers.queue import Queue
+from tokenfleet.reconcilers.resources import OPTIONAL
 from tokenfleet.reconcilers.resync import Resync
 from tokenfleet.reconcilers.store import Store
 from tokenfleet.reconcilers.visits import WORKERS, Visits
@@ -45,6 +48,9 @@ class Shell:
     loops: Mapping[str, Callable[[], Awaitable[None]]]
     """Further endless loops by name, started once the store is full."""
     watched: Mapping[Resource, str]
+    """Kinds that are served when it starts, and their label selectors."""
+    optional: OptionalKinds
+    """Kinds that may come and go."""
     namespaces: tuple[str, ...]
     """Watched namespaces; empty means all."""
     failed: str = ""
@@ -55,12 +61,15 @@ class Shell:
 
     async def run(self) -> None:
         """Lead until SIGTERM, a lost Lease or a failed loop."""
-        registry = build_registry(self.store, self.watched)
+        watches = Watches(self.store, self.watched)
+        registry = watches.registry
+        self.loops = {**self.loops, "watches": partial(watches.follow, self.optional)}
         kopf.on.startup(registry=registry, id="start")(self._start)
         kopf.on.cleanup(registry=registry, id="drain")(self._drain)
         try:
             await kopf.operator(
                 registry=registry,
+                insights=watches.insights,
                 clusterwide=not self.namespaces,
                 namespaces=self.namespaces,
                 standalone=True,
@@ -75,7 +84,7 @@ class Shell:
             self.failed = self.failed or f"the watches ended: {error}"
 
     async def _start(self, settings: kopf.OperatorSettings, **_: Any) -> None:
-        configure(settings, self.watched)
+        configure(settings, {**self.watched, **OPTIONAL})
         self._spawn("queue timer", self.queue.run_timer())
         self._spawn("resync", self.resync.run())
         self._spawn("lease", self.elector.hold())

@@ -2,8 +2,7 @@
 
 A definition that is deleted takes its objects with it, and every call about them is answered 404.
 Then the kind is left out of plans and lists, which is said once, until discovery shows it again;
-then whoever makes or reads such objects is visited again. Kopf looks for kinds when it starts, and
-its watch of one that goes ends for good: from then on the resync notices what others change.
+then whoever makes or reads such objects is visited again, and the kind is watched again.
 """
 
 import asyncio
@@ -17,8 +16,8 @@ from tokenfleet.ports import Cluster, PortError, Resource
 from tokenfleet.reconcilers.resources import OPTIONAL
 from tokenfleet.reconcilers.store import Store
 
-EVERY: Final = 60.0
-"""Seconds between looks: as long as people wait for the first scrape after they install it."""
+EVERY: Final = 10.0
+"""Seconds between looks, each a small request for every such kind: people who install one wait."""
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +31,8 @@ class OptionalKinds:
         self._served: set[Resource] = set()
         self.lost: set[str] = set()
         """Kinds that were served, and are not now."""
+        self.changed = asyncio.Event()
+        """Set when what is served has changed; whoever watches clears it."""
 
     def serves(self, resource: Resource) -> bool:
         """Tell whether objects of a kind can be made; always, where the kind is not optional."""
@@ -45,6 +46,7 @@ class OptionalKinds:
         """Take in what discovery says, and act where it is another than before."""
         if served == self.serves(resource):
             return
+        self.changed.set()
         if served:
             self._served.add(resource)
             self.lost.discard(resource.kind)

@@ -86,8 +86,8 @@ OPTIONAL: Final[dict[Resource, str]] = {
     INFERENCE_POOLS: "",
     LEADER_WORKER_SETS: MANAGED_SELECTOR,
 }
-"""Kinds of others, with the label selector as in `WATCHED`: watched where the cluster serves them
-when the operator starts. Their definitions may come and go while it runs."""
+"""Kinds of others, with the label selector as in `WATCHED`: watched while the cluster serves them.
+Their definitions may come and go while the operator runs."""
 
 BY_KIND: Final[dict[str, Resource]] = {
     resource.kind: resource for resource in (*WATCHED, *OPTIONAL, LEASES, EVENTS, NAMESPACES)
