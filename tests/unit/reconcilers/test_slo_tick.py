@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.fakes import T0, CountingTelemetry, FakeClock
-from tests.unit.domain.fleet.builders import route, router, router_pods, slo
+from tests.unit.domain.fleet.builders import managed_pool, route, router, router_pods, slo
 from tokenfleet.domain.fleet.keys import ObjectKey
 from tokenfleet.domain.slo.objectives.spec import ObjectiveSpec
 from tokenfleet.domain.slo.observation.measurement import EngineLoad, Measurement, RouterReplica
@@ -116,6 +116,31 @@ async def test_without_objectives_nobody_is_asked() -> None:
     await bench.tick.tick()
 
     assert bench.asked == []
+
+
+async def test_speculation_is_measured_without_objectives() -> None:
+    bench, key = Bench(answer=True), ObjectKey("ServingPool", "ns", "large")
+    drafting = managed_pool()
+    drafting["spec"]["managed"]["speculative"] = {"type": "Ngram", "tokens": 3}
+    bench.store.put(drafting)
+    bench.loads = {("ns", "large"): EngineLoad(acceptance=0.6)}
+
+    await bench.tick.tick()
+
+    assert [list(objectives) for objectives, _ in bench.asked] == [[]]
+    assert bench.tick.acceptances == {("ns", "large"): 0.6}
+    assert key in bench.woken
+
+
+async def test_speculation_asks_nobody_where_there_is_no_prometheus() -> None:
+    bench = Bench()
+    drafting = managed_pool()
+    drafting["spec"]["managed"]["speculative"] = {"type": "Ngram", "tokens": 3}
+    bench.store.put(drafting)
+
+    await bench.tick.tick()
+
+    assert bench.tick.newest is None
 
 
 async def test_an_objective_that_cannot_be_read_does_not_hide_the_others() -> None:

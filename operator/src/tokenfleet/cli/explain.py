@@ -132,7 +132,8 @@ def _rule(rule: Rule) -> Iterator[str]:
     for pool in rule.pools:
         ready = f"{pool.ready}/{pool.replicas} ready"
         trouble = f"   {pool.trouble}" if pool.trouble else ""
-        yield f"{INDENT}{pool.share / 10:5g} %  {pool.name} ({pool.role}, {ready}){trouble}"
+        role = f"{pool.role}, adapter {pool.adapter}" if pool.adapter else pool.role
+        yield f"{INDENT}{pool.share / 10:5g} %  {pool.name} ({role}, {ready}){trouble}"
     if rule.last_decision:
         yield f"{INDENT}last decision: {rule.last_decision}"
     for vote in rule.votes:

@@ -79,7 +79,7 @@ class SloTick:
         loop = asyncio.get_running_loop()
         started = loop.time()
         objectives: list[Promise] = list(self.store.read_all(SLO, promise_in))
-        if objectives or self.newest is not None:
+        if objectives or self.newest is not None or self._speculates():
             before = self.newest.failure if self.newest is not None else None
             self.newest = await self._measured(objectives)
             failure = self.newest.failure
@@ -92,6 +92,13 @@ class SloTick:
                 self._accepted(self.newest)
         for key in sorted(self.store.keys(ROUTER)):
             self.wake(key)
+
+    def _speculates(self) -> bool:
+        """Tell whether there is something to measure that no objective asks for."""
+        return self.measure is not None and any(
+            "speculative" in (pool.get("spec", {}).get("managed") or {})
+            for pool in self.store.all(POOL)
+        )
 
     def _accepted(self, measured: Measurement) -> None:
         """Keep what speculation is worth, and wake the pools whose status says something else."""

@@ -71,6 +71,12 @@ def test_thirty_queries_are_enough_for_any_number_of_objectives(count: int) -> N
     assert {query.family for query in asked} >= ({*Family} if count > len(kinds) else set())
 
 
+def test_what_speculation_is_worth_is_asked_without_objectives() -> None:
+    (asked,) = [one for one in queries([], []) if one.family is Family.ENGINE_LOAD]
+
+    assert "vllm:spec_decode_num_accepted_tokens_total" in asked.text
+
+
 def test_the_promise_holds_with_what_is_asked_beside_the_tick() -> None:
     assert sum(BUDGET.values()) + LOOKBACK + HISTORY <= MAX_QUERIES
 
@@ -90,5 +96,7 @@ def test_labels_are_asked_for_only_where_an_objective_selects_by_them() -> None:
     assert any("feature, request_type, le" in query.text for query in narrow)
 
 
-def test_without_objectives_only_demand_and_scrapes_are_asked_for() -> None:
-    assert [query.family for query in queries([], [REPLICA])] == ["scrapes", "demand", "newest"]
+def test_without_objectives_only_demand_engines_and_scrapes_are_asked_for() -> None:
+    found = [query.family for query in queries([], [REPLICA])]
+
+    assert found == ["engine-load", "scrapes", "demand", "newest"]

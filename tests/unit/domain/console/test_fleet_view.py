@@ -41,6 +41,15 @@ def test_a_rule_shows_its_pools_in_order_and_those_it_no_longer_names() -> None:
     ]
 
 
+def test_a_rule_shows_the_adapter_that_it_asks_for() -> None:
+    body = route()
+    body["spec"]["rules"][0]["backendRefs"][0]["adapter"] = "legal"
+    view = fleet_view(routers=[], routes=[body], pools=[], objectives=())
+    flows = [(flow.pool, flow.adapter) for flow in view.routes[0].rules[0].flows]
+
+    assert flows == [("large", "legal"), ("small", "")]
+
+
 @pytest.mark.parametrize(
     ("statuses", "verdict"),
     [

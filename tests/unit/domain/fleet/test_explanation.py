@@ -107,6 +107,16 @@ def test_shares_and_the_last_decision_with_its_numbers_and_limits() -> None:
     ]
 
 
+def test_the_adapter_that_a_rule_asks_for_is_told() -> None:
+    looked = seen()
+    looked.route["spec"]["rules"][0]["fallbackRefs"][0]["adapter"] = "legal"
+
+    said = text(explain(looked))
+
+    assert "small (fallback, adapter legal, 2/2 ready)" in said
+    assert "large (primary, 1/2 ready)" in said
+
+
 def test_the_text_is_whole() -> None:
     said = text(explain(seen()))
 

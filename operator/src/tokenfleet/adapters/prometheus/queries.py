@@ -44,6 +44,8 @@ ENGINE_CACHE: Final = {"hits": "cache_hits", "queries": "cache_queries"}
 """Field of `EngineCache` -> that of the engines' `Signals`."""
 ENGINE_GAUGES: Final = ("kv_cache", "waiting")
 """Fields of `EngineLoad` that are gauges under the same names of `Signals`."""
+LOAD_WINDOW: Final = timedelta(minutes=1)
+"""Window of how full engines are where no objective says otherwise."""
 SPECULATION_WINDOW: Final = timedelta(minutes=30)
 """Window of the acceptance of proposed tokens: it is about models and prompts, not about load."""
 STARTED: Final = "tokenfleet_requests_started_total"
@@ -130,8 +132,9 @@ def queries(
     found += _first_tokens([slo for slo in judged if slo.signal is Signal.TTFT], labels)
     found += _ended([slo for slo in judged if slo.signal is not Signal.TTFT], labels)
     found += _levels([slo for slo in wanted if isinstance(slo, LevelObjective)], labels)
-    if wanted:
-        found.append(_engine_load(min(slo.windows.short for slo in wanted)))
+    # Also without objectives: what speculation is worth is nobody's promise.
+    shortest = min((slo.windows.short for slo in wanted), default=LOAD_WINDOW)
+    found.append(_engine_load(shortest))
     if replicas:
         up = _up(replicas)
         found.append(Query(Family.NEWEST, f"max by (namespace, pod) (timestamp({up}))"))

@@ -26,6 +26,8 @@ class Flow:
     pool: str
     role: Literal["primary", "fallback", "other"]
     """`other`: it has a share, and the rule does not name it."""
+    adapter: str
+    """LoRA adapter that the rule asks for; empty: the pool's model."""
     share: int
     """Conversations of 1000."""
 
@@ -223,11 +225,17 @@ _ROLES: Final[tuple[tuple[Literal["primary", "fallback"], str], ...]] = (
 def _flows(spec: Body, shares: Iterable[Body]) -> tuple[Flow, ...]:
     told = {one["name"]: int(one["share"]) for one in shares}
     flows = [
-        Flow(pool=ref["name"], role=role, share=told.pop(ref["name"], 0))
+        Flow(
+            pool=ref["name"],
+            role=role,
+            adapter=ref.get("adapter", ""),
+            share=told.pop(ref["name"], 0),
+        )
         for role, field in _ROLES
         for ref in spec.get(field, ())
     ]
-    return (*flows, *(Flow(pool=name, role="other", share=n) for name, n in told.items() if n))
+    others = (Flow(pool=name, role="other", adapter="", share=n) for name, n in told.items() if n)
+    return (*flows, *others)
 
 
 def _pool(body: Body) -> PoolView:
@@ -284,7 +292,7 @@ def _would_have(shadow: Body | None) -> WouldHave | None:
     if not shadow or not shadow.get("message"):
         return None
     flows = (
-        Flow(pool=one["name"], role="other", share=int(one["share"]))
+        Flow(pool=one["name"], role="other", adapter="", share=int(one["share"]))
         for one in shadow.get("shares", ())
     )
     return WouldHave(flows=tuple(flows), message=shadow["message"])

@@ -49,6 +49,8 @@ class Pool:
     name: str
     role: str
     """primary or fallback."""
+    adapter: str
+    """LoRA adapter that the rule asks for; empty: the pool's model."""
     share: int
     """Conversations of 1000."""
     ready: int
@@ -177,8 +179,8 @@ def _rule(seen: Seen, route: ModelRoute, rule: RouteRule, name: str) -> Rule:
     known = next((one for one in route.status.rules if one.name == name), None)
     shares = {one.name: one.share for one in known.shares} if known is not None else {}
     about = [slo for slo in _objectives(seen.slos) if _is_about(slo, route, rule, name)]
-    roles = {one.name: "primary" for one in rule.backend_refs}
-    roles |= {one.name: "fallback" for one in rule.fallback_refs}
+    roles = {one.name: ("primary", one.adapter or "") for one in rule.backend_refs}
+    roles |= {one.name: ("fallback", one.adapter or "") for one in rule.fallback_refs}
     return Rule(
         name=name,
         reason=known.reason if known is not None else "Unknown",
@@ -186,19 +188,21 @@ def _rule(seen: Seen, route: ModelRoute, rule: RouteRule, name: str) -> Rule:
         last_decision=known.message if known is not None else "no router has written it yet",
         fallback_in_use=known is not None and known.fallback_in_use,
         pools=tuple(
-            _pool(name, role, shares.get(name, 0), seen.pools.get(name))
-            for name, role in roles.items()
+            _pool(name, told, shares.get(name, 0), seen.pools.get(name))
+            for name, told in roles.items()
         ),
         votes=tuple(_vote(slo, _controlled(route, rule.name, seen.now)) for slo in about),
         next=_next(seen, route, rule, name),
     )
 
 
-def _pool(name: str, role: str, share: int, body: Body | None) -> Pool:
+def _pool(name: str, told: tuple[str, str], share: int, body: Body | None) -> Pool:
+    role, adapter = told
     status = body.get("status", {}) if body is not None else {}
     return Pool(
         name=name,
         role=role,
+        adapter=adapter,
         share=share,
         ready=int(status.get("readyReplicas", 0)),
         replicas=int(status.get("replicas", 0)),

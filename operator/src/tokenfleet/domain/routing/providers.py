@@ -29,11 +29,17 @@ CACHED_FROM: Final = MappingProxyType(
         "haiku": 2048,
         "opus-4-5": 4096,
         "opus-4-6": 4096,
+        "opus-4-7": 2048,
+        "opus-5": 512,
         "opus": 1024,
         "sonnet": 1024,
+        "fable-5": 512,
+        "mythos-5": 512,
+        "mythos": 2048,
     }
 )
-"""Part of a model's name -> tokens; the first that fits."""
+"""Part of a model's name -> tokens; the first that fits. From platform.claude.com, "Prompt
+caching", section "Cache limitations", as it was in November 2026."""
 CAUTIOUS: Final = 4096
 """For models of other names."""
 BYTES_PER_TOKEN: Final = 4
@@ -49,8 +55,8 @@ def base_url(external: External) -> str:
 def cache_least(model: str) -> int:
     """Return the bytes of a prompt below which Anthropic caches nothing of a model.
 
-    By its documentation ("Prompt caching", cache limitations) in tokens; a token is taken for four
-    bytes. A mark below is ignored there, so a wrong guess costs nothing but the mark.
+    A token is taken for four bytes. A mark below is ignored there without an error, so a guess that
+    is too low costs nothing but the mark.
     """
     tokens = next((least for name, least in CACHED_FROM.items() if name in model), CAUTIOUS)
     return tokens * BYTES_PER_TOKEN

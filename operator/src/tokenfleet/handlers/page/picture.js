@@ -119,7 +119,7 @@ function routeDrawn(route, rules, heights, chosen) {
       if (!h) continue;
       const kind = flow.role === "primary" ? "ribbon" : "ribbon back";
       const drawing = ribbon(RULES + NODE, from, h, POOLS, to.y + to.filled, h, kind);
-      drawing.append(svg("title", {}, `${rule.name}: ${percent(flow.share / 1000)} to ${flow.pool}, ${flow.role}`));
+      drawing.append(svg("title", {}, `${rule.name}: ${percent(flow.share / 1000)} to ${flow.pool}, ${flow.role}${flow.adapter ? `, adapter ${flow.adapter}` : ""}`));
       part.append(drawing);
       from += h;
       to.filled += h;
