@@ -1,13 +1,16 @@
-"""A real HorizontalPodAutoscaler on the pool's demand does not shrink a pool that was left."""
+"""A real HorizontalPodAutoscaler on a pool's demand: wakes it from zero, keeps it while it is left."""
 
 import math
+from collections.abc import Iterator
+
+import pytest
 
 from e2e.adapter import pod as adapter
 from e2e.kit import prometheus
 from e2e.kit.kubectl import Cluster, Namespace
 from e2e.kit.waiting import NotYet, condition, wait_for
 from e2e.stories import fleet as written
-from e2e.stories.fleet import PRIMARY, SLO, Fleet, all_answered, never
+from e2e.stories.fleet import FALLBACK, PRIMARY, SLO, Fleet, all_answered, never
 
 RATE = 8.0
 PER_REPLICA = 5
@@ -16,7 +19,24 @@ SYNC = 15.0
 """Seconds between two looks of the controller, its own default."""
 
 
-def autoscaler() -> dict:
+LOADED = "/tmp/loaded"  # noqa: S108
+SLOWLY = [
+    "/bin/sh",
+    "-c",
+    f'until [ -e {LOADED} ]; do sleep 1; done; exec vllm serve "$@"',
+    "engine",
+]
+"""Starts an engine once the story says that its weights are loaded."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def external_metrics(cluster: Cluster, monitoring: Namespace) -> Iterator[None]:
+    """Answer the autoscaler from Prometheus."""
+    with adapter.serving(cluster, monitoring):
+        yield
+
+
+def autoscaler(*, least: int = 1) -> dict:
     """Return the autoscaler as a user writes it, but for its haste to shrink."""
     demand = {
         "metric": {
@@ -31,7 +51,7 @@ def autoscaler() -> dict:
         "metadata": {"name": PRIMARY},
         "spec": {
             "scaleTargetRef": {"apiVersion": written.API, "kind": "ServingPool", "name": PRIMARY},
-            "minReplicas": 1,
+            "minReplicas": least,
             "maxReplicas": 3,
             "metrics": [{"type": "External", "external": demand}],
             "behavior": {"scaleDown": {"stabilizationWindowSeconds": 0}},
@@ -39,39 +59,76 @@ def autoscaler() -> dict:
     }
 
 
+def test_a_pool_at_zero_wakes_by_demand_and_gets_its_traffic_back_in_steps(fleet: Fleet) -> None:
+    space = fleet.namespace
+
+    def wait_replicas(what: str, least: int, most: int) -> None:
+        def right() -> bool | NotYet:
+            wanted = space.must_get("servingpool", PRIMARY)["spec"]["replicas"]
+            pods = len(fleet.pods(PRIMARY))
+            return least <= wanted == pods <= most or NotYet(f"{wanted} wanted, {pods} pods")
+
+        wait_for(what, right, timeout=180, namespace=space)
+
+    fleet.apply(written.slo())
+    space.apply(autoscaler(least=0))
+    wait_replicas("the idle pool to go to zero", 0, 0)
+    space.patch("servingpool", PRIMARY, {"spec": {"managed": {"engine": {"command": SLOWLY}}}})
+
+    load = fleet.start_load(rate=RATE)
+    wait_replicas("demand to wake it", 1, 3)
+    fleet.wait_share("the waiting room", lambda share: share == 0)
+
+    def loaded() -> bool | NotYet:
+        for pod in fleet.pods(PRIMARY):
+            space.run("exec", pod["metadata"]["name"], "--", "touch", LOADED)
+        return True
+
+    wait_for("the engines to load", loaded, timeout=120, namespace=space)
+    steps = fleet.climb()
+    space.delete("hpa", PRIMARY)
+    records = load.finish()
+    space.delete("tokenslo", SLO)
+    space.patch("servingpool", PRIMARY, {"spec": {"managed": {"engine": {"command": None}}}})
+    fleet.apply(written.pool(PRIMARY, replicas=2))
+    fleet.wait_ready()
+
+    assert len([share for share in steps if 0 < share < 1000]) >= 2, f"not in steps: {steps}"
+    assert steps == sorted(steps)
+    all_answered(records, at_least=100)
+    assert {record.pool for record in records} == {PRIMARY, FALLBACK}
+
+
 def test_a_pool_on_demand_keeps_its_replicas_while_its_traffic_is_away(
-    fleet: Fleet, cluster: Cluster, monitoring: Namespace
+    fleet: Fleet, monitoring: Namespace
 ) -> None:
-    with adapter.serving(cluster, monitoring):
-        load = fleet.start_load(rate=RATE)
-        fleet.apply(written.slo())
-        fleet.namespace.apply(autoscaler())
+    load = fleet.start_load(rate=RATE)
+    fleet.apply(written.slo())
+    fleet.namespace.apply(autoscaler())
 
-        def active() -> bool | NotYet:
-            found = fleet.namespace.get("hpa", PRIMARY)
-            state = condition(found, "ScalingActive")
-            desired = ((found or {}).get("status") or {}).get("desiredReplicas")
-            right = state.get("status") == "True" and desired == 2
-            return right or NotYet(f"desired {desired}: {state.get('message', 'nothing yet')}")
+    def active() -> bool | NotYet:
+        found = fleet.namespace.get("hpa", PRIMARY)
+        state = condition(found, "ScalingActive")
+        desired = ((found or {}).get("status") or {}).get("desiredReplicas")
+        right = state.get("status") == "True" and desired == 2
+        return right or NotYet(f"desired {desired}: {state.get('message', 'nothing yet')}")
 
-        wait_for("the autoscaler to want two", active, timeout=120, namespace=fleet.namespace)
-        fleet.behave(PRIMARY, ttft=1.5)
-        fleet.wait_share("the floor", lambda share: share <= 130)
+    wait_for("the autoscaler to want two", active, timeout=120, namespace=fleet.namespace)
+    fleet.behave(PRIMARY, ttft=1.5)
+    fleet.wait_share("the floor", lambda share: share <= 130)
 
-        def shrunk() -> bool:
-            return fleet.namespace.must_get("servingpool", PRIMARY)["spec"]["replicas"] < 2
+    def shrunk() -> bool:
+        return fleet.namespace.must_get("servingpool", PRIMARY)["spec"]["replicas"] < 2
 
-        never("the autoscaler shrank the pool", shrunk, seconds=2.5 * SYNC)
-        # What an autoscaler on the pool's own traffic would have done meanwhile.
-        where = f'namespace="{fleet.namespace.name}",pool="{PRIMARY}"'
-        carried = prometheus.number(
-            monitoring, f"sum(rate(tokenfleet_attempts_total{{{where}}}[20s]))"
-        )
-        fleet.behave(PRIMARY)
-        fleet.wait_baseline()
-        fleet.namespace.delete("hpa", PRIMARY)
-        fleet.namespace.delete("tokenslo", SLO)
-        all_answered(load.finish(), at_least=100)
+    never("the autoscaler shrank the pool", shrunk, seconds=2.5 * SYNC)
+    # What an autoscaler on the pool's own traffic would have done meanwhile.
+    where = f'namespace="{fleet.namespace.name}",pool="{PRIMARY}"'
+    carried = prometheus.number(monitoring, f"sum(rate(tokenfleet_attempts_total{{{where}}}[20s]))")
+    fleet.behave(PRIMARY)
+    fleet.wait_baseline()
+    fleet.namespace.delete("hpa", PRIMARY)
+    fleet.namespace.delete("tokenslo", SLO)
+    all_answered(load.finish(), at_least=100)
 
     assert carried is not None
     assert math.ceil(carried / PER_REPLICA) < 2, f"{carried} requests/s: nothing was shifted"

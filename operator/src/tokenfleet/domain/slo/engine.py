@@ -28,6 +28,7 @@ from tokenfleet.domain.slo.control.rule_step import (
 from tokenfleet.domain.slo.control.votes import Sights
 from tokenfleet.domain.slo.objectives.by_rule import Objectives, concerns
 from tokenfleet.domain.slo.objectives.spec import Promise
+from tokenfleet.domain.slo.observation.data_state import unasked
 from tokenfleet.domain.slo.observation.measurement import RuleKey, RuleTarget
 from tokenfleet.domain.slo.observation.slices import shared_out
 from tokenfleet.domain.slo.observation.snapshot import Snapshot
@@ -81,7 +82,8 @@ class Outcome:
     slos: Mapping[str, SLOView]
     """`namespace/name` -> view, for every objective on one of the rules."""
     demand: Mapping[str, float]
-    """`namespace/pool` -> requests per second, as if nothing were shifted; measured rules only."""
+    """`namespace/pool` -> requests per second, as if nothing were shifted; 0 where nobody asks, and
+    absent where that cannot be seen."""
 
 
 def step(
@@ -246,9 +248,10 @@ def _slo_views(snapshot: Snapshot, done: Iterable[Done], sights: Sights) -> dict
 
 def _demand(snapshot: Snapshot, rules: Iterable[RuleTarget]) -> dict[str, float]:
     demand: dict[str, float] = {}
+    silent = unasked(snapshot.measurement, snapshot.replicas)
     for rule in rules:
         measured = snapshot.measured(rule.key)
-        if measured.demand is None:
+        if measured.demand is None and not silent:
             continue
         for pool in rule.backends:
             place = f"{rule.key.namespace}/{pool}"

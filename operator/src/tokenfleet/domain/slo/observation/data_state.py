@@ -34,6 +34,9 @@ CLOCK_TOLERANCE: Final = timedelta(seconds=30)
 """How far samples may lie in the operator's future. NTP keeps nodes within a second; half a minute
 off already moves the short window by half."""
 
+COVERAGE: Final = 0.8
+"""Part of the expected scrapes without which silence says nothing."""
+
 
 class Kind(StrEnum):
     """What is known."""
@@ -115,7 +118,25 @@ def covered(
     return frozenset(
         window
         for window in asked
-        if not any(_lacks(measurement, replica, objective, window) for replica in known)
+        if not any(
+            _lacks(measurement, replica, objective.min_coverage, window) for replica in known
+        )
+    )
+
+
+def unasked(measurement: Measurement | None, replicas: Iterable[RouterReplica]) -> bool:
+    """Tell whether a rule without a single series has no demand, rather than an unknown one.
+
+    A router tells nothing of a rule that nobody has asked since it started. That is no demand where
+    each of its replicas was scraped well enough for the shortest window.
+    """
+    known = list(replicas)
+    if measurement is None or measurement.failure is not None or not known:
+        return False
+    asked = {w for scrapes in measurement.replicas.values() for w in scrapes.successes}
+    return bool(asked) and not any(
+        _young(measurement, replica) or _lacks(measurement, replica, COVERAGE, min(asked))
+        for replica in known
     )
 
 
@@ -136,7 +157,7 @@ def _replica_blind(
         ahead = int(-lag.total_seconds())
         return Failure("ClockSkew", f"samples of {replica.pod} are {ahead} s in the future")
     window = objective.windows.long
-    if _lacks(measurement, replica, objective, window):
+    if _lacks(measurement, replica, objective.min_coverage, window):
         got = scrapes.successes.get(window, 0.0)
         expected = _expected(measurement, replica, window)
         need = f"{objective.min_coverage:.0%} of {expected:.0f}"
@@ -155,7 +176,7 @@ def _expected(measurement: Measurement, replica: RouterReplica, window: timedelt
 
 
 def _lacks(
-    measurement: Measurement, replica: RouterReplica, objective: Promise, window: timedelta
+    measurement: Measurement, replica: RouterReplica, least: float, window: timedelta
 ) -> bool:
     """Tell whether a window holds too few scrapes of a replica."""
     if _young(measurement, replica):
@@ -163,4 +184,4 @@ def _lacks(
     scrapes = measurement.replicas.get((replica.namespace, replica.pod))
     got = scrapes.successes.get(window, 0.0) if scrapes is not None else 0.0
     # One scrape of grace: a window that is no multiple of the interval holds one scrape less.
-    return got + 1 < objective.min_coverage * _expected(measurement, replica, window)
+    return got + 1 < least * _expected(measurement, replica, window)
