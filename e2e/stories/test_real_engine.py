@@ -1,4 +1,4 @@
-"""On real vLLM: a pool of target and draft serves, speculates, and is replaced without a cut stream."""
+"""On real vLLM: target and draft, replaced without a cut stream; an adapter on a model over two nodes."""
 
 from collections.abc import Iterator
 
@@ -12,9 +12,11 @@ from e2e.kit.proxy import ApiProxy
 from e2e.kit.waiting import NotYet, wait_for
 from e2e.kit.yamls import load, merged
 from e2e.stories import fleet as written
+from e2e.stories import groups
 from e2e.stories.fleet import ROUTE, RULE, Fleet, all_answered
 
-POOL = "chat-large"
+POOL, PAIR = "chat-large", "chat-small"
+ADAPTER = "chat-tuned"
 WHOLE = {"ignore_eos": True}
 TEMPLATES = {
     "apiVersion": "v1",
@@ -31,9 +33,30 @@ KEYS = {
 }
 
 
+def of_the_demo(name: str) -> dict:
+    """Return one of the demo's pools."""
+    (found,) = [d for d in load(MANIFESTS / "10-pools.yaml") if d["metadata"]["name"] == name]
+    return found
+
+
+def pair() -> dict:
+    """Return the demo's small pool, over two nodes and with an adapter."""
+    claim = {"claimName": models.CLAIM, "path": "adapter"}
+    source = {"type": "PersistentVolumeClaim", "persistentVolumeClaim": claim}
+    adapters = [{"name": ADAPTER, "source": source}]
+    managed = {"parallelism": {"tensor": 2, "nodes": 2}}
+    change = {"served": {"adapters": adapters}, "managed": managed}
+    return merged(of_the_demo(PAIR), {"spec": change})
+
+
+def to(name: str, *, rule: str = "all", **how: str) -> dict:
+    """Return the rule that sends everything to one pool."""
+    return {"name": rule, "backendRefs": [{"name": name, **how}]}
+
+
 def pool(**change: object) -> dict:
     """Return the demo's large pool, replaced one by one without a gap."""
-    (found,) = [d for d in load(MANIFESTS / "10-pools.yaml") if d["metadata"]["name"] == POOL]
+    found = of_the_demo(POOL)
     own = found["spec"]["managed"]["engine"]["extraArgs"]
     public = {
         "engine": {
@@ -56,19 +79,25 @@ def pool(**change: object) -> dict:
 
 @pytest.fixture(scope="module")
 def engine(cluster: Cluster, operator: Namespace, proxy: ApiProxy) -> Iterator[Fleet]:
-    """Return a fleet whose only pool is real."""
+    """Return a fleet whose pools are real; the one over two nodes has still to start."""
     assert operator
-    with fresh(cluster, "real-engine") as namespace:
+    with groups.defined(cluster), fresh(cluster, "real-engine") as namespace:
         models.make(namespace)
         made = Fleet(namespace=namespace, proxy=proxy)
         namespace.apply(TEMPLATES, KEYS)
         made.apply(
             pool(),
             written.router(),
-            written.route(rules=[{"name": RULE, "backendRefs": [{"name": POOL}]}]),
+            written.route(rules=[to(POOL, rule=RULE)]),
         )
         made.wait_ready(timeout=420)
+        made.apply(
+            pair(),
+            written.route("plain", modelNames=["plain"], rules=[to(PAIR)]),
+            written.route("tuned", modelNames=["tuned"], rules=[to(PAIR, adapter=ADAPTER)]),
+        )
         yield made
+        namespace.delete("servingpool", PAIR)
 
 
 @pytest.mark.vllm
@@ -129,3 +158,42 @@ def test_replacing_a_real_engine_cuts_no_stream(engine: Fleet) -> None:
 
     all_answered(records, at_least=20)
     assert {record.tokens for record in records} == {100}
+
+
+@pytest.fixture
+def over_two_nodes(engine: Fleet) -> None:
+    """Start the two pods of the pair."""
+    space, group = engine.namespace, f"{PAIR}-nodes"
+
+    def made() -> bool | NotYet:
+        return space.get("leaderworkerset", group) is not None or NotYet("no object")
+
+    wait_for("the LeaderWorkerSet", made, timeout=180, namespace=space)
+    groups.start(space, group)
+
+    def ready() -> bool | NotYet:
+        return groups.ready(space, group) or NotYet("a part is missing")
+
+    wait_for("both parts to be ready", ready, timeout=420, every=2, namespace=space)
+
+
+@pytest.mark.vllm
+@pytest.mark.usefixtures("over_two_nodes")
+def test_a_model_over_two_nodes_answers_and_its_adapter_otherwise(engine: Fleet) -> None:
+    def answer(route: str) -> dict | NotYet:
+        found = engine.chat(route, max_tokens=16, temperature=0, **WHOLE)
+        return found.json() if found.status_code == 200 else NotYet(found.text)
+
+    def answered(route: str) -> dict:
+        what = f"an answer of {route}"
+        return wait_for(what, lambda: answer(route), timeout=120, namespace=engine.namespace)
+
+    plain, tuned = answered("plain"), answered("tuned")
+    parts = {pod["metadata"]["name"] for pod in engine.pods(PAIR)}
+    log = engine.namespace.run("logs", f"{PAIR}-nodes-0-1")
+
+    assert (plain["model"], tuned["model"]) == (PAIR, ADAPTER)
+    said = [one["choices"][0]["message"]["content"] for one in (plain, tuned)]
+    assert said[0] != said[1]
+    assert parts == {f"{PAIR}-nodes-0", f"{PAIR}-nodes-0-1"}
+    assert "headless" in log
