@@ -12,7 +12,8 @@ FILES = ROOT / "charts/tokenfleet/files"
 RUNBOOKS = ROOT / "operator/docs/runbooks"
 METRICS = (ROOT / "operator/docs/reference/metrics.md").read_text(encoding="utf-8")
 SERIES = re.compile(
-    r"\b(?:tokenfleet_|controller_runtime_|leader_election_|workqueue_|vllm:)[a-z_]+"
+    r"\b(?:tokenfleet_|controller_runtime_|leader_election_|workqueue_"
+    r"|vllm:|sglang:|llamacpp:|trtllm_)[a-z_]+"
 )
 PARTS = ("**It means.**", "**What the operator already did.**", "**Check.**", "**Commands.**")
 

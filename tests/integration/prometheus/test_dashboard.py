@@ -23,6 +23,7 @@ from tests.unit.handlers.test_telemetry import Bench, saturated
 from tokenfleet.api.ladder import LADDER_MILLISECONDS
 from tokenfleet.domain.fleet.keys import ROUTER, ObjectKey
 from tokenfleet.domain.fleet.views import RouterView
+from tokenfleet.domain.pools.engines.families import FAMILIES
 from tokenfleet.handlers.declared_metrics import DeclaredCollector
 
 BOARD = repository() / "charts" / "tokenfleet" / "files" / "dashboard.json"
@@ -34,6 +35,15 @@ PANELS = [
     for panel in json.loads(BOARD.read_text(encoding="utf-8"))["panels"]
     if panel["type"] != "row"
 ]
+POOLS = ("large", "sglang", "llama", "tensorrt")
+"""One of each engine family."""
+WAITING = dict(zip((family.SIGNALS.waiting[0] for family in FAMILIES.values()), POOLS, strict=True))
+FULL = {
+    family.SIGNALS.kv_cache[0]: pool
+    for family, pool in zip(FAMILIES.values(), POOLS, strict=True)
+    if family.SIGNALS.kv_cache
+}
+"""Series -> the pool whose engine tells it."""
 TOKENS = {
     "type": "PerMillionTokens",
     "perMillionTokens": {"prompt": "0.15", "cacheWrite": "0.35", "completion": "0.6"},
@@ -117,8 +127,8 @@ def router(seconds: float) -> str:
             for boundary in LADDER_MILLISECONDS
         ),
         f"tokenfleet_inflight{{{PLACE}}} 3",
-        f"vllm:kv_cache_usage_perc{{{PLACE}}} 0.4",
-        f"vllm:num_requests_waiting{{{PLACE}}} 2",
+        *(f'{name}{{namespace="ns",pool="{pool}"}} 0.4' for name, pool in FULL.items()),
+        *(f'{name}{{namespace="ns",pool="{pool}"}} 2' for name, pool in WAITING.items()),
     ]
     return "\n".join(lines) + "\n"
 
@@ -187,6 +197,20 @@ def test_numbers_of_the_dashboard_are_the_ones_that_go_in(prometheus: Prometheus
     assert hour / requests == pytest.approx(3600 * request, rel=0.2)  # one scrape may lie between
     assert value_of(prometheus, "Cost per hour by pool") == pytest.approx(2 * 2.5)
     assert value_of(prometheus, "Demand") == 7.5
+
+
+@pytest.mark.parametrize(
+    ("title", "told"), [("KV cache", FULL), ("Queue", WAITING)], ids=["KV cache", "Queue"]
+)
+def test_a_panel_of_engines_shows_every_family(
+    prometheus: Prometheus, title: str, told: dict[str, str]
+) -> None:
+    (panel,) = [panel for panel in PANELS if panel["title"] == title]
+    (target,) = panel["targets"]
+    engines, joined, _ = chosen(target["expr"]).partition(" and on (namespace, pool)")
+
+    assert joined
+    assert len(waited_for(prometheus, engines)) == len(told)
 
 
 def test_shares_of_a_panel_add_up_to_a_whole_at_most() -> None:
