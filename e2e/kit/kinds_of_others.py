@@ -2,7 +2,8 @@
 
 InferencePool (inference.networking.k8s.io/v1), Gateway API Inference Extension 1.x: which fields
 there are, which are needed, and their limits. LeaderWorkerSet (leaderworkerset.x-k8s.io/v1) 0.8:
-the same, but for its pod templates, which are core/v1. Unknown fields are refused by strict writes,
+the same, but for its pod templates, which are core/v1. ScaledObject (keda.sh/v1alpha1), KEDA 2.21: the
+same, but for `advanced` and `fallback`. Unknown fields are refused by strict writes,
 so that what a test writes is what the project's users can write.
 """
 
@@ -175,4 +176,49 @@ LEADER_WORKER_SETS = definition(
     "LeaderWorkerSet",
     LEADER_WORKER_SET_SPEC,
     scale=True,
+)
+
+_TEXT = {"type": "string"}
+_NAMED = {"type": "object", "required": ["name"], "properties": {"name": _TEXT, "kind": _TEXT}}
+
+SCALED_OBJECT_SPEC: dict[str, Any] = {
+    "type": "object",
+    "required": ["scaleTargetRef", "triggers"],
+    "properties": {
+        "scaleTargetRef": {
+            "type": "object",
+            "required": ["name"],
+            "properties": {"name": _TEXT, "kind": _TEXT, "apiVersion": _TEXT},
+        },
+        **dict.fromkeys(
+            (
+                "pollingInterval",
+                "cooldownPeriod",
+                "initialCooldownPeriod",
+                "idleReplicaCount",
+                "minReplicaCount",
+                "maxReplicaCount",
+            ),
+            _COUNT,
+        ),
+        "triggers": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["type", "metadata"],
+                "properties": {
+                    "type": _TEXT,
+                    "name": _TEXT,
+                    "metricType": _TEXT,
+                    "useCachedMetrics": {"type": "boolean"},
+                    "metadata": {"type": "object", "additionalProperties": _TEXT},
+                    "authenticationRef": _NAMED,
+                },
+            },
+        },
+    },
+}
+
+SCALED_OBJECTS = definition(
+    "keda.sh", "v1alpha1", "scaledobjects", "ScaledObject", SCALED_OBJECT_SPEC
 )
