@@ -49,9 +49,13 @@ _BUDGET = {"total": "500ms", "stages": _STAGES}
 _BUDGETED = merged(ROUTE, at("spec.latencyBudget", _BUDGET))
 _HURRY = {"matches": [{"remainingBudget": {"max": "150ms"}}]}
 _POD = "spec.managed.pod"
-_OWN = (
-    "must not use the prefixes tokenfleet.dev/, app.kubernetes.io/ and prometheus.io/:"
-    " the operator's own have them"
+_OWN_LABELS = (
+    "must not use the prefixes tokenfleet.dev/ and app.kubernetes.io/:"
+    " the operator's own labels have them"
+)
+_OWN_ANNOTATIONS = (
+    "must not use the prefixes tokenfleet.dev/ and prometheus.io/:"
+    " the operator's own annotations have them"
 )
 _SIDECAR = {"type": "Sidecar", "sidecar": {"serviceAccounts": ["web"]}}
 _BESIDE = merged(ROUTER, at("spec", _SIDECAR))
@@ -116,14 +120,14 @@ ROUTERS = [
     *between(ROUTER, "spec.requestBodyLimit", ("1Ki", "64Mi"), "1k", "65Mi"),
     rule(
         f".{_POD}.labels",
-        _OWN,
+        _OWN_LABELS,
         ROUTER,
         refused=at(f"{_POD}.labels", {"tokenfleet.dev/router": "other"}),
         accepted=at(f"{_POD}.labels", {"team": "search"}),
     ),
     rule(
         f".{_POD}.annotations",
-        _OWN,
+        _OWN_ANNOTATIONS,
         ROUTER,
         refused=at(f"{_POD}.annotations", {"prometheus.io/scrape": "false"}),
         accepted=at(f"{_POD}.annotations", {"sidecar.istio.io/inject": "false"}),

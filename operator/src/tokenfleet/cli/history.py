@@ -9,13 +9,13 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from tokenfleet.adapters.clock import SystemClock
 from tokenfleet.adapters.prometheus.source import PrometheusSource
 from tokenfleet.adapters.prometheus.timeline import decisions
-from tokenfleet.api.quantities import parse_duration
+from tokenfleet.cli.instants import positive
 from tokenfleet.cli.prometheus import access, add_flags_of_people
 from tokenfleet.cli.target import add_target_flags, answered, examples, namespace, opened
 from tokenfleet.cli.terminal import DIM, WARN, Cell, age, coloured, table
@@ -54,10 +54,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _history(args: argparse.Namespace) -> int:
-    now, last = SystemClock().now(), parse_duration(args.last)
-    if last <= timedelta(0):
-        msg = f"--last must be more than 0, such as 6h, not {args.last}"
-        raise ValueError(msg)
+    now, last = SystemClock().now(), positive("--last", args.last)
     start = now - last
     async with opened(args) as cluster:
         spoken = [one for one in told(await cluster.list(EVENTS)) if one.at >= start]

@@ -33,12 +33,29 @@ def positive(flag: str, text: str) -> timedelta:
     Raises:
         ValueError: it is none; the message names the flag.
     """
-    try:
-        value = parse_duration(text)
-    except ValueError as error:
-        msg = f"{flag}: {error}"
-        raise ValueError(msg) from error
+    value = _duration(flag, text)
     if value <= timedelta():
         msg = f"{flag} must be more than 0, not {text}"
         raise ValueError(msg)
     return value
+
+
+def seconds_or_more(flag: str, text: str) -> timedelta:
+    """Read a duration of a second or more.
+
+    Raises:
+        ValueError: it is none; the message names the flag.
+    """
+    value = _duration(flag, text)
+    if value < timedelta(seconds=1):
+        msg = f"{flag} must be 1s or more, not {text}"
+        raise ValueError(msg)
+    return value
+
+
+def _duration(flag: str, text: str) -> timedelta:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        msg = f"{flag}: {error}"
+        raise ValueError(msg) from error

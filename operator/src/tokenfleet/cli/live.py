@@ -10,14 +10,14 @@ import asyncio
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from tokenfleet.adapters.clock import SystemClock
 from tokenfleet.adapters.kubernetes import KubernetesCluster
 from tokenfleet.adapters.prometheus.live import Key, Live, live
 from tokenfleet.adapters.prometheus.source import PrometheusSource
-from tokenfleet.api.quantities import parse_duration
+from tokenfleet.cli.instants import seconds_or_more
 from tokenfleet.cli.prometheus import access
 from tokenfleet.cli.spending import Asked, NothingToShowError, users
 from tokenfleet.cli.spending import table as written_table
@@ -28,9 +28,6 @@ from tokenfleet.domain.console.fleet_view import FleetView
 from tokenfleet.domain.spending.ranking import Row, ranked
 from tokenfleet.domain.spending.user_history import hour_of
 from tokenfleet.ports import RefusedError
-
-LEAST: Final = timedelta(seconds=1)
-"""Least time between two looks: each reads four lists and asks nine queries."""
 
 USERS: Final = 5
 """Users that are shown: those who spent most in this hour."""
@@ -49,10 +46,8 @@ async def watch(args: argparse.Namespace) -> int:
         PortError: the cluster or Prometheus does not answer, or refuses.
         ValueError: the flags contradict each other.
     """
-    every = parse_duration(args.every)
-    if every < LEAST:
-        msg = f"--every must be 1s or more, not {args.every}"
-        raise ValueError(msg)
+    # Each look reads four lists and asks nine queries.
+    every = seconds_or_more("--every", args.every)
     known = access(args)
     source = PrometheusSource(known) if known is not None else None
     again = sys.stdout.isatty() and not args.once

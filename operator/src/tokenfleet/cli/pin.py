@@ -1,12 +1,12 @@
 """`tokenfleet pin`: fix the shares of a rule for a while, whatever TokenSLOs say."""
 
 import argparse
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from tokenfleet.adapters.clock import SystemClock
-from tokenfleet.api.quantities import parse_duration
 from tokenfleet.cli.control import add_change_flags, change, spoken
+from tokenfleet.cli.instants import seconds_or_more
 from tokenfleet.cli.target import answered, examples, namespace, opened, route_of
 from tokenfleet.cli.terminal import length
 from tokenfleet.domain.console.traffic_control import pin, rule_of
@@ -87,11 +87,7 @@ def until_of(args: argparse.Namespace, now: datetime) -> datetime:
         ValueError: it is no time, or past.
     """
     if not args.until:
-        lasting = parse_duration(args.lasting)
-        if lasting < timedelta(seconds=1):
-            msg = f"--for must be a second or more, such as 2h, not {args.lasting}"
-            raise ValueError(msg)
-        return (now + lasting).replace(microsecond=0)
+        return (now + seconds_or_more("--for", args.lasting)).replace(microsecond=0)
     try:
         until = datetime.fromisoformat(args.until)
     except ValueError as error:

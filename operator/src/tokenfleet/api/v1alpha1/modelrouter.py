@@ -31,6 +31,8 @@ from tokenfleet.api.v1alpha1.placement import (
     Labels,
     LabelSelector,
     NetworkPeer,
+    PodAnnotations,
+    PodLabels,
     SecretReference,
     Toleration,
     TopologySpreadConstraint,
@@ -84,22 +86,12 @@ class Attribution(Model):
     """User; keeps one user's conversations on one pool, and is never a metric label."""
 
 
-_OWN_PREFIXES: Final = CEL(
-    rule="self.all(key, !key.startsWith('tokenfleet.dev/')"
-    " && !key.startsWith('app.kubernetes.io/') && !key.startsWith('prometheus.io/'))",
-    message="must not use the prefixes tokenfleet.dev/, app.kubernetes.io/ and prometheus.io/:"
-    " the operator's own have them",
-)
-
-
 class RouterPodOptions(Model):
     """The part of the router's pods that a user may shape."""
 
-    labels: Annotated[Labels, _OWN_PREFIXES] = {}
+    labels: PodLabels = {}
     """Further labels on the pods."""
-    annotations: Annotated[
-        dict[str, Annotated[str, Field(max_length=4096)]], Field(max_length=16), _OWN_PREFIXES
-    ] = {}
+    annotations: PodAnnotations = {}
     """Further annotations on the pods."""
     node_selector: Labels = {}
     """Labels a node must have."""

@@ -21,6 +21,25 @@ from tokenfleet.api.conventions import (
 LabelKey = Annotated[str, Field(min_length=1, max_length=317)]
 LabelText = Annotated[str, Field(max_length=63)]
 Labels = Annotated[dict[str, LabelText], Field(max_length=16)]
+PodLabels = Annotated[
+    Labels,
+    CEL(
+        rule="self.all(key, !key.startsWith('tokenfleet.dev/')"
+        " && !key.startsWith('app.kubernetes.io/'))",
+        message="must not use the prefixes tokenfleet.dev/ and app.kubernetes.io/:"
+        " the operator's own labels have them",
+    ),
+]
+PodAnnotations = Annotated[
+    dict[str, Annotated[str, Field(max_length=4096)]],
+    Field(max_length=16),
+    CEL(
+        rule="self.all(key, !key.startsWith('tokenfleet.dev/')"
+        " && !key.startsWith('prometheus.io/'))",
+        message="must not use the prefixes tokenfleet.dev/ and prometheus.io/:"
+        " the operator's own annotations have them",
+    ),
+]
 
 
 class Verbatim(Model):
@@ -253,31 +272,11 @@ class PoolSecurityContext(Model):
 class PodOptions(Model):
     """The part of the pod that a user may shape."""
 
-    labels: Annotated[
-        dict[str, Annotated[str, Field(max_length=63)]],
-        Field(max_length=16),
-        CEL(
-            rule="self.all(key, !key.startsWith('tokenfleet.dev/')"
-            " && !key.startsWith('app.kubernetes.io/'))",
-            message="must not use the prefixes tokenfleet.dev/ and app.kubernetes.io/:"
-            " the operator's own labels have them",
-        ),
-    ] = {}
+    labels: PodLabels = {}
     """Further labels on the pods."""
-    annotations: Annotated[
-        dict[str, Annotated[str, Field(max_length=4096)]],
-        Field(max_length=16),
-        CEL(
-            rule="self.all(key, !key.startsWith('tokenfleet.dev/')"
-            " && !key.startsWith('prometheus.io/'))",
-            message="must not use the prefixes tokenfleet.dev/ and prometheus.io/:"
-            " the operator's own annotations have them",
-        ),
-    ] = {}
+    annotations: PodAnnotations = {}
     """Further annotations on the pods, for example additional networks."""
-    node_selector: Annotated[
-        dict[str, Annotated[str, Field(max_length=63)]], Field(max_length=16)
-    ] = {}
+    node_selector: Labels = {}
     """Labels a node must have."""
     tolerations: Annotated[list[Toleration], Field(max_length=16), ListAtomic()] = []
     """Taints the pods tolerate."""
