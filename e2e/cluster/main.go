@@ -1,5 +1,5 @@
 // Command kubernetes is a whole Kubernetes node in one binary: etcd, the control plane, kubelet,
-// kube-proxy, cluster DNS, the pod sandbox's pause process and kubectl, chosen by argv[0].
+// kube-proxy, cluster DNS and the pod sandbox's pause process, chosen by argv[0].
 //
 // One binary because these programs share most of their code: apart, they would take several times
 // the time to build and the space to keep. Nothing here changes what any of them does.
@@ -17,7 +17,6 @@ import (
 	_ "k8s.io/component-base/logs/json/register"
 	_ "k8s.io/component-base/metrics/prometheus/clientgo"
 	_ "k8s.io/component-base/metrics/prometheus/version"
-	kubectl "k8s.io/kubectl/pkg/cmd"
 	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
 	controllermanager "k8s.io/kubernetes/cmd/kube-controller-manager/app"
 	kubeproxy "k8s.io/kubernetes/cmd/kube-proxy/app"
@@ -39,7 +38,6 @@ var commands = map[string]func() *cobra.Command{
 	"kube-scheduler":          func() *cobra.Command { return scheduler.NewSchedulerCommand() },
 	"kubelet":                 func() *cobra.Command { return kubelet.NewKubeletCommand(context.Background()) },
 	"kube-proxy":              kubeproxy.NewProxyCommand,
-	"kubectl":                 kubectl.NewDefaultKubectlCommand,
 }
 
 func main() {
@@ -50,7 +48,7 @@ func main() {
 	}
 	build, ok := commands[name]
 	if !ok {
-		fmt.Fprintf(os.Stderr, "%s: call this binary by the name of the program to run, for example kubectl\n", name)
+		fmt.Fprintf(os.Stderr, "%s: call this binary by the name of the program to run, for example kubelet\n", name)
 		os.Exit(2)
 	}
 	os.Exit(cli.Run(build()))
