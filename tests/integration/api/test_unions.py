@@ -70,6 +70,29 @@ def test_git_wins_over_a_pin_of_kubectl(api: ApiServer, *, server_side: bool) ->
     assert healed["type"] == "Auto"
 
 
+@pytest.mark.parametrize("server_side", [False, True], ids=["client-side", "server-side"])
+def test_a_pin_of_git_after_one_of_kubectl_can_be_taken_back(
+    api: ApiServer, *, server_side: bool
+) -> None:
+    """Of a pin with two owners each would leave its part, and half a pin is refused."""
+    how = ["--server-side", "--force-conflicts"] if server_side else []
+    later = {"pinned": {"until": "2036-02-02T00:00:00Z"}}
+    auto, pinned = (
+        {"apiVersion": API_VERSION, **merged(ROUTE, at("spec.trafficControl", control))}
+        for control in ({"type": "Auto"}, merged(PINNED, later))
+    )
+    try:
+        api.namespace.apply(auto, server_side=server_side)
+        api.namespace.patch("modelroute", "route", at("spec.trafficControl", PINNED))
+        for written in (pinned, auto):
+            api.namespace.run("apply", *how, "-f", "-", stdin=dump((written,)))
+        healed = api.namespace.must_get("modelroute", "route")["spec"]["trafficControl"]
+    finally:
+        api.delete(ROUTE)
+
+    assert healed["type"] == "Auto"
+
+
 def test_one_field_stops_an_objective_from_shifting(api: ApiServer) -> None:
     api.create(SHIFTING_SLO, dry_run=False)
     try:

@@ -26,6 +26,7 @@ MANAGED_BY: Final = "tokenfleet"
 VALIDATIONS: Final = "x-kubernetes-validations"
 LIST_TYPE: Final = "x-kubernetes-list-type"
 LIST_MAP_KEYS: Final = "x-kubernetes-list-map-keys"
+MAP_TYPE: Final = "x-kubernetes-map-type"
 
 OPERATOR_VERSION_LABEL: Final = f"{GROUP}/version"
 POOL_LABEL: Final = f"{GROUP}/pool"
@@ -145,6 +146,10 @@ class Model(BaseModel):
 
     validations: ClassVar[tuple[CEL, ...]] = ()
     """Rules over the whole object, with `self` bound to it."""
+    atomic: ClassVar[bool] = False
+    """Whether it has one owner as a whole (`x-kubernetes-map-type: atomic`): who applies it takes
+    all of it over, and who leaves it out removes all of it. Otherwise each field has its owners,
+    and what one of them leaves behind may lack what is required."""
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
         """Return the object itself: it never changes.
@@ -162,6 +167,8 @@ class Model(BaseModel):
         schema = handler.resolve_ref_schema(handler(core))
         if cls.validations:
             schema[VALIDATIONS] = [rule.entry() for rule in cls.validations]
+        if cls.atomic:
+            schema[MAP_TYPE] = "atomic"
         return schema
 
 

@@ -208,6 +208,9 @@ class PinnedRule(Model):
 class Pin(Model):
     """Fixed shares until a moment."""
 
+    # A pin in git after one by hand: of two owners' pin, neither could take all away.
+    atomic: ClassVar[bool] = True
+
     rules: Annotated[list[PinnedRule], Field(min_length=1, max_length=64), ListMap(("name",))]
     """Rules that are pinned; the others keep being controlled."""
     until: datetime
