@@ -45,3 +45,14 @@ SMALL: Final = Size(
 )
 # The draft is the target's first layers; fewer are faster and agree with the target less often.
 DRAFT_LAYERS: Final = 1
+
+# For a GPU: 7 billion parameters in bfloat16, so that a step is bound by the device's memory as that
+# of a real model is, and heads of the usual width, for which attention kernels are made.
+GPU_TARGET: Final = Size(
+    hidden_size=4096,
+    intermediate_size=14336,
+    num_hidden_layers=32,
+    num_attention_heads=32,
+    num_key_value_heads=8,
+)
+GPU_DRAFT_LAYERS: Final = 2

@@ -37,20 +37,30 @@ def bigrams(sequences: Iterable[list[int]], *, vocabulary: int) -> torch.Tensor:
     return torch.log(counts / counts.sum(dim=1, keepdim=True))
 
 
-def target(size: Size, log_probability: torch.Tensor, *, seed: int) -> Weights:
-    """Return the weights of a whole model.
+def target(
+    size: Size,
+    log_probability: torch.Tensor,
+    *,
+    seed: int,
+    device: str = "cpu",
+    dtype: torch.dtype = torch.float32,
+) -> Weights:
+    """Return the weights of a whole model, in main memory.
 
     Args:
         size: the shape; its hidden size must not be below the vocabulary.
         log_probability: as `bigrams` makes it.
-        seed: equal seeds give equal weights.
+        seed: equal seeds give equal weights on devices of one kind.
+        device: where the numbers are drawn; billions take a CPU minutes and a GPU seconds.
+        dtype: of the result; it is computed in float32.
     """
     vocabulary = log_probability.shape[0]
     if size.hidden_size < vocabulary:
         msg = f"hidden size {size.hidden_size} is below the vocabulary {vocabulary}"
         raise ValueError(msg)
-    draw = torch.Generator().manual_seed(seed)
-    basis, _ = torch.linalg.qr(torch.randn(size.hidden_size, vocabulary, generator=draw))
+    draw = torch.Generator(device).manual_seed(seed)
+    random = torch.randn(size.hidden_size, vocabulary, generator=draw, device=device)
+    basis = torch.linalg.qr(random)[0].cpu()
     # Rows of length sqrt(hidden): the final norm then leaves an undisturbed embedding as it is.
     embedding = basis.T.contiguous() * math.sqrt(size.hidden_size)
     weights = {
@@ -58,8 +68,10 @@ def target(size: Size, log_probability: torch.Tensor, *, seed: int) -> Weights:
         "model.norm.weight": torch.ones(size.hidden_size),
         "lm_head.weight": (log_probability.T @ embedding / size.hidden_size).contiguous(),
     }
+    weights = {name: tensor.to(dtype) for name, tensor in weights.items()}
     for number in range(size.num_hidden_layers):
-        weights |= _layer(size, number, draw)
+        layer = _layer(size, number, draw)
+        weights |= {name: tensor.to("cpu", dtype) for name, tensor in layer.items()}
     return weights
 
 
@@ -82,7 +94,8 @@ def _layer(size: Size, number: int, draw: torch.Generator) -> Weights:
     strength = DISTURBANCE / math.sqrt(2 * size.num_hidden_layers)
 
     def matrix(out: int, into: int, *, gain: float = 1.0) -> torch.Tensor:
-        return torch.randn(out, into, generator=draw) * (gain / math.sqrt(into))
+        random = torch.randn(out, into, generator=draw, device=draw.device)
+        return random * (gain / math.sqrt(into))
 
     return {
         prefix + "input_layernorm.weight": torch.ones(size.hidden_size),
