@@ -11,3 +11,5 @@ compile e2e/cluster/requirements-llama-source.in --no-deps --output-file e2e/clu
 compile e2e/cluster/requirements-llama-tools.in --output-file e2e/cluster/requirements-llama-tools.txt
 compile e2e/cluster/requirements-sglang.in --no-deps --output-file e2e/cluster/requirements-sglang.txt
 compile e2e/cluster/requirements-clients.in --no-deps --output-file e2e/cluster/requirements-clients.txt
+compile tests/bench/requirements-litellm.in --output-file tests/bench/requirements-litellm.txt
+compile tests/bench/requirements-vllm-router.in --output-file tests/bench/requirements-vllm-router.txt

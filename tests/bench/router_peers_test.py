@@ -1,61 +1,31 @@
-"""The router beside other routers for models, in the same run.
-
-Each peer in an environment of its own, found by its path; without it the comparison is skipped:
-
-    python -m venv /tmp/peers && /tmp/peers/bin/pip install 'litellm[proxy]' vllm-router
-    TOKENFLEET_LITELLM=/tmp/peers/bin/litellm TOKENFLEET_VLLM_ROUTER=/tmp/peers/bin/vllm-router \
-        .venv/bin/python -m pytest -s tests/bench/router_peers_test.py
+"""The router beside a bare Envoy and other routers for models, in one run.
 
 The measure is the CPU time of a request, over all processes of a router; its inverse is the
-requests per second that one core carries.
+requests per second that one core carries. Rounds are interleaved, and the best of each counts.
 """
 
 import asyncio
-import json
-import os
-import shutil
-import sys
-from collections.abc import Callable
+import contextlib
 from pathlib import Path
 
 import pytest
 
-from tests.bench.router_overhead_test import cpu_seconds, process
-from tests.bench.router_peer import closed_loop
-from tests.integration.envoy.configuration import configuration
-from tests.integration.envoy.router import Router
+from tests.bench import peers
+from tests.bench.figures import record
+from tests.bench.router_overhead_test import cpu_seconds, envoys, process
+from tests.bench.router_peer import BODIES, Load
+from tests.bench.router_subjects import bare, router
 from tests.support.ports import free_port
 
 pytestmark = pytest.mark.envoy
 
-ROUNDS = 3
+ROUNDS = 4
 SECONDS = 2.0
 CONNECTIONS = 16
-START_SECONDS = 180
-"""Longest start of a peer; LiteLLM imports for most of a minute on a busy machine."""
-
-Command = Callable[[str, Path, int, int], list[str]]
-
-
-def litellm(binary: str, folder: Path, port: int, upstream: int) -> list[str]:
-    model = {
-        "model_name": "chat",
-        "litellm_params": {
-            "model": "openai/llama-70b",
-            "api_base": f"http://127.0.0.1:{upstream}/v1",
-            "api_key": "none",
-        },
-    }
-    config = folder / "litellm.yaml"
-    open_to_all = {"dangerously_permit_weak_or_unset_master_key": True}  # on loopback only
-    config.write_text(json.dumps({"model_list": [model], "general_settings": open_to_all}))
-    return [binary, "--config", str(config), "--host", "127.0.0.1", "--port", str(port)]
-
-
-def vllm_router(binary: str, _: Path, port: int, upstream: int) -> list[str]:
-    worker = f"http://127.0.0.1:{upstream}"
-    place = ["--host", "127.0.0.1", "--port", str(port), "--prometheus-port", str(free_port())]
-    return [binary, *place, "--worker-urls", worker, "--policy", "round_robin"]
+KINDS = ("small", "33 KB", "burst stream")
+LEAST = {peers.LITELLM: 20, peers.VLLM_ROUTER: 0.1}
+"""Requests per core, as a multiple of a peer's: far below what is measured, so that a mistake fails
+and not a busy machine."""
 
 
 def family(pid: int) -> list[int]:
@@ -70,69 +40,48 @@ def family(pid: int) -> list[int]:
 
 async def answering(port: int) -> None:
     """Wait until a router forwards: some listen long before."""
-    async with asyncio.timeout(START_SECONDS):
+    async with asyncio.timeout(peers.START_SECONDS):
         while True:
             try:
-                await closed_loop(port, seconds=0.01, connections=1)
+                await Load(port, connections=1).times(1)
             except (OSError, AssertionError, asyncio.IncompleteReadError):
                 await asyncio.sleep(0.5)
             else:
                 return
 
 
-async def cost(pid: int, port: int) -> float:
-    """Return microseconds of CPU per request, the best of some rounds."""
-    found = []
-    for _ in range(ROUNDS):
-        before = sum(map(cpu_seconds, family(pid)))
-        answers = await closed_loop(port, seconds=SECONDS, connections=CONNECTIONS)
-        found.append((sum(map(cpu_seconds, family(pid))) - before) / len(answers) * 1e6)
-    return min(found)
+async def cost(pid: int, port: int, kind: str) -> float:
+    """Return microseconds of CPU per request in one round."""
+    before = sum(map(cpu_seconds, family(pid)))
+    load = Load(port, BODIES[kind], CONNECTIONS)
+    await load.for_seconds(SECONDS)
+    return (sum(map(cpu_seconds, family(pid))) - before) / len(load.latencies) * 1e6
 
 
-@pytest.mark.parametrize(
-    ("variable", "command", "least"),
-    [
-        # Far below what is measured: fails on a mistake, not on a busy machine.
-        pytest.param("TOKENFLEET_LITELLM", litellm, 20, id="litellm"),
-        pytest.param("TOKENFLEET_VLLM_ROUTER", vllm_router, 0.1, id="vllm-router"),
-    ],
-)
-async def test_requests_per_core_beside_a_peer(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    variable: str,
-    command: Command,
-    least: float,
-) -> None:
-    # LiteLLM fetches a price list from the internet at its start unless it is told not to.
-    monkeypatch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "True")
-    name = variable.removeprefix("TOKENFLEET_").lower().replace("_", "-")
-    binary = os.environ.get(variable) or shutil.which(name)
-    if binary is None:
-        pytest.skip(f"{name} is not installed; the head of this file says how")
-    upstream, port = free_port(), free_port()
-    router = Router(tmp_path)
-    router.publish(
-        configuration({"large": 900, "small": 100}),
-        dict.fromkeys(("large", "small"), (("127.0.0.1", upstream),)),
-    )
-    async with (
-        process(sys.executable, "-m", "tests.bench.router_peer", upstream),
-        process(*command(binary, tmp_path, port, upstream)) as peer,
-    ):
-        try:
-            await router.start()
-            await router.applied()
-            assert router.process is not None
-            await answering(router.ports.traffic)
+async def test_requests_per_core_beside_peers(tmp_path: Path) -> None:
+    upstream = free_port()
+    subjects = [bare(tmp_path, upstream), router(tmp_path, upstream)]
+    ports = {peers.LITELLM: free_port(), peers.VLLM_ROUTER: free_port()}
+    commands = {
+        peers.LITELLM: peers.litellm(tmp_path, ports[peers.LITELLM], ["chat"], upstream),
+        peers.VLLM_ROUTER: peers.vllm_router(ports[peers.VLLM_ROUTER], [upstream]),
+    }
+    ports |= {subject.name: subject.port for subject in subjects}
+    async with contextlib.AsyncExitStack() as stack:
+        running = dict(await stack.enter_async_context(envoys(subjects, upstream)))
+        for name, command in commands.items():
+            running[name] = await stack.enter_async_context(process(*command))
+        for port in ports.values():
             await answering(port)
-            ours = await cost(router.process.pid, router.ports.traffic)
-            theirs = await cost(peer.pid, port)
-        finally:
-            await router.stop()
-    print(
-        f"\nCPU per request {ours:.0f} us router, {theirs:.0f} us {name};"
-        f" requests/s per core {theirs / ours:.2f}x of {name}"
-    )
-    assert theirs / ours > least
+        for kind in KINDS:
+            found: dict[str, list[float]] = {name: [] for name in running}
+            for _ in range(ROUNDS):
+                for name, one in running.items():
+                    found[name].append(await cost(one.pid, ports[name], kind))
+            least = {name: min(rounds) for name, rounds in found.items()}
+            record(f"peers {kind}", {name: round(us, 1) for name, us in least.items()})
+            print(f"\n{kind}: " + ", ".join(f"{us:.0f} us {name}" for name, us in least.items()))
+            for name in commands:
+                print(f"requests/s per core {least[name] / least['router']:.2f}x of {name}")
+                assert least[name] / least["router"] > LEAST[name]
+    record("peers", {name: peers.version(name) for name in commands})

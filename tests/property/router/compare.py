@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
@@ -15,12 +17,24 @@ from tests.property.router.stages import Headers, read_stages
 from tests.property.router.streams import Streams, read_stream
 
 BATCH = 5_000
+KINDS = {"r": "requests", "a": "answers", "s": "streams", "h": "stages"}
 
 
-def compare(program: Path, kind: str, *, cases: int, seed: int) -> int:
-    """Compare that many bodies; returns how many a strict parser takes."""
+def compare(
+    program: Path, kind: str, *, cases: int, seed: int, told: Callable[[int], None] = lambda _: None
+) -> int:
+    """Compare that many bodies; returns how many a strict parser takes.
+
+    Args:
+        program: the readers.
+        kind: one of `KINDS`.
+        cases: bodies to compare.
+        seed: equal seeds give equal bodies.
+        told: hears before each batch how many have been compared.
+    """
     taken = 0
     for first in range(0, cases, BATCH):
+        told(first)
         batch = _batch(kind, min(BATCH, cases - first), Random(f"{kind} {seed} {first}"))
         lines = readers.read(program, batch)
         assert len(lines) == len(batch)
@@ -101,16 +115,33 @@ CHECKS: dict[str, Callable[[Case, Sequence[str]], bool]] = {
 }
 
 
+def progress(name: str, cases: int) -> Callable[[int], None]:
+    """Say how far a comparison is and how long it will take, on one line of standard error."""
+    began = time.monotonic()
+
+    def tell(done: int) -> None:
+        left = (time.monotonic() - began) / done * (cases - done) / 60 if done else None
+        about = f", {left:.0f} min left" if left is not None else ""
+        sys.stderr.write(f"\r{name}: {done:,} of {cases:,}{about}   ")
+        sys.stderr.flush()
+
+    return tell
+
+
 def main() -> None:
     """Compare as many bodies of each kind as the command line says."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--cases", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=2)
-    told = parser.parse_args()
+    parser.add_argument("--kinds", default="".join(KINDS), help="some of r, a, s, h; all if left out")
+    options = parser.parse_args()
     program = readers.build()
-    for kind, name in (("r", "requests"), ("a", "answers"), ("s", "streams"), ("h", "stages")):
-        taken = compare(program, kind, cases=told.cases, seed=told.seed)
-        print(json.dumps({"bodies": name, "compared": told.cases, "taken": taken}), flush=True)
+    for kind in options.kinds:
+        name, cases = KINDS[kind], options.cases
+        told = progress(name, cases)
+        taken = compare(program, kind, cases=cases, seed=options.seed, told=told)
+        told(cases)
+        print(json.dumps({"bodies": name, "compared": cases, "taken": taken}), flush=True)
 
 
 if __name__ == "__main__":
