@@ -71,8 +71,11 @@ class Wall:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            while request := await _request(reader):
+            while (request := await _request(reader)) is not None:
                 answer = Answer(writer, request)
+                if not request:  # of a router that asks whether it is well
+                    await answer.well()
+                    continue
                 model = request["model"]
                 self.attempts[model].append(Seen(time.monotonic(), "nothing"))
                 place = len(self.attempts[model]) - 1
@@ -102,12 +105,14 @@ class Wall:
 
 
 async def _request(reader: asyncio.StreamReader) -> dict[str, Any] | None:
+    """Return the body, empty where the request has none; `None` at the end of the connection."""
     try:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
     except asyncio.IncompleteReadError:
         return None
     lengths = [line[15:] for line in head.split("\r\n") if line.startswith("content-length:")]
-    body: dict[str, Any] = json.loads(await reader.readexactly(int(lengths[0])))
+    length = int(lengths[0]) if lengths else 0
+    body: dict[str, Any] = json.loads(await reader.readexactly(length)) if length else {}
     return body
 
 
@@ -126,6 +131,11 @@ class Answer:
         self.writer.write(body)
         await self.writer.drain()
         return str(status)
+
+    async def well(self) -> None:
+        """Answer a question that is no request for a model."""
+        self._head(200, "content-length: 0")
+        await self.writer.drain()
 
     async def whole(self) -> str:
         """Answer as a healthy model does."""
