@@ -28,7 +28,9 @@ def version(name: str) -> str:
     return found[1]
 
 
-def litellm(folder: Path, port: int, models: Iterable[str], upstream: int, **more: object) -> list[str]:
+def litellm(
+    folder: Path, port: int, models: Iterable[str], upstream: int, **more: object
+) -> list[str]:
     """Return the command of LiteLLM's proxy before one server that answers for all models.
 
     Args:

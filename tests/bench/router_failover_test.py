@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.bench.figures import record
 from tests.bench.router_overhead_test import listening, process
 from tests.bench.router_peer import closed_loop
 from tests.integration.envoy.configuration import configuration
@@ -53,5 +54,6 @@ async def test_a_dead_pool_costs_little_and_fails_nobody(tmp_path: Path) -> None
         f"\n{len(dead)} requests to a dead pool, 0 failed: {cost:.2f} ms more at the median"
         f" (to reach: 3 ms); {statistics.median(alive) * 1e3:.2f} ms without"
     )
+    record("dead pool", {"requests": len(dead), "added_ms": round(cost, 2)})
     # The machine may be busy with other things; on an idle one it is below 3.
     assert cost < 20

@@ -18,6 +18,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.bench.figures import record
 from tests.bench.router_peer import BODIES, CHUNKS, STREAMS, Load
 from tests.bench.router_subjects import Subject, bare, counted, router
 from tests.integration.envoy.router import envoy_binary
@@ -138,6 +139,15 @@ async def test_overhead_against_a_bare_envoy(tmp_path: Path, kind: str) -> None:
         f" {p99['router'] - p99['bare']:+.3f} ms p99;"
         f" memory {resident['bare'] >> 20} and {resident['router'] >> 20} MiB"
     )
+    added = {"p50": p50["router"] - p50["bare"], "p99": p99["router"] - p99["bare"]}
+    record(
+        f"cost {kind}",
+        {
+            "cpu_us": {name: round(us, 1) for name, us in least.items()},
+            "added_ms": {name: round(ms, 3) for name, ms in added.items()},
+            "memory_mib": {name: size >> 20 for name, size in resident.items()},
+        },
+    )
     # Far above what is measured: fails on a mistake, not on a busy machine.
     assert least["router"] < 4 * least["bare"]
 
@@ -157,4 +167,5 @@ async def test_a_thousand_models_cost_what_ten_do(tmp_path: Path) -> None:
                 cpu[subject.name].append((cpu_seconds(pid) - before) / len(load.latencies) * 1e6)
     least = {name: min(found) for name, found in cpu.items()}
     print("\n" + ", ".join(f"{name}: {cost:.1f} us" for name, cost in least.items()))
+    record("cost by models", {name: round(cost, 1) for name, cost in least.items()})
     assert least["1000 models"] < 1.5 * least["10 models"]

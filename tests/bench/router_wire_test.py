@@ -16,6 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.bench.figures import record
 from tests.integration.envoy.api_server import ApiServer as FakeApiServer
 from tests.integration.envoy.configuration import configuration, shifted
 from tests.integration.envoy.conftest import pool_of
@@ -211,6 +212,16 @@ async def test_decision_to_wire(tmp_path: Path) -> None:
         f" {statistics.median(took) * 1e3:.0f} ms, p99 {p99 * 1e3:.0f} ms, max {took[-1] * 1e3:.0f} ms"
         f" (to reach: p99 1000 ms); {sum(statuses.values())} requests,"
         f" {sum(n for status, n in statuses.items() if status != 200)} failed"
+    )
+    record(
+        "decision to wire",
+        {
+            "changes": CHANGES,
+            "p50_ms": round(statistics.median(took) * 1e3),
+            "p99_ms": round(p99 * 1e3),
+            "requests": sum(statuses.values()),
+            "failed": sum(n for status, n in statuses.items() if status != 200),
+        },
     )
     assert set(statuses) == {200}
     assert p99 < 1.0

@@ -22,6 +22,7 @@ use crate::ticket::{find, VIA};
 use crate::usage::{Answer, Counts};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// What reads the answer.
 #[derive(Default)]
@@ -77,7 +78,7 @@ fn put(envoy: &mut Envoy, name: &[u8], value: Option<&[u8]>) {
 #[derive(Default)]
 pub struct Attempt {
     stream: OnceCell<Rc<Stream>>,
-    series: Cell<Option<&'static Series>>,
+    series: OnceCell<Arc<Series>>,
     edit: RefCell<Option<(Edit, usize)>>,
     /// Bytes from which on marks for the provider's cache are worth while; `None`: none are set.
     least: Cell<Option<usize>>,
@@ -114,7 +115,9 @@ impl Attempt {
         if stream.length.replace(size) != size {
             set_length(envoy, Header::Request, size);
         }
-        self.series.set(stream.series());
+        if let Some(series) = stream.series() {
+            let _ = self.series.set(series);
+        }
         let _ = self.stream.set(stream);
         // Its length is known when it has been marked.
         if self.least.get().is_some() {

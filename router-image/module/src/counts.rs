@@ -1,24 +1,26 @@
 //! Counters and histograms of one label set, and the label sets themselves.
 //!
 //! Recording is an addition to an atomic; names are looked up once per label set and plan. Label sets
-//! live as long as the process: what was counted may not be lost when a rule goes. They are made of names
-//! in the configuration only, and bounded: beyond [`MOST_SETS`] all share one.
+//! are made of names in the configuration only; they are [`kept`](crate::kept) an hour longer than the
+//! last plan that names them, and bounded: beyond [`MOST_SETS`] all share one.
 
+use crate::kept::Kept;
 use crate::outcome::{Outcome, NAMES};
 use crate::usage::Counts;
 use crate::users::Place;
-use crate::waiting;
+use crate::waiting::{self, clock};
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::atomic::{
+    AtomicBool, AtomicU32, AtomicU64,
+    Ordering::{Acquire, Relaxed},
+};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// Most label sets that a process keeps.
 pub const MOST_SETS: usize = 16_384;
 /// Label names, in the order of [`Series::labels`].
 pub const LABELS: [&str; 5] = ["route", "rule", "pool", "feature", "request_type"];
-/// Stands for all label sets beyond [`MOST_SETS`].
-pub const OVERFLOW: &str = "overflow";
 
 static LADDER: OnceLock<Vec<u64>> = OnceLock::new();
 
@@ -79,7 +81,7 @@ impl Histogram {
 pub struct Series {
     /// Values of [`LABELS`].
     pub labels: [String; 5],
-    /// Its number among all.
+    /// Its number among all, at most [`MOST_SETS`].
     pub number: u32,
     /// Attempts that ended, by [`Outcome`].
     pub attempts: [AtomicU64; NAMES.len()],
@@ -173,72 +175,75 @@ impl Series {
     }
 }
 
-#[derive(Default)]
-struct Registry {
-    by_labels: HashMap<[String; 5], &'static Series>,
-    all: Vec<&'static Series>,
+type Sets = Kept<[String; 5], Series>;
+
+fn sets() -> MutexGuard<'static, Sets> {
+    static SETS: OnceLock<Mutex<Sets>> = OnceLock::new();
+    let sets = SETS.get_or_init(|| Mutex::new(Kept::new(MOST_SETS)));
+    sets.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn registry() -> MutexGuard<'static, Registry> {
-    static REGISTRY: OnceLock<Mutex<Registry>> = OnceLock::new();
-    REGISTRY.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// All label sets, in the order in which they were first used.
+/// All label sets.
 #[must_use]
-pub fn all() -> Vec<&'static Series> {
-    registry().all.clone()
+pub fn all() -> Vec<Arc<Series>> {
+    sets().all(clock()).into_iter().map(|(_, one)| one.clone()).collect()
 }
 
 /// The counts of a label set, made when it is first asked for.
 #[must_use]
-pub fn series(labels: [String; 5]) -> &'static Series {
-    let mut registry = registry();
-    if let Some(found) = registry.by_labels.get(&labels) {
-        return found;
-    }
-    let labels =
-        if registry.all.len() < MOST_SETS { labels } else { LABELS.map(|_| OVERFLOW.into()) };
-    if let Some(found) = registry.by_labels.get(&labels) {
-        return found;
-    }
-    let number = u32::try_from(registry.all.len()).unwrap_or(u32::MAX);
-    let made: &'static Series =
-        Box::leak(Box::new(Series { labels: labels.clone(), number, ..Series::default() }));
-    registry.by_labels.insert(labels, made);
-    registry.all.push(made);
-    made
+pub fn series(labels: [String; 5]) -> Arc<Series> {
+    sets().get(labels, clock(), |labels, number| Series {
+        labels: labels.clone(),
+        number,
+        ..Series::default()
+    })
 }
 
-/// A place in a plan that remembers its label set.
+/// The counts of requests that were refused before a rule had taken them; never forgotten.
+#[must_use]
+pub fn refused() -> &'static Series {
+    static REFUSED: OnceLock<Arc<Series>> = OnceLock::new();
+    REFUSED.get_or_init(|| series(LABELS.map(|_| String::new())))
+}
+
+/// A place in a plan that remembers its label set, and holds it.
 #[derive(Debug, Default)]
-pub struct Slot(OnceLock<&'static Series>);
+pub struct Slot(OnceLock<Arc<Series>>);
 
 impl Slot {
     /// The label set; `labels` is asked the first time only.
-    pub fn series(&self, labels: impl FnOnce() -> [String; 5]) -> &'static Series {
+    pub fn series(&self, labels: impl FnOnce() -> [String; 5]) -> &Arc<Series> {
         self.0.get_or_init(|| series(labels()))
+    }
+
+    /// Holds a label set that is there already.
+    pub fn hold(&self, series: Arc<Series>) {
+        let _ = self.0.set(series);
     }
 }
 
-/// Attempts under way, by pool.
-static INFLIGHT: OnceLock<Mutex<HashMap<String, &'static AtomicU32>>> = OnceLock::new();
+type Gauges = Kept<String, AtomicU32>;
+
+fn gauges() -> MutexGuard<'static, Gauges> {
+    static GAUGES: OnceLock<Mutex<Gauges>> = OnceLock::new();
+    let gauges = GAUGES.get_or_init(|| Mutex::new(Kept::new(MOST_SETS)));
+    gauges.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// The gauge of a pool's attempts under way.
 #[must_use]
-pub fn inflight(pool: &str) -> &'static AtomicU32 {
-    let mut all = gauges();
-    if let Some(found) = all.get(pool) {
-        return found;
-    }
-    let made: &'static AtomicU32 = Box::leak(Box::default());
-    all.insert(pool.to_owned(), made);
-    made
+pub fn inflight(pool: &str) -> Arc<AtomicU32> {
+    gauges().get(pool.to_owned(), clock(), |_, _| AtomicU32::default())
 }
 
-/// All gauges of attempts under way.
-pub fn gauges() -> MutexGuard<'static, HashMap<String, &'static AtomicU32>> {
-    INFLIGHT.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner)
+/// Attempts under way by pool, sorted.
+#[must_use]
+pub fn all_inflight() -> Vec<(String, u32)> {
+    let mut gauges = gauges();
+    let read = |(pool, gauge): (&String, &Arc<AtomicU32>)| (pool.clone(), gauge.load(Acquire));
+    let mut all: Vec<_> = gauges.all(clock()).into_iter().map(read).collect();
+    all.sort();
+    all
 }
 
 /// How many attempts wait for a first token beyond each rung, by number of the label set.

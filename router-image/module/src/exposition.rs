@@ -18,22 +18,17 @@ use crate::outcome::NAMES;
 use crate::stages::{self, REASONS};
 use std::collections::HashMap;
 use std::fmt::Write;
-use std::sync::atomic::{
-    AtomicU64,
-    Ordering::{Acquire, Relaxed},
-};
-use std::sync::PoisonError;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, PoisonError};
 
 /// Writes everything.
 #[must_use]
 pub fn exposition() -> String {
     // Before the counters: an attempt that ends while they are read is told twice, not kept silent.
-    let mut inflight: Vec<_> =
-        counts::gauges().iter().map(|(pool, gauge)| (pool.clone(), gauge.load(Acquire))).collect();
-    inflight.sort();
+    let inflight = counts::all_inflight();
     let ladder: Vec<String> = counts::ladder().iter().map(|us| seconds(*us)).collect();
     let rows: Vec<_> =
-        counts::all().into_iter().map(|one| Row { one, labels: labels(one) }).collect();
+        counts::all().into_iter().map(|one| Row { labels: labels(&one), one }).collect();
     // Requests that were refused before a pool was chosen have no attempts.
     let tried: Vec<_> = rows.iter().filter(|row| !row.one.labels[2].is_empty()).collect();
     let streamed: Vec<_> =
@@ -77,7 +72,7 @@ pub fn exposition() -> String {
         .for_each(|row| out.histogram("request_duration_seconds", &row.labels, &row.one.request));
     for (name, count) in TOKENS {
         out.family(name, "counter", "Usage as the pools reported it.");
-        tried.iter().for_each(|row| out.line(name, row, "", count(row.one).load(Relaxed)));
+        tried.iter().for_each(|row| out.line(name, row, "", count(&row.one).load(Relaxed)));
     }
     out.family("late_attempts_total", "counter", "Attempts at a stream that missed the threshold.");
     let overdue = counts::overdue();
@@ -114,7 +109,7 @@ const TOKENS: [(&str, Count); 5] = [
 ];
 
 struct Row {
-    one: &'static Series,
+    one: Arc<Series>,
     labels: String,
 }
 
@@ -176,18 +171,18 @@ impl Text {
 
     /// Where latency budgets go; nothing where no route has one.
     fn stages(&mut self) {
-        let counts = stages::registry();
-        if counts.stages.is_empty() {
+        let (stages, ignored) = stages::all();
+        if stages.is_empty() {
             return;
         }
         self.family("stage_seconds", "histogram", "Stages of requests to routes with a budget.");
-        for one in &counts.stages {
+        for one in &stages {
             let (route, stage) = (escape(&one.route), escape(&one.name));
             let labels = format!("route=\"{route}\",stage=\"{stage}\"");
             self.histogram("stage_seconds", &labels, &one.took);
         }
         self.family("stages_ignored_total", "counter", "Reported stages that were not taken.");
-        for one in &counts.ignored {
+        for one in &ignored {
             for (reason, count) in REASONS.iter().zip(&one.counts) {
                 let (route, count) = (escape(&one.route), count.load(Relaxed));
                 let _ = writeln!(
@@ -245,7 +240,7 @@ mod tests {
     use crate::outcome::Outcome;
     use crate::waiting::{clock, Waits};
 
-    fn made(rule: &str) -> &'static Series {
+    fn made(rule: &str) -> Arc<Series> {
         counts::set_ladder(&[5, 1000]);
         let one =
             counts::series(["chat", rule, "large", "search \"x\"", "other"].map(String::from));
@@ -302,7 +297,7 @@ mod tests {
             let text = exposition();
             let start = format!(
                 "tokenfleet_late_attempts_total{{{},threshold=\"{threshold}\"}}",
-                labels(one)
+                labels(&one)
             );
             value(&text, &start)
         };

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | reads bodies and answers, knows no Envoy | [`scan`], [`multipart`], [`rewrite`], [`caching`], [`usage`], [`events`] |
 //! | decides, knows no Envoy | [`plan`], [`choice`], [`endpoint`], [`outside`], [`answers`], [`outcome`], [`strikes`] |
-//! | counts | [`counts`], [`stages`], [`users`], [`heavy_hitters`], [`waiting`], [`exposition`] |
+//! | counts | [`counts`], [`stages`], [`users`], [`heavy_hitters`], [`kept`], [`waiting`], [`exposition`] |
 //! | acts on requests and attempts | `filter`, `request`, `attempt`, `stream`, `ticket`, `watch`, `metrics` |
 //! | the border to Envoy | `abi` |
 #![deny(unsafe_code)]
@@ -25,6 +25,7 @@ pub mod glance;
 pub mod heavy_hitters;
 pub mod held;
 pub mod json;
+pub mod kept;
 pub mod lines;
 pub mod multipart;
 pub mod nest;

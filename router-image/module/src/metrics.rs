@@ -3,6 +3,7 @@
 use crate::counts;
 use crate::document::{document, Bad, Document, Read};
 use crate::held::BODIES;
+use crate::kept;
 
 /// A path of Envoy's admin interface, and who writes its page.
 type Page = (&'static str, fn() -> String);
@@ -19,7 +20,8 @@ pub fn page(path: &[u8]) -> Option<String> {
     PAGES.iter().find(|(own, _)| own.as_bytes() == path).map(|(_, write)| write())
 }
 
-/// Reads the extension's configuration, `{"ladder_ms": [5, 10, ...], "bodies": 536870912}` (bytes).
+/// Reads the extension's configuration, `{"ladder_ms": [5, 10, ...], "bodies": 536870912}` (bytes); with
+/// `"forget_ms"`, how long counts outlive the last plan that names them, where that is not an hour.
 ///
 /// # Errors
 /// When the ladder is missing, empty, or not ascending.
@@ -30,6 +32,9 @@ pub fn start(text: &[u8]) -> Read<()> {
         return Err(Bad("ladder_ms is not ascending".into()));
     }
     BODIES.set(told.member("bodies", Document::size)?);
+    if let Some(told) = told.get("forget_ms") {
+        kept::set_forget_after(told.number()?.saturating_mul(1000));
+    }
     counts::set_ladder(&ladder);
     Ok(())
 }

@@ -6,13 +6,14 @@
 mod read;
 
 use crate::choice::Facts;
-use crate::counts::{Series, Slot};
+use crate::counts::{self, Series, Slot};
 use crate::document::{document, Bad, Document, Read};
 use crate::outcome::Outcome;
 use crate::outside::Outside;
 use crate::stages::Budget;
 use std::collections::HashMap;
 use std::sync::atomic::AtomicU32;
+use std::sync::Arc;
 
 /// The version of the plan's shape that this module reads.
 const VERSION: u64 = 1;
@@ -38,14 +39,14 @@ pub struct Pool {
     pub several: bool,
     /// What changes in requests to it; `None`: nothing.
     pub outside: Option<Outside>,
-    inflight: &'static AtomicU32,
+    inflight: Arc<AtomicU32>,
 }
 
 impl Pool {
     /// The gauge of attempts under way.
     #[must_use]
-    pub fn inflight(&self) -> &'static AtomicU32 {
-        self.inflight
+    pub fn inflight(&self) -> &Arc<AtomicU32> {
+        &self.inflight
     }
 
     /// Tells whether the pool is a provider's.
@@ -163,6 +164,11 @@ impl Route {
         }
     }
 
+    /// Index of the counts of a rule, for labels and a place in its chain.
+    fn row(&self, rule: &Rule, (feature, kind): (usize, usize), place: usize) -> usize {
+        (feature * self.request_types.len() + kind) * rule.chain.len() + place
+    }
+
     /// Index of a header's value among `names`; the last is for all that is not known.
     #[must_use]
     pub fn label(names: &[String], value: Option<&[u8]>) -> usize {
@@ -257,7 +263,7 @@ impl Plan {
                 return Err(Bad(format!("routes[{at}].models has {name} a second time")));
             }
         }
-        Ok(Plan {
+        let plan = Plan {
             headers: json.member("headers", read::headers)?,
             body_limit: json.member("body_limit", Document::size)?,
             upload_idle_ms: json.member("upload_idle_ms", Document::number)?,
@@ -269,7 +275,27 @@ impl Plan {
             pools,
             routes,
             models,
-        })
+        };
+        plan.adopt();
+        Ok(plan)
+    }
+
+    /// Holds what is counted already under the plan's names, so that it is not forgotten.
+    fn adopt(&self) {
+        let rules: HashMap<_, _> = self
+            .routes
+            .iter()
+            .flat_map(|on| on.rules.iter().map(move |rule| ((&on.name, &rule.name), (on, rule))))
+            .collect();
+        for one in counts::all() {
+            let [route, rule, pool, feature, kind] = &one.labels;
+            let Some((on, rule)) = rules.get(&(route, rule)) else { continue };
+            let labels = (place(&on.features, feature), place(&on.request_types, kind));
+            let pool = rule.chain.iter().position(|at| self.pools[*at].name == *pool);
+            if let ((Some(feature), Some(kind)), Some(pool)) = (labels, pool) {
+                rule.counts[on.row(rule, (feature, kind), pool)].hold(one);
+            }
+        }
     }
 
     /// Index of the route that serves a model.
@@ -301,16 +327,19 @@ impl Plan {
         rule: usize,
         labels: (usize, usize),
         pool: usize,
-    ) -> &'static Series {
+    ) -> &Arc<Series> {
         let (on, (feature, kind)) = (&self.routes[route], labels);
         let rule = &on.rules[rule];
         let place = rule.chain.iter().position(|one| *one == pool).unwrap_or(0);
-        let row = (feature * on.request_types.len() + kind) * rule.chain.len() + place;
-        rule.counts[row].series(|| {
+        rule.counts[on.row(rule, labels, place)].series(|| {
             let (pool, feature) = (&self.pools[pool].name, &on.features[feature]);
             [&on.name, &rule.name, pool, feature, &on.request_types[kind]].map(String::clone)
         })
     }
+}
+
+fn place(names: &[String], wanted: &String) -> Option<usize> {
+    names.iter().position(|name| name == wanted)
 }
 
 #[cfg(test)]

@@ -79,3 +79,23 @@ fn a_rule_takes_requests_whose_budget_is_nearly_spent() {
     let budget = plan.routes[0].budget.as_ref().unwrap();
     assert_eq!((budget.total, &budget.names[..]), (500_000, &["retrieval".to_owned()][..]));
 }
+
+#[test]
+fn a_plan_holds_what_is_counted_under_its_names_and_no_other_does() {
+    let of = |route: &str| {
+        let text = TEXT.replace("ATTEMPTS", "1").replace("\"name\":\"chat\"", route);
+        Plan::read(text.as_bytes()).unwrap()
+    };
+    let (mine, others) = (|| of("\"name\":\"adopts\""), || of("\"name\":\"others\""));
+    let first = mine();
+    let counted = first.series(0, 0, (0, 0), 0).clone();
+    assert_eq!(counted.labels, ["adopts", "all", "large", "search", "batch"]);
+    drop(first);
+    assert_eq!(Arc::strong_count(&counted), 2, "the table, and this test");
+    let second = mine();
+    assert_eq!(Arc::strong_count(&counted), 3, "the new plan, before any request");
+    assert!(Arc::ptr_eq(&counted, second.series(0, 0, (0, 0), 0)));
+    drop(second);
+    let _ = others();
+    assert_eq!(Arc::strong_count(&counted), 2);
+}

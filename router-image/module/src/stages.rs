@@ -13,10 +13,10 @@
 //! The router adds two stages of its own and their sum.
 
 use crate::counts::Histogram;
+use crate::kept::Kept;
 use crate::waiting::clock;
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Where stages are reported.
 pub const HEADER: &[u8] = b"x-tokenfleet-stages";
@@ -30,10 +30,8 @@ pub const TOTAL: &str = "total";
 const LONGEST: usize = 32;
 /// Most items of a request that are read; more are malformed.
 const MOST_ITEMS: usize = 32;
-/// Most stages that a process counts, of all plans that it has seen.
+/// Most stages that a process counts at a time.
 const MOST_STAGES: usize = 4096;
-/// Stands for all routes beyond [`MOST_STAGES`].
-const OVERFLOW: &str = "overflow";
 
 /// What a request reported.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -118,9 +116,9 @@ pub struct Budget {
     pub total: u64,
     /// Stages that are read from the header.
     pub names: Vec<String>,
-    took: Vec<&'static Stage>,
-    own: [&'static Stage; 3],
-    ignored: &'static Ignored,
+    took: Vec<Arc<Stage>>,
+    own: [Arc<Stage>; 3],
+    ignored: Arc<Ignored>,
 }
 
 impl Budget {
@@ -204,52 +202,45 @@ pub struct Ignored {
     pub counts: [AtomicU64; 2],
 }
 
-/// Everything counted, which lives as long as the process: a plan that goes may not take counts along.
-#[derive(Default)]
-pub struct Registry {
-    by_name: HashMap<(String, String), &'static Stage>,
-    by_route: HashMap<String, &'static Ignored>,
-    /// In the order in which they were first used.
-    pub stages: Vec<&'static Stage>,
-    /// The same.
-    pub ignored: Vec<&'static Ignored>,
+struct Registry {
+    stages: Kept<(String, String), Stage>,
+    ignored: Kept<String, Ignored>,
 }
 
 impl Registry {
-    fn stage(&mut self, route: &str, name: &str) -> &'static Stage {
-        let (route, name) = match self.stages.len() {
-            0..MOST_STAGES => (route, name),
-            _ => (OVERFLOW, OVERFLOW),
-        };
-        let key = (route.to_owned(), name.to_owned());
-        if let Some(found) = self.by_name.get(&key) {
-            return found;
-        }
-        let (route, name) = key.clone();
-        let made: &'static Stage =
-            Box::leak(Box::new(Stage { route, name, took: Histogram::default() }));
-        self.by_name.insert(key, made);
-        self.stages.push(made);
-        made
+    fn stage(&mut self, route: &str, name: &str) -> Arc<Stage> {
+        self.stages.get((route.to_owned(), name.to_owned()), clock(), |(route, name), _| Stage {
+            route: route.clone(),
+            name: name.clone(),
+            took: Histogram::default(),
+        })
     }
 
-    fn ignored(&mut self, route: &str) -> &'static Ignored {
-        let route = if self.ignored.len() < MOST_STAGES { route } else { OVERFLOW };
-        if let Some(found) = self.by_route.get(route) {
-            return found;
-        }
-        let made: &'static Ignored =
-            Box::leak(Box::new(Ignored { route: route.to_owned(), counts: Default::default() }));
-        self.by_route.insert(route.to_owned(), made);
-        self.ignored.push(made);
-        made
+    fn ignored(&mut self, route: &str) -> Arc<Ignored> {
+        self.ignored.get(route.to_owned(), clock(), |route, _| Ignored {
+            route: route.clone(),
+            counts: Default::default(),
+        })
     }
 }
 
-/// All counts.
-pub fn registry() -> MutexGuard<'static, Registry> {
+fn registry() -> MutexGuard<'static, Registry> {
     static REGISTRY: OnceLock<Mutex<Registry>> = OnceLock::new();
-    REGISTRY.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner)
+    let registry = REGISTRY.get_or_init(|| {
+        Mutex::new(Registry { stages: Kept::new(MOST_STAGES), ignored: Kept::new(MOST_STAGES) })
+    });
+    registry.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// All counts.
+#[must_use]
+pub fn all() -> (Vec<Arc<Stage>>, Vec<Arc<Ignored>>) {
+    let Registry { stages, ignored } = &mut *registry();
+    let now = clock();
+    (
+        stages.all(now).into_iter().map(|(_, one)| one.clone()).collect(),
+        ignored.all(now).into_iter().map(|(_, one)| one.clone()).collect(),
+    )
 }
 
 #[cfg(test)]
@@ -320,8 +311,8 @@ mod tests {
         let spent = told("tools=400ms,other=1s,what,tools=");
         assert_eq!((spent.reported, spent.left), (400_000, 100_000));
         budget.answer(&Spent { routing: 1_000, ..spent }, 200_000);
-        let sums: Vec<_> = registry()
-            .stages
+        let (stages, _) = all();
+        let sums: Vec<_> = stages
             .iter()
             .filter(|stage| stage.route == "counted")
             .map(|stage| (&stage.name[..], stage.took.sum.load(Relaxed)))
@@ -337,6 +328,6 @@ mod tests {
     fn a_plan_that_comes_again_counts_on() {
         let first = Budget::new("again", 1, vec!["tools".into()]);
         let second = Budget::new("again", 2, vec!["safety".into(), "tools".into()]);
-        assert!(std::ptr::eq(first.took[0], second.took[1]));
+        assert!(Arc::ptr_eq(&first.took[0], &second.took[1]));
     }
 }

@@ -100,10 +100,10 @@ impl Decision {
 /// An attempt under way.
 #[derive(Debug)]
 struct Open {
-    series: &'static Series,
+    series: Arc<Series>,
     start: u64,
     waits: Option<Waits>,
-    gauge: &'static AtomicU32,
+    gauge: Arc<AtomicU32>,
 }
 
 /// The shared state of one request.
@@ -235,14 +235,15 @@ impl Stream {
         });
         let pool = &decision.plan.pools[pool];
         pool.inflight().fetch_add(1, Relaxed);
-        *self.open.borrow_mut() = Some(Open { series, start, waits, gauge: pool.inflight() });
+        let (series, gauge) = (series.clone(), pool.inflight().clone());
+        *self.open.borrow_mut() = Some(Open { series, start, waits, gauge });
         pool
     }
 
     /// The counts of the attempt under way.
     #[must_use]
-    pub fn series(&self) -> Option<&'static Series> {
-        self.open.borrow().as_ref().map(|open| open.series)
+    pub fn series(&self) -> Option<Arc<Series>> {
+        self.open.borrow().as_ref().map(|open| open.series.clone())
     }
 
     /// Notes the first token of the attempt under way.

@@ -12,8 +12,9 @@
 
 use crate::answers::quote;
 use crate::choice::fnv;
-use crate::counts::{self, LABELS, OVERFLOW};
+use crate::counts::{self, LABELS};
 use crate::heavy_hitters::{Entry, Summary};
+use crate::kept::OVERFLOW;
 use crate::usage::Counts;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -75,10 +76,19 @@ impl Place {
     }
 
     fn add_at(&self, hour: u64, user: &[u8], counts: &Counts) {
-        let own =
-            self.0.get_or_init(|| (PLACES.fetch_add(1, Relaxed) < MOST_PLACES).then(Box::default));
+        let more = |places| (places < MOST_PLACES).then_some(places + 1);
+        let free = || PLACES.fetch_update(Relaxed, Relaxed, more).is_ok();
+        let own = self.0.get_or_init(|| free().then(Box::default));
         let hours = own.as_deref().unwrap_or(&OTHERS);
         hours.lock().unwrap_or_else(PoisonError::into_inner).at(hour).add(user, counts);
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(Some(_)) = self.0.get() {
+            PLACES.fetch_sub(1, Relaxed);
+        }
     }
 }
 

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Final, Self
 
 import httpx
 
+from tests.bench.figures import record
+
 if TYPE_CHECKING:
     from tests.integration.envoy.conftest import Fleet
 
@@ -46,6 +48,8 @@ async def beside(fleet: Fleet, attack: str) -> AsyncIterator[None]:
         f"\n{attack}: {len(seconds)} served beside it,"
         f" p50 {p50 * 1e3:.1f} ms, p99 {p99 * 1e3:.1f} ms"
     )
+    told = {"p50_ms": round(p50 * 1e3, 1), "p99_ms": round(p99 * 1e3, 1)}
+    record(f"beside {attack}", {"served": len(seconds), **told})
     assert wrong == []
 
 

@@ -40,6 +40,8 @@ class Router:
         self.url = f"http://127.0.0.1:{self.ports.traffic}"
         self.limits = Limits()
         self.workers = 1
+        self.forget_ms: int | None = None
+        """How long counts outlive the last plan that names them; the module's own limit if `None`."""
         self.version = 0
         self.process: asyncio.subprocess.Process | None = None
         self.admin = httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.ports.admin}")
@@ -62,7 +64,11 @@ class Router:
             lds=str(self._file("lds")), cds=str(self._file("cds")), rds=str(self._file("rds"))
         )
         boot = self.folder / "bootstrap.json"
-        boot.write_text(canonical(bootstrap(files, self.limits, admin_port=self.ports.admin)))
+        text = canonical(bootstrap(files, self.limits, admin_port=self.ports.admin))
+        if self.forget_ms is not None:
+            text = text.replace(r"{\"bodies\"", rf"{{\"forget_ms\":{self.forget_ms},\"bodies\"")
+            assert "forget_ms" in text
+        boot.write_text(text)
         with (self.folder / "envoy.log").open("w") as log:
             self.process = await asyncio.create_subprocess_exec(
                 envoy_binary(), "-c", boot, "--disable-hot-restart", "--concurrency", str(self.workers),

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests.bench.figures import record
 from tests.integration.envoy.configuration import configuration, shifted
 from tests.integration.envoy.conftest import Fleet, pool_of
 from tests.integration.envoy.hostile import resident
@@ -123,4 +124,6 @@ async def test_memory_stays_flat_over_changes_of_a_large_plan(fleet: Fleet) -> N
     kept = LARGE_CHANGES * (fleet.router.folder / "rds.json").stat().st_size
 
     print(f"{grown / 2**20:.1f} MiB more after {kept / 2**20:.0f} MiB of plans")
+    told = {"grown_mib": round(grown / 2**20, 1), "written_mib": round(kept / 2**20)}
+    record("plan changes", {"changes": LARGE_CHANGES, "rules": RULES, **told})
     assert grown < kept / 3

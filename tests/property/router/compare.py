@@ -133,7 +133,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--cases", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=2)
-    parser.add_argument("--kinds", default="".join(KINDS), help="some of r, a, s, h; all if left out")
+    parser.add_argument(
+        "--kinds", default="".join(KINDS), help="some of r, a, s, h; all if left out"
+    )
     options = parser.parse_args()
     program = readers.build()
     for kind in options.kinds:

@@ -43,7 +43,7 @@ class Streams:
         if random.random() < 0.1:
             self._insert(events, (random.choice(("", "error")), random.choice(NO_JSON)))
         if random.random() < 0.2:
-            del events[random.randrange(len(events)) :]
+            del events[random.randrange(len(events) + 1) :]
         end = random.choice((b"\n", b"\n", b"\n", b"\r\n", b"\r"))
         text = b"\xef\xbb\xbf" if random.random() < 0.05 else b""
         text += b"".join(self._written(event, end) for event in events)

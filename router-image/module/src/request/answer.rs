@@ -3,7 +3,7 @@
 use super::{Request, UPLOAD};
 use crate::abi::{Envoy, Header, Next};
 use crate::answers::Refusal;
-use crate::counts::{self, LABELS};
+use crate::counts;
 use crate::outcome::Outcome;
 use crate::stream::{Stream, AGAIN, CUT, SERVED_BY, WAIT};
 use crate::waiting::clock;
@@ -113,8 +113,7 @@ impl Request {
                 describe(envoy, stream, Some(outcome));
             }
         } else {
-            let none = LABELS.map(|_| String::new());
-            counts::series(none).end_request(Outcome::of(status, flags), took);
+            counts::refused().end_request(Outcome::of(status, flags), took);
         }
     }
 }
