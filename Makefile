@@ -7,6 +7,8 @@ QUICK := tests/house tests/unit e2e/kit/tests e2e/load/tests e2e/demo/tests e2e/
 REAL := tests/integration e2e/cluster/tests
 STORIES := e2e/stories
 FIGURES := operator/docs/figures
+# Tests that leave figures, too: attacks, scrapes, changes of plan.
+BESIDE := $(addprefix tests/integration/envoy/test_,hostile.py large_scrapes.py share_changes.py)
 # Stories at a time: each has a fleet of its own and mostly waits.
 AT_ONCE ?= 3
 
@@ -50,6 +52,8 @@ simulate: .venv/ready ## the table of control loops and every promise, into the 
 
 bench: .venv/ready ## figures against a peer in the same run
 	@TOKENFLEET_FIGURES=$(FIGURES) $(PYTHON) -m pytest -q -s tests/bench
+	@TOKENFLEET_FIGURES=$(FIGURES) TOKENFLEET_PLAN_CHANGES=10000 $(PYTHON) -m pytest -q -s $(BESIDE)
+	@$(PYTHON) operator/site/router_figures.py
 
 fuzz: .venv/ready ## the router's readers against Python's parser, CASES=1000000 bodies of each kind
 	@$(PYTHON) -m tests.property.router.compare --cases $(or $(CASES),1000000)

@@ -1,8 +1,8 @@
-"""Figures of the router's page: `python operator/site/router_figures.py` writes them into it again.
+"""Figures of the router's page: `python operator/site/router_figures.py` writes them again.
 
-`make bench` leaves what it measured in `operator/docs/figures`; this program makes tables of it, and
-says of each figure that is wanted whether it was reached. A test compares the page with what this
-program gives, so nobody can write a number by hand.
+`make bench` leaves what it measured in `operator/docs/figures`; this program makes tables of it,
+and says of each figure that is wanted whether it was reached. A test compares the page with what
+this program gives, so nobody can write a number by hand.
 """
 
 import json
@@ -162,8 +162,8 @@ def machine() -> str:
     """Return what it was measured on."""
     found = read()["machine"]
     return (
-        f"Measured on {found['cores']} cores; a load of {found['load']} was others' when the run"
-        " began."
+        f"Measured on {found['cores']} cores that others used, too: their load was {found['load']}"
+        " when the last run began. Latencies are the machine's as much as the router's."
     )
 
 
@@ -196,7 +196,7 @@ def _table(heads: Iterable[str], rows: Iterable[str]) -> str:
 
 
 def _number(title: str) -> int:
-    return int(title.split()[0])
+    return int(title.partition(" ")[0])
 
 
 if __name__ == "__main__":

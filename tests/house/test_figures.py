@@ -1,4 +1,6 @@
-"""The figures of the control-loop page are those that were measured, and nobody's handwriting."""
+"""The figures of pages are those that were measured, and nobody's handwriting."""
+
+from types import ModuleType
 
 import pytest
 
@@ -7,16 +9,21 @@ from tokenfleet.simulation.gates import SHORT
 from tokenfleet.simulation.report import GATES, pieces
 
 FIGURES = program("figures")
-PAGE = FIGURES.PAGE.read_text(encoding="utf-8")
+PAGES = [FIGURES, program("router_figures")]
 
 
-def test_the_page_shows_what_was_measured() -> None:
-    assert FIGURES.written(PAGE) == PAGE, "run `python operator/site/figures.py`"
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.__name__)
+def test_the_page_shows_what_was_measured(page: ModuleType) -> None:
+    text = page.PAGE.read_text(encoding="utf-8")
+
+    assert page.written(text) == text, f"run `python operator/site/{page.__name__}.py`"
 
 
-@pytest.mark.parametrize("block", FIGURES.BLOCKS)
-def test_every_figure_has_its_place(block: str) -> None:
-    assert f"<!-- figures: {block} -->" in PAGE
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.__name__)
+def test_every_figure_has_its_place(page: ModuleType) -> None:
+    text = page.PAGE.read_text(encoding="utf-8")
+
+    assert [name for name in page.BLOCKS if f"<!-- figures: {name} -->" not in text] == []
 
 
 def test_every_scenario_and_every_promise_was_measured() -> None:
