@@ -297,8 +297,8 @@ class ServingPoolSpec(Union):
             field_path=".served",
         ),
         CEL(
-            rule="self.type != 'Managed' || !has(self.managed) || !has(self.managed.model.cache)"
-            " || !has(self.managed.model.cache.prefetch)"
+            rule="self.type != 'Managed' || !(has(self.managed) && has(self.managed.model.cache)"
+            " && has(self.managed.model.cache.prefetch))"
             " || self.managed.model.source.type == 'HuggingFace'"
             " || (has(self.managed.speculative)"
             " && self.managed.speculative.type in ['DraftModel', 'Eagle', 'Eagle3']"
