@@ -51,33 +51,50 @@ fn position(s: &[u8], matches: impl Fn(u8) -> bool) -> Option<usize> {
 
 /// Position of the first byte that ends a run of plain text in a JSON string: a quote, a backslash
 /// or a control character (RFC 8259 section 7); the length of `s` where there is none.
+#[must_use]
+pub fn string_special(s: &[u8]) -> usize {
+    plain_run(s).0
+}
+
+/// The run of plain text that `s` begins with ([`string_special`]), and whether all of it is ASCII.
 ///
 /// Keys and lines of code end such a run within a few bytes, prose seldom: the first bytes are
 /// looked at in words of eight, the others in blocks.
 #[must_use]
-pub fn string_special(s: &[u8]) -> usize {
-    let mut from = 0;
+pub fn plain_run(s: &[u8]) -> (usize, bool) {
+    let (mut from, mut seen) = (0, 0);
     while let Some(word) = chunk(s, from).filter(|_| from < 2 * LANES) {
-        if let Some(at) = special_in_word(*word) {
-            return from + at;
+        let word = u64::from_le_bytes(*word);
+        let marks = special_in_word(word);
+        if marks != 0 {
+            let bits = marks.trailing_zeros() - 7;
+            let before = word & ((1 << bits) - 1);
+            return (from + bits as usize / 8, (seen | before) & TOP_BITS == 0);
         }
+        seen |= word;
         from += 8;
     }
-    // One comparison for quotes (0x22) and all below 0x20: 0x20 and 0x22 change places.
+    // Quotes (0x22) and all below 0x20 are below 0x21 once 0x20 and 0x22 change places; what is not ASCII
+    // is negative. One comparison for all of them.
+    let stops = |byte: u8| (i8::from_ne_bytes([byte ^ 2]) < 0x21) | (byte == b'\\');
+    let end = position(&s[from..], stops).map_or(s.len(), |at| from + at);
+    if s.get(end).is_none_or(u8::is_ascii) {
+        return (end, seen & TOP_BITS == 0);
+    }
     let special = |byte: u8| ((byte ^ 2) < 0x21) | (byte == b'\\');
-    position(&s[from..], special).map_or(s.len(), |at| from + at)
+    (position(&s[end..], special).map_or(s.len(), |at| end + at), false)
 }
 
-/// Position of the first special byte of eight. A subtraction that borrows marks bytes with their
+const ONES: u64 = 0x0101_0101_0101_0101;
+const TOP_BITS: u64 = ONES << 7;
+
+/// The top bits of the special bytes of eight. A subtraction that borrows marks bytes with their
 /// top bit; a wrong mark can only stand after a right one, so the lowest is right.
 #[inline]
-fn special_in_word(word: [u8; 8]) -> Option<usize> {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    let word = u64::from_le_bytes(word);
+fn special_in_word(word: u64) -> u64 {
     let below = |value: u64, limit: u64| value.wrapping_sub(ONES * limit) & !value;
     let equal = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
-    let marks = (equal(b'"') | equal(b'\\') | below(word, 0x20)) & (ONES << 7);
-    (marks != 0).then(|| marks.trailing_zeros() as usize / 8)
+    (equal(b'"') | equal(b'\\') | below(word, 0x20)) & TOP_BITS
 }
 
 /// Position of the first carriage return or line feed.
@@ -172,8 +189,20 @@ mod tests {
     }
 
     #[test]
-    fn bytes_outside_ascii_are_plain_text() {
-        assert_eq!(string_special("é漢😀\u{7f}".as_bytes()), 10);
+    fn bytes_outside_ascii_are_plain_text_and_told_apart() {
+        assert_eq!(plain_run("é漢😀\u{7f}".as_bytes()), (10, false));
+        for length in [7, 40, 100, 200] {
+            for at in 0..length {
+                let mut s = vec![b'x'; length];
+                s[at] = 0x80;
+                assert_eq!(plain_run(&s), (length, false));
+                s[at] = b'"';
+                if at + 1 < length {
+                    s[at + 1] = 0xff;
+                }
+                assert_eq!(plain_run(&s), (at, true), "what follows the run is not in it");
+            }
+        }
     }
 
     #[test]

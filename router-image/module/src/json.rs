@@ -174,7 +174,7 @@ impl Parser<'_> {
         match self.text.read(self.s, self.at) {
             Step::Closed(after) => self.at = after,
             Step::More => return Err(NotJson(self.s.len())),
-            Step::Wrong(at) => return Err(NotJson(at)),
+            Step::Wrong(at) | Step::NotUtf8(at) => return Err(NotJson(at)),
         }
         String::from_utf8(self.text.text().to_vec()).map_err(|_| NotJson(start))
     }

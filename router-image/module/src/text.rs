@@ -5,6 +5,7 @@
 //! exactly where a parser finds them equal.
 
 use crate::find;
+use crate::utf8::Utf8;
 
 /// What the next byte is.
 #[derive(Clone, Copy, PartialEq)]
@@ -25,6 +26,8 @@ pub enum Step {
     Closed(usize),
     /// The byte at this position cannot be there.
     Wrong(usize),
+    /// The byte at this position is no UTF-8.
+    NotUtf8(usize),
 }
 
 /// Reads the inside of one string after another.
@@ -36,13 +39,15 @@ pub struct Text {
     kept: Vec<u8>,
     lone: bool,
     empty: bool,
+    utf8: Utf8,
 }
 
 impl Default for Text {
     fn default() -> Self {
         // Room for a key or a name: one allocation for all of them.
         let kept = Vec::with_capacity(64);
-        Text { escape: Escape::No, high: 0, keep: 0, kept, lone: false, empty: true }
+        let (escape, utf8) = (Escape::No, Utf8::default());
+        Text { escape, high: 0, keep: 0, kept, lone: false, empty: true, utf8 }
     }
 }
 
@@ -57,6 +62,14 @@ impl Text {
         self.kept.clear();
         self.lone = false;
         self.empty = true;
+        self.utf8 = Utf8::default();
+    }
+
+    /// Of a string that is all plain text, what is kept.
+    #[inline]
+    #[must_use]
+    pub fn cut<'a>(&self, plain: &'a [u8]) -> &'a [u8] {
+        &plain[..plain.len().min(self.keep)]
     }
 
     /// The decoded text of the string that was closed last.
@@ -90,13 +103,21 @@ impl Text {
         let mut i = from;
         loop {
             if self.escape == Escape::No {
-                let run = find::string_special(&s[i..]);
+                let (run, ascii) = find::plain_run(&s[i..]);
                 if run > 0 {
-                    self.plain(&s[i..i + run]);
-                    i += run;
+                    let run = &s[i..i + run];
+                    if !ascii || self.utf8.cut() {
+                        let valid = self.utf8.valid(run);
+                        if valid < run.len() {
+                            return Step::NotUtf8(i + valid);
+                        }
+                    }
+                    self.plain(run);
+                    i += run.len();
                 }
                 match s.get(i) {
                     None => return Step::More,
+                    Some(_) if self.utf8.cut() => return Step::NotUtf8(i),
                     Some(b'"') => {
                         self.flush();
                         return Step::Closed(i + 1);
@@ -115,8 +136,9 @@ impl Text {
         }
     }
 
+    /// Take text that is ASCII and needs no decoding.
     #[inline]
-    fn plain(&mut self, run: &[u8]) {
+    pub fn plain(&mut self, run: &[u8]) {
         self.empty = false;
         if self.keep > 0 {
             self.flush();
@@ -217,7 +239,7 @@ mod tests {
                 Step::Closed(at) => {
                     return (at == chunk.len()).then(|| (text.text().to_vec(), text.lone()))
                 }
-                Step::Wrong(_) => return None,
+                Step::Wrong(_) | Step::NotUtf8(_) => return None,
             }
         }
         None

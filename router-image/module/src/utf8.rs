@@ -8,6 +8,13 @@ pub struct Utf8 {
 }
 
 impl Utf8 {
+    /// Whether what was taken so far ends inside a character.
+    #[inline]
+    #[must_use]
+    pub fn cut(&self) -> bool {
+        self.length > 0
+    }
+
     /// Take the next chunk; returns how many bytes of it are valid, all of them where it is.
     /// Surrogates and overlong forms are not.
     #[must_use]

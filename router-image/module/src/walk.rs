@@ -7,10 +7,10 @@
 //! Accepted is what Python's `json` accepts of UTF-8 without a byte order mark, except: the top is
 //! an object, no `NaN` and `Infinity` (RFC 8259 section 6), at most [`crate::wanted::DEPTH`] levels.
 
+use crate::find;
 use crate::nest::Nest;
 use crate::number::Number;
 use crate::text::{Step, Text};
-use crate::utf8::Utf8;
 use crate::wanted::{Node, Place, Value, Visit, Wrong};
 
 /// Most bytes of a key that are compared with names; names are shorter.
@@ -41,7 +41,6 @@ pub struct Walker<P: 'static> {
     wanted: Option<&'static Node<P>>,
     start: usize,
     text: Text,
-    utf8: Utf8,
 }
 
 impl<P: Copy + 'static> Walker<P> {
@@ -55,7 +54,6 @@ impl<P: Copy + 'static> Walker<P> {
             wanted: None,
             start: 0,
             text: Text::default(),
-            utf8: Utf8::default(),
         }
     }
 
@@ -63,7 +61,6 @@ impl<P: Copy + 'static> Walker<P> {
     pub fn reset(&mut self) {
         (self.at, self.size, self.wanted) = (At::Start, 0, None);
         self.nest.reset();
-        self.utf8 = Utf8::default();
     }
 
     /// Bytes fed so far.
@@ -76,12 +73,37 @@ impl<P: Copy + 'static> Walker<P> {
     ///
     /// # Errors
     /// The first thing wrong; nothing may be fed after it.
-    pub fn feed<V: Visit<Path = P>>(&mut self, chunk: &[u8], to: &mut V) -> Result<(), V::Error> {
-        let valid = self.utf8.valid(chunk);
-        self.walk(&chunk[..valid], to)?;
-        if valid < chunk.len() {
-            return Err(Wrong::Utf8(self.size).into());
+    pub fn feed<V: Visit<Path = P>>(&mut self, s: &[u8], to: &mut V) -> Result<(), V::Error> {
+        let mut i = 0;
+        while i < s.len() {
+            match self.at {
+                At::KeyText | At::ValueText => match self.text.read(s, i) {
+                    Step::More => i = s.len(),
+                    Step::Closed(after) => {
+                        i = after;
+                        self.text_ends(self.size + i, to)?;
+                    }
+                    Step::Wrong(wrong) => return Err(Wrong::Syntax(self.size + wrong).into()),
+                    Step::NotUtf8(wrong) => return Err(Wrong::Utf8(self.size + wrong).into()),
+                },
+                At::Number(number) => i = self.number(number, s, i, to)?,
+                At::Literal(word, matched) => {
+                    self.literal(word, matched, s[i], self.size + i, to)?;
+                    i += 1;
+                }
+                _ => {
+                    let byte = s[i];
+                    i += 1;
+                    if !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
+                        self.structure(byte, self.size + i - 1, to)?;
+                        if byte == b'"' {
+                            i = self.plain_text(s, i, to)?;
+                        }
+                    }
+                }
+            }
         }
+        self.size += s.len();
         Ok(())
     }
 
@@ -95,35 +117,6 @@ impl<P: Copy + 'static> Walker<P> {
             At::Start => Err(Wrong::Empty),
             _ => Err(Wrong::Cut),
         }
-    }
-
-    fn walk<V: Visit<Path = P>>(&mut self, s: &[u8], to: &mut V) -> Result<(), V::Error> {
-        let mut i = 0;
-        while i < s.len() {
-            match self.at {
-                At::KeyText | At::ValueText => match self.text.read(s, i) {
-                    Step::More => i = s.len(),
-                    Step::Closed(after) => {
-                        i = after;
-                        self.text_ends(self.size + i, to)?;
-                    }
-                    Step::Wrong(wrong) => return Err(Wrong::Syntax(self.size + wrong).into()),
-                },
-                At::Number(number) => i = self.number(number, s, i, to)?,
-                At::Literal(word, matched) => {
-                    self.literal(word, matched, s[i], self.size + i, to)?;
-                    i += 1;
-                }
-                _ => {
-                    if !matches!(s[i], b' ' | b'\n' | b'\r' | b'\t') {
-                        self.structure(s[i], self.size + i, to)?;
-                    }
-                    i += 1;
-                }
-            }
-        }
-        self.size += s.len();
-        Ok(())
     }
 
     #[inline]
@@ -215,18 +208,58 @@ impl<P: Copy + 'static> Walker<P> {
         Ok(())
     }
 
+    /// Reads a text that begins at `i`: most are plain and whole, and nothing of them has to be copied.
+    /// Returns where to go on.
+    #[inline]
+    fn plain_text<V>(&mut self, s: &[u8], i: usize, to: &mut V) -> Result<usize, V::Error>
+    where
+        V: Visit<Path = P>,
+    {
+        let (run, ascii) = find::plain_run(&s[i..]);
+        if !ascii {
+            return Ok(i);
+        }
+        let text = &s[i..i + run];
+        if s.get(i + run) != Some(&b'"') {
+            if run > 0 {
+                self.text.plain(text);
+            }
+            return Ok(i + run);
+        }
+        let (kept, after) = (self.text.cut(text), i + run + 1);
+        if matches!(self.at, At::KeyText) {
+            self.wanted = Self::node(&self.nest, kept, to)?;
+            self.at = At::Colon;
+            return Ok(after);
+        }
+        self.at = At::After;
+        if let Some(node) = self.wanted {
+            let value = Value::Text { text: kept, lone: false, empty: run == 0 };
+            to.value(node.path, value, (self.start, self.size + after))?;
+        }
+        Ok(after)
+    }
+
+    /// What is wanted of a key.
+    #[inline]
+    fn node<V>(nest: &Nest<P>, key: &[u8], to: &mut V) -> Result<Option<&'static Node<P>>, V::Error>
+    where
+        V: Visit<Path = P>,
+    {
+        if V::TOP_KEYS && nest.depth() == 1 {
+            to.top_key(key)?;
+        }
+        Ok(nest.inside().iter().find(|node| match node.place {
+            Place::Key(name) => name.as_bytes() == key,
+            Place::AnyKey => true,
+            Place::Item => false,
+        }))
+    }
+
     #[inline]
     fn text_ends<V: Visit<Path = P>>(&mut self, after: usize, to: &mut V) -> Result<(), V::Error> {
         if matches!(self.at, At::KeyText) {
-            if V::TOP_KEYS && self.nest.depth() == 1 {
-                to.top_key(self.text.text())?;
-            }
-            let key = self.text.text();
-            self.wanted = self.nest.inside().iter().find(|node| match node.place {
-                Place::Key(name) => name.as_bytes() == key,
-                Place::AnyKey => true,
-                Place::Item => false,
-            });
+            self.wanted = Self::node(&self.nest, self.text.text(), to)?;
             self.at = At::Colon;
             return Ok(());
         }
