@@ -147,10 +147,27 @@ def _build(go: str, target: Path) -> None:
     tags, packages = (TAGS, PACKAGES)
     if not clients.packaged():
         tags, packages = (f"{TAGS},kubectl", (*PACKAGES, HELM))
-    command = [go, "build", "-v", "-trimpath", "-ldflags", flags, "-tags", tags,
-               "-o", f"{target}/", *packages]  # fmt: skip
+    compile_module(
+        [go, "build", "-v", "-trimpath", "-ldflags", flags, "-tags", tags,
+         "-o", f"{target}/", *packages],
+        folder=paths.HERE, expected=EXPECTED_COMPILATIONS,
+    )  # fmt: skip
+    (target / "cluster").rename(target / "kubernetes")  # Go names it after the module
+
+
+def compile_module(command: list[str], *, folder: Path, expected: int) -> None:
+    """Run a Go build with `-v` in the folder of its module, and say how far it is.
+
+    Args:
+        command: the whole command line.
+        folder: with `go.mod`.
+        expected: packages in a build from an empty cache, for the display only.
+
+    Raises:
+        ClusterError: the build failed.
+    """
     with subprocess.Popen(
-        command, cwd=paths.HERE, env=go_environment(), stderr=subprocess.PIPE, text=True
+        command, cwd=folder, env=go_environment(), stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stderr
         downloaded, compiled, errors, reported = 0, 0, [], time.monotonic()
@@ -163,8 +180,7 @@ def _build(go: str, target: Path) -> None:
                 errors.append(line)
             if time.monotonic() - reported > 4 * REPORT_EVERY:
                 say(f"{downloaded} modules downloaded, {compiled} packages compiled of about "
-                    f"{EXPECTED_COMPILATIONS}: {line.strip()}")  # fmt: skip
+                    f"{expected}: {line.strip()}")  # fmt: skip
                 reported = time.monotonic()
     if process.returncode:
         raise ClusterError(f"the Go build failed: {''.join(errors[-10:]).strip()}")
-    (target / "cluster").rename(target / "kubernetes")  # Go names it after the module

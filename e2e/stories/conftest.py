@@ -26,6 +26,7 @@ CHAPTERS = (
     "objectives",
     "defence",
     "autoscaler",
+    "gitops",
     "defaults",
     "people",
     "spending",

@@ -1,0 +1,143 @@
+"""Argo CD's application controller and repo server, built once from their Go module.
+
+    python -m e2e.argo.build           build it now, if it is not built
+    python -m e2e.argo.build --ahead   build it beside other work, and say nothing about it
+
+The build takes seven minutes of one core. `TOKENFLEET_ARGO_CD=off` leaves it out; what needs it is
+then skipped, with that reason.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import IO, Final
+
+from e2e.cluster import paths
+from e2e.cluster.build import compile_module, go_command, go_environment
+from e2e.cluster.errors import ClusterError
+from e2e.cluster.progress import say, step
+
+SWITCH: Final = "TOKENFLEET_ARGO_CD"
+HERE: Final = Path(__file__).resolve().parent
+SOURCES: Final = ("go.mod", "go.sum", "main.go")
+MODULE: Final = "github.com/argoproj/argo-cd/v3"
+PROGRAM: Final = "argocd"
+NAMES: Final = ("argocd-application-controller", "argocd-repo-server", "argocd-redis")
+"""Under which the one binary is called; see main.go."""
+FLAGS: Final = ("-trimpath", "-gcflags=all=-dwarf=false", "-ldflags=-s -w")
+"""Nobody debugs it: no DWARF."""
+MANIFESTS: Final = (
+    "crds/application-crd.yaml",
+    "crds/appproject-crd.yaml",
+    "base/config/argocd-cm.yaml",
+    "base/config/argocd-secret.yaml",
+)
+"""What both programs need in a cluster, from the module's own folder `manifests`."""
+VERIFIER: Final = "git-verify-wrapper.sh"
+"""Called by the repo server for each commit, also where nobody asks for signatures."""
+EXPECTED_COMPILATIONS: Final = 1760
+NEEDED_SPACE: Final = 4 << 30
+"""Bytes: modules 1 GiB, Go's build cache 1.5 GiB, the binary 0.1 GiB, and room to link."""
+
+
+def switched_off() -> bool:
+    """Say whether the build is left out."""
+    return os.environ.get(SWITCH, "").lower() == "off"
+
+
+def folder() -> Path:
+    """Return where the programs and their manifests lie once they are built."""
+    digest = hashlib.sha256("\0".join((*FLAGS, *NAMES, *MANIFESTS, VERIFIER)).encode())
+    for name in SOURCES:
+        digest.update((HERE / name).read_bytes())
+    return paths.SOFTWARE / f"argocd-{digest.hexdigest()[:16]}"
+
+
+def programs() -> Path:
+    """Return the folder with the programs and `manifests`; wait for a build under way, or build."""
+    target = folder()
+    if target.exists():
+        return target
+    paths.SOFTWARE.mkdir(parents=True, exist_ok=True)
+    # One at a time: the next one may find it done.
+    with (paths.CACHE / "argocd.lock").open("w") as lock:
+        _wait(lock)
+        if not target.exists():
+            with step("building Argo CD (about 4 minutes on 2 cores, once)"):
+                _build(target)
+    return target
+
+
+def ahead() -> None:
+    """Begin the build in a process of its own, if it is wanted and not done; it outlives us."""
+    if switched_off() or folder().exists():
+        return
+    paths.CACHE.mkdir(parents=True, exist_ok=True)
+    with _log().open("w") as log:
+        subprocess.Popen(
+            # After llama.cpp's: a story is the only one to need it, and it is told late.
+            ["nice", "-n", "19", sys.executable, "-m", "e2e.argo.build"],
+            cwd=paths.REPOSITORY, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            start_new_session=True,
+        )  # fmt: skip
+
+
+def _log() -> Path:
+    return paths.CACHE / "argocd.log"
+
+
+def _wait(lock: IO[str]) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        say(f"waiting for the build of Argo CD that is under way: {_log()} says how far it is")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+
+
+def _build(target: Path) -> None:
+    free = shutil.disk_usage(paths.SOFTWARE).free
+    if free < NEEDED_SPACE:
+        raise ClusterError(
+            f"building Argo CD needs {NEEDED_SPACE >> 30} GiB below {paths.CACHE}, but "
+            f"{free / 2**30:.1f} GiB are free: make room, or set {SWITCH}=off"
+        )
+    go = go_command()
+    part = target.with_name(f".{target.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(mode=0o755)
+    command = [go, "build", "-v", *FLAGS, "-o", str(part / PROGRAM), "."]
+    compile_module(command, folder=HERE, expected=EXPECTED_COMPILATIONS)
+    for name in NAMES:
+        (part / name).symlink_to(PROGRAM)
+    source = _source(go)
+    (part / "manifests").mkdir()
+    for name in MANIFESTS:
+        copied = part / "manifests" / Path(name).name
+        copied.write_bytes((source / "manifests" / name).read_bytes())
+    (part / VERIFIER).write_bytes((source / "hack" / VERIFIER).read_bytes())
+    (part / VERIFIER).chmod(0o755)
+    part.rename(target)
+
+
+def _source(go: str) -> Path:
+    asked = [go, "mod", "download", "-json", MODULE]
+    done = subprocess.run(
+        asked, cwd=HERE, env=go_environment(), capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise ClusterError(f"'{' '.join(asked)}' failed: {done.stderr.strip()[-300:]}")
+    return Path(json.loads(done.stdout)["Dir"])
+
+
+if __name__ == "__main__":
+    try:
+        ahead() if "--ahead" in sys.argv[1:] else programs()
+    except ClusterError as error:
+        sys.exit(f"tokenfleet: {error}")
