@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from e2e.argo import build
-from e2e.argo.application import CASCADE, WELL, documents, status
+from e2e.argo.application import CASCADE, documents, status
 from e2e.argo.git import repository
 from e2e.argo.processes import argo_cd
 from e2e.kit.kubectl import Cluster, Namespace
@@ -102,7 +102,7 @@ def test_waves_wait_for_the_health_of_those_before(teams: list[Team]) -> None:
         assert max(since(pool, "Ready") for pool in pools) <= created(router)
         assert since(router, "Ready") <= created(route)
         assert since(route, "Ready") <= created(slo)
-        assert status(team.application.get()) == WELL
+        team.application.wait()
 
 
 def test_a_shift_is_no_drift(teams: list[Team]) -> None:
