@@ -46,8 +46,8 @@ def test_status_for_scripts_is_json(plugin: Plugin) -> None:
     (route,) = found["routes"]
 
     assert route["rules"][0]["flows"] == [
-        {"pool": "large", "role": "primary", "share": 250},
-        {"pool": "small", "role": "fallback", "share": 750},
+        {"pool": "large", "role": "primary", "adapter": "", "share": 250},
+        {"pool": "small", "role": "fallback", "adapter": "", "share": 750},
     ]
     assert route["rules"][0]["since"] == STAMP
 
