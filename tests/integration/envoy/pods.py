@@ -67,6 +67,11 @@ class Pod:
                 )
             )
 
+    async def kill_envoy(self) -> None:
+        process = self.processes.pop()
+        process.kill()
+        await process.wait()
+
     async def stop_envoy(self) -> None:
         process = self.processes.pop()
         process.terminate()

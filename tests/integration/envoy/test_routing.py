@@ -167,6 +167,7 @@ async def test_models_are_listed(serving: Fleet, path: str) -> None:
 
     assert listed["object"] == "list"
     assert [model["id"] for model in listed["data"]] == ["chat", "org/chat"]
+    assert (await serving.client.head(path)).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -200,6 +201,7 @@ async def test_clients_of_anthropic_get_its_shapes(serving: Fleet) -> None:
     ("method", "path", "allowed"),
     [
         pytest.param("GET", CHAT, "POST", id="reading a completion"),
+        pytest.param("HEAD", CHAT, "POST", id="asking for the headers of a completion"),
         pytest.param("PUT", CHAT, "POST", id="putting a completion"),
         pytest.param("POST", "/v1/models", "GET", id="posting models"),
         pytest.param("DELETE", "/v1/models/chat", "GET", id="deleting a model"),
@@ -212,7 +214,8 @@ async def test_a_wrong_method_is_told_the_right_ones(
 
     assert response.status_code == 405
     assert allowed in response.headers["allow"]
-    assert response.json()["error"]["type"] == "invalid_request_error"
+    if method != "HEAD":  # its answer has no body (RFC 9110)
+        assert response.json()["error"]["type"] == "invalid_request_error"
 
 
 async def test_browsers_may_call_from_the_pages_that_are_allowed(fleet: Fleet) -> None:

@@ -39,11 +39,19 @@ class Folder:
         return self.path / name
 
     def write(self, name: str, text: str, *, mode: int = 0o644) -> None:
-        """Replace a file; a reader sees the old or the new one, and Envoy one rename."""
+        """Replace a file; a reader sees the old or the new one, and Envoy one rename.
+
+        Raises:
+            OSError: the old one is still there; the error names it.
+        """
         part = self.path / f".{name}.part"
-        part.touch(mode=mode)
-        part.write_text(text, encoding="utf-8")
-        part.rename(self.path / name)
+        try:
+            part.touch(mode=mode)
+            part.write_text(text, encoding="utf-8")
+            part.rename(self.path / name)
+        except OSError as error:
+            # What a full disk says names no file.
+            raise OSError(error.errno, error.strerror, str(self.path / name)) from error
 
     def has(self, name: str) -> bool:
         """Tell whether there is a file of this name."""

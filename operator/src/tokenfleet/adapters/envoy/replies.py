@@ -64,7 +64,7 @@ def local_reply_config(body_limit: int) -> Json:
             anthropic="overloaded_error",
         ),
         _Reply(
-            statuses=(400, 403),
+            statuses=(400, 403, 501),
             message="the request is not one that an HTTP server can take",
             kind="invalid_request_error",
             code="bad_request",
@@ -113,11 +113,25 @@ def _made_up(statuses: Sequence[int]) -> Json:
         for status in statuses
     ]
     one: Json = filters[0] if len(filters) == 1 else {"or_filter": {"filters": filters}}
-    # The module's own replies have their own words and no flag; those that Envoy makes up have one,
-    # but for bodies and headers above the limits.
     if set(statuses) & {413, 431}:
         return one
-    return {"and_filter": {"filters": [{"response_flag_filter": {}}, one]}}
+    return {"and_filter": {"filters": [{"or_filter": {"filters": _signs()}}, one]}}
+
+
+def _signs() -> list[Json]:
+    """Return what tells the errors that Envoy makes up from those that the module words itself.
+
+    A flag, or a request that no filter was asked about: one that could not be read, that names no
+    host, that wants another protocol, or whose path cannot be normalized.
+    """
+    signs: list[Json] = [{"response_flag_filter": {}}]
+    matches: tuple[Json, ...] = (
+        {"name": ":path", "present_match": False},
+        {"name": ":authority", "present_match": False},
+        {"name": "upgrade", "present_match": True},
+        {"name": ":path", "string_match": {"contains": "%00"}},
+    )
+    return signs + [{"header_filter": {"header": header}} for header in matches]
 
 
 def _of_anthropic() -> Json:

@@ -1,0 +1,45 @@
+"""What Envoy refuses before any filter is asked: also that is told as JSON that clients can read."""
+
+import json
+
+import pytest
+
+from tests.integration.envoy.conftest import CHAT, Fleet
+from tests.integration.envoy.hostile import statuses, talk
+
+pytestmark = pytest.mark.envoy
+
+WEBSOCKET = b"connection: upgrade\r\nupgrade: websocket\r\n"
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        pytest.param(b"hello\r\n\r\n", 400, id="no request"),
+        pytest.param(b"GET /v1/models HTTP/1.1\r\n\r\n", 400, id="no host"),
+        pytest.param(b"GET /v1/models%%00 HTTP/1.1\r\nhost: x\r\n\r\n", 400, id="a null in the path"),
+        pytest.param(b"POST %s HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\n", 400, id="no length"),
+        pytest.param(b"POST %s HTTP/1.1\r\nhost: x\r\ntransfer-encoding: cow\r\n\r\n", 501, id="no coding"),
+        pytest.param(b"GET %s HTTP/1.1\r\nhost: x\r\n" + WEBSOCKET + b"\r\n", 403, id="another protocol"),
+    ],
+)  # fmt: skip
+async def test_what_is_no_http_is_refused_in_json(serving: Fleet, sent: bytes, status: int) -> None:
+    request = sent.replace(b"%s", CHAT.encode()).replace(b"%%", b"%")
+
+    received = await talk(serving, request)
+
+    assert statuses(received) == [status]
+    head, _, body = received.partition(b"\r\n\r\n")
+    assert b"content-type: application/json" in head
+    # One body that OpenAI's and Anthropic's clients both read.
+    assert json.loads(body)["error"]["code"] == "bad_request"
+    assert json.loads(body)["type"] == "error"
+    assert not serving.large.requests
+
+
+@pytest.mark.parametrize("asked", ["gzip, deflate, br", "identity;q=0, *"])
+async def test_no_engine_is_asked_for_a_compressed_answer(serving: Fleet, asked: str) -> None:
+    """Its tokens could not be counted, nor its errors seen."""
+    await serving.ask(headers={"accept-encoding": asked})
+
+    assert serving.large.headers[-1]["accept-encoding"] == "identity"
