@@ -11,6 +11,7 @@ from e2e.kit.kubectl import Namespace
 from e2e.kit.yamls import load, merged
 from tests.integration.api.server import ApiServer
 from tests.integration.api.subjects import POOL, ROUTER, at
+from tests.support.earlier_words import in_todays_words
 from tests.unit.api.test_stored import STORED
 from tokenfleet.api.conventions import API_VERSION
 
@@ -35,7 +36,7 @@ def test_an_example_is_accepted(api: ApiServer, path: Path) -> None:
 
 @pytest.mark.parametrize("body", STORED)
 def test_what_an_earlier_release_stored_is_accepted(api: ApiServer, body: dict[str, Any]) -> None:
-    answer = api.create({**body, "metadata": {"name": body["metadata"]["name"]}})
+    answer = api.create({**in_todays_words(body), "metadata": {"name": body["metadata"]["name"]}})
 
     assert answer.status_code == httpx.codes.CREATED, answer.text
 

@@ -101,8 +101,6 @@ _ROUTER = {
         "user": {"header": "x-tokenfleet-user", "report": "Names"},
     },
     "requestBodyLimit": "8Mi",
-    "explain": "On",
-    "accessLog": "Off",
 }
 STORED = [
     pytest.param(POOL, {"type": "Managed", "replicas": 1, "managed": _MANAGED}, id="a pool"),
@@ -130,8 +128,16 @@ STORED = [
     pytest.param(EXISTING_POOL, {"replicas": 1}, id="an existing pool"),
     pytest.param(
         EXTERNAL_POOL,
-        {"replicas": 1, "external": {"addressFamily": "Any", "promptCaching": {"type": "Off"}}},
+        {"replicas": 1, "external": {"addressFamily": "Any"}},
         id="an external pool",
+    ),
+    pytest.param(
+        merged(EXTERNAL_POOL, at("spec.external.promptCaching", {})),
+        {
+            "replicas": 1,
+            "external": {"addressFamily": "Any", "promptCaching": {"type": "Disabled"}},
+        },
+        id="an external pool whose prompts nobody marks",
     ),
     pytest.param(
         ROUTER,

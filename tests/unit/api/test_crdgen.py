@@ -83,6 +83,13 @@ class Status(Model):
     """A large number."""
 
 
+class _Odd(Model):
+    """A status as conditions have it."""
+
+    state: Literal["True"] = "True"
+    """State."""
+
+
 class Sample(Model):
     """A kind."""
 
@@ -251,6 +258,39 @@ def test_a_field_without_a_description_is_refused() -> None:
 def test_a_word_that_yaml_reads_otherwise_is_refused(name: str) -> None:
     with pytest.raises(UnstructuralError, match=rf"^\.spec\.{name} is a word that YAML reads"):
         schema_of(_with(Text, name=name))
+
+
+@pytest.mark.parametrize(
+    ("annotation", "words"),
+    [
+        pytest.param(Literal["Errors", "Off"], "has the value Off", id="a switch"),
+        pytest.param(Literal["~", "Any"], "has the value ~", id="null"),
+        pytest.param(Literal["1", "2"], "has the value 1", id="a number"),
+        pytest.param(
+            Annotated[list[Literal["Y", "Z"]], Field(max_length=2), ListSet()],
+            "[] has the value Y",
+            id="an item",
+        ),
+    ],
+)
+def test_a_value_that_yaml_reads_otherwise_is_refused(annotation: Any, words: str) -> None:
+    with pytest.raises(UnstructuralError) as refused:
+        schema_of(_with(annotation))
+
+    assert f".spec.field{words if words[0] == '[' else f' {words}'}" in str(refused.value)
+    assert ", which YAML reads as " in str(refused.value)
+
+
+@pytest.mark.parametrize("default", ["No", "12e5", "2030-01-01"])
+def test_a_default_that_yaml_reads_otherwise_is_refused(default: str) -> None:
+    with pytest.raises(UnstructuralError, match=rf"^\.spec\.field has the value {default}, which"):
+        schema_of(_with(Annotated[Text, Field(default=default)]))
+
+
+def test_the_operator_may_write_any_word_into_status() -> None:
+    model = create_model("Odd", __base__=Sample, status=(_Odd, _Odd()))
+
+    assert schema_of(model)["properties"]["status"]["properties"]["state"]["enum"] == ["True"]
 
 
 def test_an_exclusive_bound_of_an_integer_becomes_inclusive() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.support.earlier_words import RENAMED, in_todays_words
 from tokenfleet.api.quantities import parse_duration
 from tokenfleet.api.v1alpha1.kinds import KINDS
 from tokenfleet.domain.fleet import router_config
@@ -56,7 +57,7 @@ def test_nothing_of_a_stored_spec_is_lost(body: dict[str, Any]) -> None:
 
     lost = {
         place: (value, told.get(place))
-        for place, value in leaves(body["spec"])
+        for place, value in leaves(in_todays_words(body)["spec"])
         if not same(value, told.get(place))
     }
     assert lost == {}
@@ -65,6 +66,17 @@ def test_nothing_of_a_stored_spec_is_lost(body: dict[str, Any]) -> None:
 @pytest.mark.parametrize("body", STORED)
 def test_a_stored_status_stands_in_nobody_s_way(body: dict[str, Any]) -> None:
     assert MODELS[body["kind"]].model_validate(body)
+
+
+def test_every_word_that_was_renamed_is_among_them() -> None:
+    stored = {
+        (body["kind"], f".spec{place}", value)
+        for body in (param.values[0] for param in STORED)
+        for place, value in leaves(body["spec"])  # type: ignore[index]
+    }
+    earlier = {(kind, place, word) for (kind, place), words in RENAMED.items() for word in words}
+
+    assert earlier <= stored
 
 
 def test_every_version_has_left_a_configuration() -> None:

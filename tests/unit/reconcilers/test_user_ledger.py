@@ -168,7 +168,7 @@ async def test_switching_it_off_asks_nobody_and_deletes_what_was_written() -> No
     fleet = Fleet()
     fleet.tell(1, ada=1000)
     await fleet.ledger.look()
-    fleet.report("Off")
+    fleet.report("None")
 
     await fleet.ledger.look()
     await fleet.ledger.look()

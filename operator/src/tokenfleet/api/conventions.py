@@ -8,12 +8,20 @@ sig-architecture).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 from pydantic.fields import FieldInfo
+from pydantic_core import CoreSchema, core_schema
 
 GROUP: Final = "tokenfleet.dev"
 VERSION: Final = "v1alpha1"
@@ -93,6 +101,27 @@ class ListAtomic:
     ) -> dict[str, Any]:
         """Say so in the schema."""
         return {**handler(core), LIST_TYPE: "atomic"}
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """Words that earlier releases stored in a field, each with today's word for it.
+
+    They are read and not written: the schema does not have them, so the API server refuses them in
+    a new object and keeps them in one that is stored (its ratcheting of values that stay).
+    """
+
+    words: Mapping[str, str] = field(hash=False)
+    """Earlier word -> today's."""
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """Read an earlier word as today's."""
+        return core_schema.no_info_before_validator_function(self._today, handler(source))
+
+    def _today(self, value: Any) -> Any:
+        return self.words.get(value, value) if isinstance(value, str) else value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

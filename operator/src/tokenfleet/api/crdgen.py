@@ -2,8 +2,8 @@
 
 pydantic writes JSON Schema 2020-12; the API server wants a structural OpenAPI v3 schema, and this
 project wants more: every field described, every list, string, map and number bounded, no floats, no
-nulls, no unions (api-conventions.md). What the models say otherwise is refused here, at generation
-time, so that it can never reach a cluster.
+nulls, no unions (api-conventions.md), no word that kubectl reads as a boolean. What the models say
+otherwise is refused here, at generation time, so that it can never reach a cluster.
 
     pydantic                              CRD
     $defs, $ref                           inlined; recursion is an error
@@ -15,7 +15,7 @@ time, so that it can never reach a cluster.
     anyOf otherwise, oneOf, tuple, float  error
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from inspect import cleandoc
 from typing import Any, Final
@@ -31,14 +31,11 @@ from tokenfleet.api.conventions import (
     Kind,
     Model,
 )
-from tokenfleet.api.quantities import format_duration
+from tokenfleet.api.quantities import DECIMAL_PATTERN, FRACTION_FORM, format_duration
+from tokenfleet.api.yaml_scalars import read_as
 
 INT_OR_STRING: Final = "x-kubernetes-int-or-string"
 INT32_MAX: Final = 2**31 - 1
-
-# Plain words that YAML 1.1 readers (kubectl, Helm, PyYAML) turn into booleans or null: as a field
-# name, `on:` arrives at the API server as `true:`.
-YAML_WORDS: Final = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
 
 _ORDER: Final = (
     "description", "type", "format", "enum", "default", "minimum", "maximum", "minLength",
@@ -174,6 +171,8 @@ def _structural(
     elif described:
         _refuse(where, "has no description: write a docstring under the field")
     _check(out, where)
+    if defaults:  # a place that people write
+        _check_words(out, where)
     _descend(out, definitions, path, defaults=defaults)
     _shorten_default(out)
     return _ordered({key: value for key, value in out.items() if key not in _DROPPED})
@@ -214,8 +213,42 @@ def _check(node: Mapping[str, Any], where: str) -> None:
         if broken(node):
             _refuse(where, why)
     for name in node.get("properties", ()):
-        if name.lower() in YAML_WORDS:
-            _refuse(f"{where}.{name}", "is a word that YAML reads as a boolean or null")
+        if kind := read_as(name):
+            _refuse(f"{where}.{name}", f"is a word that YAML reads as {kind}")
+
+
+def _check_words(node: Mapping[str, Any], where: str) -> None:
+    """Refuse words that kubectl and Helm read as something else: they cannot be written plainly.
+
+    Only decimal strings may look like numbers: JSON's own would be floats.
+
+    Raises:
+        UnstructuralError: with the field and the word.
+    """
+    words = [*node.get("enum", ()), *_words(node.get("default"))]
+    for word in (one for one in words if isinstance(one, str)):
+        kind = read_as(word)
+        if kind and not (kind == "a number" and _is_decimal(node)):
+            _refuse(where, f"has the value {word}, which YAML reads as {kind}")
+
+
+def _words(default: Any) -> Iterator[Any]:
+    """Yield a default, or of an object its keys: its values are defaults of fields below."""
+    if isinstance(default, Mapping):
+        for key, value in default.items():
+            yield key
+            if isinstance(value, Mapping):
+                yield from _words(value)
+    elif isinstance(default, list):
+        yield from default
+    else:
+        yield default
+
+
+def _is_decimal(node: Mapping[str, Any]) -> bool:
+    """Hold for a string that can be nothing but a number."""
+    fraction = FRACTION_FORM.entry() in node.get(VALIDATIONS, ())
+    return fraction or node.get("pattern") == DECIMAL_PATTERN
 
 
 def _is(kind: str, *needs: str) -> Callable[[Mapping[str, Any]], bool]:

@@ -7,10 +7,9 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-import yaml
-
 from tokenfleet.adapters.kubernetes import KubernetesCluster
 from tokenfleet.api.conventions import GROUP, VERSION
+from tokenfleet.cli.plain_yaml import plain_yaml
 from tokenfleet.cli.target import add_target_flags
 from tokenfleet.cli.terminal import ask
 from tokenfleet.domain.console.fleet_view import Body
@@ -88,7 +87,7 @@ async def _written(cluster: KubernetesCluster, change: Change, *, dry: bool) -> 
 def _for_git(change: Change) -> str:
     patch = json.dumps({"spec": {"trafficControl": dict(change.control)}})
     command = f"kubectl patch modelroute {change.name} -n {change.namespace} --type=merge -p "
-    manifest = yaml.safe_dump(change.manifest(API_VERSION), sort_keys=False)
+    manifest = plain_yaml(change.manifest(API_VERSION))
     return (
         "# In git, set spec.trafficControl of this object:\n"
         f"{manifest}# With kubectl:\n# {command}{shlex.quote(patch)}\n"

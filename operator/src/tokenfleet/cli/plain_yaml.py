@@ -1,8 +1,10 @@
-"""YAML for people: in the order in which it was made, and without anchors."""
+"""YAML for people and for kubectl: in the order in which it was made, without anchors."""
 
 from typing import Any
 
 import yaml
+
+from tokenfleet.api.yaml_scalars import read_as
 
 
 class _PlainDumper(yaml.SafeDumper):
@@ -11,6 +13,14 @@ class _PlainDumper(yaml.SafeDumper):
     def ignore_aliases(self, _data: Any) -> bool:
         """Write no anchors."""
         return True
+
+    def represent_text(self, text: str) -> yaml.ScalarNode:
+        """Quote what another reader than PyYAML takes for no string: `y`, `1e3`."""
+        style = "'" if read_as(text) else None
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_PlainDumper.add_representer(str, _PlainDumper.represent_text)
 
 
 def plain_yaml(document: Any) -> str:

@@ -128,7 +128,7 @@ async def users(cluster: Cluster, asked: Asked) -> Summary:
     if not found:
         msg = (
             f"no ModelRouter of namespace {asked.namespace} has told of its users yet: the operator"
-            " asks every 2 min, unless spec.attribution.user.report is Off"
+            " asks every 2 min, unless spec.attribution.user.report is None"
         )
         raise NothingToShowError(msg)
     told = [between(windows, asked.start, asked.end) for windows in found]

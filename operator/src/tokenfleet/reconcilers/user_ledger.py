@@ -68,7 +68,7 @@ class _Book:
     """What is known of one router."""
 
     option: str
-    """What its ModelRouter wants told: Names, Hashes, or Off."""
+    """What its ModelRouter wants told: Names, Hashes, or None."""
     reports: dict[str, Report] = field(default_factory=dict)
     """Pod uid -> its newest report."""
     stored: Body | None = None
@@ -125,7 +125,7 @@ class UserLedger:
         """Look at one router; return why it failed, empty where it did not."""
         option = _option(router)
         try:
-            if option == "Off":
+            if option == "None":
                 await self._forgotten(key, router)
             elif option is not None:
                 await self._kept(key, router, option)
@@ -205,14 +205,14 @@ class UserLedger:
 
     async def _forgotten(self, key: ObjectKey, router: Body) -> None:
         """Delete what was written: who switches it off does not want it kept."""
-        if key in self._books and self._books[key].option == "Off":
+        if key in self._books and self._books[key].option == "None":
             return
         stored = await self._stored(key)
         if stored is not None and controls(router, stored) and self.may_write():
             await self.cluster.delete(
                 CONFIG_MAPS, key.namespace, users_name(key.name), uid=stored["metadata"]["uid"]
             )
-        self._books[key] = _Book(option="Off")
+        self._books[key] = _Book(option="None")
 
     async def _stored(self, key: ObjectKey) -> Body | None:
         return await self.cluster.get(CONFIG_MAPS, key.namespace, users_name(key.name))

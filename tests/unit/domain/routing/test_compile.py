@@ -276,7 +276,7 @@ def test_silence_ends_a_stream_after_a_minute_or_as_written() -> None:
 def test_what_a_router_tells_is_as_written() -> None:
     spec = {
         "cors": {"allowOrigins": ["https://app.example.com"]},
-        "explain": "Off",
+        "explain": "Disabled",
         "accessLog": "Errors",
         "tracing": {"endpoint": "http://collector:4318", "sampling": "0.25"},
     }

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
 
-from tokenfleet.api.conventions import CEL, DNS_SUBDOMAIN, HeaderName, Model
+from tokenfleet.api.conventions import CEL, DNS_SUBDOMAIN, Earlier, HeaderName, Model
 from tokenfleet.api.v1alpha1.model_source import SecretKeyReference
 
 Provider = Literal["OpenAI", "Anthropic", "Fireworks", "OpenAICompatible"]
@@ -48,8 +48,8 @@ class ServerTLS(Model):
 class PromptCaching(Model):
     """Who marks the beginnings of prompts that the provider shall cache."""
 
-    type: Literal["Off", "Auto"] = "Off"
-    """Off: clients; their bytes stay as they are. Auto: the router, where a client marks
+    type: Annotated[Literal["Disabled", "Auto"], Earlier({"Off": "Disabled"})] = "Disabled"
+    """Disabled: clients; their bytes stay as they are. Auto: the router, where a client marks
     nothing."""
 
 
@@ -80,7 +80,8 @@ class External(Model):
             field_path=".organization",
         ),
         CEL(
-            rule="self.provider == 'Anthropic' || self.promptCaching.type == 'Off'",
+            rule="self.provider == 'Anthropic' || !has(self.promptCaching)"
+            " || self.promptCaching.type != 'Auto'",
             message="promptCaching Auto is for provider Anthropic: the others cache by themselves",
             field_path=".promptCaching",
         ),
@@ -106,8 +107,10 @@ class External(Model):
         Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[-\w]+$")] | None
     ) = None
     """OpenAI's organization that pays (`OpenAI-Organization`)."""
-    prompt_caching: PromptCaching = PromptCaching()
-    """Marks for Anthropic's prompt cache (`cache_control`), in requests of its messages."""
+    # A default would be stored in every pool, and the release before could read none of them.
+    prompt_caching: PromptCaching | None = None
+    """Marks for Anthropic's prompt cache (`cache_control`), in requests of its messages; absent
+    means that clients set them."""
     server_name: ServerName | None = None
     """Name in the server's certificate, also sent as SNI; absent means the host of `baseURL`."""
     ca_bundle: CertificateBundle | None = None

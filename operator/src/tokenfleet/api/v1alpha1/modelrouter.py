@@ -11,6 +11,7 @@ from tokenfleet.api.conditions import Condition
 from tokenfleet.api.conventions import (
     CEL,
     Count,
+    Earlier,
     HeaderName,
     Kind,
     ListAtomic,
@@ -59,10 +60,10 @@ class HeaderAttribute(Model):
 class UserAttribute(HeaderAttribute):
     """The user, and what is told of it."""
 
-    report: Literal["Names", "Hashes", "Off"] = "Names"
+    report: Annotated[Literal["Names", "Hashes", "None"], Earlier({"Off": "None"})] = "Names"
     """What ConfigMap `<router>-users` and the status of TokenSLOs say of those who use most. Names:
     as requests say them. Hashes: the first 16 hex digits of the SHA-256 of
-    `<namespace>/<router>/<name>`: readers do not see names, and who knows one can find it. Off:
+    `<namespace>/<router>/<name>`: readers do not see names, and who knows one can find it. None:
     nothing; nothing is read from the routers either."""
 
 
@@ -261,11 +262,16 @@ class ModelRouterSpec(Union):
     """Largest request body; larger ones get a 413."""
     cors: Cors | None = None
     """Which web pages may call from browsers; absent means none."""
-    explain: Literal["On", "Off"] = "On"
-    """On: answers carry `x-tokenfleet-served-by`, with route, rule, pool and attempts."""
-    access_log: Literal["Off", "Errors", "All"] = "Off"
+    # A default would be stored in every router, and the release before could read none of them.
+    explain: (
+        Annotated[Literal["Enabled", "Disabled"], Earlier({"On": "Enabled", "Off": "Disabled"})]
+        | None
+    ) = None
+    """Enabled: answers carry `x-tokenfleet-served-by`, with route, rule, pool and attempts. Absent
+    means Enabled."""
+    access_log: Annotated[Literal["None", "Errors", "All"], Earlier({"Off": "None"})] | None = None
     """Requests that get a line of JSON on the router's standard output. Errors: those whose status
-    is 400 or more, or whose outcome is not ok."""
+    is 400 or more, or whose outcome is not ok. Absent means None."""
     tracing: Tracing | None = None
     """OpenTelemetry spans; absent means none. W3C trace context passes either way."""
 

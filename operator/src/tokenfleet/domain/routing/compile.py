@@ -36,6 +36,9 @@ from tokenfleet.domain.routing.rule_slices import (
 from tokenfleet.domain.routing.rules import CompiledRule, References, pin_problems
 from tokenfleet.domain.routing.slicing import Refusal, slicing
 
+_LOGGED: Final = MappingProxyType({"None": "Off", "Errors": "Errors", "All": "All"})
+"""Value of `accessLog` -> word of the router's configuration."""
+
 BODY_LIMIT_MIN: Final = 1024
 BODY_LIMIT_MAX: Final = 64 * 1024 * 1024
 """Bytes. A body is held in memory while it is read: 64 MiB a request is what a router of 1 GiB can
@@ -148,8 +151,8 @@ def compile_router(  # noqa: PLR0913 - one for each kind of object, and what run
         ),
         body_limit=min(max(limit, BODY_LIMIT_MIN), BODY_LIMIT_MAX),
         allow_origins=tuple(router.spec.cors.allow_origins) if router.spec.cors else (),
-        explain=router.spec.explain == "On",
-        access_log=router.spec.access_log,
+        explain=router.spec.explain != "Disabled",
+        access_log=_LOGGED[router.spec.access_log or "None"],
         tracing=_tracing(router),
         pools=tuple(stand.destination(pool) for pool in used),
         routes=tuple(compiled),

@@ -70,6 +70,7 @@ def site(external: External, model: str) -> Site:
         model: what it is asked for.
     """
     url = urlsplit(base_url(external))
+    marked = external.prompt_caching is not None and external.prompt_caching.type == "Auto"
     return Site(
         provider=external.provider,
         host=url.hostname or "",
@@ -78,7 +79,7 @@ def site(external: External, model: str) -> Site:
         path=url.path,
         family=external.address_family,
         organization=external.organization,
-        cache_least=cache_least(model) if external.prompt_caching.type == "Auto" else None,
+        cache_least=cache_least(model) if marked else None,
     )
 
 
