@@ -205,6 +205,26 @@ async def test_after_a_replica_that_hangs_the_sister_comes_last(tmp_path: Path) 
             await pools.router.stop()
 
 
+@pytest.mark.parametrize(("seconds", "pool"), [(1, "large"), (30, "small")])
+async def test_a_pool_that_asks_for_time_is_given_it_or_left(
+    tmp_path: Path, seconds: int, pool: str
+) -> None:
+    """Its sister replica is asked after `Retry-After`, or another pool at once where that is long."""
+    busy = Head(429, "application/json", (("retry-after", str(seconds)),))
+    full = Scripted((busy, Data(json.dumps(RATE)), End))
+    pools = Pools(Router(tmp_path), [full, Scripted()], [Scripted()])
+    async with AsyncExitStack() as stack:
+        for server in (*pools.large, *pools.small):
+            await stack.enter_async_context(server.serving())
+        stack.push_async_callback(pools.router.stop)
+        await pools.serve(configuration(ALL_LARGE))
+        while not full.requests:
+            seen = await pools.ask()
+
+    assert (seen.status, seen.pool, seen.attempts) == (200, pool, 2)
+    assert seen.seconds >= seconds or pool == "small"
+
+
 async def test_the_last_pool_is_not_hammered(pools: Pools) -> None:
     busy = Head(503, "application/json", (("retry-after", "7"),))
     for server in (*pools.large, *pools.small):

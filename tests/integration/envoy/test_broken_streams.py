@@ -13,6 +13,7 @@ from tests.integration.envoy.scripted import (
     DONE,
     GOOD,
     SSE,
+    WHOLE,
     Cut,
     Data,
     End,
@@ -125,4 +126,18 @@ async def test_an_error_after_tokens_is_seen_as_it_was_sent(pools: Pools) -> Non
 
     assert seen.whole
     assert seen.body.count("no capacity") == 1
+    assert await pools.outcomes() == [("large", "broken_stream")]
+
+
+async def test_a_whole_answer_that_was_too_large_to_hold_is_cut_where_it_broke(
+    pools: Pools,
+) -> None:
+    """More of it than 64 KiB has been passed on, so nobody else can answer in its place."""
+    pools.large[0].script = (WHOLE, Data('{"choices":[{"text":"' + "x" * 200_000), Pause(0.2), Cut)
+    await pools.serve(STALL)
+
+    seen = await pools.ask({"stream": False})
+
+    assert (seen.status, seen.pool, seen.whole) == (200, "large", False)
+    assert not pools.small[0].requests
     assert await pools.outcomes() == [("large", "broken_stream")]

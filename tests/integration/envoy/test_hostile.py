@@ -30,6 +30,8 @@ from tests.integration.envoy.model_server import Behaviour
 from tests.support.ports import free_port
 from tokenfleet.adapters.envoy.bootstrap import Limits
 
+pytestmark = pytest.mark.envoy
+
 BODY = b'{"model":"chat","messages":[]}'
 MIB = 1024 * 1024
 HEAP = 256 * MIB
