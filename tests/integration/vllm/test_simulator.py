@@ -141,3 +141,44 @@ def test_metric_names_are_real(small: Engine, simulator: Engine) -> None:
 
     assert names[0] - names[1] == set()
     assert types[0] - types[1] == set()
+
+
+def test_an_engine_that_speculates_counts_under_the_real_names(
+    large: Engine, speculating: Engine
+) -> None:
+    counted = []
+    for engine in (large, speculating):
+        body = {"model": engine.model, **CHAT, "max_tokens": 16}
+        answer = httpx.post(f"{engine.url}/v1/chat/completions", json=body, timeout=120)
+        assert answer.status_code == 200, answer.text
+        text = httpx.get(f"{engine.url}/metrics").text
+        found = re.findall(r"^(vllm:spec_decode_\w+_total)\{(.*)\} (\S+)$", text, re.MULTILINE)
+        labels = {(name, re.sub(r'model_name="[^"]*"', "", said)) for name, said, _ in found}
+        counted.append(labels)
+        values = {name: float(value) for name, _, value in found}
+        assert values["vllm:spec_decode_num_drafts_total"] >= 1
+        drafted = values["vllm:spec_decode_num_draft_tokens_total"]
+        assert values["vllm:spec_decode_num_accepted_tokens_total"] <= drafted
+
+    assert counted[0] == counted[1]
+
+
+@pytest.mark.parametrize("which", ["small", "simulator"])
+def test_a_repeated_prompt_is_cached_in_whole_blocks(
+    which: str, request: pytest.FixtureRequest
+) -> None:
+    engine: Engine = request.getfixturevalue(which)
+    said = [{"role": "user", "content": "a text that nobody else sends " * 40}]
+    body = {"model": engine.model, **CHAT, "messages": said}
+
+    def usage() -> dict[str, Any]:
+        url = f"{engine.url}/v1/chat/completions"
+        found: dict[str, Any] = httpx.post(url, json=body, timeout=120).json()["usage"]
+        return found
+
+    first, second = usage(), usage()
+    cached = second["prompt_tokens_details"]["cached_tokens"]
+
+    assert first["prompt_tokens_details"]["cached_tokens"] == 0
+    assert 0 < cached < second["prompt_tokens"]
+    assert cached % 128 == 0
