@@ -73,6 +73,9 @@ async def test_what_is_stored_although_nobody_answered_is_found_out_at_once() ->
     story.pinned()
     await story.bench.settle(ROUNDS)
 
+    registry = story.bench.operator.core.telemetry.registry
+    failed = {"controller": "modelrouter", "result": "error"}
+    assert not registry.get_sample_value("controller_runtime_reconcile_total", failed)
     story.holds_together()
     assert story.counted() == {"P0": 1}
     assert conditions(story.bench.status("ModelRoute", "chat"))["Ready"] == ("True", "Ready")

@@ -182,6 +182,19 @@ async def test_a_replace_without_an_answer_is_looked_up(bench: Bench, acted: boo
         await bench.applier.replace(wanted, owner=bench.owner)
 
 
+async def test_what_still_belongs_to_a_namesake_that_is_gone_is_not_taken_for_written(
+    bench: Bench,
+) -> None:
+    """Equal data are not enough: the garbage collector takes what has a dead owner."""
+    wanted = {**config_map(), "data": {"a": "b"}}
+    stored = await bench.applier.replace(wanted, owner=bench.owner)
+    again = {**bench.owner, "metadata": {**bench.owner["metadata"], "uid": "new"}}
+    bench.cluster.fault = lambda *_: Fault(PortError("no answer"), acted=False)
+
+    with pytest.raises(PortError, match="no answer"):
+        await bench.applier.replace(stored, owner=again)
+
+
 async def test_a_replace_that_cannot_be_looked_up_is_unsettled(bench: Bench) -> None:
     def fail(*_: Any) -> Fault:
         bench.cluster.outage = True
