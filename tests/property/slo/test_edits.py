@@ -1,8 +1,9 @@
 """Any edit of backends and weights in the middle of a shift moves only what it must."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tokenfleet.domain.slo.control.carry_over import Edit, carried_over
@@ -37,7 +38,24 @@ def edits(draw: st.DrawFn) -> Edit:
     return Edit(rule=new, memory=memory, running=shares_of(old, memory), ready=ready, now=NOW)
 
 
+SMALL_PART = RuleTarget(
+    key=RuleKey("ns", "chat", "slow"), backends={"a": 1, "b": 99}, fallbacks=(SPARE,)
+)
+HALF = RuleMemory(
+    loops={"a": LoopMemory(state=State.SHIFTED, w=0.5, fallback=SPARE, changed_at=NOW)}
+)
+A_SMALL_SHIFTED_PART_BECOMES_ALL = Edit(
+    rule=replace(SMALL_PART, backends={"a": 100}),
+    memory=HALF,
+    running=shares_of(SMALL_PART, HALF),
+    ready={"a": 1, "b": 1, SPARE: 1},
+    now=NOW,
+)
+"""A tenth of the new weight is more than it had."""
+
+
 @given(edits())
+@example(A_SMALL_SHIFTED_PART_BECOMES_ALL)
 def test_only_what_must_move_moves(edit: Edit) -> None:
     memory, _ = carried_over(edit)
     shares, written = shares_of(edit.rule, memory), baseline(edit.rule.backends)
