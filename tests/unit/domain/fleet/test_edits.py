@@ -12,6 +12,7 @@ import pytest
 from tests.unit.domain.fleet.builders import route, slo
 from tests.unit.domain.fleet.edited_fleet import SHIFTED, Fleet, objective, rule
 from tokenfleet.domain.fleet.departed import KEPT
+from tokenfleet.domain.slo.control.memory import LoopMemory
 
 
 def test_nothing_is_edited_and_nothing_is_told() -> None:
@@ -71,6 +72,18 @@ def test_a_route_that_is_applied_again_within_the_hour_goes_on_from_its_shift(
     assert fleet.shares() == {"large": 400, "small": 600}
     assert fleet.reasons() == ["ShiftRemembered", "ShiftInherited"]
     assert "departed" not in fleet.data
+
+
+def test_a_route_that_is_applied_again_is_known_for_its_flapping_although_all_is_well() -> None:
+    """Deleting and applying must not buy a rule new shifts."""
+    flapping = LoopMemory(episodes=(SHIFTED.changed_at, SHIFTED.changed_at + timedelta(minutes=9)))
+    fleet = Fleet(loops={"large": flapping})
+    was, fleet.routes = fleet.routes, []
+    fleet.visit()
+    fleet.routes = was
+    fleet.visit()
+
+    assert fleet.held().memory["ns/chat/slow"].loops["large"].episodes == flapping.episodes
 
 
 def test_after_an_hour_nobody_remembers() -> None:
