@@ -11,8 +11,6 @@ import pytest
 
 from tests.unit.domain.fleet.builders import route, slo
 from tests.unit.domain.fleet.edited_fleet import SHIFTED, Fleet, objective, rule
-from tokenfleet.domain.fleet.departed import KEPT
-from tokenfleet.domain.slo.control.memory import LoopMemory
 
 
 def test_nothing_is_edited_and_nothing_is_told() -> None:
@@ -72,32 +70,6 @@ def test_a_route_that_is_applied_again_within_the_hour_goes_on_from_its_shift(
     assert fleet.shares() == {"large": 400, "small": 600}
     assert fleet.reasons() == ["ShiftRemembered", "ShiftInherited"]
     assert "departed" not in fleet.data
-
-
-def test_a_route_that_is_applied_again_is_known_for_its_flapping_although_all_is_well() -> None:
-    """Deleting and applying must not buy a rule new shifts."""
-    flapping = LoopMemory(episodes=(SHIFTED.changed_at, SHIFTED.changed_at + timedelta(minutes=9)))
-    fleet = Fleet(loops={"large": flapping})
-    was, fleet.routes = fleet.routes, []
-    fleet.visit()
-    fleet.routes = was
-    fleet.visit()
-
-    assert fleet.held().memory["ns/chat/slow"].loops["large"].episodes == flapping.episodes
-
-
-def test_after_an_hour_nobody_remembers() -> None:
-    fleet = Fleet()
-    was, fleet.routes = fleet.routes, []
-    fleet.visit()
-    fleet.now += KEPT
-    fleet.visit()
-    assert "departed" not in fleet.data
-
-    fleet.routes = was
-    fleet.visit()
-
-    assert fleet.shares() == {"large": 1000, "small": 0}
 
 
 @pytest.mark.edit(
@@ -395,7 +367,10 @@ def test_a_route_that_cannot_be_read_for_a_while_does_not_forget_its_shift() -> 
     fleet.visit()
     assert fleet.shares() == {"large": 400, "small": 600}
 
+    assert "departed" not in fleet.data, "it is not gone, and nobody else may take its place"
+
     fleet.routes = was
     fleet.visit()
 
     assert fleet.shares() == {"large": 400, "small": 600}
+    assert fleet.reasons() == []
