@@ -13,7 +13,6 @@ import sys
 from aiohttp import web
 
 from e2e.simulator.server import Settings, Simulator
-from e2e.simulator.speculation import Speculation
 
 
 def parsed(arguments: list[str]) -> argparse.Namespace:
@@ -26,9 +25,6 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--served-model-name", nargs="+")
     parser.add_argument("--lora-modules", nargs="+", type=json.loads, default=[])
     parser.add_argument("--max-model-len", type=int, default=8192)
-    parser.add_argument("--max-num-seqs", type=int, default=256)
-    parser.add_argument("--num-gpu-blocks-override", type=int)
-    parser.add_argument("--speculative-config", type=json.loads)
     parser.add_argument("--shutdown-timeout", type=float, default=0.0)
     return parser.parse_known_args(arguments)[0]
 
@@ -40,11 +36,6 @@ def main() -> None:
         models=tuple(given.served_model_name or [given.model]),
         adapters={module["name"]: module["path"] for module in given.lora_modules},
         window=given.max_model_len,
-        sequences=given.max_num_seqs,
-        blocks=given.num_gpu_blocks_override,
-        speculation=(
-            Speculation.read(given.speculative_config) if given.speculative_config else None
-        ),
     )
     web.run_app(
         Simulator(settings).application(),

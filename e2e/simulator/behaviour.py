@@ -18,14 +18,10 @@ class Behaviour:
     error_rate: float = 0.0
     """Fraction of requests that are answered with `error_status`."""
     error_status: int = 503
-    concurrency: int | None = None
-    """Requests worked on at a time; the others wait, before their `ttft` begins. None: as many as
-    the command line says."""
-    cached_fraction: float | None = None
-    """Fraction of each prompt's tokens that the prefix cache is said to hold; None: what it has
-    seen. Either way the first token takes `ttft`."""
-    acceptance: float = 0.7
-    """Fraction of drafted tokens that are accepted, where the engine speculates."""
+    concurrency: int = 256
+    """Requests worked on at a time; the others wait, before their `ttft` begins."""
+    cached_fraction: float = 0.0
+    """Fraction of each prompt's tokens that the prefix cache is said to hold."""
     completion_tokens: int | None = None
     """Length of every answer; None lets the request's `max_tokens` decide."""
 
@@ -40,12 +36,10 @@ class Behaviour:
         if unknown:
             raise ValueError(f"no such behaviour: {', '.join(sorted(unknown))}")
         behaviour = cls(**wanted)
-        places = 1 if behaviour.concurrency is None else behaviour.concurrency
-        if min(behaviour.ttft, behaviour.itl) < 0 or places < 1:
+        if min(behaviour.ttft, behaviour.itl) < 0 or behaviour.concurrency < 1:
             raise ValueError("ttft and itl must not be negative, concurrency must be at least 1")
-        parts = behaviour.error_rate, behaviour.cached_fraction or 0, behaviour.acceptance
-        if not all(0 <= part <= 1 for part in parts):
-            raise ValueError("error_rate, cached_fraction and acceptance must lie between 0 and 1")
+        if not (0 <= behaviour.error_rate <= 1 and 0 <= behaviour.cached_fraction <= 1):
+            raise ValueError("error_rate and cached_fraction must lie between 0 and 1")
         return behaviour
 
     def to_json(self) -> dict[str, Any]:

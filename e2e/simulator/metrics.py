@@ -13,8 +13,7 @@ E2E_BUCKETS = (0.3, 0.5, 0.8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60)
 class Metrics:
     """The metrics of one engine."""
 
-    def __init__(self, model: str, *, speculative: int = 0) -> None:
-        """Start at zero; `speculative` tokens are drafted at a time, 0: the engine does not."""
+    def __init__(self, model: str) -> None:
         self.registry = CollectorRegistry()
 
         def made(kind, name, text, **options):
@@ -24,7 +23,7 @@ class Metrics:
 
         self.running = made(Gauge, "num_requests_running", "Requests being worked on.")
         self.waiting = made(Gauge, "num_requests_waiting", "Requests waiting.")
-        self.cache_usage = made(Gauge, "kv_cache_usage_perc", "Fraction of the KV cache in use.")
+        made(Gauge, "kv_cache_usage_perc", "Fraction of the KV cache in use.")
         self.prompt_tokens = made(Counter, "prompt_tokens", "Prompt tokens.")
         self.generated_tokens = made(Counter, "generation_tokens", "Generated tokens.")
         self.cache_queries = made(Counter, "prefix_cache_queries", "Prompt tokens looked up.")
@@ -40,16 +39,6 @@ class Metrics:
             registry=self.registry,
         )  # fmt: skip
         self.finished = success.labels(model, "0", "length")
-        if not speculative:
-            return
-        self.drafts = made(Counter, "spec_decode_num_drafts", "Drafts.")
-        self.drafted = made(Counter, "spec_decode_num_draft_tokens", "Drafted tokens.")
-        self.accepted = made(Counter, "spec_decode_num_accepted_tokens", "Accepted tokens.")
-        by_position = Counter(
-            "vllm:spec_decode_num_accepted_tokens_per_pos", "Accepted tokens by place in a draft.",
-            (*LABELS, "position"), registry=self.registry,
-        )  # fmt: skip
-        self.accepted_at = [by_position.labels(model, "0", str(n)) for n in range(speculative)]
 
     def render(self) -> bytes:
         """Return the text that Prometheus scrapes."""

@@ -8,7 +8,7 @@ import json
 import random
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
@@ -16,9 +16,6 @@ from aiohttp import web
 from e2e.simulator import answers
 from e2e.simulator.behaviour import Behaviour
 from e2e.simulator.metrics import Metrics
-from e2e.simulator.places import Places
-from e2e.simulator.prefixes import Prefixes, blocks_of, tokens_of
-from e2e.simulator.speculation import Speculation, drafted
 
 DEFAULT_TOKENS = 16
 
@@ -33,30 +30,6 @@ class Settings:
     """Further names, of adapters of the model -> path of each."""
     window: int = 8192
     """Longest prompt plus answer, in tokens."""
-    sequences: int = 256
-    """Requests worked on at a time, where its behaviour does not say otherwise."""
-    blocks: int | None = None
-    """Blocks of KV cache; None: as many as so many requests of full length need."""
-    speculation: Speculation | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """One request, understood."""
-
-    answer: answers.Answer
-    """The one to come, as if nothing of the prompt were cached."""
-    prompt: str
-    adapter: str
-    """Empty: the model itself."""
-    tokens: int
-    """Length of the answer."""
-    stream: bool
-
-    @property
-    def blocks(self) -> int:
-        """Blocks of KV cache that it needs."""
-        return blocks_of(self.answer.prompt_tokens + self.tokens)
 
 
 class Refused(Exception):
@@ -69,21 +42,41 @@ class Refused(Exception):
         )
 
 
+class Slots:
+    """Admits requests in their order, no more at a time than the limit that holds when one asks."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._running = 0
+        self._free = asyncio.Condition()
+
+    async def enter(self, limit: int) -> None:
+        self._metrics.waiting.inc()
+        try:
+            async with self._free:
+                await self._free.wait_for(lambda: self._running < limit)
+                self._running += 1
+        finally:
+            self._metrics.waiting.dec()
+        self._metrics.running.inc()
+
+    async def leave(self) -> None:
+        self._metrics.running.dec()
+        async with self._free:
+            self._running -= 1
+            self._free.notify(1)
+
+
 class Simulator:
     """One engine."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.behaviour = Behaviour()
-        speculation = settings.speculation
-        self.metrics = Metrics(
-            settings.models[0], speculative=speculation.tokens if speculation else 0
-        )
-        blocks = settings.blocks or settings.sequences * blocks_of(settings.window)
-        self._places = Places(self.metrics, limit=settings.sequences, blocks=blocks)
-        self._prefixes = Prefixes(blocks)
+        self.metrics = Metrics(settings.models[0])
+        self._slots = Slots(self.metrics)
         self._numbers = itertools.count(1)
-        self._draw, self._draw_drafts = random.Random(0), random.Random(0)
+        self._draw = random.Random(0)
         self._started = int(time.time())
 
     def application(self) -> web.Application:
@@ -122,31 +115,25 @@ class Simulator:
             self.behaviour = Behaviour.from_json(await request.json())
         except (ValueError, TypeError) as error:
             return web.json_response({"error": str(error)}, status=400)
-        self._places.limit_to(self.behaviour.concurrency or self.settings.sequences)
         return await self.show(request)
 
     async def complete(self, request: web.Request) -> web.StreamResponse:
         begun = time.monotonic()
         behaviour = self.behaviour
         try:
-            asked = self._understood(request.path, await request.read(), behaviour)
+            answer, tokens, stream = self._understood(request.path, await request.read(), behaviour)
         except Refused as refused:
             return refused.response
         if self._draw.random() < behaviour.error_rate:
             message = "the simulated engine was told to fail"
             return Refused(behaviour.error_status, message, "InternalServerError").response
-        tokens = asked.tokens
-        await self._places.enter(asked.blocks)
+        await self._slots.enter(behaviour.concurrency)
         try:
-            answer = self._with_cached(asked, behaviour)
-            speculation, running = self.settings.speculation, self._places.running
-            send = self._streamed if asked.stream else self._whole
+            send = self._streamed if stream else self._whole
             response = await send(request, answer, tokens, behaviour, begun)
         finally:
-            self._places.leave(asked.blocks)
+            await self._slots.leave()
         self._count(answer, tokens, time.monotonic() - begun)
-        if speculation is not None:
-            self._count_drafts(tokens, speculation.drafted(running), behaviour.acceptance)
         return response
 
     async def _whole(self, _request, answer, tokens, behaviour, begun) -> web.StreamResponse:
@@ -172,13 +159,10 @@ class Simulator:
         await response.write_eof()
         return response
 
-    def _with_cached(self, asked: Asked, behaviour: Behaviour) -> answers.Answer:
-        """Return the answer with what the prefix cache holds, or is said to hold, of its prompt."""
-        found, told = self._prefixes.look_up(asked.prompt, asked.adapter), behaviour.cached_fraction
-        tokens = found if told is None else int(asked.answer.prompt_tokens * told)
-        return replace(asked.answer, cached_tokens=tokens)
-
-    def _understood(self, path: str, raw: bytes, behaviour: Behaviour) -> Asked:
+    def _understood(
+        self, path: str, raw: bytes, behaviour: Behaviour
+    ) -> tuple[answers.Answer, int, bool]:
+        """Return the answer to come, its length in tokens, and whether it is streamed."""
         try:
             body: dict[str, Any] = json.loads(raw)
         except ValueError as error:
@@ -198,24 +182,19 @@ class Simulator:
             limit = self.settings.window
             message = f"max_tokens={asked} cannot be greater than max_model_len={limit}."
             raise Refused(400, message, "BadRequestError", "max_tokens")
-        prompt = json.dumps(body[field])
+        # About four characters make a token.
+        prompt = max(1, len(json.dumps(body[field])) // 4)
         prefix = "chatcmpl" if chat else "cmpl"
         answer = answers.Answer(
             identity=f"{prefix}-{next(self._numbers):016x}",
             created=int(time.time()),
             model=model,
             chat=chat,
-            prompt_tokens=tokens_of(prompt),
-            cached_tokens=0,
+            prompt_tokens=prompt,
+            cached_tokens=int(prompt * behaviour.cached_fraction),
             with_usage=bool((body.get("stream_options") or {}).get("include_usage")),
         )
-        return Asked(
-            answer=answer,
-            prompt=prompt,
-            adapter=model if model in self.settings.adapters else "",
-            tokens=behaviour.completion_tokens or asked,
-            stream=bool(body.get("stream")),
-        )
+        return answer, behaviour.completion_tokens or asked, bool(body.get("stream"))
 
     def _count(self, answer: answers.Answer, tokens: int, seconds: float) -> None:
         self.metrics.prompt_tokens.inc(answer.prompt_tokens)
@@ -224,13 +203,3 @@ class Simulator:
         self.metrics.cache_hits.inc(answer.cached_tokens)
         self.metrics.whole.observe(seconds)
         self.metrics.finished.inc()
-
-    def _count_drafts(self, tokens: int, at_a_time: int, acceptance: float) -> None:
-        if not at_a_time:
-            return
-        found = drafted(tokens, at_a_time, acceptance, self._draw_drafts)
-        self.metrics.drafts.inc(found.drafts)
-        self.metrics.drafted.inc(found.tokens)
-        self.metrics.accepted.inc(sum(found.accepted))
-        for counter, accepted in zip(self.metrics.accepted_at, found.accepted, strict=False):
-            counter.inc(accepted)

@@ -1,6 +1,5 @@
 """The vLLM environment, the small models, and one engine of each example pool."""
 
-import contextlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -79,27 +78,14 @@ def small(
         yield engine
 
 
-@contextlib.contextmanager
-def simulated(pool: ServingPool, scratch: Path) -> Iterator[Engine]:
-    """Run a simulator with the arguments of a pool."""
+@pytest.fixture(scope="session")
+def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """Return a running simulator, started with the arguments of the small example pool."""
+    scratch = tmp_path_factory.mktemp("simulator")
     binary = scratch / "bin" / "vllm"
     binary.parent.mkdir()
     binary.write_text(f'#!/bin/sh\ncd {REPOSITORY}\nexec {sys.executable} -m e2e.simulator "$@"\n')
     binary.chmod(0o755)
+    pool = small_pool()
     with started(pool, environment=scratch, weights=scratch, scratch=scratch / "run") as engine:
-        yield engine
-
-
-@pytest.fixture(scope="session")
-def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """Return a running simulator of the small example pool."""
-    with simulated(small_pool(), tmp_path_factory.mktemp("simulator")) as engine:
-        yield engine
-
-
-@pytest.fixture(scope="session")
-def speculating(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """Return a running simulator of the large example pool, which has a draft model."""
-    pool = example_pools()["chat-large"]
-    with simulated(pool, tmp_path_factory.mktemp("speculating")) as engine:
         yield engine
