@@ -25,7 +25,7 @@
 {{/* Labels that choose the operator's pods; they never change. */}}
 {{- define "tokenfleet.selector" -}}
 app.kubernetes.io/name: tokenfleet
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: operator
 {{- end -}}
 

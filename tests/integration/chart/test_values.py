@@ -284,6 +284,26 @@ def test_a_name_holds_the_release(render: Render) -> None:
     assert deployment(render())["metadata"]["name"] == "tokenfleet"
 
 
+def test_names_that_yaml_reads_as_numbers_stay_names(cluster: Cluster, chart: Path) -> None:
+    everything = (
+        "console.enabled", "networkPolicy.enabled", "metrics.podMonitor.enabled",
+        "metrics.prometheusRule.enabled", "metrics.dashboard.enabled",
+    )  # fmt: skip
+    sets = [word for name in everything for word in ("--set", f"{name}=true")]
+    sets += ["--set-string", "watch.namespaces={56}"]
+    text = cluster.run_helm("template", "12", str(chart), "--namespace", "34", *sets)
+    found = [one["metadata"] for one in yaml.load_all(text, Loader=yaml.CSafeLoader) if one]
+
+    namespaces = {one["namespace"] for one in found if "namespace" in one}
+    instances = {
+        one["labels"]["app.kubernetes.io/instance"]
+        for one in found
+        if "app.kubernetes.io/instance" in one.get("labels", {})
+    }
+    assert namespaces == {"34", "56"}
+    assert instances == {"12"}
+
+
 def test_crds_can_be_left_out_and_let_go(render: Render) -> None:
     def crds(*settings: str) -> list[dict[str, Any]]:
         return [one for one in render(*settings) if one["kind"] == "CustomResourceDefinition"]
