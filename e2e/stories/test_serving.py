@@ -29,10 +29,12 @@ def test_an_unknown_model_is_an_openai_error(fleet: Fleet) -> None:
 
 
 def test_kubectl_get_answers_is_it_working_and_where_does_traffic_go(fleet: Fleet) -> None:
-    shown = fleet.namespace.run("get", "tokenfleet")
+    def answered() -> bool | NotYet:
+        shown = fleet.namespace.run("get", "tokenfleet")
+        missing = [one for one in (PRIMARY, FALLBACK, ROUTER, "2/2", RULE) if one not in shown]
+        return not missing or NotYet(f"no {', '.join(missing)} in {shown}")
 
-    for part in (PRIMARY, FALLBACK, ROUTER, "2/2", RULE):
-        assert part in shown, shown
+    wait_for("the whole fleet to be shown", answered, timeout=90, namespace=fleet.namespace)
 
 
 def test_a_pool_scales_by_kubectl_scale_and_no_request_fails(fleet: Fleet) -> None:
