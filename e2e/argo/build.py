@@ -23,6 +23,7 @@ from e2e.cluster import paths
 from e2e.cluster.build import compile_module, go_command, go_environment
 from e2e.cluster.errors import ClusterError
 from e2e.cluster.progress import say, step
+from e2e.cluster.space import require_space
 
 SWITCH: Final = "TOKENFLEET_ARGO_CD"
 HERE: Final = Path(__file__).resolve().parent
@@ -102,12 +103,7 @@ def _wait(lock: IO[str]) -> None:
 
 
 def _build(target: Path) -> None:
-    free = shutil.disk_usage(paths.SOFTWARE).free
-    if free < NEEDED_SPACE:
-        raise ClusterError(
-            f"building Argo CD needs {NEEDED_SPACE >> 30} GiB below {paths.CACHE}, but "
-            f"{free / 2**30:.1f} GiB are free: make room, or set {SWITCH}=off"
-        )
+    require_space("building Argo CD", NEEDED_SPACE, paths.SOFTWARE, otherwise=f"set {SWITCH}=off")
     go = go_command()
     part = target.with_name(f".{target.name}.part")
     shutil.rmtree(part, ignore_errors=True)

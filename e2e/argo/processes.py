@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import random
 import secrets
 import shutil
 import socket
@@ -16,6 +15,7 @@ from typing import Any, Final
 
 from e2e.argo import build
 from e2e.kit.kubectl import Cluster, CommandError, Namespace
+from e2e.kit.ports import free_port
 from e2e.kit.waiting import NotYet, wait_for
 
 NAMESPACE: Final = "argocd"
@@ -157,15 +157,6 @@ def process(
         except subprocess.TimeoutExpired:
             started.kill()
             started.wait()
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on, below those that outgoing connections get."""
-    while True:
-        port = random.randrange(18_000, 32_000)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind((LOOPBACK, port))
-            return port
 
 
 def listening(address: str) -> None:

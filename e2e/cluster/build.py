@@ -19,6 +19,7 @@ from typing import Final
 from e2e.cluster import clients, paths
 from e2e.cluster.errors import ClusterError
 from e2e.cluster.progress import REPORT_EVERY, say, step
+from e2e.cluster.space import require_space
 
 SOURCES: Final = (
     "go.mod", "go.sum", "main.go", "coredns.go", "kubectl.go", "pause.go", clients.SOURCE.name,
@@ -55,12 +56,7 @@ def ensure_built() -> Path:
     target = binaries()
     if target.exists():
         return target
-    free = shutil.disk_usage(_existing_parent(paths.CACHE)).free
-    if free < NEEDED_SPACE:
-        raise ClusterError(
-            f"the first build needs {NEEDED_SPACE >> 30} GiB below {paths.CACHE}, but "
-            f"{free / 2**30:.1f} GiB are free: make room, or set XDG_CACHE_HOME to a larger disk"
-        )
+    require_space("the first build", NEEDED_SPACE, paths.CACHE)
     go = go_command()
     # A folder of this process alone, renamed when complete: two builds cannot mix.
     unfinished = target.with_name(f"{target.name}.{os.getpid()}")
@@ -86,10 +82,6 @@ def _publish(unfinished: Path, target: Path) -> None:
     except OSError:
         if not target.exists():  # otherwise another build of the same content was quicker
             raise
-
-
-def _existing_parent(path: Path) -> Path:
-    return next(parent for parent in (path, *path.parents) if parent.exists())
 
 
 def go_command() -> str:

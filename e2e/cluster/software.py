@@ -21,6 +21,7 @@ from e2e.cluster import paths
 from e2e.cluster.errors import ClusterError
 from e2e.cluster.packages import install_missing
 from e2e.cluster.progress import step
+from e2e.cluster.space import require_space
 
 _PROGRAMS: Final = {"nodejs": "node", "npm": "npm"}
 """Debian package -> its program."""
@@ -134,12 +135,7 @@ def environment(name: str, requirements: Path, *, space: int = 1 << 30) -> Path:
     if complete.exists():
         return folder
     paths.SOFTWARE.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(paths.SOFTWARE).free
-    if free < space:
-        raise ClusterError(
-            f"{name} needs {space >> 30} GiB below {paths.SOFTWARE}, but {free / 2**30:.1f} GiB are "
-            f"free: make room, or set XDG_CACHE_HOME to a larger disk"
-        )
+    require_space(name, space, paths.SOFTWARE)
     # Made in place, since its scripts hold its path; cut off, it lacks the mark and is made again.
     shutil.rmtree(folder, ignore_errors=True)
     with step(f"installing {name} from {requirements.name}"):

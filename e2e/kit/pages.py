@@ -2,13 +2,13 @@
 
 import os
 import re
-import socket
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from e2e.kit import repository
+from e2e.kit.ports import free_port
 
 _FENCE = re.compile(
     r"(?:^<!-- not run: (?P<why>[^\n]+?) -->\n)?^```console\n(?P<text>.*?)^```$",
@@ -111,9 +111,7 @@ def _elsewhere(command: str, taken: dict[str, str]) -> str:
     """Forward a port of this machine that is free, which the page's own may not be."""
     opened = _FORWARD.search(command)
     if opened:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            taken[opened["here"]] = str(free.getsockname()[1])
+        taken[opened["here"]] = str(free_port())
         there = opened["there"] or opened["here"]
         port = f"{taken[opened['here']]}:{there} &"
         return command[: opened.start("here")] + port

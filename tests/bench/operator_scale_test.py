@@ -15,11 +15,11 @@ from pathlib import Path
 
 import httpx
 
+from e2e.kit.ports import free_port
 from tests.bench.figures import record
 from tests.bench.operator_fleet import Fleet, objects, resident
 from tests.integration.prometheus.conftest import RECORDING, Prometheus
 from tests.support.fakes import FakeClock
-from tests.support.ports import free_port
 from tests.support.remote_write import Point, Written, write
 from tokenfleet.adapters.prometheus.measure import measure
 from tokenfleet.adapters.prometheus.queries import MAX_QUERIES

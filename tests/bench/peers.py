@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from e2e.cluster import software
-from tests.support.ports import free_port
+from e2e.kit.ports import free_port
 
 HERE: Final = Path(__file__).parent
 LITELLM: Final = "LiteLLM"

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from e2e.kit.ports import free_port
 from tests.bench.figures import record
 from tests.bench.router_overhead_test import listening, process
 from tests.bench.router_peer import closed_loop
 from tests.integration.envoy.configuration import configuration
 from tests.integration.envoy.router import Router
-from tests.support.ports import free_port
 
 pytestmark = pytest.mark.envoy
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from e2e.cluster.packages import install_missing
+from e2e.kit.ports import free_port
 from tests.bench.router_overhead_test import envoys
 from tests.bench.router_peer import BODIES, CHUNKS, STREAMS, Load
 from tests.bench.router_subjects import Subject, bare, router
-from tests.support.ports import free_port
 
 pytestmark = pytest.mark.envoy
 

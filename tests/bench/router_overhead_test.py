@@ -18,11 +18,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from e2e.kit.ports import free_port
 from tests.bench.figures import record
 from tests.bench.router_peer import BODIES, CHUNKS, STREAMS, Load
 from tests.bench.router_subjects import Subject, bare, counted, router
 from tests.integration.envoy.router import envoy_binary
-from tests.support.ports import free_port
 from tokenfleet.adapters.envoy.module import METRICS_PATH
 
 pytestmark = pytest.mark.envoy

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from e2e.kit.ports import free_port
 from tests.bench import peers
 from tests.bench.figures import record
 from tests.bench.router_overhead_test import cpu_seconds, envoys, process
 from tests.bench.router_peer import BODIES, Load
 from tests.bench.router_subjects import bare, router
-from tests.support.ports import free_port
 
 pytestmark = pytest.mark.envoy
 

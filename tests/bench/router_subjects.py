@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from e2e.kit.ports import free_port
 from tests.integration.envoy.configuration import configuration
-from tests.support.ports import free_port
 from tokenfleet.adapters.envoy.bootstrap import Limits
 from tokenfleet.adapters.envoy.render import standalone
 from tokenfleet.adapters.envoy.wire import Ports, address, canonical, extension

@@ -16,13 +16,13 @@ from pathlib import Path
 import httpx
 import pytest
 
+from e2e.kit.ports import free_port
 from tests.bench.figures import record
 from tests.integration.envoy.api_server import ApiServer as FakeApiServer
 from tests.integration.envoy.configuration import configuration, shifted
 from tests.integration.envoy.conftest import pool_of
 from tests.integration.envoy.model_server import ModelServer
 from tests.integration.envoy.router import envoy_binary
-from tests.support.ports import free_port
 from tokenfleet.adapters.envoy.bootstrap import Limits
 from tokenfleet.adapters.envoy.wire import Ports
 from tokenfleet.agent.service import Agent

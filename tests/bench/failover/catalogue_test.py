@@ -17,6 +17,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from e2e.kit.ports import free_port
 from tests.bench import peers
 from tests.bench.failover import fleet
 from tests.bench.failover.caller import Outcome, ask
@@ -26,7 +27,6 @@ from tests.bench.failover.wall import Wall
 from tests.bench.figures import record
 from tests.bench.router_overhead_test import process
 from tests.integration.envoy.router import Router
-from tests.support.ports import free_port
 
 pytestmark = pytest.mark.envoy
 

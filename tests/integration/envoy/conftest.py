@@ -9,13 +9,13 @@ from typing import Any
 import httpx
 import pytest
 
+from e2e.kit.ports import free_port
 from tests.integration.envoy.api_server import ApiServer as FakeApiServer
 from tests.integration.envoy.configuration import Endpoints, configuration
 from tests.integration.envoy.model_server import ModelServer
 from tests.integration.envoy.pods import CHAT, Pod
 from tests.integration.envoy.pools import Pools
 from tests.integration.envoy.router import Router, envoy_binary, module_folder
-from tests.support.ports import free_port
 from tests.support.tokens import OPERATOR, token
 from tokenfleet.adapters.envoy.bootstrap import Limits
 from tokenfleet.adapters.envoy.module import METRICS_PATH, SEARCH_PATH

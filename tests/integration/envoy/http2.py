@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from e2e.kit.ports import free_port
 from tests.integration.envoy.router import envoy_binary
-from tests.support.ports import free_port
 from tokenfleet.adapters.envoy.wire import Json, extension
 
 _V3 = "envoy.extensions.filters"

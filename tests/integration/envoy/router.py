@@ -10,7 +10,7 @@ import httpx
 
 from e2e.cluster import software
 from e2e.cluster.module import router_module
-from tests.support.ports import free_port
+from e2e.kit.ports import free_port
 from tokenfleet.adapters.envoy.bootstrap import Files, Limits, bootstrap
 from tokenfleet.adapters.envoy.module import SEARCH_PATH
 from tokenfleet.adapters.envoy.render import discovery_response, render

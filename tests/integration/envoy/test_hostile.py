@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
+from e2e.kit.ports import free_port
 from tests.bench.router_overhead_test import listening, process
 from tests.integration.envoy import frames
 from tests.integration.envoy.configuration import configuration
@@ -27,7 +28,6 @@ from tests.integration.envoy.hostile import (
     talk,
 )
 from tests.integration.envoy.model_server import Behaviour
-from tests.support.ports import free_port
 from tokenfleet.adapters.envoy.bootstrap import Limits
 
 pytestmark = pytest.mark.envoy

@@ -9,11 +9,11 @@ from dataclasses import replace
 
 import pytest
 
+from e2e.kit.ports import free_port
 from tests.bench.figures import record
 from tests.bench.router_overhead_test import listening, process
 from tests.integration.envoy.configuration import configuration
 from tests.integration.envoy.conftest import Fleet
-from tests.support.ports import free_port
 from tokenfleet.adapters.envoy.module import METRICS_PATH
 from tokenfleet.domain.routing.ir import RouterConfig
 

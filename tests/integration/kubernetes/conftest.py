@@ -15,8 +15,8 @@ import pytest
 from e2e.kit.clusters import connect
 from e2e.kit.kubectl import Cluster, Namespace
 from e2e.kit.namespaces import fresh
+from e2e.kit.ports import free_port
 from tests.integration.api.server import install_crds
-from tests.support.ports import free_port
 
 
 @pytest.fixture(scope="session")

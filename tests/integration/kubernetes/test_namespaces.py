@@ -12,6 +12,7 @@ import yaml
 from e2e.kit import repository
 from e2e.kit.kubectl import Cluster, Namespace
 from e2e.kit.namespaces import fresh
+from e2e.kit.ports import free_port
 from tests.integration.kubernetes.conftest import OperatorProcess, eventually
 from tests.integration.kubernetes.test_operator import (
     condition,
@@ -22,7 +23,6 @@ from tests.integration.kubernetes.test_operator import (
     router,
     service,
 )
-from tests.support.ports import free_port
 
 CHART = repository() / "charts" / "tokenfleet" / "templates"
 RBAC = "rbac.authorization.k8s.io"

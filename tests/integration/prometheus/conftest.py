@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.ports import free_port
+from e2e.kit.ports import free_port
 
 SCRAPE_SECONDS = 1
 

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 
 from e2e.cluster.images import ENGINE_ENVIRONMENT
-from tests.support.ports import free_port
+from e2e.kit.ports import free_port
 from tokenfleet.api.v1alpha1.servingpool import ServingPool
 from tokenfleet.domain.fleet.platform import Platform
 from tokenfleet.domain.pools import caches

@@ -14,7 +14,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.ports import free_port
+from e2e.kit.ports import free_port
 from tokenfleet.cli.main import main
 
 TESTS = Path(__file__).parents[2]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.ports import free_port
+from e2e.kit.ports import free_port
 from tokenfleet.cli.main import main
 
 FILE = Path(__file__).parents[2] / "integration" / "prometheus" / "testdata" / "slo.yaml"

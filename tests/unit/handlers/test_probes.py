@@ -2,7 +2,7 @@
 
 import httpx
 
-from tests.support.ports import free_port
+from e2e.kit.ports import free_port
 from tokenfleet.handlers.probes import Check, Probes
 
 

@@ -1,4 +1,4 @@
-"""Ports for servers of tests."""
+"""Ports for servers that tests and stories start."""
 
 import contextlib
 import random
