@@ -26,8 +26,8 @@ def serving(cluster: Cluster, monitoring: Namespace) -> Iterator[None]:
     """Serve external metrics beside Prometheus until the block ends."""
     monitoring.apply(*_manifests(monitoring.name))
     try:
-        monitoring.run("rollout", "status", f"deployment/{NAME}", "--timeout=90s", timeout=100)
-        wait_condition(cluster.namespace(""), "apiservice", SERVICE, "Available", timeout=90)
+        monitoring.run("rollout", "status", f"deployment/{NAME}", "--timeout=180s", timeout=190)
+        wait_condition(cluster.namespace(""), "apiservice", SERVICE, "Available", timeout=180)
         yield
     finally:
         for kind, name in (

@@ -78,9 +78,9 @@ class Application:
             waits = REFRESH in (found["metadata"].get("annotations") or {})
             return NotYet("not compared yet") if waits else found
 
-        return wait_for(f"{self.name} to be compared", compared, timeout=120, namespace=self.argo)
+        return wait_for(f"{self.name} to be compared", compared, timeout=240, namespace=self.argo)
 
-    def wait(self, *wanted: Status, revision: str = "", timeout: float = 180) -> dict[str, Any]:
+    def wait(self, *wanted: Status, revision: str = "", timeout: float = 300) -> dict[str, Any]:
         """Wait until it is as wanted, by default well, at a commit if one is named; return it."""
 
         def probe() -> dict[str, Any] | NotYet:

@@ -170,4 +170,4 @@ def listening(address: str) -> None:
             return NotYet(str(error))
         return True
 
-    wait_for(f"a process at {address}", answers, timeout=60, every=0.1)
+    wait_for(f"a process at {address}", answers, timeout=180, every=0.1)

@@ -50,7 +50,7 @@ def install(cluster: Cluster, values: dict[str, Any], *, chart: Path | None = No
             file.name,
             "--wait",
             "--timeout",
-            "180s",
+            "300s",
         )
     return cluster.namespace(NAMESPACE)
 

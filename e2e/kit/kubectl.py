@@ -74,7 +74,7 @@ class Cluster:
         """Return kubectl bound to a namespace."""
         return Namespace(cluster=self, name=name)
 
-    def run_helm(self, *arguments: str, timeout: float = 300.0) -> str:
+    def run_helm(self, *arguments: str, timeout: float = 360.0) -> str:
         """Run Helm; return what it wrote."""
         return call([self.helm, *arguments], timeout=timeout, environment=self.environment).stdout
 

@@ -65,12 +65,12 @@ def scale(namespace: Namespace, replicas: int) -> None:
         left = namespace.list("pods", "app=prometheus")
         return NotYet(f"{len(left)} pod") if left else True
 
-    wait_for("Prometheus to stop", gone, timeout=60, namespace=namespace)
+    wait_for("Prometheus to stop", gone, timeout=120, namespace=namespace)
 
 
 def wait_ready(namespace: Namespace) -> None:
     """Wait until it answers."""
-    namespace.run("rollout", "status", "deployment/prometheus", "--timeout=120s", timeout=130)
+    namespace.run("rollout", "status", "deployment/prometheus", "--timeout=240s", timeout=250)
 
 
 def query(namespace: Namespace, promql: str) -> list[tuple[dict[str, str], float]]:

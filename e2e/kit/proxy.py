@@ -29,7 +29,7 @@ class ApiProxy:
         if not line:
             message = "`kubectl proxy` did not start"
             raise RuntimeError(message)
-        self._client = httpx.Client(base_url=f"http://{line.split()[-1]}", timeout=10.0)
+        self._client = httpx.Client(base_url=f"http://{line.split()[-1]}", timeout=30.0)
         return self
 
     def __exit__(

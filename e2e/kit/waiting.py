@@ -87,7 +87,7 @@ def wait_condition(
     *,
     status: str = "True",
     reason: str = "",
-    timeout: float = 120.0,
+    timeout: float = 180.0,
 ) -> dict[str, Any]:
     """Wait until a condition of an object has a status (and a reason); return the condition."""
 

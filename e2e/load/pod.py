@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ MODULES = ("__init__", "__main__", "client", "events", "profile", "records")
 STOP = "/run/load/stop"
 """The file that ends the sending. A signal to the container's process 1 would race with its end."""
 MISSING = "missing"
+FOLLOW_AGAIN = 1.0
+"""Seconds before a log that gave nothing is asked for again."""
 ENDED = frozenset({"Succeeded", "Failed"})
 
 
@@ -87,7 +90,7 @@ class LoadRun:
         self._live: list[Record] = []
         self._running: dict[tuple[str, int], Sent] = {}
         self._follower: subprocess.Popen[str] | None = None
-        self._stopping = self._asked = False
+        self._stopping = self._asked = self._closed = False
 
     def start(self) -> "LoadRun":
         """Make the pod and wait until it runs."""
@@ -97,28 +100,30 @@ class LoadRun:
             phase = self._phase()
             return phase in {"Running", *ENDED} or NotYet(phase)
 
-        wait_for("the load to start", running, timeout=90, namespace=self.namespace)
+        wait_for("the load to start", running, timeout=180, namespace=self.namespace)
         return self
 
     def follow(self) -> "LoadRun":
         """Read records as they come, in a thread of its own, into `live` and `running`."""
-        command = self.namespace.command("logs", "--follow", self.name)
-        self._follower = subprocess.Popen(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env={**os.environ, **self.namespace.cluster.environment},
-        )
-        stdout = self._follower.stdout
-        assert stdout is not None
-
-        def read() -> None:
-            for line in stdout:
-                self._take(line)
-
-        threading.Thread(target=read, name="load-follower", daemon=True).start()
+        threading.Thread(target=self._read, name="load-follower", daemon=True).start()
         return self
+
+    def _read(self) -> None:
+        command = self.namespace.command("logs", "--follow", self.name)
+        # A kubelet that is busy may refuse at first; what has been read is read once.
+        while not (self._closed or self._live or self._running):
+            self._follower = subprocess.Popen(
+                command,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+                env={**os.environ, **self.namespace.cluster.environment},
+            )
+            assert self._follower.stdout is not None
+            for line in self._follower.stdout:
+                self._take(line)
+            self._follower.wait()
+            time.sleep(FOLLOW_AGAIN)
 
     def _take(self, line: str) -> None:
         record, sent = from_line(line), sent_from_line(line)
@@ -178,8 +183,16 @@ class LoadRun:
             raise AssertionError(message)
         return self.records()
 
-    def finish(self) -> list[Record]:
-        """Stop and wait."""
+    def finish(self, *, at_least: int = 0) -> list[Record]:
+        """Stop once so many requests have ended, and wait."""
+
+        def enough() -> bool | NotYet:
+            seen = len(self._live)
+            if seen < at_least:  # what is followed may lag, or nobody follows
+                seen = len(self.records())
+            return seen >= at_least or NotYet(f"{seen} requests have ended")
+
+        wait_for(f"{at_least} requests", enough, timeout=240, namespace=self.namespace)
         self.stop()
         return self.wait()
 
@@ -191,6 +204,7 @@ class LoadRun:
 
     def close(self) -> None:
         """End the follower."""
+        self._closed = True
         if self._follower is not None and self._follower.poll() is None:
             self._follower.terminate()
 

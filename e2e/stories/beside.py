@@ -76,7 +76,7 @@ class Application:
             done = len(pods) == len(ready) == replicas
             return done or NotYet(f"{len(ready)} of {len(pods)} pods are new and ready")
 
-        wait_for("the application", settled, timeout=180, namespace=self.fleet.namespace)
+        wait_for("the application", settled, timeout=240, namespace=self.fleet.namespace)
 
     def records(self) -> list[Record]:
         """Return what was answered so far, of all pods that ever were."""

@@ -13,7 +13,7 @@ from e2e.kit.namespaces import fresh
 from e2e.kit.proxy import ApiProxy
 from e2e.load.pod import LoadRun
 from e2e.stories import fleet as written
-from e2e.stories.fleet import FALLBACK, PRIMARY, Fleet, all_answered
+from e2e.stories.fleet import FALLBACK, PRIMARY, Fleet, finished
 
 HERE = Path(__file__).parent
 
@@ -139,5 +139,5 @@ def load(fleet: Fleet) -> Iterator[LoadRun]:
     with contextlib.suppress(CommandError):
         fleet.namespace.run("delete", "tokenslo", "--all")
     fleet.documents = [d for d in fleet.documents if d["kind"] != "TokenSLO"]
-    all_answered(run.finish(), at_least=50)
+    finished(run, at_least=50)
     fleet.wait_baseline()

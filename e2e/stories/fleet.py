@@ -109,8 +109,8 @@ def profile(
         model=ROUTE,
         features=features or (Feature(name="generation", rate=rate, **talk),),
         duration=duration,
-        drain=30.0,
-        request_timeout=40.0,
+        drain=60.0,
+        request_timeout=60.0,
         conversations=400,
     )
 
@@ -133,7 +133,7 @@ class Fleet:
         self.documents = [*kept, *documents]
         self.namespace.apply(*documents)
 
-    def wait_ready(self, timeout: float = 120.0) -> None:
+    def wait_ready(self, timeout: float = 240.0) -> None:
         """Wait until every object that was applied is ready."""
         for document in self.documents:
             if document["kind"] != "TokenSLO":
@@ -179,7 +179,7 @@ class Fleet:
                 answer = self.proxy.send(path, behaviour)
                 return answer.is_success or NotYet(answer.text)
 
-            wait_for(f"{name} to take its behaviour", told, timeout=30, namespace=self.namespace)
+            wait_for(f"{name} to take its behaviour", told, timeout=120, namespace=self.namespace)
 
     def shares(self, rule: str = "") -> dict[str, int]:
         """Return where the status says a rule's traffic goes; empty when it says nothing."""
@@ -264,7 +264,7 @@ class Fleet:
             found = (self.slo().get("status") or {}).get(name)
             return (found,) if right(found) else NotYet(f"{name}: {found}")
 
-        return wait_for(f"{name} to be told", probe, timeout=60, namespace=self.namespace)[0]
+        return wait_for(f"{name} to be told", probe, timeout=120, namespace=self.namespace)[0]
 
     def revision(self) -> int:
         """Return the router's newest configuration."""
@@ -274,6 +274,13 @@ class Fleet:
     def programmed(self) -> None:
         """Wait until every router replica runs the newest configuration of the route."""
         self.wait("modelroute", ROUTE, "Programmed")
+
+
+def finished(load: LoadRun, *, at_least: int) -> list[Record]:
+    """End a load once so many of its requests have ended; state that each was answered whole."""
+    records = load.finish(at_least=at_least)
+    all_answered(records, at_least=at_least)
+    return records
 
 
 def all_answered(records: list[Record], *, at_least: int) -> None:

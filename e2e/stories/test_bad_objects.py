@@ -2,7 +2,7 @@
 
 from e2e.kit.waiting import condition
 from e2e.stories import fleet as written
-from e2e.stories.fleet import FALLBACK, PRIMARY, ROUTE, RULE, Fleet, all_answered
+from e2e.stories.fleet import FALLBACK, PRIMARY, ROUTE, RULE, Fleet, finished
 
 
 def test_the_api_server_refuses_with_a_sentence(fleet: Fleet) -> None:
@@ -23,7 +23,7 @@ def test_a_route_to_a_missing_pool_names_it_and_traffic_flows_on(fleet: Fleet) -
 
     assert "nowhere" in seen["message"]
     assert answer.status_code == 200, "the last good configuration was lost"
-    all_answered(load.finish(), at_least=10)
+    finished(load, at_least=10)
 
 
 def test_the_second_route_to_claim_a_model_name_is_told_who_has_it(fleet: Fleet) -> None:

@@ -15,7 +15,7 @@ from e2e.kit.proxy import ApiProxy
 from e2e.kit.waiting import NotYet, wait_for
 from e2e.load.pod import IMAGE, LoadRun
 from e2e.stories import fleet as written
-from e2e.stories.fleet import FALLBACK, PRIMARY, ROUTER, Fleet, all_answered
+from e2e.stories.fleet import FALLBACK, PRIMARY, ROUTER, Fleet, finished
 
 REFUSED = {"operator": set(), "router": set(), "client": {"api"}, "stranger": {"api"}}
 """Who reaches what while there is nothing but denials. Clients have a namespace without any, so that
@@ -114,7 +114,7 @@ def test_the_policies_open_what_is_documented_and_nothing_else(
             load = LoadRun(cast.clients, "load", profile).start().follow()
             fleet.breach()
             fleet.programmed()
-            all_answered(load.finish(), at_least=20)
+            finished(load, at_least=20)
 
 
 def router(**change: Any) -> Body:
@@ -200,7 +200,9 @@ def wait_reached(cast: Cast, wanted: Mapping[str, set[str]]) -> None:
 
     def probe() -> bool | NotYet:
         pods = cast.pods()
-        address = {who: pod["status"]["podIP"] for who, (_, pod) in pods.items()}
+        address = {who: pod["status"].get("podIP", "") for who, (_, pod) in pods.items()}
+        if not all(address.values()):
+            return NotYet(f"a pod without an address: {address}")
         places = {
             f"{address['router']}:8080": "traffic",
             f"{address['router']}:9091": "agent",
@@ -224,7 +226,7 @@ def wait_reached(cast: Cast, wanted: Mapping[str, set[str]]) -> None:
         return found == wanted or NotYet(str(found))
 
     here = cast.fleet.namespace
-    wait_for("everybody to reach what they should", probe, timeout=120, namespace=here)
+    wait_for("everybody to reach what they should", probe, timeout=240, namespace=here)
 
 
 def wait_scraped(cast: Cast, up: int) -> None:
@@ -236,7 +238,7 @@ def wait_scraped(cast: Cast, up: int) -> None:
         whole = len(found) == SCRAPED and set(found.values()) == {up}
         return whole or NotYet(str(found))
 
-    wait_for(f"up == {up}", probe, timeout=120, namespace=cast.fleet.namespace)
+    wait_for(f"up == {up}", probe, timeout=240, namespace=cast.fleet.namespace)
 
 
 def running(namespace: Namespace, selector: str = "") -> Body:
@@ -248,7 +250,7 @@ def running(namespace: Namespace, selector: str = "") -> Body:
                 return pod
         return NotYet("none")
 
-    return wait_for(f"a pod {selector} to run", probe, timeout=60, namespace=namespace)
+    return wait_for(f"a pod {selector} to run", probe, timeout=180, namespace=namespace)
 
 
 def api_server(namespace: Namespace) -> str:

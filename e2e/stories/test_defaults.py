@@ -3,7 +3,7 @@
 import time
 
 from e2e.stories import fleet as written
-from e2e.stories.fleet import PRIMARY, RULE, SLO, Fleet, all_answered
+from e2e.stories.fleet import PRIMARY, RULE, SLO, Fleet, finished
 
 LIMIT = 90.0
 """Seconds from breach to first action at a scrape and tick of 15 s; here both are shorter."""
@@ -26,4 +26,4 @@ def test_the_default_windows_act_within_ninety_seconds(fleet: Fleet) -> None:
     fleet.wait_share("the first action", lambda share: share < 1000, timeout=LIMIT)
 
     assert time.monotonic() - begun <= LIMIT
-    all_answered(load.finish(), at_least=JUDGED)
+    finished(load, at_least=JUDGED)

@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from e2e.kit.waiting import NotYet, condition, wait_for
+from e2e.kit.waiting import NotYet, wait_for
 from e2e.load.pod import LoadRun
 from e2e.stories import fleet as written
 from e2e.stories.fleet import FALLBACK, PRIMARY, ROUTE, SLO, SLOW, Fleet, never
@@ -18,7 +18,7 @@ def test_under_alert_the_shift_is_shown_and_not_made(fleet: Fleet, load: LoadRun
         would = {share["name"]: share["share"] for share in shares}
         return would if would.get(PRIMARY, 1000) < 1000 else NotYet(str(status.get("state")))
 
-    would = wait_for("the shift to be shown", shown, timeout=60, namespace=fleet.namespace)
+    would = wait_for("the shift to be shown", shown, timeout=180, namespace=fleet.namespace)
     fleet.wait("tokenslo", SLO, "Met", status="False")
 
     assert would[PRIMARY] + would[FALLBACK] == 1000
@@ -63,7 +63,12 @@ def test_a_rule_that_is_renamed_mid_shift_keeps_its_traffic(fleet: Fleet, load: 
     fleet.wait_share("the rule's new name", lambda found: found <= share)
 
     never("the rename moved traffic back", lambda: fleet.shares()[PRIMARY] > share, seconds=10)
-    assert "ShiftInherited" in {event["reason"] for event in fleet.namespace.list("events")}
+
+    def told() -> bool | NotYet:
+        reasons = {event["reason"] for event in fleet.namespace.list("events")}
+        return "ShiftInherited" in reasons or NotYet(f"Events: {sorted(reasons)}")
+
+    wait_for("the Event", told, timeout=120, namespace=fleet.namespace)
     assert load.live
 
 
@@ -86,6 +91,6 @@ def test_every_decision_is_an_event(fleet: Fleet, load: LoadRun) -> None:
         shifts = [e for e in mine if e["reason"] == "TrafficShifted" and "(T1" in e["message"]]
         return shifts or NotYet(str([event["message"] for event in mine]))
 
-    assert wait_for("the decision's Event", told, timeout=20, namespace=fleet.namespace)
-    assert condition(fleet.slo(), "Met").get("status") == "False"
+    assert wait_for("the decision's Event", told, timeout=120, namespace=fleet.namespace)
+    fleet.wait("tokenslo", SLO, "Met", status="False")
     assert load.live

@@ -17,7 +17,7 @@ from e2e.kit.waiting import NotYet, wait_for
 from e2e.load.records import Record
 from e2e.stories import fleet as written
 from e2e.stories import llama, provider
-from e2e.stories.fleet import PRIMARY, SLO, Fleet, all_answered
+from e2e.stories.fleet import PRIMARY, SLO, Fleet, finished
 
 LLAMA = "llama"
 ENOUGH = 20
@@ -57,15 +57,14 @@ def there_and_back(fleet: Fleet, fallback: str) -> list[Record]:
         found = [record for record in load.live if record.pool == fallback]
         return len(found) >= ENOUGH or NotYet(f"{len(found)} answers of {fallback}")
 
-    wait_for(f"{fallback} to stand in", served, timeout=120, namespace=fleet.namespace)
+    wait_for(f"{fallback} to stand in", served, timeout=240, namespace=fleet.namespace)
     fleet.behave(PRIMARY)
     seen = fleet.climb()
-    records = load.finish()
+    records = finished(load, at_least=100)
     fleet.namespace.delete("tokenslo", SLO)
 
     assert len(seen) >= 2, f"not in steps: {seen}"
     assert all(later > earlier for earlier, later in pairwise(seen)), seen
-    all_answered(records, at_least=100)
     return [record for record in records if record.pool == fallback]
 
 
@@ -91,7 +90,7 @@ def test_a_breach_of_vllm_is_served_by_llama_cpp_until_vllm_is_well(
         found = prometheus.number(monitoring, f"sum(tokenfleet_completion_tokens_total{where})")
         return found if found and found >= asked else NotYet(f"{found} tokens of {asked}")
 
-    wait_for("its tokens to be counted", counted, timeout=60, namespace=fleet.namespace)
+    wait_for("its tokens to be counted", counted, timeout=180, namespace=fleet.namespace)
     missed = prometheus.number(monitoring, f"sum(tokenfleet_usage_missing_total{where})")
     assert not missed, "the router asks for what llama.cpp tells only when asked"
 
@@ -107,12 +106,14 @@ def test_a_breach_is_served_by_a_provider_and_paid_for(fleet: Fleet, monitoring:
 
     def paid() -> float | NotYet:
         cost = spent(fleet, monitoring)
+        if isinstance(cost, NotYet):
+            return cost
         return cost if 0.5 * owed < cost < 1.5 * owed else NotYet(f"{cost} of {owed}")
 
-    wait_for("the bill", paid, timeout=60, every=3, namespace=fleet.namespace)
+    wait_for("the bill", paid, timeout=180, every=3, namespace=fleet.namespace)
 
 
-def spent(fleet: Fleet, monitoring: Namespace) -> float:
+def spent(fleet: Fleet, monitoring: Namespace) -> float | NotYet:
     """Return what `tokenfleet costs` says of the last quarter of an hour."""
     prometheus_url = fleet.proxy.url(
         f"/api/v1/namespaces/{monitoring.name}/services/prometheus:9090/proxy"
@@ -121,6 +122,8 @@ def spent(fleet: Fleet, monitoring: Namespace) -> float:
         [sys.executable, "-m", "tokenfleet.cli.main", "costs", "--by=feature", "--from=15m",
          "--output=json", f"--prometheus-url={prometheus_url}",
          f"--kubeconfig={fleet.namespace.cluster.kubeconfig}", f"-n={fleet.namespace.name}"],
-        capture_output=True, text=True, check=True,
+        capture_output=True, text=True, check=False,
     )  # fmt: skip
+    if done.returncode:
+        return NotYet(done.stderr)
     return sum(row["cost"] or 0.0 for row in json.loads(done.stdout))

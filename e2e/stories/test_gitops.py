@@ -67,7 +67,7 @@ def wait_share(team: Team, share: int, route: str = ROUTE) -> None:
         seen = team.share(route)
         return seen == share or NotYet(f"share {seen}")
 
-    wait_for(f"{share} of {route}", probe, timeout=90, namespace=team.namespace)
+    wait_for(f"{share} of {route}", probe, timeout=240, namespace=team.namespace)
 
 
 def wait_auto(team: Team) -> None:
@@ -78,7 +78,7 @@ def wait_auto(team: Team) -> None:
         reason = team.rule().get("reason")
         return (control == "Auto" and reason != "Pinned") or NotYet(f"{control}, {reason}")
 
-    wait_for("the pin to be undone", probe, timeout=90, namespace=team.namespace)
+    wait_for("the pin to be undone", probe, timeout=240, namespace=team.namespace)
 
 
 def since(found: dict[str, Any], aspect: str) -> datetime:
@@ -182,7 +182,7 @@ def test_an_autoscaler_takes_the_replicas_over_without_a_dip(teams: list[Team]) 
             replicas = team.spec("servingpool", PRIMARY)["replicas"]
             return replicas == 2 or NotYet(f"{replicas} replicas")
 
-        wait_for("the autoscaler", scaled, timeout=90, namespace=team.namespace)
+        wait_for("the autoscaler", scaled, timeout=240, namespace=team.namespace)
         assert status(team.application.compare())[0] == "Synced"
     before = [team.generations() for team in teams]
     commit(teams, "Leave the replicas to the autoscaler", written.pool(PRIMARY, replicas=None))
@@ -224,5 +224,10 @@ def _gone_in_order(team: Team) -> None:
         ]
         return NotYet(f"left: {', '.join(left)}") if left else True
 
-    wait_for("everything to be gone", gone, timeout=180, every=0.2, namespace=team.namespace)
-    assert team.application.argo.get("application.argoproj.io", team.application.name) is None
+    wait_for("everything to be gone", gone, timeout=300, every=0.2, namespace=team.namespace)
+
+    def forgotten() -> bool | NotYet:
+        argo, name = team.application.argo, team.application.name
+        return argo.get("application.argoproj.io", name) is None or NotYet("it is still there")
+
+    wait_for("the Application to be gone", forgotten, timeout=180, namespace=team.namespace)

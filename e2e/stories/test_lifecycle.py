@@ -6,7 +6,7 @@ from e2e.kit import chart
 from e2e.kit.kubectl import Cluster, Namespace
 from e2e.kit.waiting import NotYet, wait_for
 from e2e.stories import previous
-from e2e.stories.fleet import FALLBACK, PRIMARY, ROUTE, ROUTER, Fleet, all_answered
+from e2e.stories.fleet import FALLBACK, PRIMARY, ROUTE, ROUTER, Fleet, finished
 
 
 def engines(fleet: Fleet) -> dict[str, int]:
@@ -32,9 +32,9 @@ def operated(fleet: Fleet) -> None:
         ready = fleet.namespace.must_get("servingpool", FALLBACK)["status"].get("readyReplicas")
         return ready == wanted or NotYet(f"{ready} ready")
 
-    wait_for("a second replica", lambda: scaled(2), timeout=90, namespace=fleet.namespace)
+    wait_for("a second replica", lambda: scaled(2), timeout=180, namespace=fleet.namespace)
     fleet.namespace.run("scale", f"servingpool/{FALLBACK}", "--replicas=1")
-    wait_for("one replica", lambda: scaled(1), timeout=90, namespace=fleet.namespace)
+    wait_for("one replica", lambda: scaled(1), timeout=180, namespace=fleet.namespace)
 
 
 def test_uninstalling_keeps_definitions_pools_and_traffic(
@@ -55,7 +55,7 @@ def test_uninstalling_keeps_definitions_pools_and_traffic(
         ("Programmed", "modelroute", ROUTE),
     ):
         fleet.wait(kind, name, aspect)
-    all_answered(load.finish(), at_least=20)
+    finished(load, at_least=20)
 
     assert len(kinds.split()) == 4
     assert all(name in kept for name in (PRIMARY, FALLBACK, ROUTE, ROUTER))
@@ -88,5 +88,5 @@ def test_an_older_version_is_upgraded_and_rolled_back_without_restarting_a_pool(
     operated(fleet)
 
     assert before == pool_pods(fleet)
-    all_answered(load.finish(), at_least=100)
+    finished(load, at_least=100)
     assert operator

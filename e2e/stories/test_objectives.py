@@ -6,7 +6,7 @@ from e2e.kit.waiting import NotYet, wait_for
 from e2e.load.pod import LoadRun
 from e2e.load.profile import Feature
 from e2e.stories import fleet as written
-from e2e.stories.fleet import FALLBACK, PRIMARY, SLO, SLOW, Fleet, all_answered
+from e2e.stories.fleet import FALLBACK, PRIMARY, SLO, SLOW, Fleet, finished
 
 LEVEL_LIMIT = 300.0
 """Seconds: a level is judged over two windows of 75 s, 15 times `shortWindow`."""
@@ -49,7 +49,7 @@ def test_chats_move_and_analyses_stay_where_they_are(fleet: Fleet) -> None:
     )
     fleet.apply(written.slo(rule=rule, selector={"requestTypes": ["chat"]}))
     fleet.rule = f"{rule}[type=chat]"
-    fleet.wait_baseline(timeout=30)
+    fleet.wait_baseline(timeout=180)
     fleet.behave(PRIMARY, **SLOW)
     fleet.wait_share("the floor", lambda share: share <= 130)
     assert fleet.shares(rule) == {PRIMARY: 1000, FALLBACK: 0}
@@ -61,10 +61,9 @@ def test_chats_move_and_analyses_stay_where_they_are(fleet: Fleet) -> None:
     def gone() -> bool | NotYet:
         return not fleet.shares() or NotYet("the slice is still there")
 
-    wait_for("the slice to go", gone, timeout=60, namespace=fleet.namespace)
+    wait_for("the slice to go", gone, timeout=180, namespace=fleet.namespace)
     fleet.rule = rule
-    records = load.finish()
-    all_answered(records, at_least=200)
+    records = finished(load, at_least=200)
     assert {one.pool for one in records if one.feature == "report"} == {PRIMARY}
     assert {one.pool for one in records if one.feature == "talk"} == {PRIMARY, FALLBACK}
 
@@ -90,10 +89,10 @@ def test_cost_is_mended_a_tenth_at_a_time_and_caching_reported(fleet: Fleet) -> 
         fleet.wait("tokenslo", f"{SLO}-{rule}", "Met", timeout=LEVEL_LIMIT)
 
     fleet.behave(PRIMARY, completion_tokens=64, cached_fraction=0.0)
-    for rule in rules:
-        fleet.wait("tokenslo", f"{SLO}-{rule}", "Met", status="False", timeout=LEVEL_LIMIT)
     fleet.rule = "costs"
     fleet.wait_share("a tenth", lambda share: share == 900, timeout=LEVEL_LIMIT)
+    for rule in rules:
+        fleet.wait("tokenslo", f"{SLO}-{rule}", "Met", status="False", timeout=LEVEL_LIMIT)
     fleet.behave(PRIMARY, **healthy)
     for rule in rules:
         fleet.wait("tokenslo", f"{SLO}-{rule}", "Met", timeout=LEVEL_LIMIT)
@@ -101,7 +100,7 @@ def test_cost_is_mended_a_tenth_at_a_time_and_caching_reported(fleet: Fleet) -> 
     assert fleet.shares("caches")[PRIMARY] == 1000
     fleet.namespace.run("delete", "tokenslo", "--all")
 
-    all_answered(load.finish(), at_least=500)
+    finished(load, at_least=500)
 
 
 def price(*, completion: str) -> dict[str, Any]:

@@ -128,7 +128,7 @@ def stand_in(namespace: Namespace, pool: str = "chat-small") -> None:
         ("modelrouter", "default"),
         ("modelroute", "chat"),
     ):
-        wait_condition(namespace, kind, name, "Ready", timeout=150)
+        wait_condition(namespace, kind, name, "Ready", timeout=300)
 
 
 def ended(namespace: Namespace) -> None:
@@ -152,7 +152,7 @@ def ended(namespace: Namespace) -> None:
         status = namespace.must_get("pod", "ended")["status"].get("containerStatuses", [])
         return any(c["restartCount"] for c in status) or NotYet("not yet started again")
 
-    wait_for("a container that has ended", again, timeout=60, namespace=namespace)
+    wait_for("a container that has ended", again, timeout=180, namespace=namespace)
 
 
 def names(page: Path, namespace: Namespace) -> dict[str, str]:
@@ -170,6 +170,11 @@ def names(page: Path, namespace: Namespace) -> dict[str, str]:
 
 def test_a_new_users_hour(shell: Shell, reader: Namespace) -> None:
     """Install, pool, answer, objective, shift, upgrade, emergency stop, and an empty cluster again."""
+
+    def shifted() -> bool | NotYet:
+        seen = _events(reader, "TrafficShifted")
+        return set(seen) == {"chat"} or NotYet(f"Events of {seen}")
+
     for block in pages.blocks(HOUR):
         if block.unfit:
             continue
@@ -179,13 +184,13 @@ def test_a_new_users_hour(shell: Shell, reader: Namespace) -> None:
         if "examples/pool-spare.yaml" in block.text:
             stand_in(reader, "chat-spare")
         if "--replicas=0" in block.text:
-            assert _events(reader, "TrafficShifted") == ["chat"]
+            wait_for("the Event of the shift", shifted, timeout=120, namespace=reader)
 
     def gone() -> bool | NotYet:
         left = reader.run("get", "tokenfleet,deployment,service,pod", "-o", "name").split()
         return not left or NotYet(f"still there: {', '.join(left)}")
 
-    wait_for("what the fleet ran to end", gone, timeout=120, namespace=reader)
+    wait_for("what the fleet ran to end", gone, timeout=240, namespace=reader)
     kinds = reader.run("api-resources", "--api-group=tokenfleet.dev", "-o", "name")
     assert len(kinds.split()) == 4
 

@@ -33,12 +33,16 @@ def queries(namespace: str) -> dict[str, str]:
     return found
 
 
-def explained(fleet: Fleet) -> dict[str, Any]:
+def explained(fleet: Fleet) -> dict[str, Any] | NotYet:
+    """Return the only rule, once the decision and what comes next are told: traffic moves before."""
     command = [sys.executable, "-m", "tokenfleet.cli.main", "explain", ROUTE, "--output=json"]
     where = [f"--kubeconfig={fleet.namespace.cluster.kubeconfig}", f"-n={fleet.namespace.name}"]
-    done = subprocess.run([*command, *where], capture_output=True, text=True, check=True)
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+    done = subprocess.run([*command, *where], capture_output=True, text=True, check=False)
+    if done.returncode:
+        return NotYet(done.stderr)
+    (rule,) = json.loads(done.stdout)["rules"]
+    told: dict[str, Any] = rule
+    return told if told["last_decision"] and told["next"] else NotYet(str(told))
 
 
 def test_during_a_shift_it_is_explained_and_every_panel_has_data(
@@ -49,14 +53,19 @@ def test_during_a_shift_it_is_explained_and_every_panel_has_data(
     by_replicas = {"type": "PerReplicaHour", "perReplicaHour": "2.50"}
     fleet.apply(pool(PRIMARY, replicas=2, price=by_tokens), pool(FALLBACK, price=by_replicas))
     fleet.breach()
-    (rule,) = explained(fleet)["rules"]
+    rule = wait_for(
+        "the shift to be explained",
+        lambda: explained(fleet),
+        timeout=120,
+        namespace=fleet.namespace,
+    )
 
     def all_panels() -> bool | NotYet:
         asked = queries(fleet.namespace.name)
         empty = [panel for panel, text in asked.items() if not prometheus.query(monitoring, text)]
         return NotYet(f"no data: {', '.join(empty)}") if empty else True
 
-    wait_for("data in every panel", all_panels, timeout=90, every=3)
+    wait_for("data in every panel", all_panels, timeout=180, every=3)
 
     assert rule["reason"] in {"Shifted", "Recovering"}
     assert rule["fallback_in_use"]

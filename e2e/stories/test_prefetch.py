@@ -11,7 +11,7 @@ import pytest
 from e2e.kit import models, repository
 from e2e.kit.kubectl import Cluster, Namespace
 from e2e.kit.namespaces import fresh
-from e2e.kit.waiting import wait_condition
+from e2e.kit.waiting import NotYet, wait_condition, wait_for
 
 HUB_PORT = 8000
 HUB = """
@@ -119,9 +119,12 @@ def test_replicas_start_when_their_weights_lie_in_the_cache(
         # Corrected: another Job, then a replica that finds everything.
         namespace.apply(pool("org/model"))
         wait_condition(namespace, "servingpool", "large", "Ready", timeout=420)
-        seen = namespace.must_get("servingpool", "large")["status"]
-        assert seen["prefetch"] == {
-            "bytes": WHOLE, "totalBytes": WHOLE, "files": 6, "totalFiles": 6,
-        }  # fmt: skip
-        jobs = namespace.list("jobs", selector="tokenfleet.dev/prefetch=large")
-        assert [job["status"]["succeeded"] for job in jobs] == [1]
+
+        def fetched() -> bool | NotYet:
+            told = namespace.must_get("servingpool", "large")["status"].get("prefetch")
+            jobs = namespace.list("jobs", selector="tokenfleet.dev/prefetch=large")
+            ended = [job["status"].get("succeeded", 0) for job in jobs]
+            whole = {"bytes": WHOLE, "totalBytes": WHOLE, "files": 6, "totalFiles": 6}
+            return (told == whole and ended == [1]) or NotYet(f"{told}, Jobs: {ended}")
+
+        wait_for("all to be told as fetched", fetched, timeout=120, namespace=namespace)

@@ -13,7 +13,7 @@ from e2e.kit.waiting import NotYet, wait_for
 from e2e.kit.yamls import load, merged
 from e2e.stories import fleet as written
 from e2e.stories import groups
-from e2e.stories.fleet import ROUTE, RULE, Fleet, all_answered
+from e2e.stories.fleet import ROUTE, RULE, Fleet, all_answered, finished
 
 POOL, PAIR = "chat-large", "chat-small"
 ADAPTER = "chat-tuned"
@@ -117,8 +117,8 @@ def test_a_speculating_pool_serves_and_some_drafts_are_accepted(
         found = prometheus.number(monitoring, f"sum(vllm:spec_decode_{name}_total{{{labels}}})")
         return found or NotYet("no series")
 
-    drafted = wait_for("drafted tokens", lambda: counted("num_draft_tokens"), timeout=20)
-    accepted = wait_for("accepted tokens", lambda: counted("num_accepted_tokens"), timeout=20)
+    drafted = wait_for("drafted tokens", lambda: counted("num_draft_tokens"), timeout=120)
+    accepted = wait_for("accepted tokens", lambda: counted("num_accepted_tokens"), timeout=120)
     assert 0 < accepted / drafted < 1
 
 
@@ -154,9 +154,7 @@ def test_replacing_a_real_engine_cuts_no_stream(engine: Fleet) -> None:
         return (not old and len(found) == 1) or NotYet(f"{len(old)} old of {len(found)}")
 
     wait_for("the engine to be replaced", replaced, timeout=420, namespace=engine.namespace)
-    records = load_run.finish()
-
-    all_answered(records, at_least=20)
+    records = finished(load_run, at_least=20)
     assert {record.tokens for record in records} == {100}
 
 

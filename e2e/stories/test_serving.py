@@ -9,7 +9,7 @@ from e2e.load.client import way
 from e2e.load.records import Record
 from e2e.stories import fleet as written
 from e2e.stories import provider
-from e2e.stories.fleet import FALLBACK, PRIMARY, ROUTE, ROUTER, RULE, Fleet, all_answered
+from e2e.stories.fleet import FALLBACK, PRIMARY, ROUTE, ROUTER, RULE, Fleet, all_answered, finished
 
 
 def test_what_is_applied_becomes_ready_and_answers(fleet: Fleet) -> None:
@@ -34,7 +34,7 @@ def test_kubectl_get_answers_is_it_working_and_where_does_traffic_go(fleet: Flee
         missing = [one for one in (PRIMARY, FALLBACK, ROUTER, "2/2", RULE) if one not in shown]
         return not missing or NotYet(f"no {', '.join(missing)} in {shown}")
 
-    wait_for("the whole fleet to be shown", answered, timeout=90, namespace=fleet.namespace)
+    wait_for("the whole fleet to be shown", answered, timeout=180, namespace=fleet.namespace)
 
 
 def test_a_pool_scales_by_kubectl_scale_and_no_request_fails(fleet: Fleet) -> None:
@@ -47,9 +47,9 @@ def test_a_pool_scales_by_kubectl_scale_and_no_request_fails(fleet: Fleet) -> No
             ready = status.get("readyReplicas")
             return ready == wanted == len(fleet.pods(PRIMARY)) or NotYet(f"{ready} ready")
 
-        wait_for(f"{wanted} replicas", scaled, timeout=90, namespace=fleet.namespace)
+        wait_for(f"{wanted} replicas", scaled, timeout=180, namespace=fleet.namespace)
 
-    all_answered(load.finish(), at_least=50)
+    finished(load, at_least=50)
 
 
 def wait_replaced(fleet: Fleet, before: set[str]) -> None:
@@ -62,7 +62,7 @@ def wait_replaced(fleet: Fleet, before: set[str]) -> None:
         done = not old and len(pods) == 2 and ready == 2
         return done or NotYet(f"{len(old)} old, {ready} ready")
 
-    wait_for("both replicas to be replaced", replaced, timeout=120, namespace=fleet.namespace)
+    wait_for("both replicas to be replaced", replaced, timeout=240, namespace=fleet.namespace)
 
 
 def test_a_rolling_update_drops_no_stream(fleet: Fleet) -> None:
@@ -72,8 +72,7 @@ def test_a_rolling_update_drops_no_stream(fleet: Fleet) -> None:
     fleet.apply(written.pool(PRIMARY, replicas=2, managed={"pod": {"labels": {"round": "two"}}}))
 
     wait_replaced(fleet, before)
-    records = load.finish()
-    all_answered(records, at_least=30)
+    records = finished(load, at_least=30)
     assert max(record.duration for record in records) > 1, "no stream was long enough to be cut"
 
 
@@ -98,7 +97,7 @@ def test_a_killed_primary_costs_no_request_that_can_be_tried_again(fleet: Fleet)
     wait_replaced(fleet, before)
     wait_served(PRIMARY, since=len(load.live))
 
-    all_answered(load.finish(), at_least=20)
+    finished(load, at_least=20)
 
 
 def test_errors_that_are_retried_away_are_seen_at_attempt_level(
@@ -112,12 +111,11 @@ def test_errors_that_are_retried_away_are_seen_at_attempt_level(
     all_answered(records, at_least=50)
     labels = f'namespace="{fleet.namespace.name}",pool="{PRIMARY}",outcome="server_error"'
 
-    def counted() -> float | NotYet:
+    def counted() -> bool | NotYet:
         found = prometheus.number(monitoring, f"sum(tokenfleet_attempts_total{{{labels}}})")
-        return found or NotYet("no series")
+        return (found or 0) >= len(records) / 10 or NotYet(f"{found} errors")
 
-    errors = wait_for("the errors to be counted", counted, timeout=30)
-    assert errors >= len(records) / 10
+    wait_for("the errors to be counted", counted, timeout=120)
 
 
 def test_a_hundred_share_changes_under_load_fail_nothing(fleet: Fleet) -> None:
@@ -127,10 +125,8 @@ def test_a_hundred_share_changes_under_load_fail_nothing(fleet: Fleet) -> None:
         fleet.pin(share)
         fleet.wait_share(f"share {share}", lambda seen, share=share: seen == share)
     fleet.programmed()
-    records = load.finish()
+    finished(load, at_least=200)
     fleet.unpin()
-
-    all_answered(records, at_least=200)
 
 
 def test_a_change_of_share_moves_no_conversation_but_the_difference(fleet: Fleet) -> None:
@@ -168,7 +164,7 @@ def test_a_deleted_configuration_is_read_back_by_the_operator_alone(fleet: Fleet
         notes = [one["message"] for one in events if one["reason"] == "ConfigLost"]
         return notes[-1] if notes else NotYet("no Event")
 
-    note = wait_for("the Event", told, timeout=60, namespace=fleet.namespace)
+    note = wait_for("the Event", told, timeout=180, namespace=fleet.namespace)
     share = fleet.shares()[PRIMARY]
     fleet.unpin()
 
@@ -191,7 +187,12 @@ def test_a_provider_is_asked_once_its_key_may_be_read_and_again_with_a_new_key(
     )
     unready = {"status": "False", "reason": "CredentialForbidden"}
     fleet.wait("servingpool", provider.NAME, "Ready", timeout=180, **unready)
-    assert fleet.chat("outside").status_code == 503
+
+    def refused() -> bool | NotYet:
+        answer = fleet.chat("outside")  # 404 from a replica that has not heard of the route yet
+        return answer.status_code == 503 or NotYet(f"{answer.status_code} {answer.text}")
+
+    wait_for("an answer without the key", refused, timeout=120, namespace=space)
 
     provider.let_read(space)
 

@@ -50,7 +50,7 @@ def test_every_pod_of_the_application_counts_as_a_replica(application: Applicati
         told = status.get("acknowledged")
         return status if told == "2/2" else NotYet(f"acknowledged by {told}")
 
-    found = wait_for("both to be known", acknowledged, timeout=120, namespace=fleet.namespace)
+    found = wait_for("both to be known", acknowledged, timeout=180, namespace=fleet.namespace)
     assert {one["pod"] for one in found["replicas"]} == set(application.runs)
     assert found["addresses"] == ["127.0.0.1:8787"]
     assert fleet.namespace.get("deployment", f"{ROUTER}-router") is None
@@ -86,11 +86,11 @@ def test_a_rolling_update_of_the_application_fails_no_request(application: Appli
         pods = {one["pod"] for one in found["replicas"]}
         return (pods == new and found["acknowledged"] == "2/2") or NotYet(str(sorted(pods)))
 
-    wait_for("the new pods to be replicas", settled, timeout=60)
+    wait_for("the new pods to be replicas", settled, timeout=180)
     wait_for(
         "requests of the new pods",
         lambda: all(len(application.runs[pod].live) > 10 for pod in new) or NotYet("few"),
-        timeout=60,
+        timeout=180,
     )
 
     all_answered(application.records(), at_least=100)

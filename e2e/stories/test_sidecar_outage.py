@@ -14,20 +14,25 @@ def test_without_an_operator_applications_scale_and_are_answered(
 ) -> None:
     assert cluster
     assert proxy
-    operator.run("scale", "deployment", "--all", "--replicas=0")
-    operator.run("wait", "--for=delete", "pods", "--all", "--timeout=90s", timeout=100)
+
+    def gone() -> bool | NotYet:
+        left = [pod["metadata"]["name"] for pod in operator.list("pods")]
+        return not left or NotYet(f"left: {', '.join(left)}")
+
     try:
+        operator.run("scale", "deployment", "--all", "--replicas=0")
+        wait_for("the operator to be gone", gone, timeout=180, namespace=operator)
         application.deploy(replicas=4)
         application.wait(replicas=4)
         wait_for(
             "requests of all pods",
             lambda: all(len(run.live) > 10 for run in application.runs.values()) or NotYet("few"),
-            timeout=60,
+            timeout=180,
         )
         records = application.records()
     finally:
         operator.run("scale", "deployment", "--all", "--replicas=2")
-        operator.run("rollout", "status", "deployment", "--timeout=120s", timeout=130)
+        operator.run("rollout", "status", "deployment", "--timeout=240s", timeout=250)
 
     assert len(application.runs) == 4
     all_answered(records, at_least=60)

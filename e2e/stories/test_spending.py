@@ -8,7 +8,7 @@ from typing import Any
 from e2e.kit.waiting import NotYet, wait_for
 from e2e.load.profile import Feature
 from e2e.stories import fleet as written
-from e2e.stories.fleet import FALLBACK, PRIMARY, ROUTE, Fleet, all_answered
+from e2e.stories.fleet import FALLBACK, PRIMARY, ROUTE, Fleet, finished
 
 LIMIT = 300.0
 """Seconds: users are written down every 2 min, stages of a young route every minute."""
@@ -55,8 +55,7 @@ def test_users_money_and_time_are_accounted_for(fleet: Fleet) -> None:
     assert 0.06 <= seconds(stages["retrieval"]["p50"]) <= 0.1, "62 ms are what most have told"  # noqa: PLR2004
     assert seconds(stages["retrieval"]["p99"]) >= 0.3, "0.4 s have eaten the budget of some"  # noqa: PLR2004
     fleet.namespace.run("delete", "tokenslo", "--all")
-    records = load.finish()
-    all_answered(records, at_least=200)
+    records = finished(load, at_least=200)
     assert {one.pool for one in records if one.feature == "search"} == {FALLBACK}
     assert {one.pool for one in records if one.feature == "generation"} == {PRIMARY}
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 NUMBER = "1"
@@ -57,6 +61,15 @@ def kubectl(*arguments: str, stdin: str = "", check: bool = True) -> str:
     )  # fmt: skip
     assert not check or done.returncode == 0, done.stderr
     return done.stdout
+
+
+def until(look: Callable[[], T], right: Callable[[T], bool], *, seconds: float = 120.0) -> T:
+    """Look until it is right: what the node does comes a moment after it was asked for."""
+    deadline = time.monotonic() + seconds
+    while not right(seen := look()):
+        assert time.monotonic() < deadline, seen
+        time.sleep(0.5)
+    return seen
 
 
 def processes() -> dict[int, str]:

@@ -92,7 +92,7 @@ def install_crds(cluster: Cluster, folder: Path | None = None) -> None:
     how = ("--server-side", "--field-manager=helm", "--force-conflicts")
     kubectl.run("apply", *how, "-f", "-", stdin=yaml.safe_dump_all(documents))
     names = [f"crd/{crd['metadata']['name']}" for crd in documents]
-    kubectl.run("wait", "--for=condition=Established", "--timeout=60s", *names, timeout=90)
+    kubectl.run("wait", "--for=condition=Established", "--timeout=120s", *names, timeout=130)
 
 
 def _query(*, dry_run: bool) -> dict[str, str]:

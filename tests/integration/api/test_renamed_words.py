@@ -96,7 +96,9 @@ class Stored:
         ]
         self.api.namespace.run("apply", "--server-side", "-f", "-", stdin=yaml.safe_dump_all(found))
         names = [f"crd/{one['metadata']['name']}" for one in found]
-        self.api.namespace.run("wait", "--for=condition=Established", "--timeout=60s", *names)
+        self.api.namespace.run(
+            "wait", "--for=condition=Established", "--timeout=120s", *names, timeout=130
+        )
         return names
 
     def create(self, body: dict[str, Any], *, dry_run: bool = True) -> httpx.Response:
@@ -117,7 +119,7 @@ def stored(api: ApiServer) -> Iterator[Stored]:
                 answer = subject.create(body, dry_run=False)
                 return answer.status_code == httpx.codes.CREATED or NotYet(answer.text)
 
-            wait_for("the earlier release", kept, timeout=60, namespace=api.namespace)
+            wait_for("the earlier release", kept, timeout=180, namespace=api.namespace)
         subject.define(earlier=False)
 
         def strict() -> bool | NotYet:
@@ -125,7 +127,7 @@ def stored(api: ApiServer) -> Iterator[Stored]:
             old = [one.text for one in refused if one.status_code == httpx.codes.CREATED]
             return not old or NotYet(old[0])
 
-        wait_for("today's schemas", strict, timeout=60, namespace=api.namespace)
+        wait_for("today's schemas", strict, timeout=180, namespace=api.namespace)
         yield subject
     finally:
         api.namespace.run("delete", *names, "--ignore-not-found", "--wait=false")

@@ -164,7 +164,7 @@ def test_wrong_credentials_are_a_condition_that_says_what_to_do(release: Release
         "DataAvailable",
         status="False",
         reason="AccessDenied",
-        timeout=90,
+        timeout=180,
     )
     log = release.namespace.run("logs", f"deployment/{NAME}", "--all-pods", "--tail=200")
 
@@ -191,7 +191,7 @@ def test_the_corrected_secret_is_used_without_a_restart(release: Release) -> Non
         return NotYet(reason) if reason in {"", "AccessDenied", "SourceError"} else reason
 
     # The kubelet looks at mounted Secrets about once a minute.
-    reason = wait_for("another reason", let_in, timeout=180, namespace=release.namespace)
+    reason = wait_for("another reason", let_in, timeout=300, namespace=release.namespace)
     after = {
         pod["metadata"]["uid"] for pod in release.namespace.list("pods", "!tokenfleet.dev/router")
     }

@@ -86,7 +86,7 @@ def _wait_until_it_judges(api: ApiServer, namespace: Namespace) -> None:
         refused = api.create(POOL)
         return refused.status_code != httpx.codes.CREATED or NotYet("accepted still")
 
-    wait_for("the policy to judge", judged, timeout=60, namespace=namespace)
+    wait_for("the policy to judge", judged, timeout=180, namespace=namespace)
 
 
 def _adapter(kind: str, member: dict[str, Any]) -> dict[str, Any]:

@@ -54,7 +54,7 @@ class Release:
         }
         words = [f"{name}={json.dumps(value)}" for name, value in settings.items()]
         flags = [flag for word in words for flag in ("--set-json", word)]
-        self.helm(verb, str(self._chart), *flags, "--wait", "--timeout=180s")
+        self.helm(verb, str(self._chart), *flags, "--wait", "--timeout=300s")
 
     def may(self, verb: str, what: str, *, namespace: str = "") -> bool:
         """Ask the API server whether the operator may do something."""
@@ -83,7 +83,7 @@ def release(cluster: Cluster, chart: Path) -> Iterator[Release]:
 def test_the_operator_answers_for_a_pool_under_the_charts_roles(release: Release) -> None:
     release.namespace.apply(POOL)
 
-    ready = wait_for("an answer", lambda: release.ready("adopted"), timeout=60)
+    ready = wait_for("an answer", lambda: release.ready("adopted"), timeout=180)
 
     assert ready["reason"] == "ServiceNotFound"
     assert "missing" in ready["message"]
@@ -131,7 +131,7 @@ def test_a_router_gets_rights_of_its_own_without_escalation(release: Release) ->
             "spec": {"managed": {"replicas": 1, "resources": {"requests": {"cpu": "10m"}}}},
         }
     )
-    role = wait_for("a Role", lambda: release.namespace.get("role", "edge-router"), timeout=60)
+    role = wait_for("a Role", lambda: release.namespace.get("role", "edge-router"), timeout=180)
     try:
         for rule in role["rules"]:
             assert set(rule["verbs"]) <= {"get", "list", "watch"}

@@ -81,7 +81,7 @@ def place(cluster: Cluster, chart: Path) -> Iterator[Namespace]:
         for one in policies:
             everywhere.run("create", "-f", "-", stdin=json.dumps(one))
         try:
-            wait_for("the policy to act", lambda: _acts(namespace), timeout=60)
+            wait_for("the policy to act", lambda: _acts(namespace), timeout=180)
             yield namespace
         finally:
             for one in policies:

@@ -88,7 +88,7 @@ async def fleet(tmp_path: Path) -> AsyncIterator[Fleet]:
     await large.start()
     await small.start()
     router = Router(tmp_path)
-    async with httpx.AsyncClient(base_url=router.url, timeout=30) as client:
+    async with httpx.AsyncClient(base_url=router.url, timeout=60) as client:
         try:
             yield Fleet(router, client, large, small)
         finally:
@@ -140,8 +140,10 @@ async def pod(tmp_path: Path) -> AsyncIterator[Pod]:
         operator=OPERATOR,
     )
     async with (
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{ports.traffic}", timeout=20) as client,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{settings.listen_port}") as agent_client,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{ports.traffic}", timeout=60) as client,
+        httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{settings.listen_port}", timeout=60
+        ) as agent_client,
     ):
         pod = Pod(settings, api, large, small, client, agent_client)
         try:

@@ -26,7 +26,7 @@ async def http2_to(router: int, folder: Path) -> AsyncIterator[int]:
             "--log-level", "warning", stdout=log, stderr=log,
         )  # fmt: skip
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             while True:
                 with contextlib.suppress(ConnectionError):
                     _, writer = await asyncio.open_connection("127.0.0.1", port)

@@ -101,7 +101,7 @@ class Pod:
 
     async def clusters(self) -> str:
         """Return what Envoy knows of its pools' replicas."""
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=60) as client:
             admin = f"http://127.0.0.1:{self.settings.ports.admin}/clusters"
             return (await client.get(admin)).text
 
@@ -112,7 +112,7 @@ class Pod:
 
 
 async def until(
-    ask: Callable[[], Any], condition: Callable[[Any], bool], within: float = 40
+    ask: Callable[[], Any], condition: Callable[[Any], bool], within: float = 90
 ) -> Any:
     deadline = time.monotonic() + within
     answer: Any = None

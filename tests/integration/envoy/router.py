@@ -44,7 +44,7 @@ class Router:
         """How long counts outlive the last plan that names them; the module's own limit if `None`."""
         self.version = 0
         self.process: asyncio.subprocess.Process | None = None
-        self.admin = httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.ports.admin}")
+        self.admin = httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.ports.admin}", timeout=60)
 
     def publish(
         self, config: RouterConfig, endpoints: Mapping[str, tuple[tuple[str, int], ...]]
@@ -76,7 +76,7 @@ class Router:
                 "--drain-time-s", "5",
                 env={**os.environ, SEARCH_PATH: str(module_folder())}, stdout=log, stderr=log,
             )  # fmt: skip
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             while True:
                 with contextlib.suppress(httpx.HTTPError):
                     if (await self.admin.get("/ready")).text.startswith("LIVE"):
@@ -87,7 +87,7 @@ class Router:
 
     async def applied(self) -> None:
         """Wait until Envoy runs the newest route table and clusters."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             while True:
                 stats = (await self.admin.get("/stats?filter=version_text")).text
                 names = ("cluster_manager.cds", "http.traffic.rds.traffic")

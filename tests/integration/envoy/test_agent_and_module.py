@@ -7,7 +7,7 @@ import pytest
 
 from tests.integration.envoy.configuration import configuration
 from tests.integration.envoy.conftest import CHAT, served_by
-from tests.integration.envoy.pods import Pod
+from tests.integration.envoy.pods import Pod, until
 from tests.integration.envoy.test_module import another_version
 from tokenfleet.adapters.envoy.module import SEARCH_PATH
 from tokenfleet.agent.envoy import Admin
@@ -54,9 +54,10 @@ async def test_an_agent_does_not_serve_beside_a_module_of_another_envoy(
 async def test_metrics_are_the_module_s_and_the_agent_s_own(running: Pod) -> None:
     await running.pool()
 
-    text = (await running.agent_client.get("/metrics")).text
+    metrics = lambda: running.agent_client.get("/metrics")  # noqa: E731
+    counted = 'tokenfleet_requests_total{route="chat"'
+    text = (await until(metrics, lambda answer: counted in answer.text)).text
 
-    assert 'tokenfleet_requests_total{route="chat"' in text
     assert "\ntokenfleet_router_applied_revision 1\n" in text
     assert text.endswith("\n")
     assert "# EOF" not in text

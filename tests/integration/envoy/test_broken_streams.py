@@ -23,10 +23,13 @@ from tests.integration.envoy.scripted import (
     event,
     token,
 )
+from tokenfleet.domain.routing.ir import RouterConfig
 
 pytestmark = pytest.mark.envoy
 
 STALL = configuration({"large": 1000, "small": 0}, timeout_ms=1_000, stall_ms=1_000)
+PATIENT = configuration({"large": 1000, "small": 0}, timeout_ms=30_000, stall_ms=30_000)
+"""With limits that nothing meets here, however slow the machine is."""
 ERROR: Json = {"error": {"message": "no capacity", "type": "server_error", "code": 503}}
 CREATED = event({"type": "response.created", "response": {}}, "response.created")
 MESSAGE = event(
@@ -49,6 +52,11 @@ class Row:
     script: Script
     outcome: str
     path: str = "/v1/chat/completions"
+
+    @property
+    def config(self) -> RouterConfig:
+        """Limits that hold, or do not."""
+        return STALL if self.outcome == "timeout" else PATIENT
 
 
 BROKEN = (
@@ -87,7 +95,7 @@ def told(path: str, text: str) -> bool:
 async def test_a_stream_that_breaks_ends_with_a_cut(pools: Pools, row: Row) -> None:
     """Never a well-formed answer that is not whole; what was delivered is counted."""
     pools.large[0].script = row.script
-    await pools.serve(STALL)
+    await pools.serve(row.config)
 
     seen = await pools.ask(path=row.path)
 
@@ -120,7 +128,7 @@ async def test_a_cut_comes_right_after_its_event(pools: Pools) -> None:
 
 async def test_an_error_after_tokens_is_seen_as_it_was_sent(pools: Pools) -> None:
     pools.large[0].script = (SSE, token("a"), event(ERROR), DONE, End)
-    await pools.serve(STALL)
+    await pools.serve(PATIENT)
 
     seen = await pools.ask()
 
@@ -134,7 +142,7 @@ async def test_a_whole_answer_that_was_too_large_to_hold_is_cut_where_it_broke(
 ) -> None:
     """More of it than 64 KiB has been passed on, so nobody else can answer in its place."""
     pools.large[0].script = (WHOLE, Data('{"choices":[{"text":"' + "x" * 200_000), Pause(0.2), Cut)
-    await pools.serve(STALL)
+    await pools.serve(PATIENT)
 
     seen = await pools.ask({"stream": False})
 

@@ -70,7 +70,7 @@ async def test_a_replica_that_comes_back_is_used_again(serving: Fleet) -> None:
     await served_by(serving)
     await serving.large.start(port)
 
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(90):
         while pool_of(await serving.ask()) != "large":
             await asyncio.sleep(0.1)
 
@@ -90,13 +90,13 @@ async def test_the_tripwire_takes_nothing_while_one_of_two_replicas_lives(fleet:
 
 
 async def test_a_late_first_token_is_taken_over(fleet: Fleet) -> None:
-    await fleet.serve(configuration(ALL_LARGE, timeout_ms=500))
+    await fleet.serve(configuration(ALL_LARGE, timeout_ms=2000))
     fleet.large.behaviour = Behaviour(first=asyncio.Event())
 
     response = await fleet.ask(stream=True)
 
     assert pool_of(response) == "small"
-    assert response.elapsed.total_seconds() >= 0.5
+    assert response.elapsed.total_seconds() >= 2
 
 
 async def test_only_streams_have_a_first_token_timeout(fleet: Fleet) -> None:
@@ -107,8 +107,8 @@ async def test_only_streams_have_a_first_token_timeout(fleet: Fleet) -> None:
 
 
 async def test_a_stream_that_has_begun_is_never_cut_by_the_timeout(fleet: Fleet) -> None:
-    await fleet.serve(configuration(ALL_LARGE, timeout_ms=500))
-    fleet.large.behaviour = Behaviour(chunks=6, gap=0.3)
+    await fleet.serve(configuration(ALL_LARGE, timeout_ms=2000))
+    fleet.large.behaviour = Behaviour(chunks=8, gap=0.3)
 
     response = await fleet.ask(stream=True)
 
@@ -173,7 +173,7 @@ async def test_errors_that_follow_a_request_take_no_replica_out(serving: Fleet) 
 )
 async def test_a_replica_that_serves_nobody_goes_out(fleet: Fleet, behaviour: Behaviour) -> None:
     """Also one that hangs: connections that open do not forgive it its silence."""
-    await fleet.serve(configuration(ALL_LARGE, timeout_ms=300))
+    await fleet.serve(configuration(ALL_LARGE, timeout_ms=1000))
     fleet.large.behaviour = behaviour
 
     for _ in range(3):

@@ -206,7 +206,7 @@ async def test_a_dead_pool_is_seen(serving: Fleet) -> None:
 async def test_a_client_that_leaves_early_says_nothing_about_the_pool(serving: Fleet) -> None:
     serving.large.behaviour = Behaviour(first=asyncio.Event())
     asked = asyncio.create_task(serving.ask(stream=True))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while not serving.large.requests:
             await asyncio.sleep(0.02)
     asked.cancel()
@@ -259,6 +259,7 @@ async def test_every_series_of_the_contract_is_there(serving: Fleet) -> None:
     """With each outcome from the first attempt on: a counter that begins with its first failure
     would hide it from `increase`."""
     await serving.ask(stream=True)
+    await scraped(serving, lambda m: ended(m, "ok") == 1)
     text = (await serving.router.admin.get(METRICS_PATH)).text
 
     types = dict(line.split()[2:4] for line in text.splitlines() if line.startswith("# TYPE"))

@@ -24,7 +24,7 @@ PARENT = "b7ad6b7169203331"
 
 async def lines(fleet: Fleet, count: int) -> list[dict[str, Any]]:
     """Return the log once it has that many lines; Envoy writes it within a second or so."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         while True:
             found = [line for line in fleet.router.log().splitlines() if line.startswith("{")]
             if len(found) >= count:
@@ -46,7 +46,7 @@ def traced(collector: Collector, sampling: int = 10_000) -> RouterConfig:
 
 
 async def spans(collector: Collector, enough: Callable[[list[Span]], bool]) -> list[Span]:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         while not enough(collector.spans):
             await asyncio.sleep(0.1)
     return collector.spans

@@ -120,9 +120,13 @@ async def test_a_stream_of_a_provider_is_counted(outside: Outside) -> None:
     assert answer.text.endswith("data: [DONE]\n\n")
     assert "usage" not in answer.text
     assert outside.provider.wrong == []
-    metrics = (await outside.pod.agent_client.get("/metrics")).text
-    tokens = [line for line in metrics.splitlines() if 'pool="small"' in line and "_tokens" in line]
-    assert any(line.endswith(" 11") for line in tokens)
+
+    def counted(metrics: httpx.Response) -> bool:
+        lines = metrics.text.splitlines()
+        tokens = [line for line in lines if 'pool="small"' in line and "_tokens" in line]
+        return any(line.endswith(" 11") for line in tokens)
+
+    await until(lambda: outside.pod.agent_client.get("/metrics"), counted)
 
 
 async def test_messages_carry_the_key_as_their_api_has_it(outside: Outside) -> None:
@@ -157,9 +161,13 @@ async def test_the_providers_own_sdks_read_what_comes(outside: Outside) -> None:
     assert outside.provider.wrong == []
     assert len(outside.provider.requests) == len(found) == 4
     written = "tokenfleet_cache_creation_prompt_tokens_total"
-    metrics = (await outside.pod.agent_client.get("/metrics")).text.splitlines()
-    counts = [float(line.rpartition(" ")[2]) for line in metrics if line.startswith(written)]
-    assert sum(counts) == 2 * 8
+
+    def counts(metrics: httpx.Response) -> float:
+        lines = [line for line in metrics.text.splitlines() if line.startswith(written)]
+        return sum(float(line.rpartition(" ")[2]) for line in lines)
+
+    metrics = lambda: outside.pod.agent_client.get("/metrics")  # noqa: E731
+    assert counts(await until(metrics, lambda found: counts(found) >= 2 * 8)) == 2 * 8
 
 
 async def test_prompts_are_marked_for_the_providers_cache_and_for_nobody_else(
@@ -230,7 +238,7 @@ async def test_what_a_provider_says_of_the_key_reaches_no_client(outside: Outsid
     assert answer.status_code == 502
     assert answer.json()["error"]["code"] == "credential_refused"
     assert "sk-" not in answer.text
-    assert ("small", "server_error") in await outside.outcomes()
+    await until(outside.outcomes, lambda found: ("small", "server_error") in found)
 
 
 def pool_of_any(answer: httpx.Response) -> str:
@@ -242,7 +250,7 @@ async def test_a_provider_that_is_full_is_left_and_counted(outside: Outside) -> 
     outside.provider.status, outside.provider.headers = 529, {"retry-after": "30"}
 
     assert pool_of(await outside.ask()) == "large"
-    assert ("small", "throttled") in await outside.outcomes()
+    await until(outside.outcomes, lambda found: ("small", "throttled") in found)
 
 
 @pytest.mark.parametrize("how", ["another authority", "another name", "no such host"])
@@ -261,7 +269,7 @@ async def test_who_cannot_be_believed_or_found_is_left(outside: Outside, how: st
     await outside.serve(config)
 
     assert pool_of(await outside.ask()) == "large"
-    assert ("small", "connect") in await outside.outcomes()
+    await until(outside.outcomes, lambda found: ("small", "connect") in found)
     assert outside.provider.requests == []
 
 

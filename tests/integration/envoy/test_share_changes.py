@@ -89,7 +89,7 @@ async def test_streams_that_run_survive_changes_of_share_and_of_pools(fleet: Fle
     config = configuration({"large": 1000, "small": 0})
     await fleet.serve(config)
     streams = [asyncio.create_task(fleet.ask(stream=True)) for _ in range(8)]
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while len(fleet.large.requests) < len(streams):
             await asyncio.sleep(0.02)
 

@@ -7,6 +7,7 @@ import pytest
 from tests.integration.envoy.configuration import configuration
 from tests.integration.envoy.conftest import CHAT, Fleet
 from tests.integration.envoy.conftest import pool_of as pool
+from tests.integration.envoy.test_measurements import scraped
 from tokenfleet.domain.routing.ir import Budget, Match, RouterConfig
 
 pytestmark = pytest.mark.envoy
@@ -24,9 +25,13 @@ def budgeted() -> RouterConfig:
     return replace(config, routes=(replace(route, rules=(hurry, slow), budget=budget),))
 
 
+def series(stage: str, part: str = "count") -> str:
+    return f'tokenfleet_stage_seconds_{part}{{route="chat",stage="{stage}"}}'
+
+
 async def count(fleet: Fleet, stage: str, part: str = "count") -> float:
     found = await fleet.metrics()
-    return found[f'tokenfleet_stage_seconds_{part}{{route="chat",stage="{stage}"}}']
+    return found[series(stage, part)]
 
 
 async def ignored(fleet: Fleet, reason: str) -> float:
@@ -49,6 +54,8 @@ async def test_stages_are_counted_with_the_routers_own(fleet: Fleet) -> None:
     await fleet.ask(stream=True)
     names = ("retrieval", "safety", "tools", "routing", "model", "total")
 
+    # An answer's end is counted after its last byte.
+    await scraped(fleet, lambda metrics: metrics.get(series("total"), 0) == 2)
     assert [await count(fleet, name) for name in names] == [1, 1, 0, 2, 2, 2]
     assert await count(fleet, "retrieval", "sum") == 0.062
     parts = [await count(fleet, name, "sum") for name in ("routing", "model")]
@@ -76,6 +83,7 @@ async def test_failed_requests_tell_nothing_of_the_model(fleet: Fleet) -> None:
     failed = await fleet.ask(headers={STAGES: "tools=1ms"})
 
     assert failed.status_code == 500
+    await scraped(fleet, lambda metrics: metrics.get(series("tools"), 0) == 1)
     assert [await count(fleet, name) for name in ("tools", "model", "total")] == [1, 0, 0]
 
 

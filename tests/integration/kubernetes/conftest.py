@@ -81,7 +81,7 @@ class OperatorProcess:
             self.process.send_signal(signal.SIGCONT)
             self.process.terminate()
         try:
-            status = self.process.wait(timeout=20)
+            status = self.process.wait(timeout=90)
         except subprocess.TimeoutExpired:
             self.process.kill()
             status = self.process.wait()
@@ -121,6 +121,8 @@ def definition(cluster: Cluster, body: dict[str, Any]) -> Iterator[None]:
     """Define a kind of others for as long as a test takes."""
     everywhere, name = cluster.namespace("default"), body["metadata"]["name"]
     everywhere.apply(body)
-    everywhere.run("wait", "crd", name, "--for=condition=Established", "--timeout=60s")
+    everywhere.run(
+        "wait", "crd", name, "--for=condition=Established", "--timeout=120s", timeout=130
+    )
     yield
     everywhere.delete("crd", name)

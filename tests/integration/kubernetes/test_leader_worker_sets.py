@@ -67,5 +67,6 @@ def test_groups_of_pods_follow_the_pool_and_its_scale(
         "--patch", dump(({"status": seen},)),
     )  # fmt: skip
 
-    eventually(lambda: namespace.must_get("servingpool", "deep")["status"]["readyReplicas"] == 2)
+    pool = lambda: namespace.must_get("servingpool", "deep").get("status", {})  # noqa: E731
+    eventually(lambda: pool().get("readyReplicas") == 2)
     eventually(lambda: condition(namespace, "servingpool/deep", "Ready").get("status") == "True")

@@ -146,7 +146,8 @@ def test_a_child_that_is_deleted_or_changed_comes_back(
     namespace.apply(*FLEET)
     operator("a")
     eventually(lambda: get(namespace, "service/default-router"))
-    before = get(namespace, "deployment/default-router")["spec"]["replicas"]
+    made = eventually(lambda: get(namespace, "deployment/default-router"))
+    before = made["spec"]["replicas"]
 
     namespace.delete("service", "default-router", "--wait=true")
     namespace.patch("deployment", "default-router", {"spec": {"replicas": 0}})
@@ -166,7 +167,7 @@ def test_the_follower_takes_over_at_once_when_the_leader_is_told_to_stop(
     eventually(lambda: models(namespace) == ["chat"])
 
     assert first.end() == 0
-    eventually(second.leads, within=30)
+    eventually(second.leads)
     namespace.apply(route("chat", "more"))
     eventually(lambda: models(namespace) == ["chat", "more"])
 
@@ -248,7 +249,8 @@ def test_a_lost_configuration_is_rebuilt_and_people_are_told(
     namespace.apply(*FLEET)
     operator("a")
     eventually(lambda: get(namespace, "modelroute/chat").get("status", {}).get("rules"))
-    revision = get(namespace, "modelrouter/default")["status"]["configRevision"]
+    router = lambda: get(namespace, "modelrouter/default").get("status", {})  # noqa: E731
+    revision = eventually(lambda: router().get("configRevision"))
 
     namespace.delete("configmap", "default-config")
 

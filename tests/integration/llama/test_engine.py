@@ -8,7 +8,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -23,6 +22,7 @@ import yaml
 
 from e2e.cluster import llama
 from e2e.cluster.packages import install_missing
+from e2e.kit.ports import free_port
 from tests.integration.vllm.engines import container
 from tokenfleet.api.v1alpha1.servingpool import ServingPool
 from tokenfleet.domain.pools.engines import llama_cpp
@@ -66,9 +66,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @contextlib.contextmanager
 def started(model: Path, folder: Path) -> Iterator[Server]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     spec = container(pool())
     moved = {"/weights/models/small.gguf": str(model), "8000": str(port), "0.0.0.0": "127.0.0.1"}
     with (folder / "log").open("wb") as log:

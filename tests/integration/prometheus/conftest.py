@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from e2e.cluster.build import binaries
 from e2e.kit.ports import free_port
 
 SCRAPE_SECONDS = 1
@@ -21,8 +22,8 @@ SCRAPE_SECONDS = 1
 def prometheus_binary() -> Path:
     """The binary named by TOKENFLEET_PROMETHEUS, of the built-in cluster, or on PATH."""
     named = os.environ.get("TOKENFLEET_PROMETHEUS")
-    built = sorted(Path.home().glob(".cache/tokenfleet/cluster-*/prometheus"))
-    found = named or (str(built[-1]) if built else shutil.which("prometheus"))
+    built = binaries() / "prometheus"
+    found = named or (str(built) if built.exists() else shutil.which("prometheus"))
     assert found, "no prometheus: run `make cluster` once, or set TOKENFLEET_PROMETHEUS"
     return Path(found)
 
@@ -99,7 +100,7 @@ class Prometheus:
                 stdout=log,
                 stderr=log,
             )
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while not self.ready():
             assert time.monotonic() < deadline, (self.folder / "log").read_text()[-2000:]
             time.sleep(0.1)
@@ -114,7 +115,7 @@ class Prometheus:
     def stop(self) -> None:
         if self.process is not None:
             self.process.terminate()
-            self.process.wait(timeout=30)
+            self.process.wait(timeout=90)
             self.process = None
 
 

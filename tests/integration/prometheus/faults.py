@@ -78,7 +78,7 @@ class Proxy:
     def forward(self, asked: dict[str, str]) -> Answer:
         try:
             url = f"{self.upstream}/api/v1/query?{urlencode(asked)}"
-            with urllib.request.urlopen(url, timeout=10) as answer:
+            with urllib.request.urlopen(url, timeout=60) as answer:
                 return Answer(answer.read())
         except urllib.error.HTTPError as error:
             return Answer(error.read(), error.code)

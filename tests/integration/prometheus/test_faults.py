@@ -29,6 +29,8 @@ from tokenfleet.domain.slo.observation.measurement import Measurement, RouterRep
 
 BAD, HEALED = RuleKey("team-a", "chat", "slow"), RuleKey("team-a", "chat", "healed")
 STALENESS = timedelta(seconds=5)
+PATIENCE, HASTE = timedelta(seconds=60), timedelta(seconds=2)
+"""For an answer: where one comes, however slowly, and where none does."""
 SLOS = [
     replace(
         PLAIN,
@@ -48,14 +50,14 @@ class Loop:
     """The measuring half of an operator, asking through the proxy, and its control loop."""
 
     def __init__(self, proxy: Proxy) -> None:
-        self.proxy = proxy
+        self.proxy, self.patience = proxy, PATIENCE
         self.replica = RouterReplica(
             namespace="team-a", pod="router-1", since=now() - timedelta(hours=1)
         )
 
     def look(self) -> Measurement:
         async def once() -> Measurement:
-            source = PrometheusSource(Access(url=self.proxy.url, timeout=timedelta(seconds=2)))
+            source = PrometheusSource(Access(url=self.proxy.url, timeout=self.patience))
             try:
                 return await measure(
                     source,
@@ -124,8 +126,8 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
 @pytest.fixture(autouse=True)
 def covered(loop: Loop) -> None:
     """Begin with a store that can be seen, and for which both decisions are due."""
-    loop.proxy.fault = faults.healthy
-    deadline = time.monotonic() + 40
+    loop.proxy.fault, loop.patience = faults.healthy, PATIENCE
+    deadline = time.monotonic() + 120
     while due(loop, measured := loop.look()) != {BAD: "T1", HEALED: "T4"}:
         assert time.monotonic() < deadline, measured
         time.sleep(0.5)
@@ -167,6 +169,7 @@ def test_a_fault_is_named_and_the_loop_holds(
     loop: Loop, fault: Fault, reason: str, words: str
 ) -> None:
     loop.proxy.fault = fault
+    loop.patience = HASTE if fault is faults.hangs else PATIENCE
     measured = loop.look()
     outcome = loop.decide(measured)
     data = outcome.slos[SLOS[0].key].data

@@ -141,7 +141,7 @@ def test_every_family_says_how_often_its_cache_was_hit(
 @pytest.mark.usefixtures("snapshot")
 def test_engines_that_are_full_are_seen_by_their_own_gauges(bench: Bench) -> None:
     """The mean of both engines, in a short window that every scrape falls into."""
-    short = replace(WINDOWS, short=timedelta(seconds=3 * SCRAPE_SECONDS))
+    short = replace(WINDOWS, short=timedelta(seconds=5 * SCRAPE_SECONDS))
     seen = look(bench, [level(windows=short)]).engine_loads
 
     assert seen["team-a", "small"] == EngineLoad(kv_cache=0.5, waiting=4.0)

@@ -71,7 +71,7 @@ def seen(bench: Bench) -> Measurement:
     for replica in bench.replicas:
         replica.text = exposition
     bench.prometheus.start()
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + 120
     while True:
         measured = look(bench, OBJECTIVES)
         if blindness(measured, expected(bench), ERRORS, measured.at) is None:

@@ -23,7 +23,7 @@ def ask(engine: Engine, **change: object) -> dict[str, object]:
 
 def metric(engine: Engine, name: str) -> float:
     """Return the sum of a metric's samples of this name."""
-    text = httpx.get(f"{engine.url}/metrics").text
+    text = httpx.get(f"{engine.url}/metrics", timeout=120).text
     families = text_string_to_metric_families(text)
     return sum(s.value for family in families for s in family.samples if s.name == name)
 
@@ -46,7 +46,7 @@ def test_speculation_is_accepted_sometimes(large: Engine) -> None:
 
 def test_usage_ends_streams_that_ask_for_it(small: Engine) -> None:
     body = ask(small, stream=True, stream_options={"include_usage": True})
-    with httpx.stream("POST", f"{small.url}/v1/chat/completions", json=body, timeout=60) as answer:
+    with httpx.stream("POST", f"{small.url}/v1/chat/completions", json=body, timeout=120) as answer:
         found = events(answer.iter_lines())
 
     assert found[-1] == "[DONE]"
@@ -62,7 +62,7 @@ def test_every_name_of_a_pool_is_answered(small: Engine) -> None:
     """What the router leaves in the body is what the engine accepts."""
     for name in small.names:
         answer = httpx.post(
-            f"{small.url}/v1/chat/completions", json=ask(small, model=name), timeout=60
+            f"{small.url}/v1/chat/completions", json=ask(small, model=name), timeout=120
         )
         assert answer.status_code == 200, answer.text
 
@@ -72,7 +72,7 @@ def test_an_adapter_answers_under_its_own_name_and_otherwise_than_the_model(smal
 
     def said(name: str) -> tuple[str, str]:
         body = ask(small, model=name, max_tokens=32, temperature=0)
-        answer = httpx.post(f"{small.url}/v1/chat/completions", json=body, timeout=60)
+        answer = httpx.post(f"{small.url}/v1/chat/completions", json=body, timeout=120)
         assert answer.status_code == 200, answer.text
         read = answer.json()
         return read["model"], read["choices"][0]["message"]["content"]
@@ -89,7 +89,7 @@ def test_cached_prompt_tokens_are_told(small: Engine) -> None:
     body = ask(small, messages=[{"role": "user", "content": "the same long words " * 40}])
     url = f"{small.url}/v1/chat/completions"
 
-    first, second = (httpx.post(url, json=body, timeout=60).json()["usage"] for _ in range(2))
+    first, second = (httpx.post(url, json=body, timeout=120).json()["usage"] for _ in range(2))
 
     assert first["prompt_tokens_details"]["cached_tokens"] == 0
     assert second["prompt_tokens_details"]["cached_tokens"] >= 128

@@ -52,7 +52,7 @@ def both(
 ) -> tuple[httpx.Response, httpx.Response]:
     """Return the real engine's and the simulator's answer."""
     return tuple(  # type: ignore[return-value]
-        httpx.post(f"{engine.url}{path}", json={"model": engine.model, **body}, timeout=60)
+        httpx.post(f"{engine.url}{path}", json={"model": engine.model, **body}, timeout=120)
         for engine in (small, simulator)
     )
 
@@ -123,7 +123,9 @@ def test_an_unknown_model_has_the_real_error(small: Engine, simulator: Engine) -
 
 
 def test_models_are_listed_alike(small: Engine, simulator: Engine) -> None:
-    real, simulated = (httpx.get(f"{e.url}/v1/models").json() for e in (small, simulator))
+    real, simulated = (
+        httpx.get(f"{e.url}/v1/models", timeout=120).json() for e in (small, simulator)
+    )
 
     assert missing(shape(simulated), shape(real)) == []
     assert simulated["data"][0]["id"] == real["data"][0]["id"]
@@ -132,9 +134,9 @@ def test_models_are_listed_alike(small: Engine, simulator: Engine) -> None:
 def test_metric_names_are_real(small: Engine, simulator: Engine) -> None:
     for engine in (small, simulator):
         httpx.post(
-            f"{engine.url}/v1/chat/completions", json={"model": engine.model, **CHAT}, timeout=60
+            f"{engine.url}/v1/chat/completions", json={"model": engine.model, **CHAT}, timeout=120
         )
-    texts = [httpx.get(f"{engine.url}/metrics").text for engine in (simulator, small)]
+    texts = [httpx.get(f"{engine.url}/metrics", timeout=120).text for engine in (simulator, small)]
 
     names = [set(re.findall(r"^vllm:\w+", text, re.MULTILINE)) for text in texts]
     types = [set(re.findall(r"^# TYPE vllm:\w+ \w+", text, re.MULTILINE)) for text in texts]

@@ -158,10 +158,10 @@ async def test_it_ticks_until_it_is_cancelled() -> None:
     bench.store.put(slo())
     bench.tick.every = timedelta(milliseconds=1)
     task = asyncio.create_task(bench.tick.run())
-    await asyncio.sleep(0.1)
+    async with asyncio.timeout(60):
+        while len(bench.asked) <= 2:
+            await asyncio.sleep(0.01)
     task.cancel()
-
-    assert len(bench.asked) > 2
 
 
 async def test_a_pool_is_looked_at_when_its_speculation_is_worth_something_else() -> None:
