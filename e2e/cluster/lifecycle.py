@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from e2e.cluster import cgroups, images, namespaces, network, paths, pki_files
+from e2e.cluster import cgroups, images, namespaces, neighbours, network, paths, pki_files
 from e2e.cluster.api import Api
 from e2e.cluster.build import binaries, ensure_built
 from e2e.cluster.components import api_ready
@@ -53,8 +53,13 @@ def ensure_cluster() -> Cluster:
 
 
 def up(*, with_vllm: bool = True) -> None:
-    """Bring the cluster up; quick when it is up already."""
+    """Bring the cluster up; quick when it is up already.
+
+    Raises:
+        ClusterError: it does not come up, or another checkout's has its number.
+    """
     with _only_one():
+        _make_way()
         if not healthy():
             _boot()
         else:
@@ -65,6 +70,7 @@ def up(*, with_vllm: bool = True) -> None:
 def down() -> None:
     """End the node and remove all of its traces; idempotent, and right after any kill."""
     with _only_one():
+        _make_way()
         _end()
         shutil.rmtree(paths.CLUSTER, ignore_errors=True)
         if paths.STATE.exists():
@@ -139,6 +145,23 @@ def _healthy_or_dead() -> bool:
     if not namespaces.supervisor():
         raise ClusterError(f"the node ended while it started: see {paths.LOGS / 'supervisor.log'}")
     return healthy()
+
+
+def _make_way() -> None:
+    """See that no other checkout's node has our number: end it where we may.
+
+    Raises:
+        ClusterError: we may not.
+    """
+    for other in neighbours.found():
+        refused = neighbours.refusal(other)
+        if refused:
+            raise ClusterError(refused)
+        with step(f"ending the cluster that {other.checkout} has left with our number"):
+            namespaces.end(f"{paths.SUPERVISOR_MARK}={other.state}")
+            _end()
+        if other.state == str(paths.STATE):
+            shutil.rmtree(paths.CLUSTER, ignore_errors=True)
 
 
 def _end() -> None:

@@ -37,16 +37,20 @@ def launch() -> int:
 def supervisor() -> int | None:
     """Return the host's id of the running supervisor, None when there is none."""
     # Two ids, not three: a container being made is process 1 of a namespace within the node's.
-    return next((pid for pid in _marked() if _process_ids(pid) == [pid, 1]), None)
+    return next((pid for pid in _marked(MARK) if process_ids(pid) == [pid, 1]), None)
 
 
-def end() -> None:
-    """Kill the supervisor and wait until the kernel has ended everything in its namespaces."""
-    for pid in _marked():
+def end(mark: str = MARK) -> None:
+    """Kill the supervisor and wait until the kernel has ended everything in its namespaces.
+
+    Args:
+        mark: what its processes have in their environment; by default those of our node.
+    """
+    for pid in _marked(mark):
         # The launcher and process 1; the rest dies with process 1, in the kernel.
-        if _process_ids(pid) in ([pid], [pid, 1]):
+        if process_ids(pid) in ([pid], [pid, 1]):
             _kill(pid)
-    wait_for("the node's processes to end", lambda: not _marked(), timeout=60, every=0.05)
+    wait_for("the node's processes to end", lambda: not _marked(mark), timeout=60, every=0.05)
 
 
 def enter(*command: str) -> list[str]:
@@ -54,7 +58,7 @@ def enter(*command: str) -> list[str]:
     return ["nsenter", "--target", str(supervisor()), "--mount", "--net", "--pid", "--", *command]
 
 
-def _marked() -> list[int]:
+def _marked(mark: str) -> list[int]:
     """Return the ids of all processes whose environment carries the mark, except our own."""
     found = []
     for entry in Path("/proc").iterdir():
@@ -64,15 +68,15 @@ def _marked() -> list[int]:
             environment = (entry / "environ").read_bytes()
         except OSError:  # ended meanwhile
             continue
-        if MARK.encode() in environment.split(b"\0"):
+        if mark.encode() in environment.split(b"\0"):
             found.append(int(entry.name))
     return found
 
 
-def _process_ids(pid: int) -> list[int]:
+def process_ids(pid: int, proc: Path = Path("/proc")) -> list[int]:
     """Return the process's ids, from the host's process namespace to its own."""
     try:
-        status = Path(f"/proc/{pid}/status").read_text()
+        status = (proc / str(pid) / "status").read_text()
     except OSError:
         return []
     line = next((line for line in status.splitlines() if line.startswith("NSpid:")), "NSpid:")

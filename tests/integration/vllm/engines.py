@@ -7,6 +7,7 @@ one. Everything else, arguments and environment, is what `workload` made.
 import contextlib
 import os
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -71,6 +72,24 @@ def started(
     pool: ServingPool, *, environment: Path, weights: Path, scratch: Path
 ) -> Iterator[Engine]:
     """Run the pool's engine until the block ends; wait until it is healthy."""
+    with tempfile.TemporaryDirectory(prefix="tokenfleet-vllm-") as sockets:
+        # A killed engine leaves its sockets; their paths must be short (unix(7)).
+        engine = _begun(pool, environment, weights, scratch, sockets)
+        try:
+            _wait_healthy(engine)
+            yield engine
+        finally:
+            engine.process.terminate()
+            try:
+                engine.process.wait(timeout=90)
+            except subprocess.TimeoutExpired:
+                engine.process.kill()
+                engine.process.wait()
+
+
+def _begun(
+    pool: ServingPool, environment: Path, weights: Path, scratch: Path, sockets: str
+) -> Engine:
     spec = container(pool)
     scratch.mkdir(parents=True, exist_ok=True)
     moved = {caches.SCRATCH: str(scratch / "tmp")}
@@ -82,11 +101,12 @@ def started(
             [str(environment / "bin" / spec["command"][0]), *spec["command"][1:],
              *arguments(pool, weights=weights, port=port)],
             env={**values, "PATH": f"{environment / 'bin'}:{os.environ['PATH']}",
-                 **ENGINE_ENVIRONMENT, "CC": "false", "CXX": "false"},  # no compiler that works
+                 **ENGINE_ENVIRONMENT, "VLLM_RPC_BASE_PATH": sockets,
+                 "CC": "false", "CXX": "false"},  # no compiler that works
             stdout=output,
             stderr=subprocess.STDOUT,
         )  # fmt: skip
-    engine = Engine(
+    return Engine(
         url=f"http://127.0.0.1:{port}",
         model=pool.spec.served.model_name,
         names=(pool.spec.served.model_name, *pool.spec.served.aliases),
@@ -94,15 +114,6 @@ def started(
         process=process,
         log=log,
     )
-    try:
-        _wait_healthy(engine)
-        yield engine
-    finally:
-        process.terminate()
-        try:
-            process.wait(timeout=90)
-        except subprocess.TimeoutExpired:
-            process.kill()
 
 
 def _moved(value: str, folders: dict[str, str]) -> str:
