@@ -259,12 +259,11 @@ async def test_every_series_of_the_contract_is_there(serving: Fleet) -> None:
     """With each outcome from the first attempt on: a counter that begins with its first failure
     would hide it from `increase`."""
     await serving.ask(stream=True)
-    await scraped(serving, lambda m: ended(m, "ok") == 1)
+    metrics = await scraped(serving, lambda m: ended(m, "ok") == 1)
     text = (await serving.router.admin.get(METRICS_PATH)).text
 
     types = dict(line.split()[2:4] for line in text.splitlines() if line.startswith("# TYPE"))
     assert types == CONTRACT
-    metrics = await serving.metrics()
     for what in ("attempts", "requests"):
         found = {
             line.split('outcome="')[1].split('"')[0]
