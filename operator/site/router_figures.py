@@ -27,10 +27,14 @@ KINDS = {
 }
 OF_BARE = {"small": 0.80, "33 KB": 0.75, "paced stream": 0.90}
 """Wanted: CPU time of a bare Envoy, as a part of the router's."""
+INSTRUCTIONS_OF_BARE = {"small": 0.80, "33 KB": 0.75, "burst stream": 0.90}
+"""Wanted: instructions of a bare Envoy, as a part of the router's."""
 ADDED_MS = {"p50": 0.05, "p99": 0.25}
 """Wanted of one small request at a time, at most."""
 OF_PEERS = {"LiteLLM": 150.0, "vllm-router": 0.6}
 """Wanted: small requests per core, as a multiple of a peer's."""
+LARGE = 100
+"""Thousands of instructions from which on their fractions are left out."""
 PASSES = 13
 """Wanted of Failover Bench's sixteen faults."""
 
@@ -39,6 +43,25 @@ def read() -> dict[str, Any]:
     """Return everything that was measured."""
     found: dict[str, Any] = json.loads(FIGURES.read_text(encoding="utf-8"))
     return found
+
+
+def instructions() -> str:
+    """Return the table of instructions beside a bare Envoy and a module that does nothing."""
+    known = read()
+    rows = []
+    for kind, title in KINDS.items():
+        count = known[f"instructions {kind}"]
+        bare, wanted = count["bare"], INSTRUCTIONS_OF_BARE.get(kind)
+        others = (
+            f"{count[name]:.{_digits(bare)}f} ({bare / count[name]:.2f})" if name in count else ""
+            for name in ("empty", "router", "renamed")
+        )
+        kept = wanted is not None and bare / count["router"] >= wanted
+        said = "" if wanted is None else _said(f"{wanted:.2f}", kept=kept)
+        rows.append(_row(title, f"{bare:.{_digits(bare)}f}", *others, said))
+    heads = ("", "bare Envoy", "a module that does nothing", "router", "router, model renamed",
+             "wanted")  # fmt: skip
+    return _table(heads, rows)
 
 
 def cost() -> str:
@@ -169,6 +192,7 @@ def machine() -> str:
 
 BLOCKS: dict[str, Callable[[], str]] = {
     "machine": machine,
+    "instructions": instructions,
     "cost": cost,
     "peers": peers,
     "faults": faults,
@@ -193,6 +217,11 @@ def _row(*cells: str) -> str:
 def _table(heads: Iterable[str], rows: Iterable[str]) -> str:
     heads = tuple(heads)
     return "\n".join([_row(*heads), _row(*("---" for _ in heads)), *rows])
+
+
+def _digits(thousands: float) -> int:
+    """Return how many digits after the point say something."""
+    return 0 if thousands >= LARGE else 1
 
 
 def _number(title: str) -> int:

@@ -1,6 +1,7 @@
 """Instructions of Envoy per request and per event, under callgrind: nobody disturbs them.
 
-What the kernel does is not in them; `router_overhead_test.py` measures CPU time with it.
+What the kernel does is not in them; `router_overhead_test.py` measures CPU time with it. A module that
+does nothing (`empty_module`) shows how much of it is Envoy's own, in the router's configuration.
 """
 
 import asyncio
@@ -11,9 +12,12 @@ import pytest
 
 from e2e.cluster.packages import install_missing
 from e2e.kit.ports import free_port
+from tests.bench.figures import record
+from tests.bench.router_empty_module import empty_module
 from tests.bench.router_overhead_test import envoys
 from tests.bench.router_peer import BODIES, CHUNKS, STREAMS, Load
 from tests.bench.router_subjects import Subject, bare, router
+from tokenfleet.adapters.envoy.module import SEARCH_PATH
 
 pytestmark = pytest.mark.envoy
 
@@ -37,10 +41,21 @@ def instructions(file: Path) -> int:
     return sum(int(line.split()[1]) for line in lines if line.startswith("totals:"))
 
 
-async def counted(subject: Subject, upstream: int, folder: Path, kind: str) -> float:
-    """Return instructions per request, or per event of a stream."""
+async def counted(
+    subject: Subject, upstream: int, folder: Path, kind: str, *, module: Path | None = None
+) -> float:
+    """Return instructions per request, or per event of a stream.
+
+    Args:
+        subject: the Envoy that is measured.
+        upstream: port of the server.
+        folder: for what callgrind writes.
+        kind: which request.
+        module: folder of another module than this working tree's.
+    """
     out = folder / f"{subject.name}.out"
-    wrapper = ("valgrind", "-q", "--tool=callgrind", "--instr-atstart=no",
+    other = () if module is None else ("env", f"{SEARCH_PATH}={module}")
+    wrapper = (*other, "valgrind", "-q", "--tool=callgrind", "--instr-atstart=no",
                f"--callgrind-out-file={out}")  # fmt: skip
     async with envoys([subject], upstream, *wrapper) as running:
         pid = running[subject.name].pid
@@ -59,13 +74,23 @@ async def counted(subject: Subject, upstream: int, folder: Path, kind: str) -> f
 async def test_instructions_against_a_bare_envoy(tmp_path: Path, kind: str) -> None:
     install_missing([] if shutil.which("valgrind") else ["valgrind"])
     upstream = free_port()
-    plain = await counted(bare(tmp_path, upstream), upstream, tmp_path, kind)
-    ours = await counted(router(tmp_path, upstream), upstream, tmp_path, kind)
-    renamed = router(tmp_path, upstream, "renaming", same_name=False)
-    rewritten = await counted(renamed, upstream, tmp_path, kind)
+    subjects = {
+        "bare": bare(tmp_path, upstream),
+        "empty": router(tmp_path, upstream, "empty"),
+        "router": router(tmp_path, upstream),
+        "renamed": router(tmp_path, upstream, "renamed", same_name=False),
+    }
+    modules = {"empty": empty_module(tmp_path)}
+    found = {
+        name: await counted(subject, upstream, tmp_path, kind, module=modules.get(name))
+        for name, subject in subjects.items()
+    }
     print(
-        f"\n{kind}: thousand instructions per {'event' if kind in STREAMS else 'request'}:"
-        f" {plain / 1e3:.1f} bare, {ours / 1e3:.1f} router ({plain / ours:.2f}x),"
-        f" {rewritten / 1e3:.1f} where the model is renamed ({plain / rewritten:.2f}x)"
+        f"\n{kind}: thousand instructions per {'event' if kind in STREAMS else 'request'}: "
+        + ", ".join(
+            f"{count / 1e3:.1f} {name} ({found['bare'] / count:.2f}x)"
+            for name, count in found.items()
+        )
     )
-    assert plain / ours > LEAST[kind]
+    record(f"instructions {kind}", {name: round(count / 1e3, 2) for name, count in found.items()})
+    assert found["bare"] / found["router"] > LEAST[kind]
