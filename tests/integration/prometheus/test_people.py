@@ -10,9 +10,11 @@ import pytest
 from tests.integration.prometheus.conftest import Prometheus
 from tests.support.remote_write import Point, Written, write
 from tokenfleet.adapters.prometheus.live import live, queries
+from tokenfleet.adapters.prometheus.past_load import past_load, piece_of
 from tokenfleet.adapters.prometheus.source import Access, PrometheusSource
 from tokenfleet.adapters.prometheus.timeline import NotANameError, decisions, timeline
 from tokenfleet.domain.console.timeline import Line
+from tokenfleet.domain.slo.observation.measurement import RuleKey
 
 T = TypeVar("T")
 STEP = 15
@@ -105,6 +107,17 @@ def test_an_hour_of_a_route(remembering: Prometheus) -> None:
     assert [(line.name, line.rule, *ends(line)) for line in found.burn_rates] == [
         ("ttft", "slow", 2.5, 2.5)
     ]
+
+
+def test_an_hour_of_load_in_pieces(remembering: Prometheus) -> None:
+    """A model is asked the same: a piece that nobody remembers is one without requests."""
+    two = 2 * HOUR
+    found = asked(remembering, lambda source: past_load(source, end=NOW, span=two))
+    pieces = found[RuleKey(NAMESPACE, "chat", "slow")]
+
+    assert len(pieces) == two // piece_of(two)
+    assert pieces[-len(pieces) // 2 :] == pytest.approx([4.0] * (len(pieces) // 2))
+    assert set(pieces[: len(pieces) // 4]) == {0.0}
 
 
 def test_decisions_that_only_the_counter_knows(remembering: Prometheus) -> None:

@@ -103,6 +103,10 @@ def test_a_conversation_asks_several_times_at_one_place_and_shares_its_fate() ->
     assert all(len({r.place for r in talk}) == 1 for talk in talks)
 
 
+def test_a_rule_that_nobody_asks_is_asked_by_nobody() -> None:
+    assert list(arrivals(0, chat(constant(0.0), {"primary": Pool()}), 4000.0, Random(1))) == []
+
+
 @pytest.mark.parametrize("mean", [0.3, 7.0, 15.0, 400.0])
 def test_poisson_draws_have_mean_and_variance_of_their_mean(mean: float) -> None:
     random = Random(1)

@@ -16,6 +16,7 @@ from tokenfleet.cli import simulate_fleet
 from tokenfleet.cli.inputs import InputError, read_one
 from tokenfleet.cli.progress import Progress, add_flag, progress
 from tokenfleet.domain.fleet.documents import UnfitError
+from tokenfleet.ports import PortError
 from tokenfleet.simulation.draws import drawn
 from tokenfleet.simulation.fleet import Scenario
 from tokenfleet.simulation.gates import SHORT, WHOLE, Effort, Gate
@@ -46,6 +47,7 @@ examples:
   tokenfleet simulate --gates --gate chain --effort short
   tokenfleet simulate --report figures.json            both into a file; may be cut off and goes on
   tokenfleet simulate -f fleet.yaml --fault pool=chat-large,type=Slow,from=30m,for=20m,factor=5
+  tokenfleet simulate -f fleet.yaml --measured 24h --prometheus-url http://localhost:9090
 """
 
 
@@ -112,6 +114,8 @@ def run(args: argparse.Namespace) -> int:
         return _refused(f"{error.filename}: {error.strerror}")
     except (DrawingError, InputError, UnfitError, WrittenError) as error:
         return _refused(str(error))
+    except PortError as error:
+        return _refused(str(error), 1)
 
 
 def table(results: Iterable[Result], policies: Sequence[str], says: "dict[str, str]") -> str:
@@ -156,8 +160,10 @@ def _wrong(args: argparse.Namespace) -> str:
             "--report is about scenarios and gates: leave out --file, --draws and --plot",
         ),
         (
-            not args.file and (args.load or args.rate or args.capacity or args.fault or args.lasts),
-            "--load, --rate, --capacity, --fault and --for need the fleet that they are about",
+            not args.file
+            and any((args.load, args.rate, args.capacity, args.fault, args.lasts, args.measured)),
+            "--load, --rate, --capacity, --fault, --for and --measured need the fleet that they are"
+            " about",
         ),
         (
             args.plot and not args.file and len(args.scenario or ()) != 1,
@@ -272,9 +278,9 @@ def _report(args: argparse.Namespace) -> int:
     return int(bool(broken))
 
 
-def _refused(said: str) -> int:
+def _refused(said: str, status: int = 2) -> int:
     print(f"tokenfleet simulate: {said}", file=sys.stderr)
-    return 2
+    return status
 
 
 def _cell(results: Sequence[Result]) -> str:

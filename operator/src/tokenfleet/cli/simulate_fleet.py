@@ -4,18 +4,21 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from tokenfleet.adapters.clock import SystemClock
+from tokenfleet.cli import measured_load
 from tokenfleet.cli.inputs import read_all, read_one
 from tokenfleet.cli.progress import Progress
 from tokenfleet.domain.fleet.documents import UnfitError
-from tokenfleet.domain.fleet.subject import subjects
+from tokenfleet.domain.fleet.subject import Subject, subjects
 from tokenfleet.simulation.forecast import StatedLoad, forecast
 from tokenfleet.simulation.forecast_report import document, picture, text
-from tokenfleet.simulation.written import WrittenError, WrittenFault, read
+from tokenfleet.simulation.written import WrittenError, WrittenFault, WrittenLoad, cause, read
 
 Body = dict[str, Any]
 
@@ -52,7 +55,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         metavar="pool=P,type=T,...",
         help="type=Slow|Errors|Late|Hang|Outage, from=30m, for=20m, factor=5; repeatable",
     )
-    add("--for", dest="lasts", metavar="TIME", help="how long (default 2h)")
+    add("--for", dest="lasts", metavar="TIME", help="how long (default 2h, or what was measured)")
+    measured_load.add_flags(parser, add)
 
 
 def run(args: argparse.Namespace, shown: Progress) -> int:
@@ -62,6 +66,7 @@ def run(args: argparse.Namespace, shown: Progress) -> int:
         UnfitError: the objects and what is stated do not fit.
         WrittenError: what is stated cannot be read.
         InputError: a file cannot be read.
+        PortError: Prometheus does not answer, or refuses.
         OSError: the picture cannot be written.
     """
     found = {s.router: s for s in subjects(read_all(args.file), namespace=args.namespace)}
@@ -69,9 +74,15 @@ def run(args: argparse.Namespace, shown: Progress) -> int:
     if name not in found or (len(found) > 1 and not args.router):
         msg = f"choose one with --router: the file has objectives for {', '.join(found)}"
         raise UnfitError(msg)
-    load = read(StatedLoad, _stated(args), str(args.load or "load"))
+    stated, measured = _stated(args), ()
+    if args.measured:
+        stated, measured = _measured(stated, args, found[name])
+    load = read(StatedLoad, stated, str(args.load or "load"))
     pace = {"scrape": args.scrape, "tick": args.tick}
     made = forecast(found[name], load, seeds=args.seeds, **pace, progress=shown)
+    if measured:  # that more is asked at one hour than at another is no cause
+        scenario = replace(made.scenario, fault_at=cause(WrittenLoad(rate=0), load.faults))
+        made = replace(made, scenario=scenario, assumed=(*measured, *made.assumed))
     shown.say("")
     if args.plot:
         picture(made).write(args.plot)
@@ -79,6 +90,15 @@ def run(args: argparse.Namespace, shown: Progress) -> int:
         print(f"tokenfleet simulate: {problem}", file=sys.stderr)
     print(json.dumps(document(made), indent=2) if args.output == "json" else text(made))
     return 0
+
+
+def _measured(
+    stated: Body, args: argparse.Namespace, subject: Subject
+) -> tuple[Body, tuple[str, ...]]:
+    try:
+        return measured_load.measured(stated, args, subject, SystemClock().now())
+    except ValueError as error:
+        raise WrittenError(str(error)) from error
 
 
 def _stated(args: argparse.Namespace) -> Body:

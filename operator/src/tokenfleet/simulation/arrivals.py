@@ -1,7 +1,6 @@
 """Arrivals: when clients ask, alone or in conversations."""
 
 import heapq
-import math
 from collections.abc import Iterator
 from random import Random
 from typing import NamedTuple
@@ -24,7 +23,9 @@ class Request(NamedTuple):
 
 def arrivals(number: int, stream: Stream, seconds: float, random: Random) -> Iterator[Request]:
     """Send requests: a Poisson process of a changing rate by thinning, each a conversation."""
-    highest = max(stream.rate(t) for t in range(0, int(seconds), 10)) / stream.turns or math.inf
+    highest = max(stream.rate(t) for t in range(0, int(seconds), 10)) / stream.turns
+    if highest <= 0:
+        return
     turns: list[Request] = []
     rate, waited, drawn = stream.rate, random.expovariate, random.random
     t = waited(highest)

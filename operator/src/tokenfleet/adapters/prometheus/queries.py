@@ -228,6 +228,11 @@ def used_in(span: timedelta) -> Query:
     return query
 
 
+def asked_in(span: timedelta) -> Query:
+    """Return the requests per second that clients sent to every rule in one span."""
+    return Query(Family.DEMAND, _demand(span, ()))
+
+
 def _engine_load(window: timedelta) -> Query:
     """Return how full engines are: gauges, so one window and no rate; and what drafts are worth."""
     span = _span(window)
