@@ -1,4 +1,4 @@
-"""`tokenfleet simulate --measured`: the load and the replicas that Prometheus remembers of a fleet."""
+"""`tokenfleet simulate --measured`: load and replicas that Prometheus remembers of a fleet."""
 
 import argparse
 import asyncio

@@ -112,10 +112,8 @@ def run(args: argparse.Namespace) -> int:
             return _gates(args, shown) if args.gates or args.gate else _compare(args, shown)
     except OSError as error:
         return _refused(f"{error.filename}: {error.strerror}")
-    except (DrawingError, InputError, UnfitError, WrittenError) as error:
-        return _refused(str(error))
-    except PortError as error:
-        return _refused(str(error), 1)
+    except (DrawingError, InputError, PortError, UnfitError, WrittenError) as error:
+        return _refused(str(error), 1 if isinstance(error, PortError) else 2)
 
 
 def table(results: Iterable[Result], policies: Sequence[str], says: "dict[str, str]") -> str:
@@ -162,8 +160,7 @@ def _wrong(args: argparse.Namespace) -> str:
         (
             not args.file
             and any((args.load, args.rate, args.capacity, args.fault, args.lasts, args.measured)),
-            "--load, --rate, --capacity, --fault, --for and --measured need the fleet that they are"
-            " about",
+            "--load, --rate, --capacity, --fault, --for and --measured need the fleet they are about",
         ),
         (
             args.plot and not args.file and len(args.scenario or ()) != 1,

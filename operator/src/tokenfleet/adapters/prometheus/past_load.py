@@ -15,7 +15,7 @@ MOST_PIECES: Final = 96
 """A quarter of an hour each for a day."""
 
 Rates = Mapping[RuleKey, tuple[float, ...]]
-"""Rule -> requests per second in each piece, the oldest first; rules without a series are absent."""
+"""Rule -> requests per second in each piece, the oldest first; absent without a series."""
 
 
 def piece_of(span: timedelta) -> timedelta:
