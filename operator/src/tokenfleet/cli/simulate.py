@@ -160,7 +160,7 @@ def _wrong(args: argparse.Namespace) -> str:
         (
             not args.file
             and any((args.load, args.rate, args.capacity, args.fault, args.lasts, args.measured)),
-            "--load, --rate, --capacity, --fault, --for and --measured need the fleet they are about",
+            "--load, --rate, --capacity, --fault, --for and --measured need the fleet, by --file",
         ),
         (
             args.plot and not args.file and len(args.scenario or ()) != 1,

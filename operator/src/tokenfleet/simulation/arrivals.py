@@ -23,7 +23,7 @@ class Request(NamedTuple):
 
 def arrivals(number: int, stream: Stream, seconds: float, random: Random) -> Iterator[Request]:
     """Send requests: a Poisson process of a changing rate by thinning, each a conversation."""
-    highest = max(stream.rate(t) for t in range(0, int(seconds), 10)) / stream.turns
+    highest = max((stream.rate(t) for t in range(0, int(seconds), 10)), default=0.0) / stream.turns
     if highest <= 0:
         return
     turns: list[Request] = []

@@ -5,7 +5,17 @@ from datetime import timedelta
 
 import pytest
 
-from tests.unit.domain.slo.builders import REPLICA, RULE, T0, WINDOWS, cell, measurement, objective
+from tests.unit.domain.slo.builders import (
+    REPLICA,
+    RULE,
+    SPARE,
+    T0,
+    WINDOWS,
+    Fleet,
+    cell,
+    measurement,
+    objective,
+)
 from tokenfleet.domain.slo.observation.data_state import Kind, blindness, judge
 from tokenfleet.domain.slo.observation.evidence import Evidence
 from tokenfleet.domain.slo.observation.measurement import Failure, Scrapes
@@ -77,3 +87,19 @@ def test_a_cell_that_is_not_a_number_is_unknown() -> None:
     measured = measurement(T0, replace(cell("large", 4, 0.0), broken=True)).rule(RULE)
 
     assert judge(measured, Evidence.of(measured.cells, objective()), None).reason == "NotANumber"
+
+
+@pytest.mark.parametrize(("holes", "moved"), [(False, ["T1"]), (True, [])])
+def test_each_window_that_judges_is_asked_for_its_own_scrapes(holes, moved) -> None:
+    """10 % bad is proved by the long windows alone. What is reported is scraped well; they are not."""
+    fleet = Fleet()
+    seen = fleet.measured(cell("large", 4, 0.1), SPARE)
+    (scrapes,) = seen.replicas.values()
+    fewer = {
+        window: successes * 0.7 if holes and window > LONG else successes
+        for window, successes in scrapes.successes.items()
+    }
+    fleet.step(replace(seen, replicas={("team-a", "router-1"): replace(scrapes, successes=fewer)}))
+
+    assert blindness(seen, [REPLICA], objective(), T0) is None
+    assert fleet.transitions == moved
