@@ -74,7 +74,7 @@ def run(args: argparse.Namespace, shown: Progress) -> int:
     if name not in found or (len(found) > 1 and not args.router):
         msg = f"choose one with --router: the file has objectives for {', '.join(found)}"
         raise UnfitError(msg)
-    stated, measured = _stated(args), ()
+    stated, measured = _stated(args), tuple[str, ...]()
     if args.measured:
         stated, measured = _measured(stated, args, found[name])
     load = read(StatedLoad, stated, str(args.load or "load"))
