@@ -5,6 +5,7 @@ Works on version 1 (one tree per controller), on version 2, and on the mixture o
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Final
@@ -66,12 +67,10 @@ def _remaining() -> bool:
     tops = [hierarchy / paths.CGROUP for hierarchy in [ROOT, *_hierarchies()]]
     for top in tops:
         if top.is_dir():
-            below = [path for path in top.rglob("*") if path.is_dir()]
-            for group in sorted(below, key=lambda path: len(path.parts), reverse=True) + [top]:
-                try:
-                    group.rmdir()
-                except OSError:  # still held: the next look tries again
-                    continue
+            # Children before parents; a group that goes while it is read is not an error.
+            for group, _, _ in os.walk(top, topdown=False):
+                with contextlib.suppress(OSError):  # still held: the next look tries again
+                    Path(group).rmdir()
     return any(top.exists() for top in tops)
 
 
