@@ -223,6 +223,8 @@ pub struct Plan {
     pub body_limit: usize,
     /// Longest silence of an upload, in milliseconds.
     pub upload_idle_ms: u64,
+    /// Longest silence of any other kind, in milliseconds.
+    pub idle_ms: u64,
     /// Answers say where they come from.
     pub explain: bool,
     /// Spans are made, and read dynamic metadata.
@@ -267,6 +269,7 @@ impl Plan {
             headers: json.member("headers", read::headers)?,
             body_limit: json.member("body_limit", Document::size)?,
             upload_idle_ms: json.member("upload_idle_ms", Document::number)?,
+            idle_ms: json.member("idle_ms", Document::number)?,
             explain: json.member("explain", Document::flag)?,
             spans: json.member("spans", Document::flag)?,
             log: json.member("log", read::log)?,

@@ -2,7 +2,7 @@ use super::*;
 
 pub(crate) const TEXT: &str = r#"{"version":1,
     "headers":{"feature":"X-Feature","request_type":"x-type","user":"x-user","session":"x-session-id"},
-    "body_limit":1024,"upload_idle_ms":20000,"explain":true,"spans":false,"log":"Off","cors":[],
+    "body_limit":1024,"upload_idle_ms":20000,"idle_ms":660000,"explain":true,"spans":false,"log":"Off","cors":[],
     "pools":[{"name":"large","serves":"llama","names":["llama","chat"],"window":8192,"several":true},
              {"name":"small","serves":"qwen","names":["qwen"],"window":null,"several":false},
              {"name":"long","serves":"yarn","names":["yarn"],"window":131072,"several":false}],

@@ -33,6 +33,8 @@ const MOST_HOPS: usize = 3;
 const SWALLOWED: usize = 4;
 /// The scheduler's event for an upload that has stopped.
 const UPLOAD: u64 = 1;
+/// The scheduler's event for a request that nobody has answered.
+const IDLE: u64 = 4;
 
 /// Reads a body of either kind.
 enum Reader {
@@ -229,7 +231,6 @@ impl Request {
 
     /// The body is whole: its model is looked up, a rule is found, and a pool.
     fn decide(&self, envoy: &mut Envoy, last: Body) -> Next {
-        *self.upload.borrow_mut() = None;
         let form = matches!(*self.reader.borrow(), Some(Reader::Form(_)));
         let facts = match self.reader.borrow_mut().take().map(|mut reader| reader.end()) {
             Some(Ok(facts)) => facts,
@@ -254,6 +255,10 @@ impl Request {
         let ticket = Ticket::keep(Rc::clone(&stream));
         self.ticket.set(Some(ticket));
         let stream = self.stream.get_or_init(|| stream);
+        if let Some(watch) = self.upload.take() {
+            watch.turn(IDLE, stream.decision.plan.idle_ms);
+            let _ = stream.watch.set(watch);
+        }
         envoy.set_header(Header::Request, VIA, &ticket.header(&self.own.borrow().passed));
         ask(stream, || envoy.select_again());
         if stream.attempts() == 0 {

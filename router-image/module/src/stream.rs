@@ -127,7 +127,7 @@ pub struct Stream {
     pub at_boundary: Cell<bool>,
     /// The rest of an answer that ends well-formed and is not whole.
     pub left: RefCell<Vec<u8>>,
-    /// Ends an answer that stays silent.
+    /// Ends what stays silent.
     pub watch: OnceCell<Watch>,
     /// Microseconds to the first token, from the start of its attempt.
     pub waited: Cell<Option<u64>>,

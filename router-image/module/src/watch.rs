@@ -1,10 +1,11 @@
-//! Deadlines of streams: one thread looks at all of them and wakes the filters whose time is up.
+//! Deadlines of requests: one thread looks at all of them and wakes the filters whose time is up.
 //!
 //! Envoy gives HTTP filters no timers. Moving a deadline is one store; the thread sleeps while there is
 //! none, and looks ten times a second while there are some.
 
 use crate::abi::Scheduler;
 use crate::waiting::clock;
+use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,7 +15,7 @@ const EVERY: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 struct Entry {
     scheduler: Scheduler,
-    event: u64,
+    event: AtomicU64,
     /// Microseconds on [`clock`]; `u64::MAX` when it has fired.
     deadline: AtomicU64,
 }
@@ -39,7 +40,8 @@ fn table() -> MutexGuard<'static, Table> {
 pub struct Watch {
     entry: Arc<Entry>,
     index: usize,
-    limit: u64,
+    /// Microseconds.
+    limit: Cell<u64>,
 }
 
 impl Watch {
@@ -48,7 +50,7 @@ impl Watch {
     pub fn new(scheduler: Scheduler, event: u64, limit: u64) -> Watch {
         let limit = limit.saturating_mul(1000);
         let deadline = AtomicU64::new(clock().saturating_add(limit));
-        let entry = Arc::new(Entry { scheduler, event, deadline });
+        let entry = Arc::new(Entry { scheduler, event: AtomicU64::new(event), deadline });
         let mut table = table();
         let index = table.free.pop().unwrap_or_else(|| {
             table.entries.push(None);
@@ -62,12 +64,20 @@ impl Watch {
         }
         drop(table);
         WORK.notify_one();
-        Watch { entry, index, limit }
+        Watch { entry, index, limit: Cell::new(limit) }
+    }
+
+    /// From now on wakes with another event, after another limit. An event that is on its way already may
+    /// still come: then [`Watch::is_over`] says that nothing has passed.
+    pub fn turn(&self, event: u64, limit: u64) {
+        self.entry.event.store(event, Relaxed);
+        self.limit.set(limit.saturating_mul(1000));
+        self.touch();
     }
 
     /// Moves the deadline to the whole limit from now.
     pub fn touch(&self) {
-        self.entry.deadline.store(clock().saturating_add(self.limit), Relaxed);
+        self.entry.deadline.store(clock().saturating_add(self.limit.get()), Relaxed);
     }
 
     /// Tells whether the limit has passed; a filter that is woken may have been touched meanwhile.
@@ -102,7 +112,7 @@ fn look() {
             let deadline = entry.deadline.load(Relaxed);
             let fire = || entry.deadline.compare_exchange(deadline, u64::MAX, Relaxed, Relaxed);
             if deadline <= now && fire().is_ok() {
-                entry.scheduler.wake(entry.event);
+                entry.scheduler.wake(entry.event.load(Relaxed));
             }
         }
         drop(table);

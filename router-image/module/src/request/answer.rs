@@ -1,6 +1,6 @@
 //! An answer on its way back to the client.
 
-use super::{Request, UPLOAD};
+use super::{Request, IDLE, UPLOAD};
 use crate::abi::{Envoy, Header, Next};
 use crate::answers::Refusal;
 use crate::counts;
@@ -23,7 +23,7 @@ impl Request {
         }
         let Some(stream) = self.stream.get() else { return Next::Continue };
         if stream.events.get() {
-            watch(envoy, stream);
+            watch(stream);
         }
         if stream.marked.get() {
             envoy.remove_header(Header::Response, AGAIN);
@@ -47,9 +47,12 @@ impl Request {
             return Next::Continue;
         }
         if !end {
-            // Events touch it where they are read; what is complete waits for nothing but its end.
-            if !(stream.events.get() || stream.is_judged()) {
-                watch(envoy, stream).touch();
+            match stream.watch.get() {
+                // Where they are read.
+                _ if stream.events.get() => {}
+                // What is complete waits for nothing but its end.
+                Some(watch) if stream.is_judged() => watch.touch(),
+                _ => watch(stream),
             }
             return Next::Continue;
         }
@@ -76,20 +79,26 @@ impl Request {
             return;
         }
         let Some(stream) = self.stream.get() else { return };
-        let stalled = event == STALL && stream.watch.get().is_some_and(Watch::is_over);
-        if self.over.get() || !(stalled || event == CUT) {
+        let silent =
+            matches!(event, IDLE | STALL) && stream.watch.get().is_some_and(Watch::is_over);
+        if self.over.get() || !(silent || event == CUT) {
             return;
         }
-        if stalled {
+        if silent {
             stream.judge(Outcome::Timeout);
             describe_span(envoy, stream);
+        }
+        if silent && !self.begun.get() {
+            let refusal = Refusal::new(504, "timeout", "there was no answer in time");
+            self.refuse(envoy, refusal, true);
+            return;
         }
         let tail = stream.left.take();
         self.over.set(true);
         if !tail.is_empty() {
             envoy.send(&tail);
         }
-        send_event(envoy, stream, stalled);
+        send_event(envoy, stream, silent);
         envoy.cut();
     }
 
@@ -118,10 +127,11 @@ impl Request {
     }
 }
 
-/// What wakes the filter of an answer that is not whole yet.
-fn watch<'a>(envoy: &Envoy, stream: &'a Stream) -> &'a Watch {
-    let stall = stream.decision.rule().stall_ms;
-    stream.watch.get_or_init(|| Watch::new(envoy.scheduler(), STALL, stall))
+/// The answer has begun, and is not whole yet: its silences are the rule's.
+fn watch(stream: &Stream) {
+    if let Some(watch) = stream.watch.get() {
+        watch.turn(STALL, stream.decision.rule().stall_ms);
+    }
 }
 
 /// Says in the stream what is wrong with it. Only streams of events have a place for that.

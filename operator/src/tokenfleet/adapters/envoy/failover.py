@@ -14,9 +14,6 @@ from typing import Final
 from tokenfleet.adapters.envoy.wire import WAIT, Json, extension
 from tokenfleet.domain.routing.ir import Deadline, Failover, RouterConfig, Rule
 
-IDLE_TIMEOUT: Final = "660s"
-"""Longest silence of a request, above the longest first token that the ladder can count (600 s)."""
-
 SISTERS: Final = 1
 """Further replicas of the first pool that are asked before another pool."""
 

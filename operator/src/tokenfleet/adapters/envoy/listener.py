@@ -25,6 +25,8 @@ _HCM: Final = "envoy.extensions.filters.network.http_connection_manager.v3.HttpC
 IDLE_CLIENT: Final = "900s"
 """Idle connections of clients are closed after this; longer than clients and load balancers keep
 theirs, so that it is they who close."""
+FLUSH: Final = "660s"
+"""Longest silence of a client that leaves the rest of a whole answer in the router (HTTP/2)."""
 CLOSE_DELAY: Final = "0.1s"
 """How long a connection that the router closes waits for its client (`delayed_close_timeout`): a
 stream that is cut ends so much later for its client. Not 0: a client that still sends would lose
@@ -54,7 +56,8 @@ def traffic_listener(config: RouterConfig, *, routes: Json, ports: Ports) -> Jso
         http_protocol_options={"accept_http_10": True, "default_host_for_http_10": "router"},
         request_headers_timeout="30s",
         delayed_close_timeout=CLOSE_DELAY,
-        stream_idle_timeout="0s",  # the route sets it
+        stream_idle_timeout="0s",  # the module ends what is silent (`plan.IDLE_MS`)
+        stream_flush_timeout=FLUSH,
         local_reply_config=replies.local_reply_config(config.body_limit),
         http_filters=[module_filter(REQUEST_FILTER), _router()],
         access_log=access_log(config.access_log),

@@ -21,6 +21,10 @@ VERSION: Final = 1
 UPLOAD_IDLE_MS: Final = 20_000
 """Milliseconds without a byte after which an upload is ended with 408."""
 
+IDLE_MS: Final = 660_000
+"""Milliseconds of any other silence after which a request is ended: above the longest first token
+that the ladder can count (600 s)."""
+
 
 def plan(config: RouterConfig, endpoints: Mapping[str, tuple[Endpoint, ...]]) -> Json:
     """Return the plan of a router.
@@ -41,6 +45,7 @@ def plan(config: RouterConfig, endpoints: Mapping[str, tuple[Endpoint, ...]]) ->
         },
         "body_limit": config.body_limit,
         "upload_idle_ms": UPLOAD_IDLE_MS,
+        "idle_ms": IDLE_MS,
         "explain": config.explain,
         # What the module says in dynamic metadata, and when: it costs as much as all the rest.
         "spans": config.tracing is not None,

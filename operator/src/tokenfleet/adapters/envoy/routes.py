@@ -39,9 +39,8 @@ def route_table(config: RouterConfig, endpoints: Mapping[str, tuple[Endpoint, ..
         "match": {"prefix": "/"},
         "request_body_buffer_limit": config.body_limit,
         "route": {
-            # Streams may run for as long as they move; what ends them is silence.
+            # Streams may run for as long as they move; the module ends what is silent.
             "timeout": "0s",
-            "idle_timeout": failover.IDLE_TIMEOUT,
             "inline_cluster_specifier_plugin": {"extension": specifier},
         },
     }
