@@ -15,6 +15,10 @@ from tokenfleet.api.v1alpha1.servingpool import ServingPool
 
 REPOSITORY = Path(__file__).parents[3]
 EXAMPLES = REPOSITORY / "e2e" / "demo" / "manifests" / "10-pools.yaml"
+BROUGHT = """import os, pathlib
+pathlib.Path(__file__).with_name(f"loaded-by-{os.getpid()}").touch()
+"""
+"""A module of an image: Python runs it first of all where PYTHONPATH leads to it."""
 
 
 def example_pools() -> dict[str, ServingPool]:
@@ -68,13 +72,19 @@ def large(
 def small(
     environment: Path, weights: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Engine]:
-    """Return a running small engine, which also takes tools and has an adapter."""
+    """Return a running small engine, which takes tools, has an adapter, and an image with modules."""
     scratch = tmp_path_factory.mktemp("small")
     pool = small_pool()
     pool.managed.engine.extra_args.extend(
         ["--enable-auto-tool-choice", "--tool-call-parser=hermes"]
     )
-    with started(pool, environment=environment, weights=weights, scratch=scratch) as engine:
+    brought = scratch / "brought"
+    brought.mkdir()
+    (brought / "sitecustomize.py").write_text(BROUGHT)
+    with started(
+        pool, environment=environment, weights=weights, scratch=scratch,
+        image={"PYTHONPATH": str(brought)},
+    ) as engine:  # fmt: skip
         yield engine
 
 

@@ -9,7 +9,7 @@ import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,12 +69,26 @@ def arguments(pool: ServingPool, *, weights: Path, port: int) -> list[str]:
 
 @contextlib.contextmanager
 def started(
-    pool: ServingPool, *, environment: Path, weights: Path, scratch: Path
+    pool: ServingPool,
+    *,
+    environment: Path,
+    weights: Path,
+    scratch: Path,
+    image: Mapping[str, str] | None = None,
 ) -> Iterator[Engine]:
-    """Run the pool's engine until the block ends; wait until it is healthy."""
+    """Run the pool's engine until the block ends; wait until it is healthy.
+
+    Args:
+        pool: whose engine.
+        environment: virtual environment with the program.
+        weights: folder in place of the claim.
+        scratch: folder for what it writes.
+        image: variables that its image sets; those of the pod come after them.
+    """
     with tempfile.TemporaryDirectory(prefix="tokenfleet-vllm-") as sockets:
         # A killed engine leaves its sockets; their paths must be short (unix(7)).
-        engine = _begun(pool, environment, weights, scratch, sockets)
+        variables = {**(image or {}), "VLLM_RPC_BASE_PATH": sockets}
+        engine = _begun(pool, environment, weights, scratch, variables)
         try:
             _wait_healthy(engine)
             yield engine
@@ -88,7 +102,7 @@ def started(
 
 
 def _begun(
-    pool: ServingPool, environment: Path, weights: Path, scratch: Path, sockets: str
+    pool: ServingPool, environment: Path, weights: Path, scratch: Path, image: Mapping[str, str]
 ) -> Engine:
     spec = container(pool)
     scratch.mkdir(parents=True, exist_ok=True)
@@ -100,9 +114,8 @@ def _begun(
         process = subprocess.Popen(
             [str(environment / "bin" / spec["command"][0]), *spec["command"][1:],
              *arguments(pool, weights=weights, port=port)],
-            env={**values, "PATH": f"{environment / 'bin'}:{os.environ['PATH']}",
-                 **ENGINE_ENVIRONMENT, "VLLM_RPC_BASE_PATH": sockets,
-                 "CC": "false", "CXX": "false"},  # no compiler that works
+            env={**image, **values, "PATH": f"{environment / 'bin'}:{os.environ['PATH']}",
+                 **ENGINE_ENVIRONMENT, "CC": "false", "CXX": "false"},  # no compiler that works
             stdout=output,
             stderr=subprocess.STDOUT,
         )  # fmt: skip

@@ -67,6 +67,13 @@ def test_every_name_of_a_pool_is_answered(small: Engine) -> None:
         assert answer.status_code == 200, answer.text
 
 
+def test_modules_that_an_image_brings_by_pythonpath_are_loaded(small: Engine) -> None:
+    """Images for some accelerators are nothing without theirs."""
+    brought = small.log.parent / "brought"
+
+    assert (brought / f"loaded-by-{small.process.pid}").exists()
+
+
 def test_an_adapter_answers_under_its_own_name_and_otherwise_than_the_model(small: Engine) -> None:
     """Both are greedy: the same request gives the same words, but for the adapter."""
 

@@ -4,7 +4,9 @@ A change of the pod template restarts every pool of every user on the next upgra
 difference in that light before updating a golden file.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -14,6 +16,7 @@ from tokenfleet.domain.fleet.platform import Platform
 from tokenfleet.domain.pools.workloads import workload
 
 TESTDATA = Path(__file__).parent / "testdata"
+IMAGES_OWN = {"PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "LD_PRELOAD"}
 CASES = sorted(folder.name for folder in TESTDATA.iterdir())
 
 
@@ -22,6 +25,16 @@ def platform_of(text: str) -> Platform:
     return Platform(
         pod_monitors="Prometheus operator" in text, leader_worker_sets="LeaderWorkerSet" in text
     )
+
+
+def _variables(tree: Any) -> Iterator[dict[str, Any]]:
+    """Return the variables of every container of objects."""
+    if isinstance(tree, dict):
+        yield from tree.get("env", ())
+        tree = list(tree.values())
+    if isinstance(tree, list):
+        for part in tree:
+            yield from _variables(part)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -39,6 +52,19 @@ def test_a_pool_becomes_these_objects(case: str, update_golden) -> None:
     if update_golden:
         golden.write_text(dumped)
     assert golden.read_text() == dumped
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_an_image_says_of_its_own_programs_stays(case: str) -> None:
+    """Images for some accelerators bring modules by PYTHONPATH, and drivers by LD_LIBRARY_PATH."""
+    body = yaml.safe_load((TESTDATA / case / "in.yaml").read_text())
+    bodies = list(yaml.safe_load_all((TESTDATA / case / "out.yaml").read_text()))
+    asked = {one["name"] for one in body["spec"]["managed"]["engine"].get("env", ())}
+
+    set_by_us = {one["name"] for one in _variables(bodies)} - asked
+
+    assert "HOME" in set_by_us
+    assert set_by_us.isdisjoint(IMAGES_OWN)
 
 
 def test_equal_pools_give_equal_bytes() -> None:
