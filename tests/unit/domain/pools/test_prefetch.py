@@ -159,6 +159,19 @@ def test_pods_that_fetch_look_like_no_replica() -> None:
     )
 
 
+def test_replicas_that_are_kept_from_the_hub_are_fetched_for_all_the_same() -> None:
+    """huggingface_hub obeys either variable."""
+    offline = [{"name": name, "value": "1"} for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")]
+    kept = pool(engine={"image": "engine:1", "env": offline})
+
+    template = made(kept, "Deployment", done(kept))["spec"]["template"]["spec"]
+    fetching_pod = made(kept, "Job")["spec"]["template"]["spec"]
+
+    assert [one for one in template["containers"][0]["env"] if one in offline] == offline
+    for container in (*fetching_pod["initContainers"], *fetching_pod["containers"]):
+        assert not {one["name"] for one in container["env"]} & {one["name"] for one in offline}
+
+
 def test_names_of_jobs_fit_into_a_label() -> None:
     long = ServingPool.model_validate(
         {**pool().model_dump(by_alias=True), "metadata": {"name": "p" * 63, "namespace": "fleet"}}

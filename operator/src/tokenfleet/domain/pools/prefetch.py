@@ -42,6 +42,8 @@ RESOURCES: Final = {
 WORKLOADS: Final = ("Deployment", "LeaderWorkerSet")
 NAME_PART: Final = 44
 """Characters of the pool's name in the Job's: its pods carry it as a label of at most 63."""
+OFFLINE: Final = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+"""Variables that keep replicas from the hub, and would keep the Job from it, too."""
 KEPT_PLACEMENT: Final = (
     "nodeSelector",
     "tolerations",
@@ -209,7 +211,7 @@ def _container(pool: ServingPool, name: str, part: int) -> dict[str, Any]:
         "image": managed.engine.image,
         "command": ["python3", f"{FILES_PATH}/fetch.py"],
         "args": [json.dumps(_fetched(pool)), str(part), str(PARTS), MESSAGE_FILE],
-        "env": family(managed).environment(pool),
+        "env": [one for one in family(managed).environment(pool) if one["name"] not in OFFLINE],
         "resources": {kind: dict(amounts) for kind, amounts in RESOURCES.items()},
         "securityContext": {
             "allowPrivilegeEscalation": False,

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from tests.unit.domain.pools.builders import cpu_pool, drafting, gpu_pool
+from tokenfleet.api.v1alpha1.engine import OWN_VARIABLES
 from tokenfleet.domain.pools.engines import vllm
 
 
@@ -56,6 +57,24 @@ def test_an_engine_with_its_weights_on_volumes_never_asks_the_hub() -> None:
 
     assert environment(gpu_pool(model={"source": source}))["HF_HUB_OFFLINE"] == "1"
     assert "HF_HUB_OFFLINE" not in environment(gpu_pool())
+
+
+@pytest.mark.parametrize("name", ["HF_HUB_OFFLINE", "VLLM_NO_USAGE_STATS", "OMP_NUM_THREADS"])
+def test_where_the_operator_has_a_default_the_users_value_wins(name: str) -> None:
+    """These are the ones that docs/pools.md names."""
+    volume = {"claimName": "w", "path": "p"}
+    source = {"type": "PersistentVolumeClaim", "persistentVolumeClaim": volume}
+    given = {"image": "e", "env": [{"name": name, "value": "7"}]}
+    limits = {"limits": {"cpu": "2", "memory": "8Gi"}}
+    pool = cpu_pool(
+        engine=given, model={"source": source}, cpu={"threadBinding": "nobind"}, resources=limits
+    )
+
+    assert [one for one in vllm.environment(pool) if one["name"] == name] == given["env"]
+    assert name in environment(
+        cpu_pool(model={"source": source}, cpu={"threadBinding": "nobind"}, resources=limits)
+    )
+    assert name not in OWN_VARIABLES
 
 
 def test_every_cache_lies_on_a_writable_volume() -> None:
