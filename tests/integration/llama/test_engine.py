@@ -131,13 +131,45 @@ def test_it_says_what_the_control_loop_reads(server: Server) -> None:
     assert not any("kv" in name for name in told), "it says now what it lacked"
 
 
-def test_what_we_refuse_exists(server: Server) -> None:
-    """A refused name that the program does not know would be a leftover, or a typing error."""
-    del server
+@pytest.fixture(scope="module")
+def options() -> list[tuple[list[str], str]]:
+    """Return (every spelling, what is said of it) of each option that the program knows."""
     told = subprocess.run([llama.server(), "--help"], capture_output=True, text=True, check=True)
-    known = set(re.findall(r"(?<![\w-])--?[a-zA-Z][\w-]*", told.stdout))
+    begun = re.split(r"^(-[\w-]+(?:,\s+-[\w-]+)*)", told.stdout, flags=re.MULTILINE)
+    spellings, texts = begun[1::2], begun[2::2]
+    found = [
+        (re.split(r",\s+", names), " ".join(text.split()))
+        for names, text in zip(spellings, texts, strict=True)
+    ]
+    assert len(found) > 200
+    return found
+
+
+def test_what_we_refuse_exists(options: list[tuple[list[str], str]]) -> None:
+    """A refused name that the program does not know would be a leftover, or a typing error."""
+    known = {name for names, _ in options for name in names}
 
     assert sorted(set(llama_cpp.GRAMMAR.refused) - known) == []
+
+
+def test_an_option_is_refused_by_every_spelling(options: list[tuple[list[str], str]]) -> None:
+    """But not by one that only switches it off."""
+    refused = set(llama_cpp.GRAMMAR.refused)
+    one_of_several = [names for names, _ in options if refused & set(names)]
+
+    assert [
+        name
+        for names in one_of_several
+        for name in names
+        if name not in refused and not name.lstrip("-").startswith("no-")
+    ] == []
+
+
+def test_what_the_program_itself_warns_of_is_refused(options: list[tuple[list[str], str]]) -> None:
+    warned = [names for names, text in options if "untrusted environments" in text]
+
+    assert len(warned) >= 4
+    assert [names for names in warned if not set(names) & set(llama_cpp.GRAMMAR.refused)] == []
 
 
 def test_a_stream_ends_whole_before_the_engine_is_told_to_stop(model: Path, tmp_path: Path) -> None:

@@ -52,6 +52,7 @@ _SERVICE: Final = "the Service and the probes expect port 8000 and the root path
 _PLAIN: Final = "the router and the probes speak plain HTTP inside the cluster"
 _FILES: Final = "it lets requests read or write files of the pod"
 _SECRET: Final = "a key on the command line is readable by everybody who may read pods"  # noqa: S105
+_COMMANDS: Final = "it runs commands in the pod"
 _OPERATOR: Final = "the operator sets it"
 GRAMMAR: Final = Grammar(
     abbreviated=False,
@@ -75,9 +76,9 @@ GRAMMAR: Final = Grammar(
             **flags(_SECRET, "--api-key", "-hft", "--hf-token"),
             **flags(_OPERATOR, "--metrics", "--slots", "--no-slots", "--sse-ping-interval"),
             **flags(_FILES, "--path", "--slot-save-path", "--media-path", "--props"),
-            **flags("it runs commands in the pod", "--tools", "--tools-runtime", "--agent"),
-            **flags("it runs commands in the pod", "--mcp-servers-config", "--ui-mcp-proxy"),
-            **flags("it runs commands in the pod", "--webui-mcp-proxy"),
+            **flags(_COMMANDS, "--tools", "--tools-runtime", "-ag", "--agent"),
+            **flags(_COMMANDS, "--mcp-servers-config", "--mcp-servers-json"),
+            **flags(_COMMANDS, "--ui-mcp-proxy", "--webui-mcp-proxy"),
         }
     ),
 )
