@@ -27,7 +27,8 @@ def deployment(bench: Bench) -> dict[str, Any]:
 def revision(bench: Bench) -> str:
     """Return which revision the Deployment asks its next replicas to load."""
     options = deployment(bench)["spec"]["template"]["spec"]["containers"][0]["args"]
-    return next(one for one in options if one.startswith("--revision=")).partition("=")[2]
+    found: str = next(one for one in options if one.startswith("--revision="))
+    return found.removeprefix("--revision=")
 
 
 async def applied(bench: Bench, wanted: str) -> dict[str, Any]:
