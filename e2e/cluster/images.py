@@ -115,7 +115,7 @@ def simulator(source: Path, tag: str) -> Image:
     """Return the engine simulator: a program called `vllm`, as pod templates expect it."""
     runtime = software.operator_runtime()
     package = software.simulator_files(source)
-    # Not PYTHONPATH: pod templates of pools set it for the engine.
+    # Not PYTHONPATH: a pool may set it for its engine.
     code = f"sys.path.insert(0, {_place(package)!r})\nfrom e2e.simulator.__main__ import main"
     return _python_image(
         [f"ghcr.io/tokenfleet/engine-simulator:{tag}"],
