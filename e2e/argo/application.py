@@ -16,6 +16,7 @@ from e2e.kit.waiting import NotYet, wait_for
 from e2e.kit.yamls import merged
 
 PAGE: Final = Path("operator/docs/gitops.md")
+KIND: Final = "application.argoproj.io"
 REFRESH: Final = "argocd.argoproj.io/refresh"
 """Annotation that asks for a comparison; Argo CD takes it away when it has compared."""
 CASCADE: Final = "resources-finalizer.argocd.argoproj.io"
@@ -61,13 +62,20 @@ class Application:
 
     def get(self) -> dict[str, Any]:
         """Return it as it is."""
-        return self.argo.must_get("application.argoproj.io", self.name)
+        return self.argo.must_get(KIND, self.name)
 
     def look(self) -> None:
         """Tell Argo CD of a commit, as a webhook would."""
-        self.argo.run(
-            "annotate", "application.argoproj.io", self.name, f"{REFRESH}=normal", "--overwrite"
-        )
+        self.argo.run("annotate", KIND, self.name, f"{REFRESH}=normal", "--overwrite")
+
+    def cascade(self) -> None:
+        """Delete it with all its objects; return at once."""
+        self.argo.patch(KIND, self.name, {"metadata": {"finalizers": [CASCADE]}})
+        self.argo.delete(KIND, self.name, "--wait=false")
+
+    def gone(self) -> bool | NotYet:
+        """Say whether it and its objects are deleted."""
+        return self.argo.get(KIND, self.name) is None or NotYet(f"{self.name} is there")
 
     def compare(self) -> dict[str, Any]:
         """Let Argo CD compare what is with what is written; return the Application after that."""

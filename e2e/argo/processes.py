@@ -35,22 +35,27 @@ PROJECT: Final[dict[str, Any]] = {
 
 
 @contextlib.contextmanager
-def argo_cd(cluster: Cluster, folder: Path) -> Iterator[Namespace]:
+def argo_cd(cluster: Cluster, folder: Path, *, tracking: str = "annotation") -> Iterator[Namespace]:
     """Run Argo CD for a cluster; yield its namespace.
 
     Args:
         folder: an empty one, for logs and what the processes keep.
+        tracking: how it marks what it has made, `annotation` or `label`: its word for it, which
+            it reads when it starts.
     """
     programs = build.programs()
     namespace = cluster.namespace(NAMESPACE)
-    with _in_cluster(namespace, programs / "manifests"), contextlib.ExitStack() as running:
+    with (
+        _in_cluster(namespace, programs / "manifests", tracking),
+        contextlib.ExitStack() as running,
+    ):
         here = _Processes(cluster=cluster, programs=programs, folder=folder, running=running)
         here.start_all()
         yield namespace
 
 
 @contextlib.contextmanager
-def _in_cluster(namespace: Namespace, manifests: Path) -> Iterator[None]:
+def _in_cluster(namespace: Namespace, manifests: Path, tracking: str) -> Iterator[None]:
     """Define Argo CD's kinds, and take them away with all Applications."""
     try:
         for crd in sorted(manifests.glob("*-crd.yaml")):  # too large for an annotation
@@ -59,6 +64,8 @@ def _in_cluster(namespace: Namespace, manifests: Path) -> Iterator[None]:
         namespace.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
         for name in ("argocd-cm", "argocd-secret"):
             namespace.run("apply", "--filename", str(manifests / f"{name}.yaml"))
+        method = {"application.resourceTrackingMethod": tracking}
+        namespace.patch("configmap", "argocd-cm", {"data": method})
         # Argo CD's server makes it and signs sessions with it; without it settings are not read.
         key = {"stringData": {"server.secretkey": secrets.token_urlsafe(32)}}
         namespace.patch("secret", "argocd-secret", key)

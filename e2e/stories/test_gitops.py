@@ -13,16 +13,17 @@ from typing import Any
 import pytest
 
 from e2e.argo import build
-from e2e.argo.application import CASCADE, documents, status
-from e2e.argo.git import repository
+from e2e.argo.application import documents, status
+from e2e.argo.git import Repository, repository
 from e2e.argo.processes import argo_cd
 from e2e.kit.kubectl import Cluster, Namespace
 from e2e.kit.proxy import ApiProxy
 from e2e.kit.waiting import NotYet, condition, wait_condition, wait_for
 from e2e.stories import fleet as written
-from e2e.stories import gitops
+from e2e.stories import gitops, marked
 from e2e.stories.fleet import FALLBACK, PRIMARY, ROUTE, ROUTER, RULE, SLO, SLOW
 from e2e.stories.gitops import AUTO, QUIET, Team, commit
+from e2e.stories.marked import outlive
 
 pytestmark = pytest.mark.skipif(
     build.switched_off(), reason=f"{build.SWITCH}=off leaves out the build of Argo CD"
@@ -30,18 +31,26 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
+def followed(
+    cluster: Cluster, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Namespace, Repository]]:
+    """Return the namespace of Argo CD, which runs, and a repository that it can follow."""
+    folder: Path = tmp_path_factory.mktemp("argo")
+    with repository(folder) as git, argo_cd(cluster, folder) as argo:
+        yield argo, git
+
+
+@pytest.fixture(scope="module")
 def teams(
     cluster: Cluster,
     operator: Namespace,
     proxy: ApiProxy,
-    tmp_path_factory: pytest.TempPathFactory,
+    followed: tuple[Namespace, Repository],
 ) -> Iterator[list[Team]]:
     """Return a team for each way to apply, whose fleet is as git says."""
     assert operator
-    folder: Path = tmp_path_factory.mktemp("argo")
+    argo, git = followed
     with ExitStack() as kept:
-        git = kept.enter_context(repository(folder))
-        argo = kept.enter_context(argo_cd(cluster, folder))
         gitops.teach_health(cluster)
         made = kept.enter_context(gitops.teams(cluster, proxy, argo, git))
         for team in made:
@@ -52,6 +61,24 @@ def teams(
         for team in made:
             team.application.wait(revision=first)
         yield made
+
+
+def test_crds_outlive_the_chart_where_argo_cd_tracks_by_labels(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    with (
+        repository(tmp_path) as git,
+        argo_cd(cluster, tmp_path, tracking="label") as argo,
+        marked.charts(cluster, argo, git) as charts,
+    ):
+        outlive(charts)
+
+
+def test_crds_outlive_the_chart_where_argo_cd_tracks_by_annotations(
+    cluster: Cluster, followed: tuple[Namespace, Repository]
+) -> None:
+    with marked.charts(cluster, *followed) as charts:
+        outlive(charts)
 
 
 def pin(rule: str, primary: int) -> dict[str, Any]:
@@ -195,12 +222,8 @@ def test_an_autoscaler_takes_the_replicas_over_without_a_dip(teams: list[Team]) 
 
 def test_deletion_goes_the_other_way_round_and_leaves_nothing(teams: list[Team]) -> None:
     for team in teams:
-        mark = {"metadata": {"finalizers": [CASCADE]}}
-        team.application.argo.patch("application.argoproj.io", team.application.name, mark)
         team.namespace.delete("hpa", PRIMARY)
-        team.application.argo.delete(
-            "application.argoproj.io", team.application.name, "--wait=false"
-        )
+        team.application.cascade()
     for team in teams:
         _gone_in_order(team)
 
@@ -225,9 +248,5 @@ def _gone_in_order(team: Team) -> None:
         return NotYet(f"left: {', '.join(left)}") if left else True
 
     wait_for("everything to be gone", gone, timeout=300, every=0.2, namespace=team.namespace)
-
-    def forgotten() -> bool | NotYet:
-        argo, name = team.application.argo, team.application.name
-        return argo.get("application.argoproj.io", name) is None or NotYet("it is still there")
-
-    wait_for("the Application to be gone", forgotten, timeout=180, namespace=team.namespace)
+    left = team.application.gone
+    wait_for("the Application to be gone", left, timeout=180, namespace=team.namespace)

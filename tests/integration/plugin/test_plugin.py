@@ -4,10 +4,8 @@ import json
 import os
 import pty
 import re
-import shlex
 import subprocess
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
 import yaml
@@ -230,22 +228,3 @@ def test_names_are_completed_as_kubectl_reads_them(plugin: Plugin) -> None:
     assert complete(plugin, "pin", *where, "chat", "") == ["large=", "small=", ":6"]
     assert complete(plugin, "pin", *where, "chat", "--rule", "") == ["slow", ":4"]
     assert complete(plugin, "pin", "--dr") == ["--dry-run", ":4"]
-
-
-def test_bash_completes(tmp_path: Path) -> None:
-    """The real shell sources what `completion bash` prints."""
-    helper, completion = tmp_path / "kubectl_complete-tokenfleet", tmp_path / "completion.bash"
-    helper.write_text(f'#!/bin/sh\nexec {shlex.join(script("complete"))} "$@"\n')
-    helper.chmod(0o755)
-    command = [*script("main"), "completion", "bash"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    completion.write_text(done.stdout)
-
-    line = "COMP_WORDS=(tokenfleet un); COMP_CWORD=1; _tokenfleet"
-    asked = f'source {completion}; {line}; echo "${{COMPREPLY[@]}}"'
-    path = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    done = subprocess.run(
-        ["bash", "-c", asked], env=path, capture_output=True, text=True, check=True
-    )
-
-    assert done.stdout.split() == ["unpin"]

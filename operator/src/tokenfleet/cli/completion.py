@@ -34,7 +34,11 @@ _tokenfleet() {
   done
   _describe 'tokenfleet' found
 }
-(( $+functions[compdef] )) && compdef _tokenfleet tokenfleet kubectl-tokenfleet
+if [[ $funcstack[1] == _tokenfleet ]]; then
+  _tokenfleet "$@"  # this file is the function that zsh loads at the first use
+elif (( $+functions[compdef] )); then
+  compdef _tokenfleet tokenfleet kubectl-tokenfleet
+fi
 """
 
 SHELLS: Final = {"bash": BASH, "zsh": ZSH}
