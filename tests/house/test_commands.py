@@ -3,12 +3,24 @@
 `e2e/stories/test_pages.py` runs them; here stands what holds without a cluster.
 """
 
+import argparse
+import importlib
 import re
 
 import pytest
 
 from e2e.kit.pages import PLACEHOLDER, Block, blocks, pages
 from tests.house.repository import ROOT
+from tokenfleet.cli.main import COMMANDS
+
+
+def helped(name: str) -> str:
+    """Return what a command of ours says with `--help`."""
+    made = argparse.ArgumentParser().add_subparsers()
+    importlib.import_module(f"tokenfleet.cli.{name}").add_parser(made)
+    text: str = made.choices[name].format_help()
+    return text
+
 
 UNFIT = 12
 """Most blocks that may be marked as not run. A mark needs a reason that a reader can follow."""
@@ -22,10 +34,16 @@ HELM = [
     for command in block.commands()
     if command.startswith(("helm upgrade", "helm install"))
 ]
+HELP = [
+    pytest.param(command.replace("\\\n", " "), id=f"tokenfleet {name} --help")
+    for name in COMMANDS
+    for command in re.findall(r"helm upgrade (?:.*\\\n)*.*", helped(name))
+]
 
 
 def test_there_are_commands() -> None:
     assert len(BLOCKS) > 35
+    assert HELP
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
@@ -54,7 +72,7 @@ def test_words_to_fill_in_are_known(block: Block) -> None:
     assert {word for word in words if not PLACEHOLDER.fullmatch(word)} - {"EOF"} == set()
 
 
-@pytest.mark.parametrize("command", HELM)
+@pytest.mark.parametrize("command", [*HELM, *HELP])
 def test_a_release_is_named_with_its_namespace_and_keeps_its_values(command: str) -> None:
     """Without the namespace Helm makes a second release; without the values it forgets them."""
     words = command.split()

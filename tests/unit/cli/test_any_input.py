@@ -184,6 +184,18 @@ def test_a_kubeconfig_that_is_none_is_said(
     assert name in said
 
 
+@pytest.mark.parametrize("where", [[], ["-n", "team-a"]], ids=["its namespace", "a namespace"])
+def test_a_kubeconfig_that_does_not_exist_is_said_as_that(
+    where: list[str], files: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    missing = str(files / "nowhere.yaml")
+
+    status, said = ended(capfd, "explain", "chat", "--kubeconfig", missing, *where)
+
+    assert status == 1
+    assert said == f"tokenfleet explain: {missing} cannot be used: there is no such file\n"
+
+
 @pytest.mark.parametrize(
     "change",
     [

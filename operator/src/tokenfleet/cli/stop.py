@@ -15,10 +15,10 @@ from tokenfleet.cli.target import (
 from tokenfleet.domain.console.traffic_control import stop
 from tokenfleet.reconcilers.resources import ROUTES
 
-OPERATOR = (
-    "For the whole operator: helm upgrade RELEASE CHART --reuse-values"
-    " --set trafficShifting.enabled=false"
-)
+OPERATOR = """\
+for the whole operator:
+  helm upgrade RELEASE CHART --namespace NAMESPACE --reset-then-reuse-values \\
+    --set trafficShifting.enabled=false"""
 
 
 def add_parser(subparsers: Any) -> None:

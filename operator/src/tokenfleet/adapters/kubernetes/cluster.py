@@ -13,7 +13,7 @@ import aiohttp
 from kubernetes.aio import client, config
 
 from tokenfleet.adapters.kubernetes.errors import error_of
-from tokenfleet.adapters.kubernetes.kubeconfig import usable
+from tokenfleet.adapters.kubernetes.kubeconfig import must_exist, usable
 from tokenfleet.ports import Body, NotFoundError, PortError, RefusedError, Resource
 
 PAGE: Final = 500
@@ -45,6 +45,7 @@ async def connect(kubeconfig: str | None = None, context: str | None = None) -> 
     configuration = client.Configuration()
     with usable(kubeconfig):
         if kubeconfig is not None or context or not _in_a_pod(configuration):
+            must_exist(kubeconfig)
             await config.load_kube_config(kubeconfig, context, client_configuration=configuration)
         configuration.retries = None
         return client.ApiClient(configuration)

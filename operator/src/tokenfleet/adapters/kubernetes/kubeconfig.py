@@ -49,6 +49,7 @@ def namespace_of(kubeconfig: str | None, context: str | None = None) -> str:
     ):
         return _OWN_NAMESPACE.read_text(encoding="utf-8").strip()
     with usable(kubeconfig):
+        must_exist(kubeconfig)
         known, current = config.list_kube_config_contexts(kubeconfig)
         named = (one for one in known if one["name"] == context)
         chosen = next(named, None) if context else current
@@ -56,6 +57,17 @@ def namespace_of(kubeconfig: str | None, context: str | None = None) -> str:
             msg = f"there is no context {context}, but {', '.join(one['name'] for one in known)}"
             raise ValueError(msg)
         return str(chosen["context"].get("namespace") or "default")
+
+
+def must_exist(kubeconfig: str | None) -> None:
+    """Raise ValueError where no file of a kubeconfig exists (None: of KUBECONFIG, or the default).
+
+    The library skips files that do not exist, as kubectl does in a list, and then misses a context.
+    """
+    files = _named(kubeconfig).split(os.pathsep)
+    if not any(Path(file).expanduser().exists() for file in files if file):
+        msg = "there is no such file"
+        raise ValueError(msg)
 
 
 def _named(kubeconfig: str | None) -> str:
