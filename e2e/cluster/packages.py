@@ -46,7 +46,9 @@ def install_missing(packages: list[str]) -> None:
     """Install Debian packages; raise ClusterError with the command where that is not possible."""
     if not packages:
         return
-    command = ["apt-get", "install", "--yes", "--no-install-recommends", *packages]
+    # Another test may be installing: apt would give up at once.
+    wait = ["-o", "DPkg::Lock::Timeout=300"]
+    command = ["apt-get", *wait, "install", "--yes", "--no-install-recommends", *packages]
     if not shutil.which("apt-get"):
         raise ClusterError(
             f"missing on this host: {', '.join(packages)} (Debian's package names): install them "
