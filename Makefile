@@ -55,6 +55,7 @@ bench: .venv/ready ## figures against a peer in the same run
 	@TOKENFLEET_FIGURES=$(FIGURES) $(PYTHON) -m pytest -q -s tests/bench
 	@TOKENFLEET_FIGURES=$(FIGURES) TOKENFLEET_PLAN_CHANGES=10000 $(PYTHON) -m pytest -q -s $(BESIDE)
 	@$(PYTHON) operator/site/router_figures.py
+	@$(PYTHON) operator/site/operator_figures.py
 
 fuzz: .venv/ready ## the router's readers against Python's parser, CASES=1000000 bodies of each kind
 	@$(PYTHON) -m tests.property.router.compare --cases $(or $(CASES),1000000)

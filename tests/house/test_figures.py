@@ -9,7 +9,7 @@ from tokenfleet.simulation.gates import SHORT
 from tokenfleet.simulation.report import GATES, pieces
 
 FIGURES = program("figures")
-PAGES = [FIGURES, program("router_figures")]
+PAGES = [FIGURES, program("router_figures"), program("operator_figures")]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.__name__)

@@ -52,6 +52,8 @@ class FakeCluster:
         """Kinds that are not served."""
         self.forbidden: set[str] = set()
         """Namespaces that may not be listed."""
+        self.closed: set[str] = set()
+        """Kinds that may not be listed."""
         self.listed: list[tuple[str, str]] = []
         """(kind, namespace) of every list."""
         self.page = 500
@@ -87,7 +89,7 @@ class FakeCluster:
         if resource.kind in self.unserved:
             msg = f"{resource.plural}: 404 page not found"
             raise NotFoundError(msg)
-        if namespace in self.forbidden:
+        if namespace in self.forbidden or resource.kind in self.closed:
             msg = f"{resource.plural} is forbidden in the namespace {namespace!r}"
             raise RefusedError(msg)
         found = [

@@ -5,11 +5,14 @@ from typing import Any
 
 import pytest
 
+from tests.support.fake_cluster import FakeCluster
 from tests.unit.cli.operator_bench import FLEET, Bench
 from tokenfleet.cli import operate
 from tokenfleet.cli.wiring import _readiness
-from tokenfleet.domain.fleet.keys import key_of
+from tokenfleet.domain.fleet.keys import ObjectKey, key_of
+from tokenfleet.reconcilers.optional_kinds import OptionalKinds
 from tokenfleet.reconcilers.resources import INFERENCE_POOLS, MONITORS
+from tokenfleet.reconcilers.store import Store
 
 KIND = MONITORS.kind
 
@@ -32,6 +35,11 @@ class Monitored(Bench):
     def scale(self, replicas: int) -> None:
         pool = self.cluster.objects["ServingPool", "ns", "large"]
         self.cluster.put({**pool, "spec": {**pool["spec"], "replicas": replicas}})
+
+    def told(self) -> list[tuple[str, bool]]:
+        """Return what `/readyz?verbose` says of the kind, and whether it decides."""
+        checks = _readiness(self.operator.core, self.operator.shell.resync)
+        return [(one.problem, one.decides) for one in checks if one.name == f"kind {KIND}"]
 
     def ready(self) -> dict[str, str]:
         where = (("ServingPool", "large"), ("ModelRouter", "default"))
@@ -96,9 +104,7 @@ async def test_a_kind_that_goes_leaves_everything_else_as_it_is(
     assert [message for message in warned if KIND in message] == [
         "PodMonitor is not served any more: left out until it is"
     ]
-    checks = _readiness(bench.operator.core, bench.operator.shell.resync)
-    told = [check for check in checks if check.name == f"kind {KIND}"]
-    assert [check.decides for check in told] == [False]
+    assert bench.told() == [("its definition has gone", False)]
 
 
 async def test_monitors_come_back_with_their_kind(bench: Monitored) -> None:
@@ -113,9 +119,56 @@ async def test_monitors_come_back_with_their_kind(bench: Monitored) -> None:
     await look(bench)
 
     assert bench.monitors() == ["default-router", "large"]
-    assert bench.operator.core.optional.lost == set()
+    assert bench.operator.core.optional.lost == {}
     reasons = {c["reason"] for c in bench.status("ServingPool", "large")["conditions"]}
     assert "FieldConflict" not in reasons, "nobody contests what went with its definition"
+
+
+async def test_a_kind_that_may_not_be_listed_takes_nothing_else_away() -> None:
+    """Rights that an administrator has cut down, or that are older than the operator."""
+    bench = Monitored()
+    bench.watch()
+    bench.cluster.closed.add(KIND)
+    await operate._lead(bench.operator.core)
+    assert await bench.operator.shell.resync.fill()
+    for body in FLEET:
+        bench.cluster.put(body)
+    await bench.settle()
+
+    assert bench.operator.shell.resync.blind == {}
+    assert "Deployment" in {kind for kind, _, _ in bench.cluster.objects}
+    assert bench.monitors() == []
+    assert "ChildRefused" not in bench.ready().values()
+    ((why, decides),) = bench.told()
+    assert "forbidden" in why
+    assert not decides
+
+    bench.cluster.closed.clear()
+    await look(bench)
+    assert bench.monitors() == ["default-router", "large"]
+    assert bench.told() == []
+
+
+async def test_a_kind_that_may_not_be_listed_any_more_blinds_nobody(bench: Monitored) -> None:
+    bench.define()
+    await look(bench)
+    bench.cluster.closed.add(KIND)
+
+    await bench.operator.shell.resync.compare(grace=0)
+
+    assert bench.operator.shell.resync.blind == {}
+    assert bench.monitors() == ["default-router", "large"]
+
+
+async def test_a_namespace_that_is_gone_keeps_no_kind_from_the_others() -> None:
+    cluster, woken = FakeCluster(), list[ObjectKey]()
+    kinds = OptionalKinds(cluster, Store(woken.append), woken.append, namespaces=("a", "b"))
+    cluster.forbidden.add("b")
+
+    await kinds.look()
+
+    assert kinds.serves(MONITORS)
+    assert kinds.lost == {}
 
 
 async def test_what_is_in_a_kind_that_comes_is_known_with_it(bench: Monitored) -> None:

@@ -51,7 +51,9 @@ DISCOVERY: dict[str, Any] = {
         ]
     },
 }
-EXPIRED = '{"type": "ERROR", "object": {"code": 410, "message": "expired"}}\n'
+BOOKMARK = '{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"8"}}}\n'
+EXPIRED = '{"type":"ERROR","object":{"code":410,"message":"expired"}}\n'
+FAILED = '{"type":"ERROR","object":{"code":500,"message":"etcdserver: no leader"}}\n'
 
 
 class ApiServer:
@@ -118,7 +120,15 @@ async def watching(
         await asyncio.wait({operator})
 
 
-@pytest.mark.parametrize("ends", ["", EXPIRED], ids=["without a word", "expired"])
+@pytest.mark.parametrize(
+    "ends",
+    [
+        pytest.param("", id="without a word"),
+        pytest.param(EXPIRED, id="expired"),
+        pytest.param(FAILED, id="with an error"),
+        pytest.param(BOOKMARK + FAILED, id="with an error after something else"),
+    ],
+)
 async def test_watches_that_end_at_once_are_begun_less_and_less(
     ends: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

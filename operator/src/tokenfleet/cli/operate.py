@@ -4,7 +4,7 @@ import asyncio
 import gc
 import logging
 import signal
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
@@ -136,7 +136,9 @@ async def _lead(core: Core) -> None:
             log.warning("waiting for the custom resource definition of %s", resource.kind)
             await asyncio.sleep(ASK_AGAIN)
     for resource, selector in OPTIONAL.items():
-        if await _serves(core, resource):
+        if await _serves(core, resource) and await _answered(
+            core, partial(core.optional.take_in, resource, selector)
+        ):
             core.optional.note(resource, served=True)
             core.watched[resource] = selector
     core.startup.goes_on()
@@ -144,10 +146,15 @@ async def _lead(core: Core) -> None:
 
 
 async def _serves(core: Core, resource: Resource) -> bool:
-    """Tell whether the API server knows a kind; waits for a server that does not answer."""
+    """Tell whether the API server knows a kind."""
+    return await _answered(core, partial(core.outside.cluster.serves, resource))
+
+
+async def _answered(core: Core, ask: Callable[[], Awaitable[bool]]) -> bool:
+    """Return what the API server says; waits for one that does not answer."""
     while True:
         try:
-            return await core.outside.cluster.serves(resource)
+            return await ask()
         except PortError as error:
             core.startup.waits_for(f"the API server ({error})")
             log.warning("waiting for the API server: %s", error)

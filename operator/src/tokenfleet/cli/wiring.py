@@ -230,7 +230,7 @@ def _core(options: Options, outside: Outside) -> Core:
         me=f"{options.lease_namespace}/{options.lease_name}",
         # Whoever may see some namespaces only may not list all of them.
         watched=dict(WATCHED) if options.namespaces else {**WATCHED, NAMESPACES: ""},
-        optional=OptionalKinds(outside.cluster, store, queue.add),
+        optional=OptionalKinds(outside.cluster, store, queue.add, namespaces=options.namespaces),
     )
 
 
@@ -344,8 +344,8 @@ def _readiness(core: Core, resync: Resync) -> list[Check]:
         Check("sync", "not synced yet" if behind else ""),
         # What is missing then is missed by nobody's requests.
         *(
-            Check(f"kind {kind}", "its definition has gone", decides=False)
-            for kind in sorted(core.optional.lost)
+            Check(f"kind {kind}", why, decides=False)
+            for kind, why in sorted(core.optional.lost.items())
         ),
         # One namespace that cannot be seen must not take the others' operator away.
         *(

@@ -1,16 +1,18 @@
 """The connection that Kopf watches by.
 
 Kopf asks again at once when a watch ends: a server whose watches do not last would be asked
-hundreds of times a second. And it fails, with the process, when a collection is answered 404: a
-definition of somebody else that is deleted would end the operator. Both are mended where requests
-pass.
+hundreds of times a second. And it fails, with the process, when a collection is answered 404, or
+when the server ends a watch with an error: a definition of somebody else that is deleted, or an
+etcd without a leader for a moment, would end the operator. All of it is mended where requests and
+answers pass.
 """
 
 import asyncio
+import logging
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final, cast
 
 import aiohttp
 import kopf
@@ -21,6 +23,16 @@ LONG_ENOUGH: Final = 1.0
 """Seconds that a watch lasts when nothing is wrong."""
 LONGEST_PAUSE: Final = 15.0
 """Seconds before jitter; a paused list must still end within its `request_timeout`."""
+
+ERROR: Final = b'{"type":"ERROR","object":'
+"""How the API server begins the line of an error; in JSON, only a line can begin so."""
+GONE: Final = b'"code":410'
+EXPIRED: Final = ERROR + b"{" + GONE + b"}}\n"
+"""What Kopf answers with a new list."""
+TOLD: Final = 300
+"""Bytes of an error that are logged."""
+
+log = logging.getLogger(__name__)
 
 Pause = Callable[[float], Awaitable[None]]
 
@@ -54,6 +66,8 @@ class Pacing:
             answer.close()
             msg = f"{path} is not served"
             raise aiohttp.ClientConnectionError(msg)
+        if watches and answer.status == HTTPStatus.OK:
+            answer.content = cast("aiohttp.StreamReader", Events(path, answer.content))
         return answer
 
     async def _wait(self, path: str) -> None:
@@ -64,6 +78,36 @@ class Pacing:
             self._pauses.pop(path, None)
             return
         await self._pause(next(self._pauses.setdefault(path, iter(EndlessBackoff(LONGEST_PAUSE)))))
+
+
+class Events:
+    """A watch's lines, of which an error says that a new list is needed.
+
+    So client-go takes every error of a watch; Kopf only those whose code is 410.
+    """
+
+    def __init__(self, path: str, content: aiohttp.StreamReader) -> None:
+        """Read `content`, the answer about the collection at `path`."""
+        self._path, self._content = path, content
+
+    def __getattr__(self, name: str) -> Any:
+        """Leave everything else, such as how it ends, to the answer's own content."""
+        return getattr(self._content, name)
+
+    async def iter_chunked(self, n: int) -> AsyncIterator[bytes]:
+        """Yield the bytes in pieces of at most `n`, up to an error."""
+        begins = True
+        async for piece in self._content.iter_chunked(n):
+            lines, failed, error = piece.partition(ERROR)
+            if failed and (lines.endswith(b"\n") or (begins and not lines)):
+                if GONE not in error:
+                    log.warning(
+                        "watch of %s: %s", self._path, error[:TOLD].decode(errors="replace")
+                    )
+                yield lines + EXPIRED
+                return
+            yield piece
+            begins = piece.endswith(b"\n")
 
 
 class Connection:

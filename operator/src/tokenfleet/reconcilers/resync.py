@@ -9,13 +9,15 @@ only after one object was read again, because a LIST may be older than the store
 wins whatever its version: after a restore of etcd, the numbers in memory are the larger ones.
 
 Namespaces are listed one by one and fail alone. One that may not be listed (403) or is gone (404)
-is blind: it is named, asked again, and holds nobody up.
+is blind: it is named, asked again, and holds nobody up. A kind of others that may not be listed is
+left out.
 """
 
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Final, NamedTuple
 
 from tokenfleet.domain.fleet.keys import VISITED, ObjectKey, key_of
@@ -159,9 +161,10 @@ class Resync:
         """Put everything in one namespace into the store; return whether that succeeded."""
         try:
             for resource, selector in self._served().items():
-                async for page in self._pages(resource, selector, place):
-                    for body in page:
-                        self._store.put(body)
+                with _bearing(resource):
+                    async for page in self._pages(resource, selector, place):
+                        for body in page:
+                            self._store.put(body)
         except (RefusedError, NotFoundError) as error:
             self._lose(place, error)
             return False
@@ -197,18 +200,24 @@ class Resync:
     async def _compare(self, place: str, grace: float) -> int:
         diverged = 0
         for resource, selector in self._served().items():
-            known = self._copies(resource.kind, place)
-            listed = await self._listed(resource, selector, place)
-            suspects = self._suspects(known, listed)
-            if suspects and grace:
-                await asyncio.sleep(grace)
-                suspects &= self._suspects(known, listed)
-            healed = [key for key in sorted(suspects) if await self._heal(resource, key)]
-            if healed:
-                log.warning("the watch of %s missed %d objects", resource.plural, len(healed))
-                self._telemetry.diverged(resource.kind, len(healed))
-            diverged += len(healed)
+            with _bearing(resource):
+                diverged += await self._compare_kind(resource, selector, place, grace)
         return diverged
+
+    async def _compare_kind(
+        self, resource: Resource, selector: str, place: str, grace: float
+    ) -> int:
+        known = self._copies(resource.kind, place)
+        listed = await self._listed(resource, selector, place)
+        suspects = self._suspects(known, listed)
+        if suspects and grace:
+            await asyncio.sleep(grace)
+            suspects &= self._suspects(known, listed)
+        healed = [key for key in sorted(suspects) if await self._heal(resource, key)]
+        if healed:
+            log.warning("the watch of %s missed %d objects", resource.plural, len(healed))
+            self._telemetry.diverged(resource.kind, len(healed))
+        return len(healed)
 
     async def _pages(
         self, resource: Resource, selector: str, place: str, *, metadata_only: bool = False
@@ -267,6 +276,17 @@ class Resync:
             for key in self._store.keys(kind):
                 if place in {EVERYWHERE, key.namespace}:
                     self._wake(key)
+
+
+@contextmanager
+def _bearing(resource: Resource) -> Iterator[None]:
+    """Go on without a kind of others that may not be listed."""
+    try:
+        yield
+    except RefusedError as error:
+        if resource not in OPTIONAL:
+            raise
+        log.warning("%s is left out: %s", resource.kind, error)
 
 
 def _copy(body: Body) -> _Copy:

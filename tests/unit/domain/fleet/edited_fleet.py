@@ -24,6 +24,7 @@ from tokenfleet.domain.fleet.plan import EventNote
 from tokenfleet.domain.fleet.router_config import Held
 from tokenfleet.domain.fleet.router_visit import plan_router
 from tokenfleet.domain.fleet.steering import promises_of
+from tokenfleet.domain.routing.ir import RouterConfig
 from tokenfleet.domain.slo.control.memory import LoopMemory, RuleMemory, State
 from tokenfleet.domain.slo.objectives.spec import ObjectiveSpec
 from tokenfleet.domain.slo.observation.measurement import (
@@ -76,6 +77,8 @@ class Fleet:
         self.notes: list[EventNote] = []
         self.gone: set[str] = set()
         """Pools without endpoints."""
+        self.barred: set[str] = set()
+        """Pools whose Service is this very router."""
         self.elsewhere: tuple[dict[str, str], ...] = ()
         """What other routers hold."""
         self.shifting = True
@@ -121,6 +124,7 @@ class Fleet:
                 pools=tuple(pool(name) for name in sorted(names)),
                 services={name: service(name) for name in names},
                 slices={name: slices(name, 0 if name in self.gone else 2) for name in names},
+                loops=dict.fromkeys(self.barred, ("default",)),
                 slos=tuple(self.slos),
                 replicas=(replica(applied=10**6),),
                 acknowledged_at=self.now,
@@ -163,10 +167,13 @@ class Fleet:
     def held(self) -> Held:
         return router_config.read(self.data)
 
-    def shares(self, name: str = "slow", of: str = "chat") -> dict[str, int]:
+    def running(self) -> RouterConfig:
         document = self.held().document
         assert document is not None
-        routes = {found.name: found for found in document.config.routes}
+        return document.config
+
+    def shares(self, name: str = "slow", of: str = "chat") -> dict[str, int]:
+        routes = {found.name: found for found in self.running().routes}
         rules = {found.name: found for found in routes[of].rules}
         return {share.pool: share.share for share in rules[name].shares}
 

@@ -184,6 +184,17 @@ def weighted() -> Fleet:
     return fleet
 
 
+@pytest.mark.edit("weights edited in the same proportions")
+def test_a_share_that_is_no_whole_number_of_buckets_is_not_rounded_again() -> None:
+    fleet = Fleet(rule(large=1, medium=2), loops={"large": SHIFTED})
+    shares = {"large": 133, "medium": 667, "small": 200}
+    assert fleet.shares() == shares
+
+    assert fleet.edit(rule(large=2, medium=4)) == shares
+    assert fleet.held().memory["ns/chat/slow"].loops == {"large": SHIFTED}
+    assert fleet.reasons() == []
+
+
 @pytest.mark.edit("backend added")
 def test_a_backend_that_is_added_gets_what_the_others_give_up_and_steps_up_from_there() -> None:
     fleet = Fleet()
@@ -236,6 +247,16 @@ def test_a_fallback_that_is_replaced_hands_over_what_it_had() -> None:
 
     assert fleet.edit(rule(large=1, fallbacks=("tiny",))) == {"large": 400, "tiny": 600}
     assert fleet.reasons() == ["FallbackLost"]
+
+
+def test_the_next_fallback_holds_what_is_not_given_back_where_the_first_is_gone() -> None:
+    fleet = Fleet(rule(large=1, fallbacks=("small", "tiny")))
+    fleet.gone = {"small"}
+
+    shares = fleet.edit(rule(large=1, medium=1, fallbacks=("small", "tiny")))
+
+    assert shares == {"large": 200, "medium": 200, "small": 0, "tiny": 600}
+    fleet.ramps("slow", {"large": 500, "medium": 500, "small": 0, "tiny": 0})
 
 
 @pytest.mark.edit("the last fallback removed")
@@ -338,6 +359,20 @@ def test_a_pin_acts_at_once() -> None:
 
 
 @pytest.mark.edit("`trafficControl: Pinned`")
+def test_an_edit_under_a_pin_is_no_shift() -> None:
+    fleet = weighted()
+    until = (fleet.now + timedelta(hours=1)).isoformat()
+    pools = [{"name": "large", "weight": 9}, {"name": "small", "weight": 1}]
+    pinned = {"until": until, "rules": [{"name": "slow", "pools": pools}]}
+    control = {"type": "Pinned", "pinned": pinned}
+
+    shares = fleet.edit(rule(large=4, medium=1), trafficControl=control)
+
+    assert shares == {"large": 900, "medium": 0, "small": 100}
+    assert set(fleet.reasons()) == {"TrafficPinned"}
+
+
+@pytest.mark.edit("`trafficControl: Pinned`")
 def test_when_a_pin_ends_traffic_steps_back() -> None:
     fleet = Fleet()
     until = (fleet.now + timedelta(minutes=5)).isoformat()
@@ -374,3 +409,55 @@ def test_a_route_that_cannot_be_read_for_a_while_does_not_forget_its_shift() -> 
 
     assert fleet.shares() == {"large": 400, "small": 600}
     assert fleet.reasons() == []
+
+
+@pytest.mark.edit("route that cannot be read")
+def test_a_route_that_cannot_be_read_keeps_its_models_from_others() -> None:
+    fleet = Fleet()
+    was = fleet.routes
+    rival = route("rival", rules=[rule("main", large=1)], modelNames=["chat"])
+    fleet.routes = [route(rules=[rule(large=1)], trafficControl={"type": "Unheard"})]
+    fleet.visit()
+    fleet.routes.append(rival)
+    fleet.visit()
+    assert fleet.shares() == {"large": 400, "small": 600}
+    assert [name.name for name in fleet.running().routes] == ["chat"]
+
+    fleet.routes = [*was, rival]
+    fleet.visit()
+
+    assert fleet.shares() == {"large": 400, "small": 600}
+    assert fleet.reasons() == []
+
+
+@pytest.mark.edit("route that cannot be read")
+def test_a_route_that_cannot_be_read_is_not_forgotten_with_the_configuration() -> None:
+    fleet = Fleet()
+    told = {
+        "name": "slow",
+        "shares": [{"name": "large", "share": 400}, {"name": "small", "share": 600}],
+    }
+    unread = route(rules=[rule(large=1)], trafficControl={"type": "Unheard"})
+    was, fleet.routes = fleet.routes, [{**unread, "status": {"rules": [told]}}]
+    fleet.data = {}
+    fleet.visit()
+    assert fleet.reasons() == ["ConfigLost"], "the route is there"
+
+    fleet.now += timedelta(hours=2)
+    fleet.routes = was
+    fleet.visit()
+
+    assert fleet.shares() == {"large": 400, "small": 600}
+
+
+def test_a_rule_of_which_no_pool_can_be_used_keeps_its_memory_for_itself() -> None:
+    fleet = Fleet()
+    fleet.barred = {"large", "small"}
+    fleet.visit()
+    assert "departed" not in fleet.data, "the rule is written, and nobody else may take its place"
+
+    fleet.barred = set()
+    fleet.visit()
+
+    assert fleet.shares() == {"large": 400, "small": 600}
+    assert "ShiftInherited" not in fleet.reasons()

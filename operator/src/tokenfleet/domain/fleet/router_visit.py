@@ -85,7 +85,7 @@ def _advance(
     backings = _backings(seen, pools, broken, at=home)
     slices = running_slices(held, at=home)
     compiled = compile_router(
-        router, routes, pools, held.claims, backings, slos=slos, slices=slices
+        router, routes, pools, held.claims, backings, slos=slos, slices=slices, unread=unread
     )
     compiled = replace(compiled, problems={**compiled.problems, **unread})
     compiled = with_last_good(compiled, held, unread=unread.keys())

@@ -14,8 +14,6 @@ from tokenfleet.domain.fleet.field_ownership import with_claim
 
 Body = Mapping[str, Any]
 
-LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
-
 IDENTITY: Final = (
     "name",
     "namespace",
@@ -27,6 +25,9 @@ IDENTITY: Final = (
     "ownerReferences",
 )
 """Metadata of kinds that are only looked at."""
+
+UNREAD: Final = frozenset({"managedFields", "annotations"})
+"""Metadata that nobody reads, and whose size is others' choice."""
 
 WORD: Final = 40
 """Characters. What is longer is seldom said twice."""
@@ -57,10 +58,8 @@ def _shared(value: Any, name: str = "") -> Any:
 
 
 def _of_others(body: Body) -> dict[str, Any]:
-    metadata = {k: v for k, v in body["metadata"].items() if k != "managedFields"}
-    notes: Mapping[str, str] = metadata.get("annotations", {})
-    if LAST_APPLIED in notes:
-        metadata["annotations"] = {k: v for k, v in notes.items() if k != LAST_APPLIED}
+    """Return without annotations: tools keep whole copies there, of up to 256 KiB an object."""
+    metadata = {k: v for k, v in body["metadata"].items() if k not in UNREAD}
     return {**body, "metadata": metadata}
 
 

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from tokenfleet.domain.fleet.last_words import cause
+
 Body = Mapping[str, Any]
 
 ORDINARY: Final = frozenset({"ContainerCreating", "PodInitializing", ""})
@@ -95,7 +97,8 @@ def _container(container: Body) -> Trouble | None:
     if ended and not container.get("ready"):
         last = f"ended with {ended.get('exitCode')} ({ended.get('reason', 'Error')})"
         restarts = container.get("restartCount", 0)
-        said = _last_words(ended.get("message", ""))
+        words = cause(ended.get("message", ""))[:TOLD]
+        said = f': "{words}"' if words else ""
         text = (
             f"container {container['name']} {last}{said}, {restarts} restarts;"
             f" see kubectl logs --previous -c {container['name']}"
@@ -105,9 +108,3 @@ def _container(container: Body) -> Trouble | None:
         text = f"{reason}: {waiting.get('message', '')[:TOLD]}"
         return Trouble(reason=KNOWN.get(reason, reason), message=text)
     return None
-
-
-def _last_words(message: str) -> str:
-    """Return the last line that a container left (terminationMessagePolicy), ready to be told."""
-    lines = [line.strip() for line in message.splitlines() if line.strip()]
-    return f': "{lines[-1][:TOLD]}"' if lines else ""

@@ -5,7 +5,7 @@ can serve, and a list of problems for what cannot. One bad reference never takes
 bad route never the router: what is wrong is left out, and said.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from types import MappingProxyType
@@ -91,6 +91,7 @@ def compile_router(  # noqa: PLR0913 - one for each kind of object, and what run
     *,
     slos: Sequence[TokenSLO],
     slices: Mapping[tuple[str, str], Sequence[Slice]] = MappingProxyType({}),
+    unread: Collection[str] = (),
 ) -> Compiled:
     """Compile everything that one router carries.
 
@@ -102,12 +103,13 @@ def compile_router(  # noqa: PLR0913 - one for each kind of object, and what run
         backings: the same -> what stands behind it; an absent one is taken as written.
         slos: objectives of the routes; limits that nobody wrote follow from them, and slices.
         slices: (route, rule) -> slices that the router has and that cannot go yet.
+        unread: routes that cannot be read; nobody else gets the model names that they serve.
     """
     home = router.metadata.namespace
     own = {local_name(r.metadata.namespace, r.metadata.name, at=home): r for r in routes}
     own = {name: own[name] for name in sorted(own) if _names(own[name], router)}
     stand = Neighbourhoods.of(home, pools, backings or {})
-    claims = conflicts.settle(own, incumbents)
+    claims = conflicts.settle(own, incumbents, unread)
     problems = {name: list(lost) for name, lost in claims.problems.items()}
     compiled: list[Route] = []
     references: dict[tuple[str, str], References] = {}

@@ -1,11 +1,11 @@
 """Who owns a public model name when more than one route claims it.
 
 The incumbent keeps it: a route that serves a name today does not lose it to a newcomer, whatever
-the newcomer is called. At first sight the older route wins, then the smaller name, as in the
-Gateway API (GEP-713, conflict resolution).
+the newcomer is called, and not while its own spec cannot be read. At first sight the older route
+wins, then the smaller name, as in the Gateway API (GEP-713, conflict resolution).
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -28,12 +28,17 @@ class Claims:
     """Route -> what others claim of it in vain, in a sentence each."""
 
 
-def settle(routes: Mapping[str, ModelRoute], incumbents: Mapping[str, str]) -> Claims:
+def settle(
+    routes: Mapping[str, ModelRoute],
+    incumbents: Mapping[str, str],
+    unread: Collection[str] = (),
+) -> Claims:
     """Give every claimed name to exactly one route.
 
     Args:
         routes: all routes of one router, by what it calls them.
         incumbents: public model name -> route that serves it now; unknown routes are ignored.
+        unread: routes that exist and whose spec cannot be read: they keep what they serve.
     """
     claimants: dict[str, list[str]] = {}
     for route in sorted(routes, key=lambda route: _age(routes[route], route)):
@@ -43,6 +48,7 @@ def settle(routes: Mapping[str, ModelRoute], incumbents: Mapping[str, str]) -> C
         name: next((r for r in claiming if r == incumbents.get(name)), claiming[0])
         for name, claiming in sorted(claimants.items())
     }
+    owners |= {name: route for name, route in incumbents.items() if route in unread}
     problems = {
         key: tuple(
             _lost(name, owners[name], incumbents)
@@ -53,7 +59,7 @@ def settle(routes: Mapping[str, ModelRoute], incumbents: Mapping[str, str]) -> C
     }
     rivals: dict[str, tuple[str, ...]] = {}
     for name, owner in owners.items():
-        others = [f"ModelRoute {r}" for r in claimants[name] if r != owner]
+        others = [f"ModelRoute {r}" for r in claimants.get(name, ()) if r != owner]
         if others:
             told = f"model name {name} is also claimed, in vain, by {', '.join(others)}"
             rivals[owner] = (*rivals.get(owner, ()), told)
