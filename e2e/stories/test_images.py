@@ -1,9 +1,7 @@
 """The images that the Dockerfiles build serve as the stand-ins do."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,18 +13,11 @@ from e2e.stories.conftest import new_fleet
 from e2e.stories.fleet import PRIMARY, ROUTER, all_answered
 
 TAG = "0.1.0-built"
-INSTALLERS = r"find / -xdev ( -name pip -o -name pip[0-9-]* -o -name ensurepip )"
-"""What could install something into a running container."""
 
 
 def listed(bill: Path) -> set[str]:
     """Return the names that a bill of materials holds."""
     return {one["name"] for one in json.loads(bill.read_text())["components"]}
-
-
-def installers(namespace: Namespace, pod: Mapping[str, Any]) -> str:
-    """Return the paths of installers in a pod's image, one a line."""
-    return namespace.run("exec", pod["metadata"]["name"], "--", *INSTALLERS.split()).strip()
 
 
 def test_a_fleet_on_the_built_images_serves(
@@ -47,10 +38,7 @@ def test_a_fleet_on_the_built_images_serves(
             assert way(made.chat().headers["x-tokenfleet-served-by"])[1] == PRIMARY
             all_answered(made.start_load(duration=5).wait(), at_least=20)
             pods = made.namespace.list("pods", f"tokenfleet.dev/router={ROUTER}")
-            found = [installers(made.namespace, pods[0])]
-            pods += (operating := operator.list("pods"))
-            found += [installers(operator, operating[0])]
-            assert found == ["", ""]
+            pods += operator.list("pods")
             used = {c["image"] for pod in pods for c in pod["spec"]["containers"]}
             assert used == set(built)
     finally:

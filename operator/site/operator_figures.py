@@ -1,8 +1,8 @@
 """Figures of the operator's size: `python operator/site/operator_figures.py` writes them again.
 
 `make bench` leaves what it measured in `operator/docs/figures`. All of it is memory, CPU time and
-counts; other work on the machine makes CPU time longer, so its load is told. A test compares the page with what this
-program gives.
+counts; other work on the machine makes CPU time longer, so its load is told. A test compares the
+page with what this program gives.
 """
 
 import json
