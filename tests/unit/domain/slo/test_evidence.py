@@ -8,7 +8,8 @@ import pytest
 
 from tests.unit.domain.slo.builders import THRESHOLD, WINDOWS, cell, objective
 from tokenfleet.api.v1alpha1.tokenslo import TokenSLO
-from tokenfleet.domain.slo.objectives.spec import Policy, Windows, from_token_slo
+from tokenfleet.domain.slo.objectives.spec import Policy, Windows
+from tokenfleet.domain.slo.objectives.token_slo import from_token_slo
 from tokenfleet.domain.slo.observation.evidence import Evidence
 from tokenfleet.domain.slo.observation.measurement import Slots
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.unit.domain.slo.builders import RULE, Fleet, cell, facts, objective
 from tokenfleet.api.v1alpha1.tokenslo import TokenSLO
-from tokenfleet.domain.slo.objectives.spec import from_token_slo
+from tokenfleet.domain.slo.objectives.token_slo import from_token_slo
 from tokenfleet.domain.slo.observation.measurement import NO_THRESHOLD, Ladder, Signal
 
 ERRORS = objective("errors", signal=Signal.ERRORS, threshold=NO_THRESHOLD, target=0.99)

@@ -5,7 +5,7 @@ import inspect
 import re
 
 from tokenfleet.domain.fleet import edits
-from tokenfleet.domain.slo.control import carry_over, freezes, rule_step, state_machine
+from tokenfleet.domain.slo.control import carry_over, cost_bound, freezes, rule_step, state_machine
 from tokenfleet.domain.slo.reporting import explanations
 
 ROW = re.compile(r"^    (P\d|T\d+[hr]?) ", re.MULTILINE)
@@ -18,7 +18,7 @@ def drawn() -> set[str]:
 
 def coded() -> set[str]:
     names = set()
-    for module in (state_machine, freezes, rule_step, carry_over, edits):
+    for module in (state_machine, cost_bound, freezes, rule_step, carry_over, edits):
         for node in ast.walk(ast.parse(inspect.getsource(module))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 names |= {node.value} & {*re.findall(r"^[PT]\d+[hr]?$", node.value)}

@@ -131,7 +131,7 @@ def queries(
     judged = [slo for slo in wanted if isinstance(slo, ObjectiveSpec)]
     found += _first_tokens([slo for slo in judged if slo.signal is Signal.TTFT], labels)
     found += _ended([slo for slo in judged if slo.signal is not Signal.TTFT], labels)
-    found += _levels([slo for slo in wanted if isinstance(slo, LevelObjective)], labels)
+    found += _levels(wanted, labels)
     # Also without objectives: what speculation is worth is nobody's promise.
     shortest = min((slo.windows.short for slo in wanted), default=LOAD_WINDOW)
     found.append(_engine_load(shortest))
@@ -180,12 +180,13 @@ def _ended(objectives: Sequence[ObjectiveSpec], split: Sequence[str]) -> list[Qu
     return found
 
 
-def _levels(objectives: Sequence[LevelObjective], split: Sequence[str]) -> list[Query]:
-    """Return what cost and cache objectives are read from."""
-    windows = sorted({window for slo in objectives for window in slo.windows.levels})
-    cached = sorted(
-        {w for slo in objectives if slo.level is Level.CACHE for w in slo.windows.levels}
-    )
+def _levels(objectives: Iterable[Promise], split: Sequence[str]) -> list[Query]:
+    """Return what cost and cache objectives are read from, and what shifts cost."""
+    wanted = list(objectives)
+    levels = [slo for slo in wanted if isinstance(slo, LevelObjective)]
+    priced = {slo.windows.level for slo in wanted if slo.max_cost_per_hour is not None}
+    windows = sorted(priced.union(*(slo.windows.levels for slo in levels)))
+    cached = sorted({w for slo in levels if slo.level is Level.CACHE for w in slo.windows.levels})
     return [
         *_kinds(Family.USAGE, windows, (*RULE, "pool", *split), USAGE),
         *_engine_caches(cached),

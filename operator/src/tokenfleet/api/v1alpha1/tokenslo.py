@@ -27,7 +27,7 @@ from tokenfleet.api.conventions import (
     Union,
     named,
 )
-from tokenfleet.api.quantities import Duration, Fraction
+from tokenfleet.api.quantities import Duration, Fraction, PositiveDecimal
 from tokenfleet.api.v1alpha1.metadata import Metadata
 from tokenfleet.api.v1alpha1.modelroute import PoolShare
 from tokenfleet.api.v1alpha1.objectives import Objective
@@ -135,6 +135,12 @@ class ShiftTraffic(Model):
     """Limit of that doubling."""
     fallback_max_utilization: Annotated[Decimal, Fraction("0.1", "1")] = Decimal("0.85")
     """Part of a fallback's capacity that shifts may fill."""
+    max_cost_per_hour: PositiveDecimal | None = None
+    """Most money per hour that what is shifted may cost at pools of type External, in the currency
+    of the pools' prices, for example `40`. Nine tenths of it are filled; above it the loop gives
+    back. All rules and slices that the objective shifts share it. Absent means no limit. It bounds
+    shifts only: neither weights that the route gives a pool itself, nor requests that the router
+    tries again on a fallback after they have failed."""
 
 
 class OnBreach(Union):
@@ -285,6 +291,15 @@ class SpendStatus(Model):
     """When it ends."""
 
 
+class ShiftCostStatus(Model):
+    """What shifts cost at pools of type External, for `shiftTraffic.maxCostPerHour`."""
+
+    per_hour: Annotated[str, Field(max_length=24)] = ""
+    """Money per hour at the present shares, demand and prices."""
+    max: Annotated[str, Field(max_length=24)] = ""
+    """Most that it may be."""
+
+
 class Shadow(Model):
     """What ShiftTraffic would have done while only alerting."""
 
@@ -332,6 +347,8 @@ class TokenSLOStatus(Model):
     """Who spent the budget: the largest parts, largest first. Users where money is the budget."""
     spend: SpendStatus | None = None
     """Money so far, and its forecast; absent for other objectives, and where nothing is known."""
+    shift_cost: ShiftCostStatus | None = None
+    """What its shifts cost; absent without `onBreach.shiftTraffic.maxCostPerHour`."""
     shadow: Shadow | None = None
     """What ShiftTraffic would have done, for `onBreach.type: Alert`."""
     last_decision: Decision | None = None
@@ -341,7 +358,7 @@ class TokenSLOStatus(Model):
     contender: Annotated[str, Field(max_length=317)] = ""
     """Another operator that watches the object too and leaves it alone; it writes this itself."""
     conditions: Annotated[list[Condition], Field(max_length=16), ListMap(("type",))] = []
-    """Accepted, ResolvedRefs, DataAvailable, Met, Voting, ManagedByAnother, Ready."""
+    """Accepted, ResolvedRefs, DataAvailable, Met, Voting, Affordable, ManagedByAnother, Ready."""
 
 
 class TokenSLO(Model):

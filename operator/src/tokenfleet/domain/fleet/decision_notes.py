@@ -35,17 +35,19 @@ REASONS: Final = {
     "T10": "ShiftThawed",
     "T11": "FallbackLost",
     "T12": RETURNING,
+    "T13": "ShiftTooDear",
     "L1": "FallbackLost",
     "L2": RETURNING,
     "L3": RETURNING,
     "L4": "FallbackOverloaded",
     "L5": SHIFTED,
     "L6": RETURNING,
+    "L7": "ShiftTooDear",
 }
 """Transition -> reason of its Event, as the control-loop page lists them."""
 
 ALARMING: Final = frozenset(
-    {SHIFTED, "ReturnFailed", "FallbackOverloaded", "ShiftFrozen", "FallbackLost"}
+    {SHIFTED, "ReturnFailed", "FallbackOverloaded", "ShiftFrozen", "FallbackLost", "ShiftTooDear"}
 )
 """Reasons that mean something is wrong; the others bring things back to order."""
 

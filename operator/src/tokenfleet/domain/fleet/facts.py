@@ -25,6 +25,7 @@ def pool_facts(pool: ServingPool | None, ready: int) -> PoolFacts:
         capacity=float(capacity.requests_per_second) if capacity is not None else None,
         tokens=_token_prices(pool),
         hourly=_hourly(pool),
+        external=pool.spec.type == "External",
     )
 
 

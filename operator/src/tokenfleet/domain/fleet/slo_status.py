@@ -19,7 +19,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from tokenfleet.api.conditions import ACCEPTED, MET, RESOLVED_REFS, VOTING, Condition
+from tokenfleet.api.conditions import (
+    ACCEPTED,
+    AFFORDABLE,
+    MET,
+    RESOLVED_REFS,
+    VOTING,
+    Condition,
+)
 from tokenfleet.api.conditions import DATA_AVAILABLE as DATA
 from tokenfleet.api.v1alpha1.tokenslo import TokenSLO
 from tokenfleet.domain.fleet.conditions import condition, judged, merged, rfc3339, summary
@@ -54,7 +61,7 @@ REASON: Final = 512
 OTHER: Final = "other"
 """Label of requests whose feature or request type the route does not list."""
 
-LIVE: Final = ("current", "quantiles", "budget", "topBurners", "spend")
+LIVE: Final = ("current", "quantiles", "budget", "topBurners", "spend", "shiftCost")
 """Parts of the status that are numbers and nothing else."""
 
 
@@ -90,6 +97,7 @@ def plan_slo(seen: SloSnapshot) -> Plan:
     fresh = _conditions(problems, view)
     if view is not None and not isinstance(slo, Problem):
         fresh.append(_voting(slo, view, seen.route))
+        fresh += _affordable(view)
     status: dict[str, Any] = {
         "observedGeneration": generation,
         **(_judged(view) if view is not None else {}),
@@ -200,6 +208,17 @@ def _voting(slo: TokenSLO, view: SLOView, route: Body | None) -> Condition:
     return condition(VOTING, status=True, reason="Voting")
 
 
+def _affordable(view: SLOView) -> list[Condition]:
+    """Say whether more may be shifted to External pools; nothing where no limit is set."""
+    cost = view.shift_cost
+    if cost is None:
+        return []
+    if cost.room == "NotMeasured":
+        return [condition(AFFORDABLE, "Unknown", reason=cost.room, message=cost.message)]
+    within = cost.room == "WithinLimit"
+    return [condition(AFFORDABLE, status=within, reason=cost.room, message=cost.message)]
+
+
 def _has_fallback(slo: TokenSLO, route: Body) -> bool:
     rules = [
         rule for rule in route["spec"]["rules"] if rule["name"] == slo.spec.target_ref.section_name
@@ -240,6 +259,11 @@ def _judged(view: SLOView) -> dict[str, Any]:
             "spent": f"{view.spend.spent:.6g}",
             "forecast": f"{view.spend.forecast:.6g}" if view.spend.forecast is not None else "",
             "ends": rfc3339(view.spend.ends),
+        }
+    if view.shift_cost is not None:
+        status["shiftCost"] = {
+            "perHour": f"{view.shift_cost.per_hour:.6g}",
+            "max": f"{view.shift_cost.limit:.6g}",
         }
     if view.last is not None:
         status["lastDecision"] = {

@@ -32,9 +32,8 @@ from tokenfleet.domain.slo.engine import Outcome, Snapshot, step
 from tokenfleet.domain.slo.objectives.spec import (
     LevelObjective,
     ObjectiveSpec,
-    from_token_slo,
-    level_of,
 )
+from tokenfleet.domain.slo.objectives.token_slo import from_token_slo, level_of
 from tokenfleet.domain.slo.observation.measurement import (
     Failure,
     Pin,

@@ -13,14 +13,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from tokenfleet.domain.slo.control.capacity_ledger import Ledger
+from tokenfleet.domain.slo.control.cost_ledger import CostLedger, CostLimit, limits_of
+from tokenfleet.domain.slo.control.flows import enter, flow_of
 from tokenfleet.domain.slo.control.load_ceilings import learned_capacity
 from tokenfleet.domain.slo.control.memory import RuleMemory
 from tokenfleet.domain.slo.control.rule_step import (
     Done,
     RuleStep,
     ballots_of,
-    enter,
-    flow_of,
     pin_of,
     shares_of,
     under_pin,
@@ -33,6 +33,7 @@ from tokenfleet.domain.slo.observation.measurement import RuleKey, RuleTarget
 from tokenfleet.domain.slo.observation.slices import shared_out
 from tokenfleet.domain.slo.observation.snapshot import Snapshot
 from tokenfleet.domain.slo.reporting.decisions import Taken
+from tokenfleet.domain.slo.reporting.shift_costs import shift_cost
 from tokenfleet.domain.slo.reporting.views import RuleView, SLOView, level_view, rule_view, slo_view
 
 __all__ = ["Decided", "Outcome", "RuleView", "SLOView", "Snapshot", "Taken", "decide", "step"]
@@ -47,6 +48,8 @@ class Decided:
     done: tuple[Done, ...]
     """By rule."""
     sights: Sights
+    costs: CostLedger
+    """What shifts cost, after the step."""
 
     @property
     def memory(self) -> dict[str, RuleMemory]:
@@ -110,7 +113,7 @@ def step(
         shares=decided.shares,
         decisions=decided.decisions,
         rules={str(one.rule.key): rule_view(one) for one in done},
-        slos=_slo_views(seen, done, decided.sights),
+        slos=_slo_views(seen, done, decided),
         demand=_demand(seen, (one.rule for one in done)),
     )
 
@@ -131,8 +134,8 @@ def decide(
             snapshot = replace(snapshot, measurement=measurement)
     rules = sorted(snapshot.rules, key=lambda rule: rule.key)
     remembered = {rule.key: memory.get(str(rule.key), RuleMemory()) for rule in rules}
-    ledger = _ledger(snapshot, rules, remembered, now)
     objectives = Objectives.of(snapshot.objectives, snapshot.levels)
+    ledger = _ledger(snapshot, objectives, rules, remembered, now)
     sights = Sights(snapshot.measurement, snapshot.replicas, now)
     done = [
         RuleStep(
@@ -149,7 +152,7 @@ def decide(
     ]
     if standing:
         done = [_undone(one, remembered[one.rule.key]) for one in done]
-    return Decided(snapshot=snapshot, done=tuple(done), sights=sights)
+    return Decided(snapshot=snapshot, done=tuple(done), sights=sights, costs=ledger.costs)
 
 
 def _undone(one: Done, memory: RuleMemory) -> Done:
@@ -161,6 +164,7 @@ def _undone(one: Done, memory: RuleMemory) -> Done:
 
 def _ledger(
     snapshot: Snapshot,
+    objectives: Objectives,
     rules: Iterable[RuleTarget],
     memory: Mapping[RuleKey, RuleMemory],
     now: datetime,
@@ -175,6 +179,7 @@ def _ledger(
         pools=snapshot.pools,
         foreign=_foreign(snapshot, {rule.key for rule in known}),
         learned=_learned(memory, now),
+        costs=CostLedger(snapshot=snapshot, limits=_limits(snapshot, objectives, known, now)),
     )
     for rule in known:
         measured, pin = snapshot.measured(rule.key), pin_of(rule, now)
@@ -186,6 +191,18 @@ def _ledger(
             own = flow_of(rule, pool, measured)
             ledger.enter(f"{rule.key.namespace}/{pool}", f"{rule.key}#own", own)
     return ledger
+
+
+def _limits(
+    snapshot: Snapshot, objectives: Objectives, rules: Iterable[RuleTarget], now: datetime
+) -> dict[RuleKey, tuple[CostLimit, ...]]:
+    """Return what limits the cost of shifts; nothing where nobody may shift."""
+    found = {
+        rule.key: limits_of((*objectives.on(rule), *objectives.levels_on(rule)))
+        for rule in rules
+        if rule.control == "Auto" and snapshot.actuation and pin_of(rule, now) is None
+    }
+    return {key: limits for key, limits in found.items() if limits}
 
 
 def _learned(memory: Mapping[RuleKey, RuleMemory], now: datetime) -> dict[str, float]:
@@ -224,7 +241,8 @@ def _foreign(snapshot: Snapshot, ours: AbstractSet[RuleKey]) -> dict[str, float]
     return rates
 
 
-def _slo_views(snapshot: Snapshot, done: Iterable[Done], sights: Sights) -> dict[str, SLOView]:
+def _slo_views(snapshot: Snapshot, done: Iterable[Done], decided: Decided) -> dict[str, SLOView]:
+    sights = decided.sights
     by_route: dict[tuple[str, str], list[Done]] = {}
     for one in done:
         by_route.setdefault(one.rule.key[:2], []).append(one)
@@ -243,7 +261,12 @@ def _slo_views(snapshot: Snapshot, done: Iterable[Done], sights: Sights) -> dict
         for slo in snapshot.levels
         if (mine := about(slo))
     }
-    return views | levels
+    found = views | levels
+    for slo in (*snapshot.objectives, *snapshot.levels):
+        cost = shift_cost(slo, (one.rule for one in about(slo)), decided.costs)
+        if cost is not None and slo.key in found:
+            found[slo.key] = replace(found[slo.key], shift_cost=cost)
+    return found
 
 
 def _demand(snapshot: Snapshot, rules: Iterable[RuleTarget]) -> dict[str, float]:

@@ -14,6 +14,7 @@ measured.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from tokenfleet.domain.slo.control.cost_ledger import CostLedger
 from tokenfleet.domain.slo.observation.measurement import PoolFacts
 
 
@@ -31,6 +32,8 @@ class Ledger:
     """`namespace/pool` -> loop -> requests per second that it sends there."""
     sums: dict[str, float] = field(default_factory=dict)
     """`namespace/pool` -> all flows together."""
+    costs: CostLedger = field(default_factory=CostLedger)
+    """What flows cost, where that is limited."""
 
     def enter(self, pool: str, loop: str, rate: float) -> None:
         """Note that a loop sends so much to a pool; replaces what the loop sent there before."""

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from tokenfleet.domain.slo.control.capacity_ledger import Ledger
+from tokenfleet.domain.slo.control.cost_ledger import UNPRICED, CostLedger
 from tokenfleet.domain.slo.control.load_ceilings import on_trial
 from tokenfleet.domain.slo.control.memory import REST, LoopMemory
 from tokenfleet.domain.slo.control.transition import Standby
@@ -40,6 +41,8 @@ class Fallbacks:
     """The loop of the primary."""
     age: timedelta = EVER
     """How long its share has been in effect."""
+    costs: CostLedger | None = None
+    """What they cost; None: nobody asks."""
 
     def chain(self) -> tuple[Standby, ...]:
         """Describe all of them, in the order of the rule."""
@@ -55,7 +58,7 @@ class Fallbacks:
         chain = self.chain()
         serving = [standby for standby in chain if standby.ready > 0]
         kept = [standby for standby in serving if standby.pool == present]
-        sound = [standby for standby in serving if standby.ok]
+        sound = [s for s in serving if s.ok and s.hourly is not None and s.hourly != UNPRICED]
         return next(iter([*kept, *sound, *serving, *chain]), None)
 
     def of(self, pool: str) -> Standby:
@@ -85,4 +88,5 @@ class Fallbacks:
             easy=queues is False or (facts.capacity is not None and rate <= EASY * facts.capacity),
             queueing=queues is True,
             trial=on_trial(self.loop.limits.get(pool), self.now),
+            hourly=self.costs.hourly(self.rule.key, pool, self.flow) if self.costs else 0.0,
         )

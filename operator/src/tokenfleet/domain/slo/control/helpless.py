@@ -40,5 +40,5 @@ def helpless_for(loop: LoopMemory, seen: LoopInput) -> int:
 
 
 def _helped(seen: LoopInput) -> bool:
-    more = (standby.room - standby.used for standby in seen.chain if standby.ok)
+    more = (seen.spare(standby) for standby in seen.chain if standby.ok)
     return seen.fallback_helps and max(more, default=0.0) >= LEAST_ROOM

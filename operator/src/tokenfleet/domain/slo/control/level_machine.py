@@ -16,6 +16,8 @@ empties prefix caches, and W still holds the traffic of before. Where a cost is 
     L1    w < 1            the fallback has no ready replica            next fallback, else w = 1
     L2    w < 1            no level objective asks for shifts           step up every dwell
     L3    w < 1            W without a request                          w = 1
+    L7    w < 1            what is shifted costs more per hour than it  step up as far as needed
+                           may, or the fallback lost its price
     L4    w < 1            the fallback is bad by latency or errors     step up every settle
     L5    w above floor    above 1.05 x limit for two W in a row, or    step down
                            clearly above it for two V in a row; the
@@ -28,10 +30,13 @@ L5 and L6 wait while anything cannot be seen, while a router has not acknowledge
 and while a latency or error vote moves the rule or is not healthy on its backends.
 """
 
+import math
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from tokenfleet.domain.slo.control.cost_bound import over_words, unpriced_words
+from tokenfleet.domain.slo.control.cost_ledger import UNPRICED, Purse
 from tokenfleet.domain.slo.control.memory import REST, Decision, LoopMemory
 from tokenfleet.domain.slo.control.transition import Standby
 from tokenfleet.domain.slo.control.votes import LevelVote
@@ -65,6 +70,15 @@ class LevelInput:
     """Ready replicas of the primary."""
     standby: Standby | None
     """None: the rule has no fallback."""
+    purse: Purse | None = None
+    """What may be spent at External pools; None: nothing limits it."""
+
+    @property
+    def least_paid(self) -> float:
+        """Return the least w whose rest may be paid for at the fallback; 0 where nothing limits."""
+        if self.purse is None or self.standby is None or self.standby.hourly == 0:
+            return 0.0
+        return max(0.0, 1.0 - self.standby.buys(self.purse.allowance))
 
 
 Step = tuple[LoopMemory, Decision]
@@ -104,6 +118,22 @@ def idle(level: LoopMemory, seen: LevelInput) -> Step | None:
     return _moved("L3", 1.0, level, seen)
 
 
+def too_dear(level: LoopMemory, seen: LevelInput) -> Step | None:
+    """L7: money that is spent does not come back, so no clock is waited for."""
+    if not level.shifted or seen.purse is None or seen.standby is None:
+        return None
+    if seen.standby.hourly is None:
+        return None
+    unpriced = seen.standby.hourly == UNPRICED
+    w = math.ceil(1000 * seen.least_paid - 1e-6) / 1000
+    if w <= level.w or not (unpriced or seen.purse.over):
+        return None
+    words = unpriced_words(seen.standby.pool) if unpriced else over_words(seen.purse.limit)
+    moved, decision = _moved("L7", w, level, seen)
+    decision = replace(decision, note=words)
+    return replace(moved, last=decision), decision
+
+
 def yielding(level: LoopMemory, seen: LevelInput) -> Step | None:
     """L4: a latency or error vote would not have the fallback."""
     if not level.shifted or seen.standby is None or not seen.standby.bad:
@@ -125,7 +155,8 @@ def over(level: LoopMemory, seen: LevelInput) -> Step | None:
         return None
     if not _may_move(level, seen, seen.clear_window if vote.clear else seen.window):
         return None
-    w = max(seen.policy.floor, level.w - LEVEL_STEP, standby.least_kept or 0.0)
+    paid = seen.least_paid
+    w = max(seen.policy.floor, level.w - LEVEL_STEP, standby.least_kept or 0.0, paid)
     return _moved("L5", w, level, seen, vote) if level.w - w >= LEAST_STEP else None
 
 
@@ -138,7 +169,7 @@ def under(level: LoopMemory, seen: LevelInput) -> Step | None:
     return _moved("L6", level.w + LEVEL_STEP, level, seen, seen.votes[0])
 
 
-TRANSITIONS: Final = (lost, unasked, idle, yielding, over, under)
+TRANSITIONS: Final = (lost, unasked, idle, too_dear, yielding, over, under)
 """In the order of the table."""
 
 

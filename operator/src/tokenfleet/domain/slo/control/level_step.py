@@ -6,7 +6,9 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from tokenfleet.domain.slo.control.capacity_ledger import Ledger
+from tokenfleet.domain.slo.control.cost_ledger import Purse
 from tokenfleet.domain.slo.control.fallbacks import Fallbacks
+from tokenfleet.domain.slo.control.flows import flow_of
 from tokenfleet.domain.slo.control.level_machine import LEVEL_STEP, LevelInput, advance_level
 from tokenfleet.domain.slo.control.memory import REST, Decision, LoopMemory, State
 from tokenfleet.domain.slo.control.shares import baseline
@@ -89,7 +91,14 @@ class LevelStep:
             acknowledged_at=self.snapshot.acknowledged_at,
             ready=self.snapshot.facts(self.rule.key.namespace, pool).ready,
             standby=other,
+            purse=self.purse(pool, level),
         )
+
+    def purse(self, pool: str, level: LoopMemory) -> Purse | None:
+        """Return what the level of one backend may spend."""
+        costs, key = self.ledger.costs, self.rule.key
+        flow = flow_of(self.rule, pool, self.snapshot.measured(key))
+        return costs.purse(key, f"{key}/{pool}", costs.money(self.rule, flow, level.spread))
 
     @property
     def resting(self) -> bool:
@@ -102,7 +111,7 @@ class LevelStep:
     def standby(self, pool: str, level: LoopMemory) -> Standby | None:
         """Return the fallback that would take a step."""
         measured = self.snapshot.measured(self.rule.key)
-        flow = (measured.demand or 0.0) * baseline(self.rule.backends)[pool] / 1000
+        flow = flow_of(self.rule, pool, measured)
         return Fallbacks(
             snapshot=self.snapshot,
             rule=self.rule,
@@ -112,6 +121,7 @@ class LevelStep:
             utilization=self.policy.utilization,
             flow=flow,
             now=self.now,
+            costs=self.ledger.costs,
         ).choose(level.fallback)
 
     def vote(

@@ -6,8 +6,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from tokenfleet.domain.slo.control.capacity_ledger import Ledger
+from tokenfleet.domain.slo.control.cost_bound import spent_words
+from tokenfleet.domain.slo.control.cost_ledger import Purse
 from tokenfleet.domain.slo.control.eligibility import blind_since_of, muted
 from tokenfleet.domain.slo.control.fallbacks import Fallbacks
+from tokenfleet.domain.slo.control.flows import arriving, enter, flow_of
 from tokenfleet.domain.slo.control.helpless import helpless_for
 from tokenfleet.domain.slo.control.level_step import LevelStep, refusal
 from tokenfleet.domain.slo.control.memory import (
@@ -52,7 +55,7 @@ class Done:
     saturated: bool
     """A primary is bad and no fallback can take more, or there is none."""
     full: str
-    """Why a fallback can take no more, by its engines' own word; empty where none says so."""
+    """Why a fallback can take no more, by its engines' own word or by its cost; empty: unknown."""
     shadow_shares: Mapping[str, Mapping[str, int]]
     """TokenSLO name -> the shares that its vote alone would have led to."""
 
@@ -119,7 +122,8 @@ class RuleStep:
             muted=silent,
             held=any(seen.voting and not seen.known for seen in inputs.values()),
             saturated=any(loops[pool].helpless for pool in inputs),
-            full=next((s.full for seen in inputs.values() for s in seen.chain if s.full), ""),
+            full=next((s.full for seen in inputs.values() for s in seen.chain if s.full), "")
+            or next(filter(None, map(spent_words, inputs.values())), ""),
             shadow_shares={
                 name: shares_of(self.rule, RuleMemory(loops=loops))
                 for name, loops in shadows.items()
@@ -231,6 +235,8 @@ class RuleStep:
         if resting(loop, seen):
             return seen
         level = loop.bad_level if loop.bad_level is not None else 1.0
+        # A surge is seen by the short window long before the mean over the long one follows.
+        fresh = max(flow, arriving(pool, measured))
         chain = Fallbacks(
             snapshot=self.snapshot,
             rule=self.rule,
@@ -238,11 +244,11 @@ class RuleStep:
             primary=pool,
             ballots=ballots,
             utilization=policy.utilization,
-            # A surge is seen by the short window long before the mean over the long one follows.
-            flow=max(flow, arriving(pool, measured)),
+            flow=fresh,
             now=self.now,
             loop=loop,
             age=since,
+            costs=None if shadow else self.ledger.costs,
         ).chain()
         return replace(
             seen,
@@ -258,7 +264,13 @@ class RuleStep:
                 if s.used > 0
             ),
             idle=all(b.no_traffic for b in ballots.values()),
+            purse=None if shadow else self.purse(pool, loop, fresh),
         )
+
+    def purse(self, pool: str, loop: LoopMemory, flow: float) -> Purse | None:
+        """Return what one loop may spend."""
+        costs, key = self.ledger.costs, self.rule.key
+        return costs.purse(key, f"{key}/{pool}", costs.money(self.rule, flow, loop.spread))
 
     def policy(self, voters: AbstractSet[str]) -> Policy:
         """Return the strictest policy of the voters."""
@@ -293,37 +305,6 @@ def ballots_of(
     sights = [(slo, seen.of(slo)) for slo in by_name]
     pools = dict.fromkeys((*rule.backends, *rule.fallbacks))
     return {pool: ballot(sights, pool=pool, measured=measured) for pool in pools}
-
-
-def flow_of(rule: RuleTarget, pool: str, measured: RuleMeasurement) -> float:
-    """Return the requests per second that a backend's weight asks it to take."""
-    return (measured.demand or 0.0) * baseline(rule.backends)[pool] / 1000
-
-
-def arriving(pool: str, measured: RuleMeasurement) -> float:
-    """Return the attempts per second on a pool in the shortest window that was measured.
-
-    Several signals count the same attempts: the one that sees most speaks.
-    """
-    found: dict[tuple[str, str], float] = {}
-    for cell in measured.cells:
-        if cell.pool == pool and cell.windows:
-            window, tally = min(cell.windows.items())
-            labels = (cell.feature, cell.request_type)
-            rate = tally.total / window.total_seconds()
-            found[labels] = max(found.get(labels, 0.0), rate)
-    return sum(found.values())
-
-
-def enter(
-    ledger: Ledger, rule: RuleTarget, pool: str, loop: LoopMemory, measured: RuleMeasurement
-) -> None:
-    """Enter in the ledger what one loop sends to each fallback."""
-    flow = flow_of(rule, pool, measured)
-    parts = loop.spread
-    for name in rule.fallbacks:
-        moved = flow * parts.get(name, 0) / 1000
-        ledger.enter(f"{rule.key.namespace}/{name}", f"{rule.key}/{pool}", moved)
 
 
 def shares_of(rule: RuleTarget, memory: RuleMemory) -> dict[str, int]:

@@ -7,14 +7,15 @@ w is the part of the primary's baseline that it still gets; the rest goes to the
     | Normal |               | Shifted |                             | Recovering |
     +--------+ <------------ +---------+ <-------------------------- +------------+
         ^      T7, T8, T11,   |       ^              T6                |    |
-        |      T12            | T9    | T10                         T9 |    | T5, T7, T8,
-        |                     v       |                                |    | T11, T12
-        |                    +---------+ <-----------------------------+    |
+        |      T12, T13       | T9    | T10                         T9 |    | T5, T7, T8,
+        |                     v       |                                |    | T11, T12,
+        |                    +---------+ <-----------------------------+    | T13
         +------------------- | Frozen  |                                    |
-        |    T8, T10, T12    +---------+                                    |
+        |  T8, T10, T12, T13 +---------+                                    |
         +-------------------------------------------------------------------+
 
-Inside a state: T2, T7, T11, P2 (Shifted), T4, T7, T11, T12, P2 (Recovering); T1h leads from every
+Inside a state: T2, T7, T11, T13, P2 (Shifted), T4, T7, T11, T12, T13, P2 (Recovering), T13
+(Frozen); T1h leads from every
 state to Shifted, T9 from Normal to Frozen too, T12 from every shifted one to Recovering and on to
 Normal.
 
@@ -25,9 +26,11 @@ One transition per tick; the first whose guard holds:
     ====  ===================  =====================================  ===========================
     P0    any                  the user pins shares (rule_step.py)    exactly as pinned
     T11   any with w < 1       a fallback has no ready replica        next fallbacks, else w = 1
-    T1h   any                  primary without endpoint for short/2,  w = 0
-                               fallback ok
+    T1h   any                  primary without endpoint for short/2,  w = 0, or as far as money
+                               fallback ok                            goes
     P1    any                  no vote can see                        hold; no wait goes on
+    T13   any with w < 1       shifts cost more than they may, or     next fallbacks, else step up
+                               an External one lost its price         as far as needed
     T8    any but Normal       rule without traffic for idleReset     w = 1
     T12   any but Normal       no objective that asks is heard        step up every dwell
     T9    any but Frozen       too many changes of mind (freezes.py)  move nothing, at most 1 h
@@ -68,7 +71,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
-from tokenfleet.domain.slo.control.allocation import LEAST_ROOM, Parts, allocate, main_pool
+from tokenfleet.domain.slo.control.allocation import LEAST_ROOM, Parts, allocate, crowded, main_pool
+from tokenfleet.domain.slo.control.cost_bound import too_dear
 from tokenfleet.domain.slo.control.freezes import MAX_EPISODES, flapping, proof, thawed
 from tokenfleet.domain.slo.control.load_ceilings import found_bad, loosened, outgrown, searching
 from tokenfleet.domain.slo.control.memory import NO_OBJECTIVE, Decision, LoopMemory, State
@@ -135,8 +139,9 @@ def no_fallback_left(memory: LoopMemory, seen: LoopInput) -> Move | None:
     known = {standby.pool for standby in seen.chain}
     note = "" if set(lost) <= known else "taken out of the rule"
     w, parts = allocate(memory.w, seen)
-    if seen.ready == 0:  # a full one is better than none
-        w, parts = memory.w, {seen.serving[0].pool: round((1 - memory.w) * 1000)}
+    free = [standby.pool for standby in seen.serving if standby.hourly == 0]
+    if seen.ready == 0 and free:  # a full one is better than none
+        w, parts = memory.w, {free[0]: round((1 - memory.w) * 1000)}
     if w >= 1:
         return replace(_home("T11"), pool=lost[0], note=note)
     return Move(name="T11", w=w, state=memory.state, pool=lost[0], parts=parts, note=note)
@@ -150,13 +155,12 @@ def primary_lost(memory: LoopMemory, seen: LoopInput) -> Move | None:
     usable = [standby for standby in seen.serving if not standby.bad]
     if not seen.asked or not usable:
         return None
-    w, parts = allocate(0.0, seen)
-    if w > 0:  # a full one is better than none
-        pool = main_pool(parts) or usable[0].pool
-        parts = {**parts, pool: parts.get(pool, 0) + round(w * 1000)}
+    w, parts = crowded(*allocate(0.0, seen), usable, seen)
+    if w >= memory.w:
+        return None
     return Move(
         name="T1h",
-        w=0.0,
+        w=w,
         state=State.SHIFTED,
         pool=main_pool(parts),
         parts=parts,
@@ -314,9 +318,10 @@ def next_step_back(memory: LoopMemory, seen: LoopInput) -> Move | None:
 
 BLIND: Final[tuple[Transition, ...]] = (no_fallback_left, primary_lost)
 """What Kubernetes' own facts are enough for."""
-FROZEN: Final[tuple[Transition, ...]] = (idle, no_vote, thawed)
+FROZEN: Final[tuple[Transition, ...]] = (too_dear, idle, no_vote, thawed)
 """What may happen in the state Frozen."""
 SEEING: Final[tuple[Transition, ...]] = (
+    too_dear,
     idle,
     no_vote,
     flapping,

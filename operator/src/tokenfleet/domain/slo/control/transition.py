@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from tokenfleet.domain.slo.control.cost_ledger import Purse
 from tokenfleet.domain.slo.control.memory import State
 from tokenfleet.domain.slo.objectives.spec import Policy
 from tokenfleet.domain.slo.observation.evidence import Trigger
@@ -41,6 +42,9 @@ class Standby:
     """Its engines say that requests wait."""
     trial: bool = False
     """It was found bad before, long enough ago to be tried with a little."""
+    hourly: float | None = 0.0
+    """Money per hour if it got the whole baseline, as far as a limit is set on that: 0 where none
+    is, infinite where it has no prices, None where nobody can say (cost_ledger.py)."""
 
     @property
     def ok(self) -> bool:
@@ -56,6 +60,15 @@ class Standby:
             return self.used
         fits = 1.0 if self.least_kept is None else 1.0 - self.least_kept
         return min(fits, max(TRIAL, self.used)) if self.trial else fits
+
+    def buys(self, money: float) -> float:
+        """Return the part of the primary's baseline that money per hour pays for; at least 0.
+
+        Where nobody can say what it costs, that is what it has.
+        """
+        if self.hourly is None:
+            return self.used
+        return money / self.hourly if self.hourly > 0 else 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,11 +111,20 @@ class LoopInput:
     """The fallbacks in use seem better than the primary, or have not been seen yet."""
     idle: bool = False
     """The rule as a whole has no traffic."""
+    purse: Purse | None = None
+    """What may be spent at External pools; None: nothing limits it."""
 
     @property
     def ok(self) -> bool:
         """Tell whether any fallback may get more."""
-        return any(standby.ok and standby.room > standby.used for standby in self.chain)
+        return any(standby.ok and self.spare(standby) > 0 for standby in self.chain)
+
+    def spare(self, standby: Standby) -> float:
+        """Return the part of the baseline that a fallback may get beyond what it has."""
+        more = standby.room - standby.used
+        if self.purse is None or standby.hourly == 0:
+            return more
+        return min(more, standby.buys(self.purse.left)) if standby.hourly is not None else 0.0
 
     @property
     def serving(self) -> tuple[Standby, ...]:

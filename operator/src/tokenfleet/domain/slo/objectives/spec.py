@@ -16,17 +16,14 @@ and notice a total breach after most of an hour. The limits here are therefore c
     ==========  =====================  =======================
 """
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache, reduce
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
-from tokenfleet.api.v1alpha1.objectives import Objective
-from tokenfleet.api.v1alpha1.tokenslo import ShiftTraffic, TokenSLO
-from tokenfleet.domain.slo.observation.measurement import NO_THRESHOLD, Signal
+from tokenfleet.domain.slo.observation.measurement import Signal
 
 FAST_BURN: Final = 14.4
 """Burn rate that spends 2 % of a 30-day budget in an hour (SRE workbook, table 5-8)."""
@@ -200,6 +197,8 @@ class Promise:
     shifts: bool = False
     """True for `onBreach.type: ShiftTraffic`."""
     policy: Policy = Policy()
+    max_cost_per_hour: float | None = None
+    """Most money per hour that its shifts may cost at External pools; above 0. None: no limit."""
 
     @property
     def key(self) -> str:
@@ -300,98 +299,7 @@ def due(promise: AnyPromise, at: datetime, since: datetime | None) -> AnyPromise
     return replace(promise, windows=promise.windows.due(at, since))
 
 
-def from_token_slo(slo: TokenSLO) -> ObjectiveSpec:
-    """Read a TokenSLO about latency or errors that the API server has accepted.
-
-    Raises:
-        ValueError: it is about something else, or has no member for its type.
-    """
-    signal, threshold, target = _promise(slo.spec.objective)
-    return ObjectiveSpec(
-        signal=signal,
-        threshold=threshold,
-        target=target,
-        min_bad=slo.spec.control.minimum_events.bad,
-        budget_window=slo.spec.window,
-        **_common(slo),
-    )
-
-
-def level_of(slo: TokenSLO) -> LevelObjective:
-    """Read a TokenSLO about cost or caching that the API server has accepted.
-
-    Raises:
-        ValueError: it is about something else, or has no member for its type.
-    """
-    cost, cache = slo.spec.objective.cost_per_request, slo.spec.objective.cache_hit_rate
-    spend = slo.spec.objective.spend
-    if cost is not None:
-        return _enough(LevelObjective(level=Level.COST, limit=float(cost.max), **_common(slo)))
-    if spend is not None:
-        period = timedelta(hours=1 if spend.per == "Hour" else 24)
-        return _enough(
-            LevelObjective(level=Level.SPEND, limit=float(spend.max), period=period, **_common(slo))
-        )
-    if cache is not None:
-        return _enough(
-            LevelObjective(level=Level.CACHE, limit=float(1 - cache.min), **_common(slo))
-        )
-    msg = f"objective type {slo.spec.objective.type} is no level, or its member is absent"
-    raise ValueError(msg)
-
-
-def _enough(objective: LevelObjective) -> LevelObjective:
-    """Ask for enough requests: no bound says how little a mean of few proves."""
-    return replace(objective, min_total=max(LEAST_REQUESTS, objective.min_total))
-
-
-def _common(slo: TokenSLO) -> dict[str, Any]:
-    control = slo.spec.control
-    windows = Windows(short=control.short_window, long=control.long_window)
-    bounds = slo.spec.on_breach.shift_traffic or ShiftTraffic()
-    return {
-        "namespace": slo.metadata.namespace,
-        "name": slo.metadata.name,
-        "route": slo.spec.target_ref.name,
-        "rule": slo.spec.target_ref.section_name,
-        "features": frozenset(slo.spec.selector.features),
-        "request_types": frozenset(slo.spec.selector.request_types),
-        "windows": windows,
-        "min_total": control.minimum_events.total,
-        "max_staleness": slo.spec.data.max_staleness,
-        "min_coverage": float(slo.spec.data.min_coverage),
-        "shifts": slo.spec.on_breach.type == "ShiftTraffic",
-        "policy": _policy(bounds, windows, slo.spec.data.idle_reset),
-    }
-
-
 def combined(policies: Iterable[Policy]) -> Policy:
     """Return the strictest of the policies; the defaults where there is none."""
     found = list(policies)
     return reduce(Policy.strictest, found) if found else Policy()
-
-
-def _promise(objective: Objective) -> tuple[Signal, timedelta, float]:
-    """Return what is looked at, the longest good time, and the fraction that must be good."""
-    latency, errors = objective.latency, objective.error_rate
-    if latency is not None:
-        return Signal(latency.signal), latency.threshold, float(latency.target)
-    if errors is not None:
-        return Signal.ERRORS, NO_THRESHOLD, float(1 - errors.max)
-    msg = f"objective type {objective.type} has no good and bad, or its member is absent"
-    raise ValueError(msg)
-
-
-def _policy(bounds: ShiftTraffic, windows: Windows, idle_reset: timedelta) -> Policy:
-    least = max(bounds.primary_floor, 1 - bounds.max_shift)
-    return Policy(
-        # Up to whole thousandths, as w is: P2 would raise to a floor between two of them for ever.
-        floor=math.ceil(least * 1000) / 1000,
-        settle=bounds.settle,
-        dwell=bounds.dwell,
-        hold=bounds.hold_before_recovery,
-        max_hold=max(bounds.max_hold, bounds.hold_before_recovery),
-        utilization=float(bounds.fallback_max_utilization),
-        short=windows.short,
-        idle_reset=idle_reset,
-    )

@@ -93,6 +93,8 @@ class PoolFacts:
     tokens: TokenPrices | None = None
     hourly: float | None = None
     """Price of one replica for one hour; None where tokens have prices, or nothing has."""
+    external: bool = False
+    """It is a provider's: each request costs money."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

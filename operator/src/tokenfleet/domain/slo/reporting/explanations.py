@@ -30,12 +30,14 @@ _TEXTS: Final[dict[str, str]] = {
     "T10": "the freeze is over",
     "T11": "{pool} {gone}",
     "T12": "no objective asks for a shift any more: stepping back",
+    "T13": "{note}: {pool} gets less",
 }
 
 _LEVEL_TEXTS: Final[dict[str, str]] = {
     "L1": "the fallback has no ready endpoint",
     "L2": "no cost or cache objective asks for a shift any more: stepping back",
     "L3": "no traffic: back to the weights as written",
+    "L7": "{note}: giving some back",
     "L4": "{pool} misses a latency or error objective: giving some back",
     "L5": "{objective}: {note}, twice in a row in {window} s: one step to {pool}",
     "L6": "{objective}: {note} in {window} s: one step back",

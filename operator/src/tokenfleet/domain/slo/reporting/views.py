@@ -16,6 +16,7 @@ from tokenfleet.domain.slo.observation.measurement import Failure, Ladder, RuleM
 from tokenfleet.domain.slo.observation.quantiles import quantile_of
 from tokenfleet.domain.slo.observation.snapshot import Snapshot
 from tokenfleet.domain.slo.reporting.explanations import describe
+from tokenfleet.domain.slo.reporting.shift_costs import ShiftCost
 
 _WORST: Final = (State.FROZEN, State.SHIFTED, State.RECOVERING, State.NORMAL)
 """The state that speaks for a rule with several backends, first."""
@@ -92,6 +93,8 @@ class SLOView:
     """None for all but spend objectives."""
     note: str = ""
     """What people should know about how it is judged; empty: nothing."""
+    shift_cost: ShiftCost | None = None
+    """None without a limit of what shifts cost."""
     refused: Failure | None = None
     """Why it may not shift although it asks to; None where nothing stands against it."""
 
