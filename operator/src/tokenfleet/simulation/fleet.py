@@ -12,6 +12,7 @@ from tokenfleet.domain.slo.observation.measurement import (
     RuleKey,
     RuleTarget,
     Signal,
+    Usage,
 )
 from tokenfleet.simulation.pools import PATIENCE, Pool
 from tokenfleet.simulation.profiles import Afflictions, Fault, Profile, afflicted
@@ -19,6 +20,10 @@ from tokenfleet.simulation.profiles import Afflictions, Fault, Profile, afflicte
 THRESHOLD: Final = 2.5
 """Seconds to the first token that are still good, where a scenario does not say otherwise."""
 TARGET: Final = 0.95
+PROMPT: Final = 1000
+"""Mean prompt tokens of a request."""
+TOKENS: Final = 250
+"""Mean tokens of an answer after its first one."""
 RULE: Final = RuleKey("simulation", "chat", "all")
 """The rule of a scenario that does not bring its own."""
 PRIMARY: Final = "primary"
@@ -41,6 +46,15 @@ class Stream:
     """How often a client asks again, a second after a bad answer."""
     fickle: float = 0.0
     """Part of clients that cancel at once, wherever they are; nobody's fault."""
+    prompt: int = PROMPT
+    """Mean prompt tokens of a request."""
+    completion: int = TOKENS
+    """Mean tokens of an answer."""
+
+    @property
+    def answer(self) -> Usage:
+        """Return what one answer uses."""
+        return Usage(requests=1, prompt=self.prompt, completion=self.completion)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +109,8 @@ class Scenario:
                 ready=ready[name],
                 desired=ready[name],
                 capacity=pool.capacity * pool.declared / pool.replicas if pool.declared else None,
+                tokens=pool.prices,
+                external=pool.external,
             )
             for name, pool in self.pools.items()
         }
@@ -120,6 +136,7 @@ def promise(
     threshold: float = THRESHOLD,
     target: float = TARGET,
     windows: Windows = WINDOWS,
+    most: float | None = None,
 ) -> ObjectiveSpec:
     """Return the objective of a scenario: on first tokens where it says nothing else.
 
@@ -128,6 +145,7 @@ def promise(
         threshold: seconds; errors have none.
         target: fraction of good attempts.
         windows: those of the API where nothing is said.
+        most: money per hour that shifts may cost at providers; None: no limit.
     """
     return ObjectiveSpec(
         namespace=RULE.namespace,
@@ -139,4 +157,5 @@ def promise(
         target=target,
         windows=windows,
         shifts=True,
+        max_cost_per_hour=most,
     )

@@ -14,12 +14,11 @@ from tokenfleet.domain.fleet.documents import UnfitError
 from tokenfleet.domain.fleet.subject import Subject
 from tokenfleet.domain.slo.objectives.spec import ObjectiveSpec
 from tokenfleet.domain.slo.observation.measurement import PoolFacts, RuleTarget, Signal
-from tokenfleet.simulation.fleet import Scenario, Stream
+from tokenfleet.simulation.fleet import TOKENS, Scenario, Stream
 from tokenfleet.simulation.policies import Decider, Nobody, Ours
 from tokenfleet.simulation.pools import MEAN_SERVICE, PATIENCE, PREFILL, Overload, Pool
 from tokenfleet.simulation.profiles import Course
 from tokenfleet.simulation.run import Run, run, silent
-from tokenfleet.simulation.scrapes import TOKENS
 from tokenfleet.simulation.written import (
     Fraction,
     Positive,
@@ -135,6 +134,8 @@ def fleet_of(subject: Subject, load: StatedLoad) -> tuple[Scenario, tuple[str, .
     }
     streams = tuple(_stream(rule, pools, load, assumed) for rule in subject.rules)
     objectives = tuple(_plain(slo, assumed) for slo in subject.objectives)
+    if any(slo.max_cost_per_hour is not None for slo in objectives):
+        assumed += [_tokens(stream) for stream in streams]
     assumed += [f"{slo.key} is about a level and is left out" for slo in subject.levels]
     starts = (cause(one, load.faults) for one in (*load.rules.values(), WrittenLoad(rate=0)))
     return Scenario(
@@ -208,6 +209,8 @@ def _pool(
         notices=stated.notices,
         cold=stated.cold,
         others=stated.others,
+        external=facts.external,
+        prices=facts.tokens,
     )
 
 
@@ -227,6 +230,15 @@ def _stream(
         f" with --rate {name}=N"
     )
     return Stream(rate=Course(base=rate), rule=plain)
+
+
+def _tokens(stream: Stream) -> str:
+    key = stream.rule.key
+    return (
+        f"{key.route}/{key.rule}: {stream.prompt} prompt tokens and {stream.completion} of the"
+        " answer in the mean, for what shifts cost; state yours as promptTokens and"
+        " completionTokens of the rule in the load file"
+    )
 
 
 def _plain(slo: ObjectiveSpec, assumed: list[str]) -> ObjectiveSpec:

@@ -5,11 +5,12 @@ one rule with a primary and one fallback.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple, Protocol
 
 from tokenfleet.domain.routing.ir import BUCKETS
+from tokenfleet.domain.slo.control.cost_ledger import limits_of
 from tokenfleet.domain.slo.control.memory import RuleMemory
 from tokenfleet.domain.slo.engine import Snapshot, decide
 from tokenfleet.domain.slo.objectives.spec import Windows, fitting
@@ -237,4 +238,14 @@ class Ours:
         asked = {window for one in self._windows for window in one.due(now, since).all}
         seen = store.measure(t, sorted(asked))
         self.before = extended(self.before, seen, {one.short for one in self._windows})
-        return self.before
+        limits = limits_of(self.scenario.objectives)
+        return self._priced(t, store, self.before, limits[0].window) if limits else self.before
+
+    def _priced(self, t: float, store: Store, seen: Measurement, window: timedelta) -> Measurement:
+        """Add what answers used: only what shifts cost is read from it."""
+        rules = dict(seen.rules)
+        for stream in self.scenario.streams:
+            key, each = stream.rule.key, stream.answer
+            if key in rules:
+                rules[key] = replace(rules[key], usage=store.usage(t, key, each, window))
+        return replace(seen, rules=rules)

@@ -33,6 +33,7 @@ from enum import StrEnum
 from random import Random
 from typing import Final, NamedTuple
 
+from tokenfleet.domain.slo.observation.measurement import TokenPrices
 from tokenfleet.simulation.autoscaler import Autoscaler
 from tokenfleet.simulation.profiles import ONE, SOUND, ZERO, Afflictions
 
@@ -89,6 +90,10 @@ class Pool:
     replicas: int = 1
     """Replicas at the start."""
     autoscaler: Autoscaler | None = None
+    external: bool = False
+    """It is a provider's."""
+    prices: TokenPrices | None = None
+    """Of one token each; None: nobody knows."""
 
     @property
     def capacity(self) -> float:

@@ -18,14 +18,15 @@ from tokenfleet.domain.slo.observation.measurement import (
     Scrapes,
     Signal,
     Tally,
+    Usage,
+    UsageCell,
 )
+from tokenfleet.simulation.fleet import TOKENS
 from tokenfleet.simulation.pools import Attempt
 
 EPOCH: Final = datetime(2026, 1, 1, tzinfo=UTC)
 REPLICA: Final = "router"
 """The only replica of the router."""
-TOKENS: Final = 250
-"""Tokens of an answer after its first one, for what is promised of each."""
 KEPT: Final = 3.0 * 3600
 """Least seconds of scrapes that are kept; no window is longer."""
 
@@ -238,6 +239,32 @@ class Store:
             replicas={(next(iter(cells)).namespace, REPLICA): self._scrapes(t, seconds)},
             engine_loads=self._engine_loads(t, min(seconds.values())),
             scrape_interval=timedelta(seconds=self.interval),
+        )
+
+    def usage(
+        self, t: float, rule: RuleKey, each: Usage, window: timedelta
+    ) -> tuple[UsageCell, ...]:
+        """Return what the answers of a rule used; every attempt that was decided is an answer.
+
+        Args:
+            t: the instant.
+            rule: the rule.
+            each: what one answer uses.
+            window: how far back.
+        """
+        span = self._span(t, window.total_seconds())
+        kinds = self._kinds.get(rule, {})
+        if span is None or not kinds:
+            return ()
+        lines = list(self.books)
+        counts = {
+            lines[place].pool: sum(self._increase(place, span)[:2])
+            for place in next(iter(kinds.values()))
+        }
+        return tuple(
+            UsageCell(pool=pool, windows={window: Usage(*(n * value for value in each))})
+            for pool, n in counts.items()
+            if n > 0
         )
 
     def demand(self, t: float, rule: RuleKey, window: float = 180.0) -> float:

@@ -13,9 +13,19 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic.alias_generators import to_camel
 
 from tokenfleet.api.quantities import parse_duration
-from tokenfleet.domain.slo.observation.measurement import Signal
+from tokenfleet.domain.fleet.facts import MILLION
+from tokenfleet.domain.slo.objectives.spec import ObjectiveSpec
+from tokenfleet.domain.slo.observation.measurement import Signal, TokenPrices
 from tokenfleet.simulation.autoscaler import Autoscaler
-from tokenfleet.simulation.fleet import THRESHOLD, Scenario, Stream, chat, promise
+from tokenfleet.simulation.fleet import (
+    PROMPT,
+    THRESHOLD,
+    TOKENS,
+    Scenario,
+    Stream,
+    chat,
+    promise,
+)
 from tokenfleet.simulation.pools import MEAN_SERVICE, PATIENCE, PREFILL, SPREAD, Overload, Pool
 from tokenfleet.simulation.profiles import Course, Episode, Fault, Kind, Shape
 
@@ -74,6 +84,8 @@ class WrittenLoad(Written):
     gap: Seconds = 20.0
     retries: Annotated[int, Field(ge=0)] = 0
     fickle: Fraction = 0.0
+    prompt_tokens: Annotated[int, Field(ge=0)] = PROMPT
+    completion_tokens: Annotated[int, Field(ge=0)] = TOKENS
 
     def course(self) -> Course:
         """Return the rate over time."""
@@ -93,6 +105,8 @@ class WrittenLoad(Written):
             gap=self.gap,
             retries=self.retries,
             fickle=self.fickle,
+            prompt=self.prompt_tokens,
+            completion=self.completion_tokens,
         )
 
 
@@ -104,6 +118,18 @@ class WrittenAutoscaler(Written):
     def autoscaler(self) -> Autoscaler:
         """Return it."""
         return Autoscaler(driven_by="demand" if self.driven_by == "demand" else "busyness")
+
+
+class WrittenPrices(Written):
+    """Prices of a million tokens."""
+
+    prompt: Annotated[float, Field(ge=0)]
+    completion: Annotated[float, Field(ge=0)]
+
+    def prices(self) -> TokenPrices:
+        """Return those of one token."""
+        prompt, completion = self.prompt / MILLION, self.completion / MILLION
+        return TokenPrices(prompt, prompt, completion, prompt)
 
 
 class WrittenPool(Written):
@@ -121,6 +147,8 @@ class WrittenPool(Written):
     declared: Annotated[float, Field(ge=0)] = 1.0
     replicas: Annotated[int, Field(ge=1)] = 1
     autoscaler: WrittenAutoscaler | None = None
+    external: bool = False
+    per_million_tokens: WrittenPrices | None = None
 
     def pool(self) -> Pool:
         """Return it."""
@@ -137,6 +165,8 @@ class WrittenPool(Written):
             declared=self.declared,
             replicas=self.replicas,
             autoscaler=self.autoscaler.autoscaler() if self.autoscaler else None,
+            external=self.external,
+            prices=self.per_million_tokens.prices() if self.per_million_tokens else None,
         )
 
 
@@ -186,6 +216,7 @@ class WrittenScenario(Written):
     signal: Signal = Signal.TTFT
     threshold: Annotated[Seconds, Field(gt=0)] = THRESHOLD
     target: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    max_cost_per_hour: Positive | None = None
     patience: Seconds = PATIENCE
     blind: tuple[WrittenEpisode, ...] = ()
     dropped: Fraction = 0.0
@@ -197,6 +228,15 @@ class WrittenScenario(Written):
         check_pools(self.faults, self.pools)
         return self
 
+    def promise(self) -> ObjectiveSpec:
+        """Return what is promised."""
+        return promise(
+            self.signal,
+            threshold=self.threshold,
+            target=self.target,
+            most=self.max_cost_per_hour,
+        )
+
     def scenario(self) -> Scenario:
         """Return it."""
         pools = {name: pool.pool() for name, pool in self.pools.items()}
@@ -207,7 +247,7 @@ class WrittenScenario(Written):
             streams=(self.load.on(chat(self.load.course(), pools)),),
             pools=pools,
             faults=tuple(fault.fault() for fault in self.faults),
-            objectives=(promise(self.signal, threshold=self.threshold, target=self.target),),
+            objectives=(self.promise(),),
             patience=self.patience,
             fault_at=cause(self.load, self.faults),
             blind=tuple((one.start, one.start + one.lasts) for one in self.blind),
