@@ -139,6 +139,8 @@ def _rule(rule: Rule) -> Iterator[str]:
     for vote in rule.votes:
         numbers = vote.level or f"{vote.bad} of {vote.total} bad, burn rate {vote.burn_rate}"
         yield f"{INDENT}{vote.slo} ({vote.action}): {vote.says}; data {vote.data}, {numbers}"
+        if vote.shift_cost:
+            yield f"{2 * INDENT}{vote.shift_cost}"
         if vote.shadow:
             yield f"{2 * INDENT}would have: {vote.shadow}"
     if not rule.votes:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from tokenfleet.api.conditions import MET, READY, VOTING
+from tokenfleet.api.conditions import AFFORDABLE, MET, READY, VOTING
 from tokenfleet.api.conventions import Model
 from tokenfleet.api.v1alpha1.modelroute import ModelRoute, RouteRule
 from tokenfleet.api.v1alpha1.tokenslo import TokenSLO
@@ -75,6 +75,8 @@ class Vote:
     burn_rate: str
     level: str
     """Cost, money or cache hits with the limit; empty for objectives with good and bad attempts."""
+    shift_cost: str
+    """What its shifts cost at providers, and its limit; empty where it sets none."""
     shadow: str
     """What ShiftTraffic would have done, for an objective that only alerts."""
 
@@ -251,6 +253,7 @@ def _vote(slo: TokenSLO, controlled: bool) -> Vote:  # noqa: FBT001 - one fact a
         bad=status.current.bad,
         burn_rate=status.current.burn_rate,
         level=_level(slo),
+        shift_cost=_shift_cost(slo),
         shadow=shadow.message if shadow is not None else "",
     )
 
@@ -274,6 +277,15 @@ def _money(slo: TokenSLO) -> str:
     end = f" at {rfc3339(money.ends)}" if money.ends is not None else ""
     then = f", forecast {money.forecast}{end}" if money.forecast else ""
     return f"spent {money.spent} of {promised.max} for the {promised.per.lower()}{then}"
+
+
+def _shift_cost(slo: TokenSLO) -> str:
+    cost = slo.status.shift_cost
+    if cost is None:
+        return ""
+    found = next((one for one in slo.status.conditions if one.type == AFFORDABLE), None)
+    why = f"; {found.message}" if found is not None and found.status != "True" else ""
+    return f"shifts to External pools cost {cost.per_hour} an hour, at most {cost.max}{why}"
 
 
 def _says(slo: TokenSLO, controlled: bool) -> str:  # noqa: FBT001 - see above

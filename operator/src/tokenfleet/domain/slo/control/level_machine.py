@@ -88,9 +88,9 @@ def advance_level(level: LoopMemory, seen: LevelInput) -> tuple[LoopMemory, Deci
     """Move the level of one backend by at most one step; equal memory where nothing happened."""
     if level.changed_at is not None and level.changed_at > seen.now:
         level = replace(level, changed_at=seen.now)  # the clock went back
-    if seen.ready == 0:
-        return level, None  # there is nothing better than to leave the traffic where it is
-    found = (transition(level, seen) for transition in TRANSITIONS)
+    # Without a primary there is nothing better than to leave the traffic where it is.
+    possible = TRANSITIONS if seen.ready else (too_dear,)
+    found = (transition(level, seen) for transition in possible)
     return next((step for step in found if step is not None), (level, None))
 
 
@@ -101,7 +101,8 @@ def lost(level: LoopMemory, seen: LevelInput) -> Step | None:
     standby = seen.standby
     if standby is None or standby.ready == 0:
         return _moved("L1", 1.0, level, seen)
-    return _moved("L1", level.w, level, seen) if standby.pool != level.fallback else None
+    w = max(level.w, seen.least_paid)
+    return _moved("L1", w, level, seen) if standby.pool != level.fallback else None
 
 
 def unasked(level: LoopMemory, seen: LevelInput) -> Step | None:
