@@ -202,4 +202,11 @@ SLOS = [
         "25h",
     ),
     *between(SHIFTING_SLO, f"{_SHIFT}.fallbackMaxUtilization", ("0.1", "1"), "0.09", "0"),
+    rule(
+        f".{_SHIFT}.maxCostPerHour",
+        "must be more than 0",
+        SHIFTING_SLO,
+        refused=at(f"{_SHIFT}.maxCostPerHour", "0.00"),
+        accepted=at(f"{_SHIFT}.maxCostPerHour", "0.01"),
+    ),
 ]

@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.domain.slo.builders import REPLICA, SECOND, level, objective
 from tokenfleet.adapters.prometheus.lookback import QUERIES
-from tokenfleet.adapters.prometheus.queries import BUDGET, MAX_QUERIES, Family, queries
+from tokenfleet.adapters.prometheus.queries import BUDGET, MAX_QUERIES, USAGE, Family, queries
 from tokenfleet.domain.slo.objectives.spec import Level, Windows
 from tokenfleet.domain.slo.observation.measurement import NO_THRESHOLD, Signal
 
@@ -69,6 +69,22 @@ def test_thirty_queries_are_enough_for_any_number_of_objectives(count: int) -> N
 
     assert len(asked) + LOOKBACK + HISTORY <= MAX_QUERIES
     assert {query.family for query in asked} >= ({*Family} if count > len(kinds) else set())
+
+
+def test_a_limit_of_what_shifts_cost_asks_for_tokens_in_the_window_of_a_level() -> None:
+    plain, limited = objective("one"), objective("one", max_cost_per_hour=40.0)
+    before = queries([plain], [REPLICA])
+    asked = [query for query in queries([limited], [REPLICA]) if query not in before]
+
+    assert [query.family for query in asked] == [Family.USAGE]
+    for series in USAGE.values():
+        assert f"sum by (namespace, route, rule, pool) (increase({series}[900s]))" in asked[0].text
+    assert asked[0].text.count("increase(") == len(USAGE)
+    assert len(before) + 1 == len(queries([limited], [REPLICA]))
+
+
+def test_a_level_with_a_limit_asks_for_no_more_than_without() -> None:
+    assert queries([level(max_cost_per_hour=40.0)], []) == queries([level()], [])
 
 
 def test_what_speculation_is_worth_is_asked_without_objectives() -> None:

@@ -176,6 +176,18 @@ def test_levels_are_told_with_their_limits(
     assert "burn rate" not in said
 
 
+def test_what_shifts_cost_is_told_with_its_limit_and_with_what_keeps_them_back() -> None:
+    why = {"type": "Affordable", "status": "False", "reason": "LimitReached", "message": "raise it"}
+    cost = {"shiftCost": {"perHour": "35.9", "max": "40"}}
+    status = judged() | cost
+    one = {**slo(), "status": {**status, "conditions": [*status["conditions"], why]}}
+
+    said = text(explain(replace(seen(), slos=[one])))
+
+    assert "    shifts to External pools cost 35.9 an hour, at most 40; raise it\n" in said
+    assert "cost" not in text(explain(seen()))
+
+
 @pytest.mark.parametrize(
     ("loop", "words"),
     [

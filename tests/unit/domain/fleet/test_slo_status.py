@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from tests.unit.domain.fleet.builders import T0, conditions, message, route, seen, slo
+from tokenfleet.api.v1alpha1.tokenslo import TokenSLOStatus
 from tokenfleet.domain.fleet.router_visit import plan_router
 from tokenfleet.domain.fleet.slo_status import (
     HEARTBEAT,
@@ -19,6 +20,7 @@ from tokenfleet.domain.slo.engine import SLOView
 from tokenfleet.domain.slo.objectives.error_budget import Budget, Burner
 from tokenfleet.domain.slo.observation.data_state import DataState, Kind
 from tokenfleet.domain.slo.observation.measurement import Failure, Measurement
+from tokenfleet.domain.slo.reporting.shift_costs import Room, ShiftCost
 from tokenfleet.domain.slo.reporting.views import SpendView
 from tokenfleet.domain.spending.burners import UserBurner
 
@@ -254,6 +256,44 @@ def test_times_are_written_for_people() -> None:
         "1.5s",
         "12s",
     ]
+
+
+@pytest.mark.parametrize(
+    ("room", "status"),
+    [
+        ("WithinLimit", "True"),
+        ("LimitReached", "False"),
+        ("TokenPricesMissing", "False"),
+        ("NotMeasured", "Unknown"),
+    ],
+)
+def test_what_shifts_cost_is_told_and_whether_more_may_be_shifted(room: Room, status: str) -> None:
+    cost = ShiftCost(per_hour=12.3456789, limit=40, room=room, message="set it")
+    told = plan_slo(look(replace(SEEN, shift_cost=cost))).status
+
+    assert told is not None
+    assert told["shiftCost"] == {"perHour": "12.3457", "max": "40"}
+    assert conditions(told)["Affordable"] == (status, room)
+    assert message(told, "Affordable") == "set it"
+    assert conditions(told)["Ready"][0] == "True"
+    assert TokenSLOStatus.model_validate(told).shift_cost is not None
+
+
+def test_without_a_limit_nothing_is_said_of_what_shifts_cost() -> None:
+    status = plan_slo(look()).status
+
+    assert status is not None
+    assert "shiftCost" not in status
+    assert "Affordable" not in conditions(status)
+
+
+def test_a_cost_that_wavers_is_a_number_and_waits_like_all_of_them() -> None:
+    cost = ShiftCost(per_hour=12, limit=40, room="WithinLimit", message="")
+    body = slo()
+    body["status"] = plan_slo(look(replace(SEEN, shift_cost=cost))).status
+    later = replace(SEEN, shift_cost=cost._replace(per_hour=13))
+
+    assert plan_slo(look(later, body=body, written_at=T0)).status is None
 
 
 def test_users_and_money_of_a_spend_objective_are_told() -> None:
