@@ -250,8 +250,8 @@ def test_slices_and_their_rule_share_what_their_objective_may_spend() -> None:
     rules = {RULE: replace(measured.rules[RULE], flows=flows)}
     outcome = seen.step(replace(measured, rules=rules))
 
-    assert seen.shares(part.key) == {"large": 750, "cloud": 250}
-    assert seen.shares() == {"large": 1000, "cloud": 0}
+    assert seen.shares() == {"large": 750, "cloud": 250}
+    assert seen.shares(part.key) == {"large": 1000, "cloud": 0}
     assert outcome.slos[SLO].shift_cost.per_hour == pytest.approx(FILLED * 40)
 
 
