@@ -110,18 +110,18 @@ def states() -> str:
     for node in (normal, shifted, recovering, frozen):
         node.draw(page)
     arrow(page, (240, 74), (390, 74), "T1, T1h")
-    arrow(page, (390, 100), (240, 100), "T7, T8, T11, T12", below=True)
+    arrow(page, (390, 100), (240, 100), "T7, T8, T11 to T13", below=True)
     arrow(page, (590, 74), (740, 74), "T3, T1r")
     arrow(page, (740, 100), (590, 100), "T6", below=True)
     arrow(page, (470, 110), (470, 220), "T9")
     arrow(page, (530, 220), (530, 110), "T10")
     arrow(page, (800, 110), (590, 240), "T9")
-    arrow(page, (390, 250), (150, 110), "T8, T10, T12")
+    arrow(page, (390, 250), (150, 110), "T8, T10, T12, T13")
     arrow(page, (215, 110), (390, 232), "T9")
     page.stroke([(840, 60), (840, 30), (140, 30), (140, 58)], color=PALE, width=1.5)
     page.stroke([(140, 58), (135, 50)], color=PALE, width=1.5)
     page.stroke([(140, 58), (145, 50)], color=PALE, width=1.5)
-    page.words(490, 24, "T5, T7, T8, T11, T12", size=11, anchor="middle")
+    page.words(490, 24, "T5, T7, T8, T11 to T13", size=11, anchor="middle")
     page.words(650, 285, "T2: shift more. T4: one step more back.", size=11, color=PALE)
     page.words(
         650, 302, "T1: breach. T3: first step back. T5: all is as written.", size=11, color=PALE
