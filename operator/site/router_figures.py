@@ -53,7 +53,7 @@ def instructions() -> str:
         count = known[f"instructions {kind}"]
         bare, wanted = count["bare"], INSTRUCTIONS_OF_BARE.get(kind)
         others = (
-            f"{count[name]:.{_digits(bare)}f} ({bare / count[name]:.2f})" if name in count else ""
+            f"{count[name]:.{_digits(bare)}f} ({bare / count[name]:.2f})"
             for name in ("empty", "router", "renamed")
         )
         kept = wanted is not None and bare / count["router"] >= wanted
