@@ -164,4 +164,5 @@ async def running(pod: Pod) -> Pod:
     await pod.start_envoy()
     pod.write(configuration({"large": 1000, "small": 0}))
     await pod.applied(1)
+    await pod.listens()  # what an Envoy reads when it starts is in force before that
     return pod

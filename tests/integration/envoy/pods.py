@@ -99,6 +99,20 @@ class Pod:
     async def applied(self, revision: int) -> None:
         await until(self.acknowledgement, lambda a: a["appliedRevision"] == revision)
 
+    async def listens(self) -> None:
+        """Wait until Envoy takes connections."""
+        async with asyncio.timeout(60):
+            while not await self._connects():
+                await asyncio.sleep(0.02)
+
+    async def _connects(self) -> bool:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", self.settings.ports.traffic)
+        except OSError:
+            return False
+        writer.close()
+        return True
+
     async def clusters(self) -> str:
         """Return what Envoy knows of its pools' replicas."""
         async with httpx.AsyncClient(timeout=60) as client:

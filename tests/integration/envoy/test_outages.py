@@ -95,3 +95,52 @@ async def test_what_is_in_force_and_could_not_be_kept_is_kept_later(
     last = files.Folder(running.settings.folder).recall()
     assert last is not None
     assert last.data == running.api.objects["configmaps"]["default-config"]["data"]
+
+
+async def test_a_pod_that_starts_on_a_full_disk_says_what_to_do_and_goes_on(
+    pod: Pod, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Envoy must not start meanwhile: the kubelet waits for `/healthz`."""
+    monkeypatch.setattr(service, "RETRY_SECONDS", 0.2)
+    part = pod.settings.folder / f".{files.BOOTSTRAP}.part"
+    part.symlink_to("/dev/full")
+    revision = pod.write(CONFIG)
+    pod.start_agent()
+
+    told = await until(pod.acknowledgement, lambda a: a["error"] != "")
+    assert "No space left on device" in told["error"]
+    assert files.BOOTSTRAP in told["error"]
+    assert "make room" in told["error"]
+    for path in ("/healthz", "/readyz"):
+        probed = await pod.agent_client.get(path)
+        assert (probed.status_code, probed.text.strip()) == (503, told["error"])
+
+    part.unlink()
+    await pod.start_envoy()
+    await pod.applied(revision)
+    assert await pod.pool() == "large"
+    assert (await pod.acknowledgement())["error"] == ""
+    assert (await pod.agent_client.get("/healthz")).status_code == 200
+
+
+@pytest.mark.parametrize("name", [files.BOOTSTRAP, files.ROUTES, files.CANDIDATE])
+async def test_an_agent_that_comes_back_to_a_full_disk_leaves_what_serves(
+    running: Pod, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "RETRY_SECONDS", 0.2)
+    await running.stop_agent()
+    part = running.settings.folder / f".{name}.part"
+    part.symlink_to("/dev/full")
+    running.start_agent()
+
+    told = await until(running.acknowledgement, lambda a: a["error"] != "")
+    assert "make room" in told["error"]
+    assert told["appliedRevision"] == 1
+    assert await running.pool() == "large"
+    for path in ("/healthz", "/readyz"):
+        assert (await running.agent_client.get(path)).status_code == 200
+
+    part.unlink()
+    await running.applied(running.write(only_small()))
+    assert await running.pool() == "small"
+    assert (await running.acknowledgement())["error"] == ""

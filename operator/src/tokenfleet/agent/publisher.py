@@ -70,14 +70,14 @@ class Publisher:
     """Owns the files; one publication at a time."""
 
     def __init__(self, settings: Settings, admin: Admin) -> None:
-        """Write the bootstrap, and the last good configuration or an empty one."""
+        """Recall the last good configuration, or begin with an empty one; nothing is written."""
         self._settings = settings
         self._admin = admin
         self._folder = Folder(settings.folder)
         self._generation = 0
         self.data: Mapping[str, str] | None = None
         """The data of `<router>-config` that is in force."""
-        self.published = self._begin()
+        self.published = self._recalled()
 
     async def publish(
         self, data: Mapping[str, str], endpoints: Endpoints, keys: Keys = NO_KEYS
@@ -114,7 +114,17 @@ class Publisher:
         )
         self._folder.remember(LastGood(data=data, endpoints=endpoints, generation=self._generation))
 
-    def _begin(self) -> Published:
+    @property
+    def envoy_can_start(self) -> bool:
+        """Tell whether all of Envoy's files are there, from this process or the one before."""
+        return all(map(self._folder.has, (BOOTSTRAP, LISTENERS, CLUSTERS, ROUTES)))
+
+    def begin(self) -> None:
+        """Write the bootstrap, and what has been recalled.
+
+        Raises:
+            OSError: files are as they were before, each as a whole.
+        """
         settings = self._settings
         files = Files(
             lds=str(self._folder.file(LISTENERS)),
@@ -123,6 +133,11 @@ class Publisher:
         )
         boot = bootstrap(files, settings.limits, admin_port=settings.ports.admin)
         self._folder.write(BOOTSTRAP, canonical(boot))
+        self._generation += 1
+        self._write_all(self.published.resources)
+
+    def _recalled(self) -> Published:
+        settings = self._settings
         last = self._folder.recall()
         document: Document | None = None
         endpoints: Endpoints = {}
@@ -136,8 +151,6 @@ class Publisher:
         config = document.config if document else nothing(settings.namespace, settings.router)
         keys = self._kept(config)
         resources = self._render(config, endpoints, keys)
-        self._generation += 1
-        self._write_all(resources)
         return Published(document=document, endpoints=endpoints, keys=keys, resources=resources)
 
     def _kept(self, config: RouterConfig) -> Keys:

@@ -64,11 +64,15 @@ class _Handlers:
         self._started = asyncio.get_running_loop().time()
 
     async def healthz(self, _: web.Request) -> web.Response:
+        """Say whether Envoy may start: its files are there."""
+        if not self._agent.publisher.envoy_can_start:
+            return web.Response(status=503, text=f"{self._agent.error}\n")
         return web.Response(text="ok\n")
 
     async def readyz(self, _: web.Request) -> web.Response:
         if not self._agent.applied_revision:
-            return web.Response(status=503, text="no configuration has been published\n")
+            why = self._agent.error or "no configuration has been published"
+            return web.Response(status=503, text=f"{why}\n")
         if not await self._agent.admin.live():
             return web.Response(status=503, text="envoy does not serve\n")
         return web.Response(text="ok\n")

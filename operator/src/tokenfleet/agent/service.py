@@ -1,8 +1,9 @@
 """The agent as a whole: its watches feed one publisher, and a server says what is in force."""
 
 import asyncio
+import errno
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Final
 
@@ -31,13 +32,16 @@ SETTLE_SECONDS: Final = 0.02
 """Changes that come in a burst - a rollout's endpoints, mostly - are published together."""
 RETRY_SECONDS: Final = 5.0
 """When to try again what failed and has not changed."""
+MAKE_ROOM: Final = (
+    "make room on the node's disk: the router's files are kept there, and it goes on by itself"
+)
 
 
 class Agent:
     """Keeps one Envoy in step with its router's configuration."""
 
     def __init__(self, settings: Settings) -> None:
-        """Write Envoy's files, so that it can start."""
+        """Recall what was in force; nothing is written before it runs."""
         self.settings = settings
         self.admin = Admin(settings.ports.admin)
         self.publisher = Publisher(settings, self.admin)
@@ -48,11 +52,12 @@ class Agent:
         """Pool -> why there is no key for it."""
         self._data: Mapping[str, str] | None = None
         self._changed = asyncio.Event()
+        self._refused: Collection[str] = ()
 
     @property
     def namespaces_unseen(self) -> int:
         """Return how many namespaces with pools of this router the API server does not show."""
-        return len(self._neighbourhood.refused)
+        return len(self._refused)
 
     @property
     def applied_revision(self) -> int:
@@ -66,7 +71,7 @@ class Agent:
         Raises:
             UnfitModuleError: Envoy must not be started with the module that is there.
         """
-        await check_module(self.settings.envoy, self.settings.folder)
+        written = await self._written()
         async with AsyncExitStack() as stack:
             client = await stack.enter_async_context(api_client(self.settings.api))
             meant_for = audience(self.settings.namespace, self.settings.router)
@@ -75,8 +80,12 @@ class Agent:
             )
             stack.push_async_callback(self.admin.close)
             await serve(self, stack)
+            while not written:
+                await asyncio.sleep(RETRY_SECONDS)
+                written = await self._written()
             async with asyncio.TaskGroup() as tasks:
                 self._neighbourhood = Neighbourhood(client, tasks, changed=self._changed.set)
+                self._refused = self._neighbourhood.refused
                 self._neighbourhood.watch(self.settings.namespace, self._contact)
                 self._pouch = Pouch(
                     client,
@@ -87,6 +96,32 @@ class Agent:
                 )
                 tasks.create_task(self._watch_config(client))
                 tasks.create_task(self._publish_changes())
+
+    async def _written(self) -> bool:
+        """Write Envoy's files, so that it can start, and try its module.
+
+        Returns:
+            False where the folder takes no files: `error` says why.
+
+        Raises:
+            UnfitModuleError: Envoy must not be started with the module that is there.
+        """
+        try:
+            self.publisher.begin()
+            await check_module(self.settings.envoy, self.settings.folder)
+        except OSError as error:
+            self._fail("envoy's files cannot be written", error)
+            return False
+        self.error = ""
+        return True
+
+    def _fail(self, what: str, error: Exception) -> None:
+        words = str(error)
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            words += f"; {MAKE_ROOM}"
+        if words != self.error:
+            logger.error("%s: %s", what, words)
+        self.error = words
 
     async def _watch_config(self, client: httpx.AsyncClient) -> None:
         name = config_name(self.settings.router)
@@ -120,9 +155,7 @@ class Agent:
         try:
             await self._bring_into_force(data)
         except (PublishError, OSError) as error:
-            if str(error) != self.error:
-                logger.error("not published: %s", error)  # noqa: TRY400  # a trace adds nothing
-            self.error = str(error)
+            self._fail("not published", error)
         else:
             self.error = ""
 

@@ -1,5 +1,7 @@
 """The official Anthropic SDK for Python."""
 
+import asyncio
+
 import anthropic
 from cases import HUGE, QUESTION, ROUTER, case, raised, run
 
@@ -79,6 +81,23 @@ def a_body_that_is_too_large_is_refused_readably() -> None:
     error = raised(anthropic.APIStatusError, message, messages=huge)
     assert error.status_code == 413
     assert error.body["error"]["type"] == "request_too_large"
+
+
+@case
+async def a_body_that_is_too_large_is_refused_readably_to_async_clients() -> None:
+    huge = [{"role": "user", "content": HUGE}]
+    async with anthropic.AsyncAnthropic(base_url=ROUTER, api_key="none", max_retries=0) as other:
+        found = await asyncio.gather(
+            other.messages.create(model="chat", messages=huge, max_tokens=8), return_exceptions=True
+        )
+    assert [getattr(error, "status_code", None) for error in found] == [413]
+
+
+@case
+def the_sdk_retries_by_itself() -> None:
+    patient = client.with_options(max_retries=2)
+    answer = patient.messages.create(model="flaky", messages=QUESTION, max_tokens=8)
+    assert answer.model == "flaky"
 
 
 @case

@@ -7,6 +7,13 @@ const client = new OpenAI({ baseURL: `${router}/v1`, apiKey: "none", maxRetries:
 const messages = [{ role: "user", content: "tell me about the fleet and its router" }];
 const ask = (change = {}) => client.chat.completions.create({ model: "chat", messages, max_tokens: 8, ignore_eos: true, ...change });
 
+const city = {
+  type: "object",
+  properties: { city: { enum: ["Oslo", "Rome"] } },
+  required: ["city"],
+  additionalProperties: false,
+};
+
 const cases = {
   async a_whole_answer_has_text_and_usage() {
     const answer = await ask();
@@ -21,6 +28,15 @@ const cases = {
   async the_stream_helper_has_a_final_completion() {
     const stream = client.chat.completions.stream({ model: "chat", messages, max_tokens: 8, ignore_eos: true });
     assert.ok((await stream.finalChatCompletion()).choices[0].message.content);
+  },
+  async a_tool_is_called() {
+    const tool = { type: "function", function: { name: "weather", strict: true, parameters: city } };
+    const answer = await ask({ tools: [tool], tool_choice: { type: "function", function: { name: "weather" } }, max_tokens: 200 });
+    const [call] = answer.choices[0].message.tool_calls;
+    assert.match(call.function.arguments, /Oslo|Rome/);
+  },
+  async log_probabilities_are_told() {
+    assert.equal((await ask({ logprobs: true, top_logprobs: 2 })).choices[0].logprobs.content.length, 8);
   },
   async several_choices_come() {
     assert.equal((await ask({ n: 2, temperature: 1 })).choices.length, 2);
