@@ -12,6 +12,7 @@ HERE = Path(__file__).parent
 ON_THE_CLUSTER = {"api", "chart", "console", "explain", "kubernetes", "plugin"}
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Name the group of each test, for `--dist loadgroup`."""
     for item in items:
