@@ -26,6 +26,7 @@ pub struct Reading {
     usages: [Usage; 3],
     errors: [Parts; 2],
     top: Parts,
+    detail: Parts,
     index: u32,
     finish: bool,
 }
@@ -36,7 +37,7 @@ impl Reading {
         for text in [&mut self.kind, &mut self.block, &mut self.object] {
             text.clear();
         }
-        for parts in self.errors.iter_mut().chain([&mut self.top]) {
+        for parts in self.errors.iter_mut().chain([&mut self.top, &mut self.detail]) {
             parts.clear();
         }
         self.usages = Default::default();
@@ -50,7 +51,8 @@ impl Reading {
         self.usages.iter().find(|usage| usage.told).copied().unwrap_or_default()
     }
 
-    /// The error at the top, or the whole where it is one; `kind` is what the event is.
+    /// The error at the top, or the whole where it is one; `kind` is what the event is. `FastAPI`'s
+    /// `detail` is an error where nothing else is there that an answer has.
     #[must_use]
     pub fn fault(&self, kind: &[u8]) -> Option<Fault> {
         let parts = if self.errors[0].told {
@@ -59,6 +61,8 @@ impl Reading {
             &self.top
         } else if kind == b"response.failed" {
             &self.errors[1]
+        } else if self.detail.told && self.choices.is_none() && !self.usage().told {
+            &self.detail
         } else {
             return None;
         };
@@ -133,6 +137,10 @@ impl Visit for Reading {
                 if let Value::Text { text, .. } = value {
                     replace(&mut parts.message, text);
                 }
+            }
+            Said::Detail => {
+                self.detail.told = !empty(value);
+                replace(&mut self.detail.message, text);
             }
             Said::ErrorKind(at) => replace(&mut self.error_of(at).kind, text),
             Said::ErrorCode(at) => replace(&mut self.error_of(at).code, text),

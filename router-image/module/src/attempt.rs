@@ -34,6 +34,8 @@ enum Reading {
     Events(Box<Events>),
     /// A whole answer, held or on its way.
     Whole(Box<Answer>),
+    /// Nobody here: it is compressed, though that was not asked for. The client can read it.
+    Sealed,
     /// A refusal that could be about the context window.
     Refused(Box<Answer>),
     /// Nobody, and nothing of it goes on: another answer was put in its place.
@@ -85,6 +87,8 @@ pub struct Attempt {
     reading: RefCell<Reading>,
     held: RefCell<Vec<u8>>,
     holds: Cell<bool>,
+    /// A whole answer is to be JSON.
+    json_is_due: Cell<bool>,
     /// Bytes of a whole answer that are to come, where its headers say so.
     left: Cell<Option<usize>>,
     counted: Cell<bool>,

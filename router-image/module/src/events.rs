@@ -13,7 +13,8 @@
 //! Events are read as they arrive, none is held; after the first output [`crate::glance`] passes
 //! over plain ones. Where the client did not ask for usage, the event that has only that is cut
 //! out; for this the beginning of an event that a chunk was cut in waits for its end, up to
-//! [`crate::pass::LONGEST_HELD`] bytes.
+//! [`crate::pass::LONGEST_HELD`] bytes. So does one that may become `[DONE]`: clients take what
+//! ends so for whole.
 
 use crate::answer::Reading;
 use crate::fault::{Class, Fault};
@@ -128,10 +129,17 @@ impl Events {
                 Part::More => break,
             }
         }
-        if self.open && self.hide_usage {
+        if self.open && (self.hide_usage || self.may_end()) {
             self.passing.hold(begin, chunk);
+        } else if self.open {
+            self.passing.release();
         }
         self.seen
+    }
+
+    /// Whether the event being read can become the one that ends the stream: half of it must not go.
+    fn may_end(&self) -> bool {
+        b"[DONE]".starts_with(&self.head)
     }
 
     /// What to pass on of the chunk that was fed last.

@@ -283,6 +283,24 @@ fn an_event_of_any_size_is_read_to_its_end() {
 }
 
 #[test]
+fn half_of_an_end_does_not_go() {
+    let stream = data(&[WORD, "[DONE]"]);
+    for cut in stream.len() - 14..stream.len() - 1 {
+        let mut events = Events::new(false);
+        events.feed(&stream.as_bytes()[..cut]);
+        assert!(events.rest() == &stream.as_bytes()[stream.len() - 14..cut], "{cut}");
+    }
+}
+
+#[test]
+fn what_fastapi_says_is_an_error_where_there_is_no_answer() {
+    let detail = data(&[r#"{"detail":"Not Found"}"#]);
+    assert_eq!(read(&detail).fault.unwrap().message, "Not Found");
+    let beside = WORD.replacen('{', r#"{"detail":"x","#, 1);
+    assert_eq!(read(&data(&[&beside])).seen, Seen::Token);
+}
+
+#[test]
 fn what_no_client_can_read_is_told() {
     let mut events = Events::new(false);
     events.feed(data(&[WORD, r#"{"choices":[{"#, WORD]).as_bytes());

@@ -1,4 +1,4 @@
-//! What of a stream is passed on, where an event of it may have to be cut out.
+//! What of a stream is passed on, where an event of it may have to be cut out or kept back.
 
 /// Bytes of an unfinished event that wait where the event may have to be cut out; such events have
 /// 200 to 600.
@@ -61,12 +61,17 @@ impl Passing {
             return;
         }
         if self.held.len() + chunk.len() - begin > LONGEST_HELD {
-            self.released = true;
-            self.before.append(&mut self.held);
+            self.release();
             return;
         }
         self.held.extend_from_slice(&chunk[begin..]);
         self.cuts.push((begin, chunk.len()));
+    }
+
+    /// The event that is being read passes, whatever becomes of it.
+    pub fn release(&mut self) {
+        self.released = true;
+        self.before.append(&mut self.held);
     }
 
     /// What to pass on of this chunk.

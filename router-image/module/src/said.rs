@@ -42,6 +42,8 @@ pub enum Said {
     ErrorCode(Where),
     /// `error.message`
     ErrorMessage(Where),
+    /// `detail`, as FastAPI words errors.
+    Detail,
     /// `usage`
     Usage(Where),
     /// An object of `usage` with more counts: the first and the last name in it.
@@ -129,7 +131,7 @@ macro_rules! error {
 }
 
 /// The values of interest.
-static TABLE: [Node<Said>; 11] = [
+static TABLE: [Node<Said>; 12] = [
     Node::key("choices", Said::Choices, 0, &[Node::item(Said::Choice, &CHOICE)]),
     Node::key("usage", Said::Usage(Where::Top), 0, usage!(Where::Top)),
     Node::key("type", Said::Kind, LONGEST_CODE, &[]),
@@ -145,6 +147,7 @@ static TABLE: [Node<Said>; 11] = [
     ),
     Node::key("object", Said::Object, LONGEST_CODE, &[]),
     Node::key("code", Said::Code, LONGEST_CODE, &[]),
+    Node::key("detail", Said::Detail, LONGEST_MESSAGE, &[]),
     Node::any_key(Said::Nothing),
 ];
 

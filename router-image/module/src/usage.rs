@@ -14,6 +14,7 @@ use crate::answer::Reading;
 use crate::fault::Fault;
 use crate::said::Said;
 use crate::walk::Walker;
+use crate::wanted::Wrong;
 
 /// Tokens of one answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -135,7 +136,8 @@ impl Usage {
 pub struct Answer {
     walker: Walker<Said>,
     reading: Reading,
-    broken: bool,
+    /// The first thing wrong, and whether it is JSON of another kind than an object.
+    wrong: Option<(Wrong, bool)>,
 }
 
 impl Answer {
@@ -147,13 +149,32 @@ impl Answer {
 
     /// Read the next chunk. An answer that is no JSON object tells nothing.
     pub fn feed(&mut self, chunk: &[u8]) {
-        self.broken = self.broken || self.walker.feed(chunk, &mut self.reading).is_err();
+        if self.wrong.is_some() {
+            return;
+        }
+        if let Err(wrong) = self.walker.feed(chunk, &mut self.reading) {
+            let first = chunk.trim_ascii_start().first();
+            self.wrong = Some((wrong, matches!(first, Some(b'[' | b'\xef'))));
+        }
+    }
+
+    /// What is wrong with it, for a client that reads JSON: it is empty, ends inside, or is something else.
+    ///
+    /// Arrays are answers too (rerank), and so is what parsers take that are less strict: `NaN`, a byte
+    /// order mark.
+    #[must_use]
+    pub fn unreadable(&self) -> Option<Wrong> {
+        match self.wrong {
+            None => self.walker.end().err(),
+            Some((Wrong::NotAnObject, false)) => Some(Wrong::NotAnObject),
+            Some(_) => None,
+        }
     }
 
     /// Whether all that was fed is one JSON object.
     #[must_use]
     pub fn whole(&self) -> bool {
-        !self.broken && self.walker.end().is_ok()
+        self.wrong.is_none() && self.walker.end().is_ok()
     }
 
     /// Its counts; `None` before it is whole.

@@ -141,6 +141,8 @@ fn errors_are_found_in_every_shape() {
             "no",
         ),
         (r#"{"detail":"x","error":true}"#, Class::Server, ""),
+        (r#"{"detail":"Not Found"}"#, Class::Server, "Not Found"),
+        (r#"{"detail":[{"loc":["body"],"msg":"no"}]}"#, Class::Server, ""),
     ] {
         let fault = error_inside(body.as_bytes()).unwrap_or_else(|| panic!("{body}"));
         assert_eq!((fault.class, fault.message.as_str()), (class, message), "{body}");
@@ -156,9 +158,34 @@ fn what_a_client_does_not_take_for_an_error_is_none() {
         r#"{"error":false}"#,
         r#"{"x":{"error":{"message":"a"}}}"#,
         r#"{"object":"chat.completion","message":"x"}"#,
+        r#"{"detail":null}"#,
+        r#"{"detail":"x","choices":[]}"#,
+        r#"{"detail":"x","usage":{}}"#,
         r#"{"error":{"message":"a"},"error":null}"#,
     ] {
         assert_eq!(error_inside(body.as_bytes()), None, "{body}");
+    }
+}
+
+#[test]
+fn what_no_client_can_read_is_told() {
+    for (body, wrong) in [
+        ("", Some(Wrong::Empty)),
+        (" \r\n", Some(Wrong::Empty)),
+        ("<html>", Some(Wrong::NotAnObject)),
+        ("\n ok", Some(Wrong::NotAnObject)),
+        ("null", Some(Wrong::NotAnObject)),
+        (r#"{"choices":["#, Some(Wrong::Cut)),
+        (" {}", None),
+        (r#"[{"index":0}]"#, None),
+        (r#"{"a":NaN}"#, None),
+        ("\u{feff}{}", None),
+    ] {
+        for size in [1, 2, 100] {
+            let mut answer = Answer::new();
+            body.as_bytes().chunks(size).for_each(|chunk| answer.feed(chunk));
+            assert_eq!(answer.unreadable(), wrong, "{body}");
+        }
     }
 }
 

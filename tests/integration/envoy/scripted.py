@@ -30,10 +30,24 @@ class Data:
 
 
 @dataclass(frozen=True)
+class Raw:
+    """Bytes as they are: another head than `Head`, or an answer that is not chunked."""
+
+    content: bytes
+
+
+@dataclass(frozen=True)
 class Pause:
     """Seconds of silence; the script ends where the router goes away meanwhile."""
 
     seconds: float
+
+
+@dataclass(frozen=True)
+class Gate:
+    """The script waits here until the test lets it go on."""
+
+    opened: asyncio.Event
 
 
 class End:
@@ -48,7 +62,7 @@ class Reset:
     """The connection is reset."""
 
 
-Step = Head | Data | Pause | type[End] | type[Cut] | type[Reset]
+Step = Head | Data | Raw | Pause | Gate | type[End] | type[Cut] | type[Reset]
 Script = tuple[Step, ...]
 
 
@@ -78,7 +92,9 @@ GOOD_WHOLE: Script = (
 )
 
 
-def _bytes(step: Head | Data) -> bytes:
+def _bytes(step: Head | Data | Raw) -> bytes:
+    if isinstance(step, Raw):
+        return step.content
     if isinstance(step, Data):
         return chunk(step.text)
     lines = [f"HTTP/1.1 {step.status} X", f"content-type: {step.kind}"]
@@ -102,7 +118,7 @@ class Scripted(Replica):
         ready = b""
         for step in self.script:
             match step:
-                case Head() | Data():
+                case Head() | Data() | Raw():
                     ready += _bytes(step)
                     continue
                 case _ if step is End:
@@ -117,6 +133,8 @@ class Scripted(Replica):
                         await asyncio.wait_for(reader.read(1), seconds)
                         self.left.append(len(self.requests) - 1)
                         return False
+                case Gate(opened):
+                    await opened.wait()
                 case _ if step is Reset:
                     writer.transport.abort()
                     return False

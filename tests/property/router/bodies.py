@@ -12,7 +12,7 @@ KEYS: Final = (
     "usage", "prompt_tokens", "completion_tokens", "total_tokens", "input_tokens",
     "output_tokens", "prompt_tokens_details", "input_tokens_details", "cached_tokens",
     "created_cache_tokens", "cache_read_input_tokens", "cache_creation_input_tokens",
-    "error", "message", "response", "type", "object", "choices",
+    "error", "detail", "message", "response", "type", "object", "choices",
 )  # fmt: skip
 USAGE: Final = tuple(key for key in KEYS if "tokens" in key)
 PIECES: Final = (

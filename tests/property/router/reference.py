@@ -181,15 +181,23 @@ def _first(counts: tuple[int | None, ...], most: int) -> int:
 
 def has_error(tree: Pairs) -> bool:
     """Whether a whole answer is an error: what a client's truth test says of `error`."""
-    error = tree.last("error")
-    if error is not ABSENT and error is not None:
-        if type(error) is Number:
-            return error != "0"
-        return bool(error)
-    return False
+    return _is_true(tree.last("error"))
+
+
+def _is_true(value: Any) -> bool:
+    if value is ABSENT or value is None:
+        return False
+    return value != "0" if type(value) is Number else bool(value)
 
 
 def is_error(tree: Pairs) -> bool:
     """Whether a whole answer is an error in any of the shapes."""
     kind, made = tree.last("type"), tree.last("object")
-    return has_error(tree) or "error" in (kind, made) or kind == "response.failed"
+    named = "error" in (kind, made) or kind == "response.failed"
+    return named or has_error(tree) or has_detail(tree)
+
+
+def has_detail(tree: Pairs) -> bool:
+    """Whether it is FastAPI's error: `detail`, and nothing that an answer has."""
+    told = _is_true(tree.last("detail"))
+    return told and type(tree.last("choices")) is not list and usage_in(tree) is None

@@ -21,6 +21,7 @@ ERRORS: Final = (
     {"type": "error", "error": {"type": "overloaded_error", "message": "m"}},
     {"type": "response.failed", "response": {"error": {"code": "server_error"}}},
     {"object": "error", "message": "m", "code": 400},
+    {"detail": "Not Found"},
 )
 NO_ERRORS: Final = ({"error": None}, {"error": {}}, {"x": {"error": "m"}}, {})
 NO_JSON: Final = ("no json", "{", '{"choices":[', "[]", '{"a":NaN,"b":1', "\ud800", "DONE")
@@ -210,7 +211,7 @@ class _State:
             self._update(usage)
         kind = name if name not in ("", "message") else tree.last("type")
         named = "error" in (tree.last("object"), kind) or kind == "response.failed"
-        if named or reference.has_error(tree):
+        if named or reference.has_error(tree) or reference.has_detail(tree):
             self.failed = True
         elif type(choices := tree.last("choices")) is list:
             self._choices(choices)

@@ -8,9 +8,10 @@ use crate::choice::Why;
 use crate::events::Events;
 use crate::outcome::Outcome;
 use crate::request::{number, set_length};
-use crate::stream::{Stream, OWN};
+use crate::stream::{Decision, Stream, OWN};
 use crate::strikes;
 use crate::usage::Answer;
+use crate::wanted::Wrong;
 
 /// Bytes of an answer that are held back at most.
 pub(super) const HELD: usize = 64 * 1024;
@@ -21,8 +22,10 @@ impl Attempt {
         let Some(stream) = self.stream.get() else { return Next::Continue };
         let headers = envoy.headers(Header::Response);
         let status = headers.get(b":status").and_then(number).unwrap_or(0);
-        let kind = headers.get(b"content-type").unwrap_or_default();
-        let events = kind.starts_with(b"text/event-stream");
+        let coding = headers.get(b"content-encoding");
+        let sealed = coding.is_some_and(|coding| !coding.eq_ignore_ascii_case(b"identity"));
+        let kind = Kind::of(headers.get(b"content-type").unwrap_or_default(), &stream.decision);
+        let events = kind == Kind::Events;
         self.left.set(headers.get(b"content-length").and_then(number));
         let forged = OWN.map(|name| headers.get(name).is_some());
         drop(headers);
@@ -32,20 +35,37 @@ impl Attempt {
         let reading = match status {
             200..=299 if end => {
                 fail(envoy, stream, "502");
-                return Next::Continue;
+                let refusal = Refusal::new(502, "bad_answer", "the pool's answer is empty");
+                return self.instead(envoy, stream, &refusal, end);
             }
             200..=299 if events && struck(envoy, stream) => {
                 give_up(envoy, stream);
                 return Next::Continue;
             }
+            200..=299 if sealed => Reading::Sealed,
             200..=299 if events => {
                 Reading::Events(Box::new(Events::new(stream.decision.hide_usage)))
             }
-            200..=299 => Reading::Whole(Box::default()),
+            200..=299 => {
+                self.json_is_due.set(kind == Kind::Json);
+                Reading::Whole(Box::default())
+            }
+            300..=399 => {
+                refused(envoy, stream, 502);
+                envoy.remove_header(Header::Response, b"location");
+                let words = format!("the pool sends requests elsewhere (status {status})");
+                return self.instead(envoy, stream, &Refusal::new(502, "bad_answer", words), end);
+            }
             400 | 413 | 422 if !end && stream.larger() => Reading::Refused(Box::default()),
             401..=403 if stream.pool().has_key() => {
                 refused(envoy, stream, status);
-                return self.conceal(envoy, stream, status, end);
+                let pool = &stream.pool().name;
+                // Such answers repeat parts of the key, and the client's own is not what they are about.
+                let words =
+                    format!("pool {pool} refuses the router's credential (status {status})");
+                envoy.remove_header(Header::Response, b"www-authenticate");
+                let refusal = Refusal::new(502, "credential_refused", words);
+                return self.instead(envoy, stream, &refusal, end);
             }
             _ => {
                 refused(envoy, stream, status);
@@ -97,6 +117,16 @@ impl Attempt {
                 }
                 Next::Continue
             }
+            Reading::Sealed => {
+                if self.holds.replace(false) {
+                    stream.token();
+                }
+                if end {
+                    stream.judge(Outcome::Ok);
+                    self.count(None, 0);
+                }
+                Next::Continue
+            }
             Reading::Events(events) => {
                 let (next, dropped) = self.events(envoy, stream, events, body, end);
                 if dropped {
@@ -129,22 +159,36 @@ impl Attempt {
         }
     }
 
-    /// Puts an error of the router's in the place of one that speaks of its key: such answers repeat parts
-    /// of it, and the client's own key is not what they are about.
-    fn conceal(&self, envoy: &mut Envoy, stream: &Stream, status: usize, end: bool) -> Next {
-        let pool = &stream.pool().name;
-        let words = format!("pool {pool} refuses the router's credential (status {status})");
-        let refusal = Refusal::new(502, "credential_refused", words);
-        let text = if end { String::new() } else { refusal.body(stream.decision.shape) };
-        for name in [&b"www-authenticate"[..], b"content-encoding"] {
-            if envoy.header(Header::Response, name).is_some() {
-                envoy.remove_header(Header::Response, name);
-            }
+    /// Puts an error of the router's in the place of an answer whose headers have come; `end`: that is all
+    /// there is of it.
+    fn instead(&self, envoy: &mut Envoy, stream: &Stream, refusal: &Refusal, end: bool) -> Next {
+        let text = refusal.body(stream.decision.shape);
+        let status = refusal.status.to_string();
+        envoy.set_header(Header::Response, b":status", status.as_bytes());
+        reword(envoy, text.len());
+        if end {
+            envoy.append(Body::KeptResponse, text.as_bytes());
+        } else {
+            *self.reading.borrow_mut() = Reading::Replaced(text);
         }
-        envoy.set_header(Header::Response, b":status", b"502");
-        envoy.set_header(Header::Response, b"content-type", b"application/json");
-        set_length(envoy, Header::Response, text.len());
-        *self.reading.borrow_mut() = Reading::Replaced(text);
+        Next::Continue
+    }
+
+    /// Puts an error of the router's in the place of what is held.
+    pub(super) fn replace(
+        &self,
+        envoy: &mut Envoy,
+        stream: &Stream,
+        refusal: &Refusal,
+        body: Body,
+    ) -> Next {
+        self.holds.set(false);
+        self.held.take();
+        let text = refusal.body(stream.decision.shape);
+        let size = envoy.size(body);
+        envoy.drain(body, size);
+        envoy.append(body, text.as_bytes());
+        reword(envoy, text.len());
         Next::Continue
     }
 
@@ -189,13 +233,66 @@ impl Attempt {
             fail(envoy, stream, "500");
             return self.release(envoy, body);
         }
+        let unreadable = answer.unreadable().filter(|_| self.json_is_due.get());
+        let empty = answer.unreadable() == Some(Wrong::Empty);
+        let bad = unreadable.is_some() || empty;
+        if let (true, true) = (bad, self.holds.get()) {
+            let words = match unreadable {
+                Some(Wrong::NotAnObject) => "the pool's answer is no JSON",
+                Some(Wrong::Cut) => "the pool's answer ends before its end",
+                _ => "the pool's answer is empty",
+            };
+            // A page can be about the request; what breaks off is about the replica.
+            let status = if unreadable == Some(Wrong::NotAnObject) { 500 } else { 502 };
+            fail(envoy, stream, if status == 500 { "500" } else { "502" });
+            return self.replace(envoy, stream, &Refusal::new(status, "bad_answer", words), body);
+        }
         if self.holds.get() {
             stream.token();
         }
-        stream.judge(if answer.aborted() { Outcome::BrokenStream } else { Outcome::Ok });
+        let broken = bad || answer.aborted();
+        stream.judge(if broken { Outcome::BrokenStream } else { Outcome::Ok });
         self.count(answer.counts(), 0);
         self.release(envoy, body)
     }
+}
+
+/// What the headers of an answer announce.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Events,
+    /// JSON is due, whatever the headers say: a page would be as good as nothing to the client.
+    Json,
+    /// Text of a recording, numbers in bytes.
+    Other,
+}
+
+impl Kind {
+    /// From `content-type`, in any case; empty where there is none.
+    fn of(kind: &[u8], decision: &Decision) -> Kind {
+        let is = |name: &[u8]| {
+            kind.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name))
+        };
+        let untold = kind.is_empty() || is(b"text/plain");
+        let json = is(b"application/json") || is(b"text/html");
+        // Clients that ask for a stream read one, whatever it is called.
+        if is(b"text/event-stream") || untold && decision.stream {
+            Kind::Events
+        } else if json || untold && decision.named.quoted {
+            Kind::Json
+        } else {
+            Kind::Other
+        }
+    }
+}
+
+/// The headers of an error of the router's.
+fn reword(envoy: &mut Envoy, length: usize) {
+    if envoy.header(Header::Response, b"content-encoding").is_some() {
+        envoy.remove_header(Header::Response, b"content-encoding");
+    }
+    envoy.set_header(Header::Response, b"content-type", b"application/json");
+    set_length(envoy, Header::Response, length);
 }
 
 /// Whether the replica has broken its last streams, and another place can take this one.

@@ -3,13 +3,12 @@
 use super::answer::HELD;
 use super::verdict::{fail, judge_fault};
 use super::Attempt;
-use crate::abi::{Body, Envoy, Header, Next};
+use crate::abi::{Body, Envoy, Next};
 use crate::answers::Refusal;
 use crate::events::{Ending, Events, Seen};
 use crate::fault::Class;
 use crate::outcome::Outcome;
 use crate::pass::Pass;
-use crate::request::set_length;
 use crate::stream::{Stream, CUT};
 use crate::waiting::clock;
 
@@ -32,10 +31,11 @@ impl Attempt {
             remember(&mut last, piece);
         });
         let holds = self.holds.get();
-        let unfinished = end && matches!(events.ending(), Ending::Cut | Ending::Aborted);
+        let ends = end || seen == Seen::End && events.output_events() == 0;
+        let unfinished = ends && matches!(events.ending(), Ending::Cut | Ending::Aborted);
         let error_alone = seen == Seen::Error && before == 0 && events.output_events() == 0;
         if holds && (error_alone || unfinished) {
-            return (self.replace(envoy, stream, events, body), true);
+            return (self.refuse_events(envoy, stream, events, body), true);
         }
         // Clients stop at this event, and would take the answer for whole.
         let done = seen == Seen::End && events.ending() != Ending::Complete;
@@ -65,7 +65,7 @@ impl Attempt {
         }
         if unfinished {
             self.end_events(stream, events);
-            return (stop_before_end(stream, rewritten.unwrap_or_default()), false);
+            return (stop_before_end(stream, &rewritten.unwrap_or_default()), false);
         }
         if let Some(bytes) = rewritten {
             envoy.append(body, &bytes);
@@ -77,7 +77,8 @@ impl Attempt {
         if let (Some(watch), false) = (stream.watch.get(), end) {
             watch.touch();
         }
-        if end {
+        // They may leave before the connection says that this is all.
+        if end || seen == Seen::End && !done {
             self.end_events(stream, events);
         }
         (Next::Continue, false)
@@ -86,7 +87,7 @@ impl Attempt {
     fn end_events(&self, stream: &Stream, events: &Events) {
         let counts = events.counts();
         match events.ending() {
-            Ending::Complete => {
+            Ending::Complete if !stream.is_judged() => {
                 stream.judge(Outcome::Ok);
                 if let (Some(counts), Some(series)) = (counts, self.series.get()) {
                     if counts.completion > 1 {
@@ -102,7 +103,13 @@ impl Attempt {
     }
 
     /// Puts an error in the place of a stream that has not begun.
-    fn replace(&self, envoy: &mut Envoy, stream: &Stream, events: &Events, body: Body) -> Next {
+    fn refuse_events(
+        &self,
+        envoy: &mut Envoy,
+        stream: &Stream,
+        events: &Events,
+        body: Body,
+    ) -> Next {
         let refusal = if let Some(fault) = events.error() {
             judge_fault(envoy, stream, fault);
             let code = match fault.class {
@@ -116,15 +123,7 @@ impl Attempt {
             fail(envoy, stream, "502");
             Refusal::new(502, "broken_stream", "the stream ended before its first token")
         };
-        self.holds.set(false);
-        self.held.take();
-        let text = refusal.body(stream.decision.shape);
-        let size = envoy.size(body);
-        envoy.drain(body, size);
-        envoy.append(body, text.as_bytes());
-        envoy.set_header(Header::Response, b"content-type", b"application/json");
-        set_length(envoy, Header::Response, text.len());
-        Next::Continue
+        self.replace(envoy, stream, &refusal, body)
     }
 }
 
@@ -173,8 +172,8 @@ fn copy(out: &mut Vec<u8>, piece: &[u8], pass: &Pass<'_>) {
 
 /// Keeps a well-formed end from the client: the request's filter sends what is left, says what is wrong,
 /// and cuts. It cannot do so once it has seen the end itself: Envoy passes nothing on after that.
-fn stop_before_end(stream: &Stream, left: Vec<u8>) -> Next {
-    *stream.left.borrow_mut() = left;
+fn stop_before_end(stream: &Stream, left: &[u8]) -> Next {
+    stream.left.borrow_mut().extend(left);
     if let Some(watch) = stream.watch.get() {
         watch.wake(CUT);
     }
@@ -185,8 +184,9 @@ fn stop_before_end(stream: &Stream, left: Vec<u8>) -> Next {
 fn strip_done(passed: &mut Vec<u8>) {
     const DONE: &[u8] = b"[DONE]";
     let found = passed.windows(DONE.len()).rposition(|window| window == DONE);
-    let line = found
-        .and_then(|at| passed[..at].iter().rposition(|c| *c == b'\n').map(|n| n + 1).or(Some(0)));
+    let line = found.and_then(|at| {
+        passed[..at].iter().rposition(|c| matches!(c, b'\n' | b'\r')).map(|n| n + 1).or(Some(0))
+    });
     if let Some(at) = line {
         passed.truncate(at);
     }

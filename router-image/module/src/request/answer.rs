@@ -134,9 +134,10 @@ fn watch(stream: &Stream) {
     }
 }
 
-/// Says in the stream what is wrong with it. Only streams of events have a place for that.
+/// Says in the stream what is wrong with it. Only streams of events have a place for that; nothing is wrong
+/// with one whose last event has come.
 fn send_event(envoy: &mut Envoy, stream: &Stream, stalled: bool) {
-    if !stream.events.get() {
+    if !stream.events.get() || stream.outcome() == Some(Outcome::Ok) {
         return;
     }
     let refusal = if stalled {
