@@ -42,7 +42,7 @@ pub enum Said {
     ErrorCode(Where),
     /// `error.message`
     ErrorMessage(Where),
-    /// `detail`, as FastAPI words errors.
+    /// `detail`, as `FastAPI` words errors.
     Detail,
     /// `usage`
     Usage(Where),
