@@ -41,7 +41,7 @@ property: .venv/ready ## three minutes: invariants of the control loop, and its 
 
 integration: .venv/ready ## each part against the real thing: API server, Envoy, Prometheus, vLLM
 	@$(if $(KUBECONFIG),,$(CLUSTER) up)
-	@$(PYTHON) -m pytest -v --durations=5 -n 2 --dist loadgroup $(REAL)
+	@$(PYTHON) -m pytest -v --durations=5 -n 2 $(REAL)
 
 stories: .venv/ready ## what users see, told on a real cluster, AT_ONCE=3 at a time
 	@$(if $(KUBECONFIG),,$(CLUSTER) up)

@@ -4,23 +4,32 @@ Folders keep together what they start. All that shares the API server stays in o
 definitions are one set.
 """
 
-from pathlib import Path
+from pathlib import PurePosixPath
+from typing import Final
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
-HERE = Path(__file__).parent
-ON_THE_CLUSTER = {"api", "chart", "console", "explain", "kubernetes", "plugin"}
-
-
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Name the group of each test, for `--dist loadgroup`."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(Path(item.path))))
+HERE: Final = PurePosixPath("tests/integration")
+ON_THE_CLUSTER: Final = {"api", "chart", "console", "explain", "kubernetes", "plugin"}
 
 
-def _group(file: Path) -> str:
-    if HERE not in file.parents:
+class ByFolder(LoadScopeScheduling):
+    """Deals out whole folders, and what shares the API server as one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group(PurePosixPath(nodeid.partition("::")[0]))
+
+
+def group(file: PurePosixPath) -> str:
+    """Return what keeps a file's tests together; relative to the repository."""
+    if not file.is_relative_to(HERE):
         return str(file.parent)
     folder = file.relative_to(HERE).parts[0]
     return "cluster" if folder in ON_THE_CLUSTER else folder
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFolder:
+    """Deal out tests by folder, whatever `--dist` says."""
+    return ByFolder(config, log)
