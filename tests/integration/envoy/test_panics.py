@@ -84,7 +84,7 @@ async def counted(pools: Pools) -> list[str]:
 async def test_a_panic_before_the_answer_is_a_500(
     pools: Pools, hook: str, outcomes: list[str]
 ) -> None:
-    seen = await panic(pools, hook)
+    seen = await panic(pools, hook, MOVES)
 
     assert (seen.status, seen.whole) == (500, True), seen
     assert json.loads(seen.body)["error"]["code"] == "internal_error"
