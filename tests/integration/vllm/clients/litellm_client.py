@@ -81,14 +81,6 @@ def several_choices_and_log_probabilities_come() -> None:
 
 
 @case
-def a_stream_may_be_given_up() -> None:
-    stream = ask(stream=True, max_tokens=1000)
-    next(iter(stream))
-    del stream
-    assert ask().usage.completion_tokens > 0
-
-
-@case
 def errors_are_its_own() -> None:
     for name, kind in (
         ("missing", litellm.NotFoundError),
