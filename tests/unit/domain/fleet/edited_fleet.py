@@ -45,7 +45,7 @@ SHIFTED = LoopMemory(
     w=0.4,
     fallback="small",
     cause="ttft",
-    pace=210,
+    dwell=210,
     changed_at=T0 + timedelta(minutes=59),
 )
 """A minute ago: no step is due yet."""

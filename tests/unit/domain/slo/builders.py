@@ -53,7 +53,7 @@ FULL = LoopMemory(
     limits={"chat-medium-fallback": FallbackLimit(3.375, T0, 2)},
     failures=3,
     capacity_at_breach=12,
-    pace=210,
+    dwell=210,
     episodes=tuple(T0 + timedelta(minutes=i) for i in range(5)),
     changed_at=T0,
     awaiting=True,

@@ -25,7 +25,7 @@ from tokenfleet.domain.slo.control.rule_step import (
     shares_of,
     under_pin,
 )
-from tokenfleet.domain.slo.control.votes import Sights
+from tokenfleet.domain.slo.control.votes import Coverages
 from tokenfleet.domain.slo.objectives.by_rule import Objectives, concerns
 from tokenfleet.domain.slo.objectives.spec import Promise
 from tokenfleet.domain.slo.observation.data_state import unasked
@@ -47,7 +47,7 @@ class Decided:
     """What it was decided by."""
     done: tuple[Done, ...]
     """By rule."""
-    sights: Sights
+    coverages: Coverages
     costs: CostLedger
     """What shifts cost, after the step."""
 
@@ -136,7 +136,7 @@ def decide(
     remembered = {rule.key: memory.get(str(rule.key), RuleMemory()) for rule in rules}
     objectives = Objectives.of(snapshot.objectives, snapshot.levels)
     ledger = _ledger(snapshot, objectives, rules, remembered, now)
-    sights = Sights(snapshot.measurement, snapshot.replicas, now)
+    coverages = Coverages(snapshot.measurement, snapshot.replicas, now)
     done = [
         RuleStep(
             snapshot=snapshot,
@@ -146,13 +146,13 @@ def decide(
             now=now,
             objectives=mine,
             level_objectives=objectives.levels_on(rule),
-            ballots=ballots_of(rule, mine, snapshot.measured(rule.key), sights),
+            ballots=ballots_of(rule, mine, snapshot.measured(rule.key), coverages),
         ).run()
         for rule, mine in ((rule, objectives.on(rule)) for rule in rules)
     ]
     if standing:
         done = [_undone(one, remembered[one.rule.key]) for one in done]
-    return Decided(snapshot=snapshot, done=tuple(done), sights=sights, costs=ledger.costs)
+    return Decided(snapshot=snapshot, done=tuple(done), coverages=coverages, costs=ledger.costs)
 
 
 def _undone(one: Done, memory: RuleMemory) -> Done:
@@ -242,7 +242,7 @@ def _foreign(snapshot: Snapshot, ours: AbstractSet[RuleKey]) -> dict[str, float]
 
 
 def _slo_views(snapshot: Snapshot, done: Iterable[Done], decided: Decided) -> dict[str, SLOView]:
-    sights = decided.sights
+    coverages = decided.coverages
     by_route: dict[tuple[str, str], list[Done]] = {}
     for one in done:
         by_route.setdefault(one.rule.key[:2], []).append(one)
@@ -252,12 +252,12 @@ def _slo_views(snapshot: Snapshot, done: Iterable[Done], decided: Decided) -> di
         return [one for one in route if concerns(slo, one.rule)]
 
     views = {
-        slo.key: slo_view(snapshot, slo, mine, sights.of(slo).failure)
+        slo.key: slo_view(snapshot, slo, mine, coverages.of(slo).failure)
         for slo in snapshot.objectives
         if (mine := about(slo))
     }
     levels = {
-        slo.key: level_view(snapshot, slo, mine, sights.now)
+        slo.key: level_view(snapshot, slo, mine, coverages.now)
         for slo in snapshot.levels
         if (mine := about(slo))
     }

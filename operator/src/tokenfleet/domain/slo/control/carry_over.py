@@ -135,7 +135,7 @@ def started_anew(loop: LoopMemory, decision: Decision) -> LoopMemory:
     return replace(
         loop,
         cause=loop.cause or NO_OBJECTIVE,
-        pace=loop.pace or round(policy.dwell / timedelta(seconds=1)),
+        dwell=loop.dwell or round(policy.dwell / timedelta(seconds=1)),
         changed_at=now,
         awaiting=True,
         effective_at=None,

@@ -96,7 +96,7 @@ class LoopMemory:
     """TokenSLO whose proof made the present shift, or `NO_OBJECTIVE`; empty while w is 1."""
     capacity_at_breach: int = 0
     """Ready replicas of the primary when the breach was called."""
-    pace: int = 0
+    dwell: int = 0
     """Seconds between steps back when no objective is left to say; 0 while w is 1."""
     episodes: tuple[datetime, ...] = ()
     """Shifts of the last hour, ascending."""

@@ -101,7 +101,7 @@ _NAMES: Final[Mapping[str, str]] = {
     "failures": "k",
     "cause": "by",
     "capacity_at_breach": "c",
-    "pace": "p",
+    "dwell": "p",
     "episodes": "e",
     "changed_at": "t",
     "awaiting": "a",

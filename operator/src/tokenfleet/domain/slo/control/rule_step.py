@@ -25,7 +25,7 @@ from tokenfleet.domain.slo.control.shares import apportion, baseline, shifted
 from tokenfleet.domain.slo.control.state_machine import advance
 from tokenfleet.domain.slo.control.timers import age, reach, suspected
 from tokenfleet.domain.slo.control.transition import LoopInput
-from tokenfleet.domain.slo.control.votes import Ballot, Sights, ballot
+from tokenfleet.domain.slo.control.votes import Ballot, Coverages, ballot
 from tokenfleet.domain.slo.objectives.spec import (
     DOUBLINGS,
     LevelObjective,
@@ -298,13 +298,13 @@ def ballots_of(
     rule: RuleTarget,
     objectives: tuple[ObjectiveSpec, ...],
     measured: RuleMeasurement,
-    seen: Sights,
+    seen: Coverages,
 ) -> dict[str, Ballot]:
     """Ask every objective of a rule about every pool of it."""
     by_name = sorted(objectives, key=lambda objective: objective.name)
-    sights = [(slo, seen.of(slo)) for slo in by_name]
+    coverages = [(slo, seen.of(slo)) for slo in by_name]
     pools = dict.fromkeys((*rule.backends, *rule.fallbacks))
-    return {pool: ballot(sights, pool=pool, measured=measured) for pool in pools}
+    return {pool: ballot(coverages, pool=pool, measured=measured) for pool in pools}
 
 
 def shares_of(rule: RuleTarget, memory: RuleMemory) -> dict[str, int]:
@@ -350,12 +350,12 @@ def under_pin(
         pool=fallback,
     )
     state = State.RECOVERING if w < 1 else State.NORMAL
-    pace = loop.pace or round(Policy().dwell.total_seconds())
+    dwell = loop.dwell or round(Policy().dwell.total_seconds())
     return LoopMemory(
         state=state,
         w=w,
         fallback=fallback,
-        pace=pace if w < 1 else 0,
+        dwell=dwell if w < 1 else 0,
         changed_at=now,
         cause=NO_OBJECTIVE if w < 1 else "",
         failures=loop.failures,

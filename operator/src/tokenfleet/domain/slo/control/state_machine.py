@@ -182,7 +182,7 @@ def no_vote(memory: LoopMemory, seen: LoopInput) -> Move | None:
         return _home("T12", freeze_until=None)
     if seen.voting or not memory.shifted or seen.ready == 0 or not may_rise(memory, seen):
         return None
-    if memory.changed_at and seen.now - memory.changed_at < timedelta(seconds=memory.pace):
+    if memory.changed_at and seen.now - memory.changed_at < timedelta(seconds=memory.dwell):
         return None
     w = raised(memory, seen, ceiling=False)
     return _home("T12") if w >= 1 else Move(name="T12", w=w, state=State.RECOVERING)

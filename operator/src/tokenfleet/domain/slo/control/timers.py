@@ -197,7 +197,7 @@ def applied(memory: LoopMemory, move: Move, seen: LoopInput) -> tuple[LoopMemory
         changed_at=seen.now,
         effective_at=None,
         awaiting=True,
-        pace=round(seen.policy.dwell.total_seconds()) if seen.voting else after.pace,
+        dwell=round(seen.policy.dwell.total_seconds()) if seen.voting else after.dwell,
     ), decision
 
 
@@ -211,7 +211,7 @@ _AT_HOME: Final[dict[str, Any]] = {
     "unknown_since": None,
     "filled_since": None,
     "capacity_at_breach": 0,
-    "pace": 0,
+    "dwell": 0,
     "cause": "",
 }
 

@@ -178,7 +178,7 @@ class LevelVote:
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class Coverage:
     """How well one objective can be seen now, by whatever pool."""
 
     failure: Failure | None
@@ -195,7 +195,7 @@ class Sight:
         measurement: Measurement | None,
         replicas: tuple[RouterReplica, ...],
         now: datetime,
-    ) -> "Sight":
+    ) -> "Coverage":
         """Look at the scrapes."""
         return cls(
             failure=blindness(measurement, replicas, objective, now),
@@ -205,33 +205,35 @@ class Sight:
 
 
 @dataclass(slots=True)
-class Sights:
+class Coverages:
     """How well each objective can be seen; alike for those that ask the same of scrapes."""
 
     measurement: Measurement | None
     replicas: tuple[RouterReplica, ...]
     now: datetime
-    _known: dict[tuple[Windows, float, timedelta], Sight] = field(default_factory=dict)
+    _known: dict[tuple[Windows, float, timedelta], Coverage] = field(default_factory=dict)
 
-    def of(self, objective: ObjectiveSpec) -> Sight:
+    def of(self, objective: ObjectiveSpec) -> Coverage:
         """Look at the scrapes, once for all that ask the same."""
         asked = (objective.windows, objective.min_coverage, objective.max_staleness)
-        sight = self._known.get(asked)
-        if sight is None:
-            sight = Sight.of(objective, self.measurement, self.replicas, self.now)
-            self._known[asked] = sight
-        return sight
+        coverage = self._known.get(asked)
+        if coverage is None:
+            coverage = Coverage.of(objective, self.measurement, self.replicas, self.now)
+            self._known[asked] = coverage
+        return coverage
 
 
 def ballot(
-    sights: Iterable[tuple[ObjectiveSpec, Sight]], *, pool: str, measured: RuleMeasurement
+    coverages: Iterable[tuple[ObjectiveSpec, Coverage]], *, pool: str, measured: RuleMeasurement
 ) -> Ballot:
     """Ask every objective about one pool; by name."""
     cells = tuple(cell for cell in measured.cells if cell.pool == pool)
     votes = []
-    for objective, sight in sights:
-        evidence = Evidence.of(cells, objective, covered=sight.covered, interval=sight.interval)
-        votes.append(Vote(judge(measured, evidence, sight.failure), evidence))
+    for objective, coverage in coverages:
+        evidence = Evidence.of(
+            cells, objective, covered=coverage.covered, interval=coverage.interval
+        )
+        votes.append(Vote(judge(measured, evidence, coverage.failure), evidence))
     return Ballot(tuple(votes))
 
 

@@ -1,4 +1,4 @@
-"""Pressure: what engines say themselves of how full they are.
+"""Saturation: what engines say themselves of how full they are.
 
 Declared capacity is a promise, and what a shift does to a fallback shows in its attempts only
 afterwards. An engine whose KV cache is full, or whose queue does not drain, says beforehand that it
