@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from e2e.argo import build
+from e2e.kit.definitions import wait_established
 from e2e.kit.kubectl import Cluster, CommandError, Namespace
 from e2e.kit.ports import free_port
 from e2e.kit.waiting import NotYet, wait_for
@@ -60,7 +61,7 @@ def _in_cluster(namespace: Namespace, manifests: Path, tracking: str) -> Iterato
     try:
         for crd in sorted(manifests.glob("*-crd.yaml")):  # too large for an annotation
             namespace.run("apply", "--server-side", "--filename", str(crd))
-        namespace.run("wait", "--for=condition=Established", *(f"crd/{name}" for name in CRDS))
+        wait_established(namespace, *CRDS)
         namespace.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
         for name in ("argocd-cm", "argocd-secret"):
             namespace.run("apply", "--filename", str(manifests / f"{name}.yaml"))

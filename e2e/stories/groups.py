@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from e2e.kit.definitions import wait_established
 from e2e.kit.kinds_of_others import LEADER_WORKER_SETS
 from e2e.kit.kubectl import Cluster, Namespace
 from e2e.kit.waiting import condition
@@ -23,7 +24,7 @@ def defined(cluster: Cluster) -> Iterator[None]:
     everywhere, name = cluster.namespace("default"), LEADER_WORKER_SETS["metadata"]["name"]
     everywhere.apply(LEADER_WORKER_SETS)
     try:
-        everywhere.run("wait", "crd", name, "--for=condition=Established", "--timeout=60s")
+        wait_established(everywhere, name)
         yield
     finally:
         everywhere.delete("crd", name)

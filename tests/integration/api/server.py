@@ -8,6 +8,7 @@ import httpx
 import yaml
 
 from e2e.kit import repository
+from e2e.kit.definitions import wait_established
 from e2e.kit.kubectl import Cluster, Namespace
 from e2e.kit.proxy import ApiProxy
 from tokenfleet.api.conventions import API_VERSION
@@ -91,8 +92,7 @@ def install_crds(cluster: Cluster, folder: Path | None = None) -> None:
     kubectl = cluster.namespace("default")
     how = ("--server-side", "--field-manager=helm", "--force-conflicts")
     kubectl.run("apply", *how, "-f", "-", stdin=yaml.safe_dump_all(documents))
-    names = [f"crd/{crd['metadata']['name']}" for crd in documents]
-    kubectl.run("wait", "--for=condition=Established", "--timeout=120s", *names, timeout=130)
+    wait_established(kubectl, *(crd["metadata"]["name"] for crd in documents))
 
 
 def _query(*, dry_run: bool) -> dict[str, str]:

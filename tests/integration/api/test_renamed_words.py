@@ -12,6 +12,7 @@ import httpx
 import pytest
 import yaml
 
+from e2e.kit.definitions import wait_established
 from e2e.kit.waiting import NotYet, wait_for
 from e2e.kit.yamls import merged
 from tests.integration.api.server import CRDS, ApiServer
@@ -95,11 +96,9 @@ class Stored:
             for kind in sorted({k for k, _ in RENAMED})
         ]
         self.api.namespace.run("apply", "--server-side", "-f", "-", stdin=yaml.safe_dump_all(found))
-        names = [f"crd/{one['metadata']['name']}" for one in found]
-        self.api.namespace.run(
-            "wait", "--for=condition=Established", "--timeout=120s", *names, timeout=130
-        )
-        return names
+        names = [one["metadata"]["name"] for one in found]
+        wait_established(self.api.namespace, *names)
+        return [f"crd/{name}" for name in names]
 
     def create(self, body: dict[str, Any], *, dry_run: bool = True) -> httpx.Response:
         """Create an object."""

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from e2e.kit.clusters import connect
+from e2e.kit.definitions import wait_established
 from e2e.kit.kubectl import Cluster, Namespace
 from e2e.kit.namespaces import fresh
 from e2e.kit.ports import free_port
@@ -121,8 +122,6 @@ def definition(cluster: Cluster, body: dict[str, Any]) -> Iterator[None]:
     """Define a kind of others for as long as a test takes."""
     everywhere, name = cluster.namespace("default"), body["metadata"]["name"]
     everywhere.apply(body)
-    everywhere.run(
-        "wait", "crd", name, "--for=condition=Established", "--timeout=120s", timeout=130
-    )
+    wait_established(everywhere, name)
     yield
     everywhere.delete("crd", name)

@@ -7,6 +7,7 @@ import jwt
 import pytest
 from kubernetes.aio import client
 
+from e2e.kit.definitions import wait_established
 from e2e.kit.kubectl import Cluster, Namespace
 from tests.support.fake_cluster import FakeCluster
 from tokenfleet.adapters.kubernetes import KubernetesCluster, connect
@@ -58,7 +59,7 @@ DEFINITION = {
 def served(cluster: Cluster) -> Iterator[Cluster]:
     root = cluster.namespace("default")
     root.apply(DEFINITION)
-    root.run("wait", "--for=condition=Established", f"crd/{DEFINITION['metadata']['name']}")
+    wait_established(root, DEFINITION["metadata"]["name"])
     yield cluster
     root.delete("crd", DEFINITION["metadata"]["name"])
 
