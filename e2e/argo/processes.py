@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from e2e.argo import build
-from e2e.kit.definitions import wait_established
 from e2e.kit.kubectl import Cluster, CommandError, Namespace
 from e2e.kit.ports import free_port
-from e2e.kit.waiting import NotYet, wait_for
+from e2e.kit.waiting import NotYet, wait_condition, wait_for
 
 NAMESPACE: Final = "argocd"
 LOOPBACK: Final = "127.0.0.1"
@@ -61,7 +60,8 @@ def _in_cluster(namespace: Namespace, manifests: Path, tracking: str) -> Iterato
     try:
         for crd in sorted(manifests.glob("*-crd.yaml")):  # too large for an annotation
             namespace.run("apply", "--server-side", "--filename", str(crd))
-        wait_established(namespace, *CRDS)
+        for name in CRDS:
+            wait_condition(namespace, "crd", name, "Established")
         namespace.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
         for name in ("argocd-cm", "argocd-secret"):
             namespace.run("apply", "--filename", str(manifests / f"{name}.yaml"))

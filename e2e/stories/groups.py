@@ -10,10 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from e2e.kit.definitions import wait_established
 from e2e.kit.kinds_of_others import LEADER_WORKER_SETS
 from e2e.kit.kubectl import Cluster, Namespace
-from e2e.kit.waiting import condition
+from e2e.kit.waiting import condition, wait_condition
 
 _PREFIX = "leaderworkerset.sigs.k8s.io"
 
@@ -24,7 +23,7 @@ def defined(cluster: Cluster) -> Iterator[None]:
     everywhere, name = cluster.namespace("default"), LEADER_WORKER_SETS["metadata"]["name"]
     everywhere.apply(LEADER_WORKER_SETS)
     try:
-        wait_established(everywhere, name)
+        wait_condition(everywhere, "crd", name, "Established")
         yield
     finally:
         everywhere.delete("crd", name)

@@ -8,9 +8,9 @@ import httpx
 import yaml
 
 from e2e.kit import repository
-from e2e.kit.definitions import wait_established
 from e2e.kit.kubectl import Cluster, Namespace
 from e2e.kit.proxy import ApiProxy
+from e2e.kit.waiting import wait_condition
 from tokenfleet.api.conventions import API_VERSION
 from tokenfleet.api.v1alpha1.kinds import KINDS
 
@@ -92,7 +92,8 @@ def install_crds(cluster: Cluster, folder: Path | None = None) -> None:
     kubectl = cluster.namespace("default")
     how = ("--server-side", "--field-manager=helm", "--force-conflicts")
     kubectl.run("apply", *how, "-f", "-", stdin=yaml.safe_dump_all(documents))
-    wait_established(kubectl, *(crd["metadata"]["name"] for crd in documents))
+    for crd in documents:
+        wait_condition(kubectl, "crd", crd["metadata"]["name"], "Established")
 
 
 def _query(*, dry_run: bool) -> dict[str, str]:

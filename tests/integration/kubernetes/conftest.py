@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from e2e.kit.clusters import connect
-from e2e.kit.definitions import wait_established
 from e2e.kit.kubectl import Cluster, Namespace
 from e2e.kit.namespaces import fresh
 from e2e.kit.ports import free_port
+from e2e.kit.waiting import wait_condition
 from tests.integration.api.server import install_crds
 
 
@@ -122,6 +122,6 @@ def definition(cluster: Cluster, body: dict[str, Any]) -> Iterator[None]:
     """Define a kind of others for as long as a test takes."""
     everywhere, name = cluster.namespace("default"), body["metadata"]["name"]
     everywhere.apply(body)
-    wait_established(everywhere, name)
+    wait_condition(everywhere, "crd", name, "Established")
     yield
     everywhere.delete("crd", name)

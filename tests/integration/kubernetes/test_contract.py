@@ -7,8 +7,8 @@ import jwt
 import pytest
 from kubernetes.aio import client
 
-from e2e.kit.definitions import wait_established
 from e2e.kit.kubectl import Cluster, Namespace
+from e2e.kit.waiting import wait_condition
 from tests.support.fake_cluster import FakeCluster
 from tokenfleet.adapters.kubernetes import KubernetesCluster, connect
 from tokenfleet.adapters.kubernetes.tokens import LIFETIME, AgentTokens
@@ -59,7 +59,7 @@ DEFINITION = {
 def served(cluster: Cluster) -> Iterator[Cluster]:
     root = cluster.namespace("default")
     root.apply(DEFINITION)
-    wait_established(root, DEFINITION["metadata"]["name"])
+    wait_condition(root, "crd", DEFINITION["metadata"]["name"], "Established")
     yield cluster
     root.delete("crd", DEFINITION["metadata"]["name"])
 

@@ -342,14 +342,19 @@ def test_a_bound_above_the_share_is_stepped_to(bound: dict[str, str]) -> None:
     fleet.ramps("slow", {"large": 1000, "small": 0})
 
 
-@pytest.mark.edit("`trafficControl: Pinned`")
-def test_a_pin_acts_at_once() -> None:
-    fleet = Fleet()
+def nine_to_one(fleet: Fleet) -> dict[str, Any]:
+    """Return a pin of an hour: nine of ten to the primary."""
     until = (fleet.now + timedelta(hours=1)).isoformat()
     pools = [{"name": "large", "weight": 9}, {"name": "small", "weight": 1}]
     pinned = {"until": until, "rules": [{"name": "slow", "pools": pools}]}
+    return {"type": "Pinned", "pinned": pinned}
 
-    shares = fleet.edit(rule(large=1), trafficControl={"type": "Pinned", "pinned": pinned})
+
+@pytest.mark.edit("`trafficControl: Pinned`")
+def test_a_pin_acts_at_once() -> None:
+    fleet = Fleet()
+
+    shares = fleet.edit(rule(large=1), trafficControl=nine_to_one(fleet))
 
     assert shares == {"large": 900, "small": 100}
     assert fleet.reasons() == ["TrafficPinned"]
@@ -358,12 +363,8 @@ def test_a_pin_acts_at_once() -> None:
 @pytest.mark.edit("`trafficControl: Pinned`")
 def test_an_edit_under_a_pin_is_no_shift() -> None:
     fleet = weighted()
-    until = (fleet.now + timedelta(hours=1)).isoformat()
-    pools = [{"name": "large", "weight": 9}, {"name": "small", "weight": 1}]
-    pinned = {"until": until, "rules": [{"name": "slow", "pools": pools}]}
-    control = {"type": "Pinned", "pinned": pinned}
 
-    shares = fleet.edit(rule(large=4, medium=1), trafficControl=control)
+    shares = fleet.edit(rule(large=4, medium=1), trafficControl=nine_to_one(fleet))
 
     assert shares == {"large": 900, "medium": 0, "small": 100}
     assert set(fleet.reasons()) == {"TrafficPinned"}
