@@ -26,7 +26,8 @@ echo "making .venv: about 70 packages, half a minute with a quick network"
 # uv is pinned and hashed in the same file as everything that it installs.
 awk '/^uv==/ {found = 1} found {print} found && !/\\$/ {exit}' tests/requirements.txt >.venv/uv.txt
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes -r .venv/uv.txt
-uv() { .venv/bin/uv --no-progress "$@" --quiet --python .venv/bin/python; }
+# Certificates of the machine's own store: a company's proxy is in it, as for pip.
+uv() { .venv/bin/uv --system-certs --no-progress "$@" --quiet --python .venv/bin/python; }
 uv pip install --require-hashes --requirements tests/requirements.txt
 uv pip install --no-deps --no-build-isolation --editable .
 touch .venv/ready

@@ -2,7 +2,7 @@
 # Resolve every pinned requirement file again: hashed, and free of index addresses.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-compile() { .venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate "$@"; }
+compile() { .venv/bin/uv --system-certs pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate "$@"; }
 compile pyproject.toml --output-file operator/requirements.txt
 compile operator/requirements-build.in --output-file operator/requirements-build.txt
 compile e2e/cluster/requirements-sbom.in --output-file e2e/cluster/requirements-sbom.txt

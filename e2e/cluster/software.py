@@ -162,16 +162,8 @@ def _compile(runtime: Path, folder: Path) -> None:
 
 
 def _uv() -> list[str]:
-    """Return the uv command; install it into the cache where the host has none."""
-    found = shutil.which("uv")
-    # It may be a launcher that refuses this folder's version of Python.
-    if found and subprocess.run([found, "-V"], capture_output=True, check=False).returncode == 0:
-        return [found]
-    tools = tool_environment()
-    if not (tools / "uv").exists():
-        with step("installing uv"):
-            _run([str(tools / "pip"), "install", "--quiet", "--disable-pip-version-check", "uv"])
-    return [str(tools / "uv")]
+    """Return the pinned uv beside this Python; it trusts the certificates that the machine trusts."""
+    return [str(Path(sys.executable).with_name("uv")), "--system-certs"]
 
 
 def tool_environment() -> Path:
