@@ -45,6 +45,16 @@ class Node:
             )
 
 
+def line(page: Drawing, *points: tuple[float, float]) -> None:
+    """Draw a line with a head at its last point."""
+    begin, end = points[-2:]
+    page.stroke([*points], color=PALE, width=1.5)
+    angle = math.atan2(end[1] - begin[1], end[0] - begin[0])
+    for side in (angle + 2.6, angle - 2.6):
+        tip = (end[0] + HEAD * math.cos(side), end[1] + HEAD * math.sin(side))
+        page.stroke([end, tip], color=PALE, width=1.5)
+
+
 def arrow(
     page: Drawing,
     begin: tuple[float, float],
@@ -53,19 +63,14 @@ def arrow(
     *,
     below: bool = False,
 ) -> None:
-    """Draw an arrow with words beside its middle."""
-    page.stroke([begin, end], color=PALE, width=1.5)
-    angle = math.atan2(end[1] - begin[1], end[0] - begin[0])
-    for side in (angle + 2.6, angle - 2.6):
-        tip = (end[0] + HEAD * math.cos(side), end[1] + HEAD * math.sin(side))
-        page.stroke([end, tip], color=PALE, width=1.5)
+    """Draw an arrow with words beside its middle: right of one that is not level, else above."""
+    line(page, begin, end)
     middle = ((begin[0] + end[0]) / 2, (begin[1] + end[1]) / 2)
-    upright = abs(end[1] - begin[1]) > abs(end[0] - begin[0])
-    if upright:
-        page.words(middle[0] + 8, middle[1] + 4, said, size=11)
-    else:
-        lift = 16 if abs(end[1] - begin[1]) > HEAD else 7
-        page.words(middle[0], middle[1] + (16 if below else -lift), said, size=11, anchor="middle")
+    if abs(end[1] - begin[1]) <= HEAD:
+        page.words(middle[0], middle[1] + (16 if below else -7), said, size=11, anchor="middle")
+        return
+    falls = (end[1] - begin[1]) * (end[0] - begin[0]) >= 0  # then the free corner is the upper one
+    page.words(middle[0] + 8, middle[1] + (-2 if falls else 14), said, size=11)
 
 
 def objects() -> str:
@@ -93,8 +98,8 @@ def objects() -> str:
     arrow(page, (300, 190), (210, 190), "writes")
     arrow(page, (530, 190), (740, 190), "makes and changes")
     arrow(page, (415, 210), (415, 280), "writes")
-    arrow(page, (530, 325), (740, 325), "is watched by agents")
-    arrow(page, (740, 350), (530, 350), "acknowledge", below=True)
+    arrow(page, (530, 335), (740, 335), "is watched by agents")
+    arrow(page, (740, 312), (530, 204), "say what is in force")
     arrow(page, (840, 300), (840, 226), "requests")
     page.words(740, 400, "Clients send requests to the router pods.", size=11, color=PALE)
     return page.svg()
@@ -116,16 +121,13 @@ def states() -> str:
     arrow(page, (470, 110), (470, 220), "T9")
     arrow(page, (530, 220), (530, 110), "T10")
     arrow(page, (800, 110), (590, 240), "T9")
-    arrow(page, (390, 250), (150, 110), "T8, T10, T12, T13")
+    line(page, (390, 252), (100, 252), (100, 110))
+    page.words(245, 268, "T8, T10, T12, T13", size=11, anchor="middle")
     arrow(page, (215, 110), (390, 232), "T9")
-    page.stroke([(840, 60), (840, 30), (140, 30), (140, 58)], color=PALE, width=1.5)
-    page.stroke([(140, 58), (135, 50)], color=PALE, width=1.5)
-    page.stroke([(140, 58), (145, 50)], color=PALE, width=1.5)
+    line(page, (840, 60), (840, 30), (140, 30), (140, 60))
     page.words(490, 24, "T5, T7, T8, T11 to T13", size=11, anchor="middle")
-    page.words(650, 285, "T2: shift more. T4: one step more back.", size=11, color=PALE)
-    page.words(
-        650, 302, "T1: breach. T3: first step back. T5: all is as written.", size=11, color=PALE
-    )
+    page.words(650, 285, "T1: breach. T2: shift more. T3: first step back.", size=11, color=PALE)
+    page.words(650, 302, "T4: next step back. T5: all is as written.", size=11, color=PALE)
     return page.svg()
 
 
