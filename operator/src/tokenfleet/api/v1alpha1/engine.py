@@ -136,8 +136,8 @@ class Engine(Model):
     """The server program."""
 
     type: Literal["VLLM", "SGLang", "LlamaCpp", "TensorRTLLM"] = "VLLM"
-    """Engine family: decides command, arguments, probes and metrics. What each can do stands in
-    the documentation of engines."""
+    """Engine family: decides command, arguments, probes and metrics. The page on engines says what
+    each can do."""
     image: Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[^\s]+$")]
     """Container image; pin a digest in production."""
     command: Annotated[
@@ -160,14 +160,14 @@ class Engine(Model):
             message="must not hold `--`: what follows it would be read as a model",
         ),
     ] = []
-    """Further engine arguments, best as `--option=value`. What a typed field sets, keys, local
-    media, remote code and words that belong to no option are refused with
-    `Accepted=False/ArgumentRefused`."""
+    """Further engine arguments, best as `--option=value`. Refused with
+    `Accepted=False/ArgumentRefused` are: what another field sets, keys, local media, remote code,
+    and words that belong to no option."""
     concurrency: Annotated[int, Field(ge=1, le=4096)] | None = None
-    """Requests that one replica computes at once; further ones wait in the engine. Absent means as
-    the engine decides, and 4 for LlamaCpp."""
+    """Most requests that one replica computes at once; further ones wait in the engine. Absent
+    means the engine's own default, and 4 for LlamaCpp."""
     env: Annotated[list[EnvVar], Field(max_length=64), ListMap(("name",))] = []
-    """Further environment variables. Those that place caches, user and ports are the operator's
-    own and are refused; secrets come from Secrets."""
+    """Further environment variables. Those that the operator sets (caches, user, ports) are
+    refused. A value under a name such as `*_KEY` or `*_TOKEN` must come from a Secret."""
     files: Annotated[list[FileSource], Field(max_length=16), ListMap(("name",))] = []
     """Files that the engine reads."""

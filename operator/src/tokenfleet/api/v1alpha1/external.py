@@ -46,7 +46,7 @@ class ServerTLS(Model):
 
 
 class PromptCaching(Model):
-    """Who marks the beginnings of prompts that the provider shall cache."""
+    """Who marks the beginnings of prompts that the provider is to cache."""
 
     type: Annotated[Literal["Disabled", "Auto"], Earlier({"Off": "Disabled"})] = "Disabled"
     """Disabled: clients; their bytes stay as they are. Auto: the router, where a client marks
@@ -96,8 +96,8 @@ class External(Model):
     provider: Provider
     """Whose API it is: which headers carry the key, and what can be asked of it."""
     base_url: Annotated[BaseURL | None, Field(alias="baseURL")] = None
-    """Where the API is, with what stands before `/chat/completions`, as OpenAI's SDK takes it; a
-    client's `/v1` is replaced by its path. Absent means the provider's own:
+    """Address of the API up to `/chat/completions`, as for OpenAI's SDK; its path replaces the
+    client's `/v1`. Absent means the provider's own:
     `https://api.openai.com/v1`, `https://api.anthropic.com/v1`,
     `https://api.fireworks.ai/inference/v1`."""
     credential_secret_ref: SecretKeyReference | None = None

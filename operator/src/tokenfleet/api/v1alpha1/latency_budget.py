@@ -19,7 +19,7 @@ StageName = Annotated[str, Field(min_length=1, max_length=32, pattern=DNS_LABEL)
 
 
 class StageBudget(Model):
-    """What one stage may take."""
+    """How long one stage may take."""
 
     name: StageName
     """Its name: `routing` and `model` are measured by the router, every other one is reported in
@@ -55,17 +55,17 @@ class RemainingBudget(Model):
     """How much of the budget earlier stages have left."""
 
     max: Annotated[timedelta, Duration("1ms", "10m")]
-    """Most that is left: a request with more takes another rule. Stages that were not reported
-    have taken nothing."""
+    """Most time that may be left: a request with more takes another rule. A stage that was not
+    reported counts as 0."""
 
 
 class StageStatus(Model):
-    """What one stage takes."""
+    """How long one stage takes."""
 
     stage: Annotated[str, Field(max_length=32)]
     """Its name; `total` for all of them together."""
     budget: Annotated[str, Field(max_length=24)] = ""
-    """What it may take."""
+    """Its budget."""
     p50: Annotated[str, Field(max_length=24)] = ""
     """Median over an hour; empty: not known, or fewer than 20 requests."""
     p99: Annotated[str, Field(max_length=24)] = ""

@@ -50,8 +50,8 @@ class HuggingFaceSource(HubRepository):
     revision: Annotated[str, Field(max_length=64, pattern=r"^[-\w./]+$")] | None = None
     """Commit, tag or branch; pin a commit in production."""
     quant: Annotated[str, Field(min_length=1, max_length=32, pattern=r"^\w[-\w]*$")] | None = None
-    """Which of a repository's GGUF files, by its quantization, for example `Q4_K_M`; LlamaCpp only,
-    which takes that one where it is absent."""
+    """Which of a repository's GGUF files, by its quantization; LlamaCpp only. Absent means
+    `Q4_K_M`."""
 
 
 class VolumeSource(Model):
@@ -147,7 +147,8 @@ class TargetModel(Model):
     """Keeps downloaded weights and compiled kernels; without it each start downloads and compiles
     again."""
     remote_code: Literal["Refused", "Allowed"] = "Refused"
-    """Whether code that lies beside the weights may run in the engine."""
+    """Whether code that is stored beside the weights may run in the engine. Allowed needs a commit
+    as the revision."""
 
 
 class DraftModel(Model):

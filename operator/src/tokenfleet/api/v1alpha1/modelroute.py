@@ -74,7 +74,7 @@ class RuleMatch(Model):
     stream: Literal["Absent", "Present"] | None = None
     """Whether the request asks for a streamed answer."""
     remaining_budget: RemainingBudget | None = None
-    """What earlier stages have left of `latencyBudget.total`."""
+    """How much of `latencyBudget.total` the stages before the model have left."""
 
 
 class PoolWeight(Model):
@@ -94,7 +94,7 @@ class BackendReference(PoolWeight):
 
 
 class FallbackReference(Model):
-    """A pool that stands in, in the order of the list."""
+    """A pool that stands in for the backends of a rule."""
 
     name: ObjectName
     """ServingPool in the same namespace."""
@@ -122,7 +122,8 @@ class RouteRule(Model):
     name: ObjectName
     """Name of the rule; TokenSLO's `sectionName` refers to it."""
     matches: Annotated[list[RuleMatch], Field(max_length=16), ListAtomic()] = []
-    """Alternatives, any of them; none matches every request."""
+    """Alternatives: the rule takes a request that fits any of them. Without matches the rule takes
+    every request; only the last rule may, and must, be so."""
     backend_refs: Annotated[
         list[BackendReference], Field(min_length=1, max_length=8), ListAtomic(), named_once("pool")
     ]
@@ -130,7 +131,7 @@ class RouteRule(Model):
     fallback_refs: Annotated[
         list[FallbackReference], Field(max_length=8), ListAtomic(), named_once("pool")
     ] = []
-    """The pools that stand in, in order."""
+    """The pools that stand in when the backends cannot serve well, in this order."""
 
 
 class Failover(Model):
@@ -155,8 +156,8 @@ class Failover(Model):
         "FirstTokenTimeout",
         "ResponseTimeout",
     ]
-    """Outcomes of an attempt that are retried, as long as no byte has reached the client. An error
-    inside an answer with status 200 counts as what it is."""
+    """Outcomes of an attempt after which the next pool is asked, as long as no byte has reached the
+    client. An error inside an answer with status 200 counts as the error that it names."""
     first_token_timeout: Annotated[timedelta, Duration("50ms", "10m")] | None = None
     """Longest wait for the first token of a stream. Absent: ten times the rule's TimeToFirstToken
     threshold, between 10s and 120s, else 60s; and only where another pool or replica can take
@@ -214,7 +215,8 @@ class Pin(Model):
     rules: Annotated[list[PinnedRule], Field(min_length=1, max_length=64), ListMap(("name",))]
     """Rules that are pinned; the others keep being controlled."""
     until: datetime
-    """When the pin ends and shares ramp back (RFC 3339)."""
+    """When the pin ends, as RFC 3339, for example `2026-03-01T18:00:00Z`. From then on shares step
+    back to the weights as written."""
 
 
 class TrafficControl(Union):
@@ -223,7 +225,8 @@ class TrafficControl(Union):
     members: ClassVar[Mapping[str, Member]] = {"pinned": Member(chosen_by=("Pinned",))}
 
     type: Literal["Auto", "Disabled", "Pinned"] = "Auto"
-    """Auto: TokenSLOs may shift. Disabled: the weights as written. Pinned: as pinned, at once."""
+    """Auto: TokenSLOs may shift. Disabled: shares step back to the weights as written, and stay
+    there. Pinned: the shares of `pinned`, at once."""
     pinned: Pin | None = None
     """The fixed shares, for `type: Pinned`; ignored otherwise."""
 
@@ -264,8 +267,8 @@ class ModelRouteSpec(Model):
         ListAtomic(),
         named_once("router", namespaced=True),
     ]
-    """ModelRouters that carry this route. One in another namespace does so where its
-    `allowedRoutes` lets this namespace in."""
+    """ModelRouters that carry this route. A router of another namespace carries it only if its
+    `allowedRoutes` allows this namespace."""
     model_names: Annotated[list[PublicModelName], Field(min_length=1, max_length=16), ListSet()]
     """What clients put in `model`; also listed by GET /v1/models."""
     features: Annotated[list[MetricLabel], Field(max_length=32), ListSet()] = []
@@ -273,11 +276,12 @@ class ModelRouteSpec(Model):
     request_types: Annotated[list[MetricLabel], Field(max_length=32), ListSet()] = []
     """Request types that get their own metric label; anything else counts as `other`."""
     rules: Annotated[list[RouteRule], Field(min_length=1, max_length=64), ListMap(("name",))]
-    """Tried in order; the first match wins."""
+    """Rules, tried in order; the first one that matches takes the request. The last one must have
+    no matches."""
     failover: Failover = Failover()
     """When a request is tried again."""
     latency_budget: LatencyBudget | None = None
-    """What a request may take, by stage; absent: stages are neither read nor measured."""
+    """How long a request may take, by stage; absent: stages are neither read nor measured."""
     traffic_control: TrafficControl = TrafficControl()
     """Who decides the shares."""
 

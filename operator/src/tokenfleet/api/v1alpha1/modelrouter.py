@@ -68,7 +68,7 @@ class UserAttribute(HeaderAttribute):
 
 
 class Attribution(Model):
-    """How a request is attributed."""
+    """Headers from which feature, request type and user of a request are read."""
 
     validations: ClassVar[tuple[CEL, ...]] = (
         CEL(
@@ -120,7 +120,7 @@ class RouterService(Union):
     }
 
     type: Literal["ClusterIP", "NodePort", "LoadBalancer"] = "ClusterIP"
-    """How far the Service reaches."""
+    """Type of the Service, as in core/v1."""
     annotations: Annotated[
         dict[str, Annotated[str, Field(max_length=4096)]], Field(max_length=32)
     ] = {}
@@ -136,9 +136,9 @@ class NetworkAccess(Model):
     """NetworkPolicies for the router and its pools: the flows of docs/network.md, no others."""
 
     clients: Annotated[list[NetworkPeer], Field(max_length=16), ListAtomic()] = []
-    """Who may send requests; empty means everybody."""
+    """Pods, namespaces or addresses that may send requests; empty means all."""
     prometheus: Annotated[list[NetworkPeer], Field(max_length=16), ListAtomic()] = []
-    """Who may scrape the router and the pools; empty means everybody."""
+    """Pods, namespaces or addresses that may scrape the router and the pools; empty means all."""
     upstreams: Annotated[list[NetworkPeer], Field(max_length=16), ListAtomic()] = []
     """Where the router may send requests beside the namespace's managed pools: the pods of Existing
     pools."""
@@ -183,7 +183,8 @@ class ManagedRouter(Model):
     drain_timeout: Annotated[timedelta, Duration("1s", "2h")] = timedelta(minutes=10)
     """How long running streams may go on after a router pod is told to stop."""
     resources: Resources = Resources()
-    """Compute of the Envoy container."""
+    """Compute of the container `envoy`. It refuses new requests near four fifths of the memory
+    limit; without a limit, near 1 GiB."""
 
 
 class SidecarRouter(Model):
@@ -195,7 +196,7 @@ class SidecarRouter(Model):
     port: Annotated[int, Field(ge=1024, le=65535)] = 8787
     """Port on 127.0.0.1 where applications find the router."""
     start_limit: Annotated[timedelta, Duration("1s", "5m")] = timedelta(seconds=30)
-    """How long an application's start may wait for a router that is not ready."""
+    """Longest time that the application's start waits for a router that is not ready."""
     cpu: Quantity = "100m"
     """CPU that is reserved for the router in each pod."""
     memory: Annotated[Quantity, QuantityRange("192Mi", "16Gi")] = "256Mi"
@@ -230,7 +231,8 @@ class Tracing(Model):
     """Collector that takes OTLP over HTTP, for example `http://otel-collector:4318`; `/v1/traces`
     is added where there is no path."""
     sampling: Annotated[Decimal, Fraction("0.0001", "1")] = Decimal("0.01")
-    """Part of the requests that are traced; callers that have decided are followed."""
+    """Part of the requests that are traced, 0 to 1. Where the caller has decided (`traceparent`),
+    its decision counts."""
 
 
 class ModelRouterSpec(Union):
@@ -257,7 +259,7 @@ class ModelRouterSpec(Union):
     allowed_routes: AllowedRoutes = AllowedRoutes()
     """Routes of other namespaces that the router carries; their pools stay in theirs."""
     attribution: Attribution = Attribution()
-    """How requests are attributed."""
+    """Headers from which feature, request type and user of a request are read."""
     request_body_limit: Annotated[Quantity, QuantityRange("1Ki", "64Mi")] = "8Mi"
     """Largest request body; larger ones get a 413."""
     cors: Cors | None = None
@@ -315,7 +317,7 @@ class ModelRouterStatus(Model):
 
 
 class ModelRouter(Model):
-    """Where traffic enters."""
+    """Where requests enter: Envoy with the project's module, in pods of its own or of others."""
 
     validations: ClassVar[tuple[CEL, ...]] = (named(56, "it names the Service `<router>-router`"),)
 

@@ -31,7 +31,8 @@ class LatencyObjective(Model):
             ),
         ),
     ]
-    """Longest good value; a boundary of the histogram ladder, so that the fraction is exact."""
+    """Longest time that is good, for example `500ms`. It must be a boundary of the histogram, so
+    that the fraction is exact; the message of a refusal lists them."""
     target: Annotated[Decimal, Fraction("0.5", "0.9999")]
     """Fraction of attempts that must be within the threshold, for example `0.95`."""
 
@@ -44,7 +45,7 @@ class ErrorRateObjective(Model):
     """
 
     max: Annotated[Decimal, Fraction("0.0001", "0.5")]
-    """Largest fraction of failed attempts, for example `0.01`."""
+    """Largest fraction of failed attempts, for example `0.01` for 1 %."""
 
 
 class CostObjective(Model):
@@ -78,8 +79,8 @@ class CacheHitObjective(Model):
 class FastPathObjective(Model):
     """The part of the route's requests that the rule of `targetRef.sectionName` takes.
 
-    Of the requests that the selector names, over an hour. It tells how traffic is made up, so no
-    shift can mend it: it alerts.
+    Of the requests that the selector names, over an hour. No shift changes which rule takes a
+    request, so this objective only alerts.
     """
 
     min: Annotated[Decimal, Fraction("0.01", "0.99")]
@@ -113,6 +114,7 @@ class Objective(Union):
     """An objective about money by the hour or day. Needs prices and shifts as a cost objective
     does, while the forecast is above the limit."""
     cache_hit_rate: CacheHitObjective | None = None
-    """A cache objective. It seldom should shift: a shift empties the caches that it asks for."""
+    """A cache objective. It should seldom shift: conversations that move start with a cold cache,
+    so a shift lowers the hit rate."""
     fast_path_share: FastPathObjective | None = None
     """An objective about how much of the route takes one path. Only alerts."""

@@ -51,7 +51,7 @@ class Resources(Model):
     limits: Annotated[dict[str, Quantity], Field(max_length=16)] = {}
     """Upper bounds, for example `nvidia.com/gpu: 4`."""
     requests: Annotated[dict[str, Quantity], Field(max_length=16)] = {}
-    """What the scheduler reserves; where absent, the limits."""
+    """What the scheduler reserves; absent means the limits."""
 
 
 ContextWindow = Annotated[
@@ -107,7 +107,8 @@ class Parallelism(Model):
     """Nodes that one replica is spread over, each with an equal part of its devices; `resources`
     are those of one node. More than 1 needs LeaderWorkerSet (leaderworkerset.x-k8s.io/v1)."""
     expert: bool = False
-    """Whether the experts of a mixture are spread over all devices instead of being split."""
+    """Whether the experts of a mixture-of-experts model are spread over all devices, each whole,
+    instead of each being split over them."""
 
 
 class CPUOptions(Model):
@@ -131,7 +132,8 @@ class Rollout(Model):
     )
 
     max_surge: Annotated[int, Field(ge=0, le=100)] = 0
-    """Replicas above the wanted count during a rollout. 0 by default: spare GPUs are rare."""
+    """Replicas above the wanted count during a rollout. 0 by default, because each needs devices
+    of its own."""
     max_unavailable: Annotated[int, Field(ge=0, le=100)] = 1
     """Replicas that may be missing during a rollout."""
 
@@ -244,8 +246,9 @@ class Served(Model):
     """The model name that the engine expects; the router rewrites requests to it."""
     aliases: Annotated[list[PublicModelName], Field(max_length=16), ListSet()] = []
     """Further names that the engine accepts for the same model. Requests with one of these are sent
-    as they are, which is cheaper than rewriting them; best are the names that clients use. Managed
-    pools serve them; of Existing ones they must be true."""
+    as they are, which is cheaper than rewriting them; best are the names that clients use. In
+    Managed pools the operator tells them to the engine; engines of Existing pools must accept them
+    already."""
     adapters: Annotated[list[Adapter], Field(max_length=64), ListMap(("name",))] = []
     """LoRA adapters that the engine has beside the model. A route names one in `backendRefs` or
     `fallbackRefs`; the pool's own model is served without them."""
@@ -265,7 +268,8 @@ class Capacity(Model):
     """What one replica can carry."""
 
     requests_per_second: PositiveDecimal
-    """Sustainable requests per second of one replica. Guards shifts towards this pool."""
+    """Requests per second that one replica can serve all the time, within the objectives. Measure
+    it with your prompts. Shifts towards this pool never fill more than a part of it."""
 
 
 class ServingPoolSpec(Union):
@@ -320,7 +324,8 @@ class ServingPoolSpec(Union):
     """Wanted replicas. Leave it out of git when an autoscaler owns it. Ignored for Existing
     and External."""
     capacity: Capacity | None = None
-    """What one replica can carry; absent means unknown, and shifts towards the pool are careful."""
+    """What one replica can carry. Absent means unknown: then the first shift to this pool is a
+    quarter of the traffic."""
     price: PoolPrice | None = None
     """What the pool costs; absent means that requests to it have no known cost."""
     managed: Managed | None = None

@@ -47,7 +47,10 @@ class TargetReference(Model):
 
 
 class Selector(Model):
-    """Narrows an objective to some requests, which ShiftTraffic gives shares of their own."""
+    """The requests of the target that the objective is about, known by their headers.
+
+    With ShiftTraffic these requests get shares of their own.
+    """
 
     features: Annotated[list[MetricLabel], Field(max_length=32), ListSet()] = []
     """Features, any of these; empty means all."""
@@ -67,9 +70,10 @@ class MinimumEvents(Model):
     )
 
     total: Annotated[int, Field(ge=1, le=100_000)] = 5
-    """Fewest attempts in a window that is judged. The bounds ask for more where they need more."""
+    """Fewest attempts that a window must hold to be judged. A proof may need more."""
     bad: Annotated[int, Field(ge=1, le=100_000)] = 5
-    """Fewest bad attempts in a window that proves a breach: one client's retries do not count."""
+    """Fewest bad attempts in a window that proves a breach, so that the retries of one client are
+    no proof."""
 
 
 class Control(Model):
@@ -84,11 +88,12 @@ class Control(Model):
     )
 
     short_window: Annotated[timedelta, Duration("5s", "10m")] = timedelta(minutes=1)
-    """The shortest window of evidence; the others are 2, 4, 8 ... 128 times as long. At least four
-    scrape intervals: where it is shorter, all windows are taken longer, and condition
-    DataAvailable says so."""
+    """The shortest window that attempts are counted in; the others are 2, 4, 8 ... 128 times as
+    long. Set it to at least four scrape intervals: where it is shorter, all windows are taken
+    longer, and condition DataAvailable says so."""
     long_window: Annotated[timedelta, Duration("10s", "1h")] = timedelta(minutes=3)
-    """Window of what is reported, of demand, and of the coverage that is asked for."""
+    """Window that status and metrics report, over which demand is averaged, and which must hold
+    enough scrapes (`data.minCoverage`)."""
     minimum_events: MinimumEvents = MinimumEvents()
     """How much evidence a judgement needs."""
 
@@ -99,7 +104,8 @@ class DataPolicy(Model):
     on_unknown: Literal["Hold"] = "Hold"
     """Hold: shares stay as they are, and timers stop, until data are back."""
     max_staleness: Annotated[timedelta, Duration("5s", "1h")] = timedelta(minutes=2)
-    """Oldest sample that still counts as now."""
+    """Greatest age of the newest sample; beyond it the loop cannot see. Values above 4m have no
+    effect: Prometheus forgets samples after 5m."""
     min_coverage: Annotated[Decimal, Fraction("0.1", "1")] = Decimal("0.8")
     """Fraction of expected scrapes that the long window, and each window that is judged, must hold,
     for each router replica."""
@@ -119,25 +125,28 @@ class ShiftTraffic(Model):
     )
 
     primary_floor: Annotated[Decimal, Fraction("0", "0.5")] = Decimal("0.02")
-    """Share that the primary keeps, so that its recovery can be seen. With 0 nothing can be seen:
-    a step back is tried after each hold, which doubles as long as it fails."""
+    """Part of its own traffic that the primary keeps in any shift, so that its recovery can be
+    seen. With 0 nothing can be seen: a step back is tried after each hold, which doubles as long as
+    it fails."""
     max_shift: Annotated[Decimal, Fraction("0.05", "1")] = Decimal("0.98")
-    """Largest share that may leave the primary."""
+    """Largest part of the primary's traffic that may leave it, 0 to 1."""
     settle: Annotated[timedelta, Duration("5s", "1h")] = timedelta(seconds=105)
-    """Least wait between two shifts. Only attempts since the last one are judged, so it is longer
-    where the threshold, or the rate of traffic, asks for it."""
+    """Least wait between two shifts, so that the effect of the first can be seen. Only attempts
+    since the last shift are judged, so the wait is longer with a long threshold or little
+    traffic."""
     dwell: Annotated[timedelta, Duration("5s", "1h")] = timedelta(seconds=210)
-    """Wait between steps of the recovery: long window + 30 s."""
+    """Wait between two steps of a recovery; best the long window and 30 s more."""
     hold_before_recovery: Annotated[timedelta, Duration("5s", "24h")] = timedelta(minutes=5)
-    """Time before the first step back, most of which must prove the primary well; doubles with each
+    """Wait before the first step back, most of which must prove the primary well; doubles with each
     failed recovery."""
     max_hold: Annotated[timedelta, Duration("5s", "24h")] = timedelta(hours=1)
-    """Limit of that doubling."""
+    """Longest `holdBeforeRecovery` after doubling."""
     fallback_max_utilization: Annotated[Decimal, Fraction("0.1", "1")] = Decimal("0.85")
-    """Part of a fallback's capacity that shifts may fill."""
+    """Part of a fallback's capacity (`capacity.requestsPerSecond` x ready replicas) that shifts may
+    fill, 0 to 1."""
     max_cost_per_hour: PositiveDecimal | None = None
     """Most money per hour that what is shifted may cost at pools of type External, in the currency
-    of the pools' prices, for example `40`. Nine tenths of it are filled; above it the loop gives
+    of the pools' prices, for example `40`. Shifts fill nine tenths of it; what costs more goes
     back. All rules and slices that the objective shifts share it. Absent means no limit. It bounds
     shifts only: neither weights that the route gives a pool itself, nor requests that the router
     tries again on a fallback after they have failed."""
@@ -151,7 +160,8 @@ class OnBreach(Union):
     }
 
     type: Literal["Alert", "ShiftTraffic"] = "Alert"
-    """Alert: say so, and show what a shift would have done. ShiftTraffic: do it."""
+    """Alert: move nothing, and show in `status.shadow` what a shift would have done. ShiftTraffic:
+    move traffic to the rule's fallbacks, and back."""
     shift_traffic: ShiftTraffic | None = None
     """Bounds and pace, for `type: ShiftTraffic`; absent means the defaults."""
 
@@ -205,8 +215,8 @@ class TokenSLOSpec(Model):
     objective: Objective
     """What good means."""
     window: Annotated[timedelta, Duration("1h", "2160h")] = timedelta(hours=672)
-    """Window of the error budget in status, for Latency and ErrorRate; it moves nothing. Prometheus
-    must remember that long: `status.budget.covered` says how much of it was measured."""
+    """Window of the error budget in status, for Latency and ErrorRate. It moves no traffic.
+    Prometheus must keep samples that long: `status.budget.covered` says how much was measured."""
     control: Control = Control()
     """The windows of the control loop."""
     data: DataPolicy = DataPolicy()
@@ -221,7 +231,8 @@ class DataStatus(Model):
     state: Literal["OK", "NoTraffic", "Insufficient", "Unknown"] = "Unknown"
     """OK, NoTraffic, Insufficient or Unknown."""
     reason: Annotated[str, Field(max_length=64)] = ""
-    """Why not OK: SourceError, Partial, Stale, Absent, LowCoverage."""
+    """Why not OK, as the reason of condition DataAvailable: for example SourceError, AccessDenied,
+    Partial, Stale, ClockSkew, Absent, LowCoverage."""
     message: Annotated[str, Field(max_length=1024)] = ""
     """The numbers behind it."""
 
@@ -234,9 +245,9 @@ class Current(Model):
     bad: Count = 0
     """Attempts that failed, or were beyond the threshold."""
     burn_rate: Annotated[str, Field(max_length=16)] = "0"
-    """Bad fraction divided by the error budget; 1 spends the budget exactly. Cost, spend, cache and
-    fast path: cost, forecast, or the part of the prompt that was not cached, or of the requests
-    that took other rules, divided by what the objective allows."""
+    """Bad fraction divided by the error budget; 1 spends the budget exactly. For other objectives,
+    what is measured divided by what is allowed: the cost, the forecast, the part of the prompts
+    that was not cached, the part of the requests that took other rules."""
     value: Annotated[str, Field(max_length=24)] = ""
     """Mean cost of a request, forecast of the money, cache hit rate, or share of the path over an
     hour; empty for other objectives."""
@@ -246,9 +257,9 @@ class Quantiles(Model):
     """The indicator's distribution over the long window, estimated from the histogram."""
 
     p50: Annotated[str, Field(max_length=24)] = ""
-    """Median."""
+    """Median, with its unit, for example `240ms`."""
     p99: Annotated[str, Field(max_length=24)] = ""
-    """99th percentile."""
+    """99th percentile, with its unit."""
 
 
 class BudgetStatus(Model):
@@ -276,19 +287,19 @@ class BurnerStatus(Model):
     bad: Count = 0
     """Bad attempts."""
     part: Annotated[str, Field(max_length=8)] = ""
-    """Of all bad attempts in the window, 0 to 1; of users: of the cost of this hour and the last,
-    at least."""
+    """Part of all bad attempts in the window, 0 to 1. For users: at least this part of the cost of
+    this hour and the last."""
 
 
 class SpendStatus(Model):
-    """Money of the hour or day that runs, for Spend."""
+    """Money of the present hour or day, for Spend."""
 
     spent: Annotated[str, Field(max_length=24)] = ""
-    """So far, at the prices of now."""
+    """Money so far, at the present prices."""
     forecast: Annotated[str, Field(max_length=24)] = ""
-    """At its end, at the rate of the last window."""
+    """Money at the end of the hour or day, at the rate of the last window."""
     ends: datetime | None = None
-    """When it ends."""
+    """When the hour or day ends."""
 
 
 class ShiftCostStatus(Model):
@@ -297,7 +308,7 @@ class ShiftCostStatus(Model):
     per_hour: Annotated[str, Field(max_length=24)] = ""
     """Money per hour at the present shares, demand and prices."""
     max: Annotated[str, Field(max_length=24)] = ""
-    """Most that it may be."""
+    """Most money per hour: `shiftTraffic.maxCostPerHour`."""
 
 
 class Shadow(Model):
