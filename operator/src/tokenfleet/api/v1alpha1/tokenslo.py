@@ -125,9 +125,9 @@ class ShiftTraffic(Model):
     )
 
     primary_floor: Annotated[Decimal, Fraction("0", "0.5")] = Decimal("0.02")
-    """Part of its own traffic that the primary keeps in any shift, so that its recovery can be
-    seen. With 0 nothing can be seen: a step back is tried after each hold, which doubles as long as
-    it fails."""
+    """Share that the primary keeps in any shift, as a part of what it gets by its weight, so that
+    its recovery can be seen. With 0 nothing can be seen: a step back is tried after each hold,
+    which doubles as long as it fails."""
     max_shift: Annotated[Decimal, Fraction("0.05", "1")] = Decimal("0.98")
     """Largest part of the primary's traffic that may leave it, 0 to 1."""
     settle: Annotated[timedelta, Duration("5s", "1h")] = timedelta(seconds=105)
