@@ -47,10 +47,7 @@ class TargetReference(Model):
 
 
 class Selector(Model):
-    """The requests of the target that the objective is about, known by their headers.
-
-    With ShiftTraffic these requests get shares of their own.
-    """
+    """Requests of the target that count; with ShiftTraffic they get shares of their own."""
 
     features: Annotated[list[MetricLabel], Field(max_length=32), ListSet()] = []
     """Features, any of these; empty means all."""
@@ -72,8 +69,7 @@ class MinimumEvents(Model):
     total: Annotated[int, Field(ge=1, le=100_000)] = 5
     """Fewest attempts that a window must hold to be judged. A proof may need more."""
     bad: Annotated[int, Field(ge=1, le=100_000)] = 5
-    """Fewest bad attempts in a window that proves a breach, so that the retries of one client are
-    no proof."""
+    """Fewest bad attempts in a window that proves a breach: one client's retries are no proof."""
 
 
 class Control(Model):
@@ -92,8 +88,7 @@ class Control(Model):
     long. Set it to at least four scrape intervals: where it is shorter, all windows are taken
     longer, and condition DataAvailable says so."""
     long_window: Annotated[timedelta, Duration("10s", "1h")] = timedelta(minutes=3)
-    """Window that status and metrics report, over which demand is averaged, and which must hold
-    enough scrapes (`data.minCoverage`)."""
+    """Window that status and metrics report, and over which demand and coverage are measured."""
     minimum_events: MinimumEvents = MinimumEvents()
     """How much evidence a judgement needs."""
 
@@ -131,9 +126,8 @@ class ShiftTraffic(Model):
     max_shift: Annotated[Decimal, Fraction("0.05", "1")] = Decimal("0.98")
     """Largest part of the primary's traffic that may leave it, 0 to 1."""
     settle: Annotated[timedelta, Duration("5s", "1h")] = timedelta(seconds=105)
-    """Least wait between two shifts, so that the effect of the first can be seen. Only attempts
-    since the last shift are judged, so the wait is longer with a long threshold or little
-    traffic."""
+    """Least wait between two shifts. Only attempts since the last one are judged, so it is longer
+    with a long threshold or little traffic."""
     dwell: Annotated[timedelta, Duration("5s", "1h")] = timedelta(seconds=210)
     """Wait between two steps of a recovery; best the long window and 30 s more."""
     hold_before_recovery: Annotated[timedelta, Duration("5s", "24h")] = timedelta(minutes=5)
