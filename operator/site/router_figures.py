@@ -27,7 +27,16 @@ KINDS = {
 }
 OF_BARE = {"small": 0.80, "33 KB": 0.75, "paced stream": 0.90}
 """Wanted: CPU time of a bare Envoy, as a part of the router's."""
-INSTRUCTIONS_OF_BARE = {"small": 0.80, "33 KB": 0.75, "burst stream": 0.90}
+COUNTED = {
+    "small": "small request",
+    "33 KB": "33 KB",
+    "128 KB": "128 KB",
+    "burst of 50": "whole stream, 50 events in one burst",
+    "paced event": "each further event, paced",
+    "burst event": "each further event, in a burst",
+}
+"""Of what instructions are counted."""
+INSTRUCTIONS_OF_BARE = {"small": 0.80, "33 KB": 0.75, "paced event": 0.90, "burst event": 0.90}
 """Wanted: instructions of a bare Envoy, as a part of the router's."""
 ADDED_MS = {"p50": 0.05, "p99": 0.25}
 """Wanted of one small request at a time, at most."""
@@ -49,7 +58,7 @@ def instructions() -> str:
     """Return the table of instructions beside a bare Envoy and a module that does nothing."""
     known = read()
     rows = []
-    for kind, title in KINDS.items():
+    for kind, title in COUNTED.items():
         count = known[f"instructions {kind}"]
         bare, wanted = count["bare"], INSTRUCTIONS_OF_BARE.get(kind)
         others = (
@@ -221,7 +230,7 @@ def _table(heads: Iterable[str], rows: Iterable[str]) -> str:
 
 def _digits(thousands: float) -> int:
     """Return how many digits after the point say something."""
-    return 0 if thousands >= LARGE else 1
+    return 0 if thousands >= LARGE else 1 if thousands >= 1 else 2
 
 
 def _number(title: str) -> int:

@@ -8,10 +8,13 @@ import asyncio
 import json
 import sys
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from typing import Self
 
 CHUNKS = 50
-"""Events of a stream, the last one without content."""
+"""Events of a stream, the last one without content; a request may ask for another number."""
 GAP = 0.01
 """Seconds between the events of a paced stream."""
 
@@ -22,18 +25,22 @@ def body(words: int = 6, **members: object) -> bytes:
     return json.dumps({"model": "chat", **asked}).encode()
 
 
+def stream(pace: str, events: int = CHUNKS) -> bytes:
+    """A request for a stream of so many events; with usage, so that both sides carry the same bytes."""
+    usage = {"include_usage": True}
+    return body(user=pace, max_tokens=events - 1, stream=True, stream_options=usage)
+
+
 BODY = body()
-USAGE = {"prompt_tokens": 9, "completion_tokens": CHUNKS - 1}
-STREAM = {"stream": True, "stream_options": {"include_usage": True}}
-"""With usage asked for, so that both sides carry the same bytes."""
 BODIES = {
     "small": BODY,
     "33 KB": body(6_600),
     "128 KB": body(26_000),
-    "burst stream": body(user="burst", **STREAM),
-    "paced stream": body(user="paced", **STREAM),
+    "burst stream": stream("burst"),
+    "paced stream": stream("paced"),
 }
-STREAMS = ("burst stream", "paced stream")
+STREAMS = {"burst stream": "burst", "paced stream": "paced"}
+"""How each of them is paced."""
 
 _WHOLE = json.dumps({"id": "1", "object": "chat.completion", "choices": [
     {"index": 0, "message": {"role": "assistant", "content": "hello"}, "finish_reason": "stop"}
@@ -55,12 +62,15 @@ def _event(content: dict[str, object], finish: str | None = None, **more: object
     return b"data: " + json.dumps(chunk).encode() + b"\n\n"
 
 
-EVENTS = [
-    *(_piece(_event({"content": "tok "})) for _ in range(CHUNKS - 1)),
-    _piece(_event({}, "stop")),
-    _piece(b"data: " + json.dumps({"choices": [], "usage": USAGE}).encode() + b"\n\n"),
-    _piece(b"data: [DONE]\n\n") + b"0\r\n\r\n",
-]
+@cache
+def _events(tokens: int) -> tuple[bytes, ...]:
+    usage = {"prompt_tokens": 9, "completion_tokens": tokens}
+    return (
+        *(_piece(_event({"content": "tok "})) for _ in range(tokens)),
+        _piece(_event({}, "stop")),
+        _piece(b"data: " + json.dumps({"choices": [], "usage": usage}).encode() + b"\n\n"),
+        _piece(b"data: [DONE]\n\n") + b"0\r\n\r\n",
+    )
 
 
 class Answering(asyncio.Protocol):
@@ -85,14 +95,16 @@ class Answering(asyncio.Protocol):
         # Some routers write the body anew, without spaces.
         if b'"stream": true' not in asked and b'"stream":true' not in asked:
             self.transport.write(RESPONSE)  # type: ignore[attr-defined]
-        elif b'"paced"' not in asked:
-            self.transport.write(_HEAD + b"".join(EVENTS))  # type: ignore[attr-defined]
+            return
+        events = _events(json.loads(asked)["max_tokens"])
+        if b'"paced"' not in asked:
+            self.transport.write(_HEAD + b"".join(events))  # type: ignore[attr-defined]
         else:
-            asyncio.get_running_loop().create_task(self.paced())
+            asyncio.get_running_loop().create_task(self.paced(events))
 
-    async def paced(self) -> None:
+    async def paced(self, events: Sequence[bytes]) -> None:
         self.transport.write(_HEAD)  # type: ignore[attr-defined]
-        for event in EVENTS:
+        for event in events:
             self.transport.write(event)  # type: ignore[attr-defined]
             await asyncio.sleep(GAP)
 
@@ -113,26 +125,51 @@ class Load:
     """Seconds of each request; of streams, to the first byte of the body."""
     head: bytes = b""
     """The last answer's headers, lower case."""
+    _open: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = field(default_factory=list)
+
+    async def __aenter__(self) -> Self:
+        opened = (asyncio.open_connection("127.0.0.1", self.port, limit=2**22)
+                  for _ in range(self.connections))  # fmt: skip
+        self._open = await asyncio.gather(*opened)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for _, writer in self._open:
+            writer.close()
+        self._open = []
 
     async def for_seconds(self, seconds: float) -> None:
+        """Ask on connections of its own for so long."""
         until = time.monotonic() + seconds
-        await self._run(lambda: time.monotonic() < until)
+        async with self:
+            await self._run(lambda: time.monotonic() < until)
 
     async def times(self, count: int) -> None:
+        """Ask so many times, on the connections that are open."""
         left = iter(range(count))
         await self._run(lambda: next(left, None) is not None)
 
-    async def _run(self, more: object) -> None:
-        await asyncio.gather(*(self._one(number, more) for number in range(self.connections)))
+    async def _run(self, more: Callable[[], bool]) -> None:
+        await asyncio.gather(
+            *(
+                self._one(number, reader, writer, more)
+                for number, (reader, writer) in enumerate(self._open)
+            )
+        )
 
-    async def _one(self, number: int, more: object) -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port, limit=2**22)
+    async def _one(
+        self,
+        number: int,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        more: Callable[[], bool],
+    ) -> None:
         wanted = (
             b"POST /v1/chat/completions HTTP/1.1\r\nhost: router\r\n"
             b"content-type: application/json\r\nx-session-id: %d\r\ncontent-length: %d\r\n\r\n%b"
             % (number, len(self.body), self.body)
         )
-        while more():  # type: ignore[operator]
+        while more():
             started = time.perf_counter()
             writer.write(wanted)
             self.head = (await reader.readuntil(b"\r\n\r\n")).lower()
@@ -145,7 +182,6 @@ class Load:
                 await reader.readuntil(b"\r\n")
                 self.latencies.append(time.perf_counter() - started)
                 await reader.readuntil(b"0\r\n\r\n")
-        writer.close()
 
 
 async def closed_loop(

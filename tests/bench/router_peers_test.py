@@ -43,7 +43,8 @@ async def answering(port: int) -> None:
     async with asyncio.timeout(peers.START_SECONDS):
         while True:
             try:
-                await Load(port, connections=1).times(1)
+                async with Load(port, connections=1) as load:
+                    await load.times(1)
             except (OSError, AssertionError, asyncio.IncompleteReadError):
                 await asyncio.sleep(0.5)
             else:
