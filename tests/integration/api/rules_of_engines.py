@@ -138,9 +138,13 @@ ENGINE_RULES = [
     ),
     engine_rule(
         "engine.type SGLang spreads experts over the devices of one copy: leave out"
-        " parallelism.data",
+        " parallelism.data, or give engine.extraArgs --enable-dp-attention",
         refused=of("SGLang", at(_SIZES, {"data": 2, "expert": True})),
-        accepted=of("SGLang", at(_SIZES, {"tensor": 2, "expert": True})),
+        accepted=of(
+            "SGLang",
+            at(_SIZES, {"tensor": 2, "data": 2, "expert": True}),
+            at("spec.managed.engine.extraArgs", ["--enable-dp-attention"]),
+        ),
     ),
     rule(
         ".spec",

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from tests.unit.domain.pools.builders import cpu_pool, drafting, gpu_pool
+from tokenfleet.api.v1alpha1.servingpool import ServingPool
 from tokenfleet.domain.pools.checks import adapters_unsupported
 from tokenfleet.domain.pools.workloads import workload
 
@@ -35,6 +36,10 @@ def engine(*arguments: str) -> dict:
     return {"image": "engine:1", "extraArgs": list(arguments)}
 
 
+def sglang_pool(*arguments: str, **managed) -> ServingPool:
+    return gpu_pool(engine={**engine(*arguments), "type": "SGLang"}, **managed)
+
+
 @pytest.mark.parametrize(
     ("pool", "reason", "named"),
     [
@@ -58,6 +63,11 @@ def engine(*arguments: str) -> dict:
         pytest.param(gpu_pool(parallelism={"tensor": 4}), "NotEnoughDevices", "has 1", id="more parallel than devices"),
         pytest.param(gpu_pool(engine=engine("-t", "4")), "ArgumentRefused", "-t", id="the beginning of a short name"),
         pytest.param(gpu_pool(engine=engine("-dp4")), "ArgumentRefused", "-dp4", id="parallelism of another kind"),
+        pytest.param(gpu_pool(engine=engine("--data-parallel-hybrid-lb", "--data-parallel-size-local=8")), "ArgumentRefused", "data-parallel ranks", id="an address for each node"),
+        pytest.param(gpu_pool(engine=engine("-dpr", "8")), "ArgumentRefused", "-dpr", id="a rank that the operator places"),
+        pytest.param(sglang_pool("--enable-dp-attention", parallelism={"tensor": 8, "data": 8}, resources={"limits": {"nvidia.com/gpu": 4}}), "NotEnoughDevices", "(tensor 8 x pipeline 1 x data 1) needs 8", id="attention that shares too few devices"),
+        pytest.param(sglang_pool(parallelism={"tensor": 8, "data": 8}, resources={"limits": {"nvidia.com/gpu": 8}}), "NotEnoughDevices", "data adds none with --enable-dp-attention", id="copies where attention was meant"),
+        pytest.param(gpu_pool(parallelism={"tensor": 8}, resources={"limits": {"google.com/tpu": 3}}), "NotEnoughDevices", "has 6", id="more parallel than any chip has cores"),
         pytest.param(gpu_pool(engine=engine("--reasoning-parser-p=x")), "ArgumentRefused", "--reasoning-parser-p", id="a beginning beside an option that is shorter"),
         pytest.param(gpu_pool(engine={"image": "vllm/vllm-openai:v0.8.5"}), "EngineTooOld", "0.18", id="an engine without the shutdown timeout"),
         pytest.param(gpu_pool(engine={"image": "e:1", "files": [{"name": "a", "mountPath": "/t", "configMap": "a"}, {"name": "b", "mountPath": "/t/", "secret": "b"}]}), "FileConflict", "/t twice", id="two files in one place"),
@@ -101,6 +111,9 @@ def test_a_mistake_is_named_and_nothing_is_deployed(pool, reason: str, named: st
         pytest.param(gpu_pool(resources={"limits": {"amd.com/gpu": 1}}), id="a GPU of another make"),
         pytest.param(gpu_pool(parallelism={"tensor": 2}, resources={"limits": {"nvidia.com/mig-3g.40gb": 2}}), id="slices of a GPU"),
         pytest.param(gpu_pool(parallelism={"tensor": 8}, resources={"limits": {"aws.amazon.com/neuron": 1}}), id="a chip of several cores"),
+        pytest.param(gpu_pool(parallelism={"tensor": 8}, resources={"limits": {"google.com/tpu": 4}}), id="TPU chips of two cores"),
+        pytest.param(gpu_pool(parallelism={"tensor": 2}, resources={"limits": {"gpu.intel.com/i915": 1}}), id="a GPU of two tiles"),
+        pytest.param(sglang_pool("--enable-dp-attention", parallelism={"tensor": 8, "data": 8, "expert": True}, resources={"limits": {"nvidia.com/gpu": 8}}), id="attention in groups of the same devices"),
         pytest.param(gpu_pool(parallelism={"tensor": 8}, resources={"limits": {"example.com/npu": 1}}), id="a make that nobody knows"),
         pytest.param(gpu_pool(parallelism={"tensor": 2}, resources={"claims": [{"name": "gpus"}]}, pod={"resourceClaims": [{"name": "gpus", "resourceClaimTemplateName": "two"}]}), id="devices that are claimed"),
         pytest.param(gpu_pool(engine=engine("--reasoning-parser=openai_gptoss", "-dpl=1", "-dcp=1", "-pcp=1")), id="options that begin like refused ones"),
@@ -120,6 +133,44 @@ def test_what_is_right_is_deployed(pool) -> None:
         "PodDisruptionBudget",
         "Deployment",
     }
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        "vllm/vllm-openai:v0.8.5",
+        "docker.io/vllm/vllm-tpu:v0.11.1",
+        "mirror.example:5000/library/vllm-openai:v0.9.2@sha256:aa",
+        "aibrix/vllm-openai:v0.7.3.self.post1",
+        "public.ecr.aws/q9t5s3a7/vllm-cpu-release-repo:v0.9.1",
+        "intel/vllm:0.17.0-xpu",
+        "vllm/vllm-openai:v0.17",
+    ],
+)
+def test_a_tag_that_counts_vllms_releases_is_judged(image: str) -> None:
+    (problem,) = workload(gpu_pool(engine={"image": image})).problems
+
+    assert problem.reason == "EngineTooOld"
+    assert image in problem.message
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        "vllm/vllm-openai:v0.18.0",
+        "vllm/vllm-openai:nightly",
+        "vllm/vllm-openai:v1",
+        "lmcache/vllm-openai:v0.3.5",
+        "docker.io/lmcache/vllm-openai:v0.3.9post2",
+        "nvcr.io/nvidia/ai-dynamo/vllm-runtime:0.9.0",
+        "opea/vllm-gaudi:0.8",
+        "kserve/vllmserver:v0.15.0",
+        "ghcr.io/llm-d/llm-d-vllm:0.1.0",
+        "nvcr.io/nvidia/vllm:25.09-py3",
+    ],
+)
+def test_a_tag_that_counts_something_else_is_not_judged(image: str) -> None:
+    assert workload(gpu_pool(engine={"image": image})).problems == ()
 
 
 def test_an_engine_without_adapters_is_named() -> None:

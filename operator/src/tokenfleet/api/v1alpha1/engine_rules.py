@@ -120,9 +120,10 @@ ENGINE_RULES: Final = (
     ),
     CEL(
         rule="self.engine.type != 'SGLang' || !self.parallelism.expert"
-        " || self.parallelism.data == 1",
+        " || self.parallelism.data == 1 || (has(self.engine.extraArgs)"
+        " && self.engine.extraArgs.exists(one, one == '--enable-dp-attention'))",
         message="engine.type SGLang spreads experts over the devices of one copy: leave out"
-        " parallelism.data",
+        " parallelism.data, or give engine.extraArgs --enable-dp-attention",
         field_path=".parallelism",
     ),
 )

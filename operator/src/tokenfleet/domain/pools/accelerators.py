@@ -12,11 +12,19 @@ from decimal import Decimal
 from typing import Final
 
 from tokenfleet.api.quantities import parse_quantity
-from tokenfleet.api.v1alpha1.servingpool import ACCELERATORS, Managed, Parallelism
+from tokenfleet.api.v1alpha1.servingpool import ACCELERATORS, Managed
+from tokenfleet.domain.pools.engines.engine import Engine
 
-CORES: Final[Mapping[str, int]] = {"aws.amazon.com/neuron": 8, "aws.amazon.com/neurondevice": 8}
+CORES: Final[Mapping[str, int]] = {
+    "aws.amazon.com/neuron": 8,
+    "aws.amazon.com/neurondevice": 8,
+    "google.com/tpu": 2,
+    "gpu.intel.com/i915": 2,
+    "gpu.intel.com/xe": 2,
+}
 """Resources that count chips, each with at most so many cores; engines count cores (AWS Neuron
-device plugin: an Inferentia2 chip has 2, a Trainium2 chip 8 with its default layout)."""
+device plugin: an Inferentia2 chip has 2, a Trainium2 chip 8 with its default layout. A TPU v7x chip
+is two devices, older ones are one. A Data Center GPU Max 1550 is two tiles, others are one)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,9 +50,16 @@ def accelerators(limits: Mapping[str, str]) -> Accelerators:
     )
 
 
-def needed(parallelism: Parallelism) -> int:
+def copies(managed: Managed, engine: Engine) -> int:
+    """Return how many times `parallelism.data` multiplies the devices of one replica."""
+    inside = any(option in managed.engine.extra_args for option in engine.SHARED_BY)
+    return 1 if inside else managed.parallelism.data
+
+
+def needed(managed: Managed, engine: Engine) -> int:
     """Return the devices that one replica's engine uses on each of its nodes."""
-    return parallelism.tensor * parallelism.pipeline * parallelism.data // parallelism.nodes
+    sizes = managed.parallelism
+    return sizes.tensor * sizes.pipeline * copies(managed, engine) // sizes.nodes
 
 
 def unchecked(managed: Managed) -> str:

@@ -11,7 +11,7 @@ from tokenfleet.api.v1alpha1.model_source import COMMIT
 from tokenfleet.api.v1alpha1.servingpool import Managed, Parallelism, ServingPool
 from tokenfleet.domain.fleet.problems import Problem
 from tokenfleet.domain.pools import models
-from tokenfleet.domain.pools.accelerators import accelerators, needed
+from tokenfleet.domain.pools.accelerators import accelerators, copies, needed
 from tokenfleet.domain.pools.engines.engine import Engine
 from tokenfleet.domain.pools.engines.families import family
 
@@ -54,7 +54,8 @@ def _repositories(name: str, managed: Managed) -> tuple[Problem, ...]:
 def _devices(name: str, managed: Managed) -> tuple[Problem, ...]:
     if managed.device == "CPU":
         return ()
-    found, wanted = accelerators(managed.resources.limits), needed(managed.parallelism)
+    engine = family(managed)
+    found, wanted = accelerators(managed.resources.limits), needed(managed, engine)
     claimed = bool(managed.resources.claims)
     if not found.named and not found.unknown and not claimed:
         return (
@@ -70,8 +71,8 @@ def _devices(name: str, managed: Managed) -> tuple[Problem, ...]:
             _problem(
                 "NotEnoughDevices",
                 f"pool {name}: parallelism (tensor {sizes.tensor} x pipeline {sizes.pipeline} x"
-                f" data {sizes.data}{_over(sizes)}) needs {wanted} devices, resources.limits has"
-                f" {found.known}",
+                f" data {copies(managed, engine)}{_over(sizes)}) needs {wanted} devices,"
+                f" resources.limits has {found.known}{_shared_by(sizes, engine)}",
             ),
         )
     return ()
@@ -79,6 +80,12 @@ def _devices(name: str, managed: Managed) -> tuple[Problem, ...]:
 
 def _over(sizes: Parallelism) -> str:
     return f" over {sizes.nodes} nodes, on each" if sizes.nodes > 1 else ""
+
+
+def _shared_by(sizes: Parallelism, engine: Engine) -> str:
+    if sizes.data == 1 or not engine.SHARED_BY:
+        return ""
+    return f"; data adds none with {' or '.join(engine.SHARED_BY)} in engine.extraArgs"
 
 
 def _memory(name: str, managed: Managed) -> tuple[Problem, ...]:

@@ -76,6 +76,13 @@ class Engine(Protocol):
         """How one replica runs over several nodes; None: it cannot."""
 
     @property
+    def SHARED_BY(self) -> tuple[str, ...]:  # noqa: N802
+        """Options of the user that make `parallelism.data` groups inside the tensor-parallel one.
+
+        With one of them data parallelism adds no devices; without, it multiplies them.
+        """
+
+    @property
     def METRICS_PATH(self) -> str:  # noqa: N802
         """Where Prometheus reads the engine's metrics, on the same port."""
 

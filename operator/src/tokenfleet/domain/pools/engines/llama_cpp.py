@@ -25,6 +25,7 @@ COMMAND: Final = ("/app/llama-server",)
 """Where the public images have it; it is not in their PATH."""
 ADAPTERS: Final = False
 GROUP: Final = None
+SHARED_BY: Final = ()
 METRICS_PATH: Final = "/metrics"
 SLOTS: Final = 4
 """Requests computed at once where `engine.concurrency` is absent; llama-server's own number."""

@@ -21,6 +21,9 @@ TITLE: Final = "SGLang"
 COMMAND: Final = ("python3", "-m", "sglang.launch_server")
 ADAPTERS: Final = False
 GROUP: Final = None
+SHARED_BY: Final = ("--enable-dp-attention",)
+"""Attention is computed by `--dp-size` groups of the tensor-parallel devices. Newer releases have
+`--attn-dp-size` for it, which leaves `--dp-size` alone (`srt/server_args.py`)."""
 METRICS_PATH: Final = "/metrics"
 HEALTH_LIMIT: Final = 60
 """Seconds that one liveness probe may take: the engine answers it with the next token of anything,

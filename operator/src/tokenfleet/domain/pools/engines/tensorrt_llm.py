@@ -23,6 +23,7 @@ TITLE: Final = "TensorRT-LLM"
 COMMAND: Final = ("trtllm-serve", "serve")
 ADAPTERS: Final = False
 GROUP: Final = None
+SHARED_BY: Final = ()
 METRICS_PATH: Final = "/prometheus/metrics"
 """`/metrics` holds statistics as JSON."""
 CONFIG: Final = "config.yaml"

@@ -31,6 +31,7 @@ GROUP: Final = Group(
     address="VLLM_HOST_IP",
 )
 COMMAND: Final = ("vllm", "serve")
+SHARED_BY: Final = ()
 METRICS_PATH: Final = "/metrics"
 SIGNALS: Final = Signals(
     waiting=("vllm:num_requests_waiting",),

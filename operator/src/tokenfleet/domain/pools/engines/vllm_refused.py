@@ -11,6 +11,10 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Final
 
+_RANKS: Final = (
+    "a replica is one address for all its data-parallel ranks: leave it out, parallelism.data and"
+    " nodes place them"
+)
 REFUSED: Final[Mapping[str, str]] = MappingProxyType(
     {
         "model": "spec.managed.model sets it",
@@ -22,6 +26,11 @@ REFUSED: Final[Mapping[str, str]] = MappingProxyType(
         "tensor-parallel-size": "spec.managed.parallelism.tensor sets it",
         "pipeline-parallel-size": "spec.managed.parallelism.pipeline sets it",
         "data-parallel-size": "spec.managed.parallelism.data sets it",
+        "data-parallel-rank": _RANKS,
+        "data-parallel-start-rank": _RANKS,
+        "data-parallel-hybrid-lb": _RANKS,
+        "data-parallel-external-lb": _RANKS,
+        "data-parallel-multi-port-external-lb": _RANKS,
         "enable-expert-parallel": "spec.managed.parallelism.expert sets it",
         "nnodes": "spec.managed.parallelism.nodes sets it",
         "node-rank": "spec.managed.parallelism.nodes sets it",
@@ -62,6 +71,11 @@ SHORT: Final[Mapping[str, str]] = MappingProxyType(
         "-tp": "tensor-parallel-size",
         "-pp": "pipeline-parallel-size",
         "-dp": "data-parallel-size",
+        "-dpn": "data-parallel-rank",
+        "-dpr": "data-parallel-start-rank",
+        "-dph": "data-parallel-hybrid-lb",
+        "-dpe": "data-parallel-external-lb",
+        "-dpm": "data-parallel-multi-port-external-lb",
         "-ep": "enable-expert-parallel",
         "-n": "nnodes",
         "-r": "node-rank",

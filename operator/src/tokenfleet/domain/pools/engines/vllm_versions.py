@@ -1,4 +1,9 @@
-"""Engine images that are too old for the arguments they would get, as far as a tag tells."""
+"""Engine images that are too old for the arguments they would get, as far as a tag tells.
+
+Only tags that count vLLM's own releases are read. Many images hold vLLM and count something else:
+LMCache's, Dynamo's, vendors' own releases. To refuse one of those would keep a pool that works from
+running; an engine that is too old says so itself when it starts.
+"""
 
 import re
 from typing import Final
@@ -9,7 +14,12 @@ from tokenfleet.domain.fleet.problems import Problem
 
 OLDEST: Final = (0, 18)
 """First vLLM release that knows `--shutdown-timeout`."""
-_TAG: Final = re.compile(r"vllm[^@]*:v?(\d+)\.(\d+)(?:\.|$|[-+._])")
+_TAG: Final = re.compile(
+    r"(?:^|/)(?<!lmcache/)"
+    r"(?:vllm/vllm-[a-z0-9-]+|vllm|vllm-openai[a-z0-9-]*|vllm-[a-z0-9-]*release-repo)"
+    r":v?(\d+)\.(\d+)(?:$|[-+._@])"
+)
+"""Repositories of the project, mirrors of them, and repositories called `vllm`."""
 
 
 def problems(name: str, managed: Managed) -> tuple[Problem, ...]:
