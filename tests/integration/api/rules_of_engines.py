@@ -59,6 +59,7 @@ _AHEAD = at(
 _TARGET = f"{_MANAGED}.model.source"
 _SIZES = f"{_MANAGED}.parallelism"
 
+_FILE_OPTIONS = at(f"{_MANAGED}.engine.config", '{"enable_attention_dp": true}')
 ENGINE_RULES = [
     engine_rule(
         "model.cache.prefetch needs another engine.type than LlamaCpp, whose image has no program"
@@ -70,6 +71,12 @@ ENGINE_RULES = [
         "device CPU needs engine.type VLLM or LlamaCpp: the others compute on GPUs",
         refused=of("SGLang", at(f"{_MANAGED}.device", "CPU")),
         accepted=of("LlamaCpp", at(f"{_MANAGED}.device", "CPU")),
+    ),
+    engine_rule(
+        "engine.config needs engine.type TensorRTLLM: the others take every option in"
+        " engine.extraArgs",
+        refused=of("VLLM", _FILE_OPTIONS),
+        accepted=of("TensorRTLLM", _FILE_OPTIONS),
     ),
     engine_rule(
         "speculative.type Custom needs engine.type VLLM",

@@ -84,6 +84,15 @@ def _sources(base: dict[str, Any], path: str) -> list[Rule]:
     ]
 
 
+_ORIGINS = (
+    ("A", {"secretKeyRef": {"name": "s", "key": "k", "optional": True}}),
+    ("B", {"configMapKeyRef": {"name": "s", "key": "k", "optional": False}}),
+    ("C", {"fieldRef": {"apiVersion": "v1", "fieldPath": "status.podIP"}}),
+    ("D", {"resourceFieldRef": {"resource": "limits.memory", "divisor": "1Gi"}}),
+)
+"""Every way in which core/v1 finds a variable's value."""
+
+
 def _environment() -> list[Rule]:
     path = f"{_MANAGED}.engine.env"
     secret = {"secretKeyRef": {"name": "s", "key": "k"}}
@@ -120,12 +129,11 @@ def _environment() -> list[Rule]:
         ),
         rule(
             f".{path}[].valueFrom",
-            "exactly one of secretKeyRef, configMapKeyRef and fieldRef must be set",
+            "exactly one of secretKeyRef, configMapKeyRef, fieldRef and resourceFieldRef must be"
+            " set",
             POOL,
             refused=at(path, [{"name": "A", "valueFrom": both}]),
-            accepted=at(
-                path, [{"name": "A", "valueFrom": {"configMapKeyRef": secret["secretKeyRef"]}}]
-            ),
+            accepted=at(path, [{"name": name, "valueFrom": one} for name, one in _ORIGINS]),
         ),
     ]
 
@@ -329,6 +337,7 @@ POOLS = [
         accepted=at(f"{_MANAGED}.parallelism", {"tensor": 8, "pipeline": 3, "nodes": 3}),
     ),
     *between(POOL, f"{_MANAGED}.sharedMemory", ("64Mi", "1Ti"), "63Mi", "2Ti"),
+    *between(POOL, f"{_MANAGED}.scratch", ("1Gi", "64Ti"), "1023Mi", "65Ti"),
     rule(
         ".spec.managed.rollout",
         "maxSurge and maxUnavailable must not both be 0: nothing could ever be replaced",

@@ -139,10 +139,15 @@ def test_vllm_reads_beginnings_of_names(judged: dict[str, dict[str, Any]]) -> No
 def test_of_all_options_exactly_the_listed_ones_are_refused(answer: dict[str, Any]) -> None:
     """Also those that begin like a refused one; what is refused is in the list, and no more."""
     known = [option for option in answer["options"] if option.startswith("--")]
-    listed = {*refused.REFUSED, *refused.REFUSED_ON_CPU, *refused.REFUSED_WITH_ADAPTERS}
+    listed = {
+        *refused.REFUSED,
+        *refused.REFUSED_ON_CPU,
+        *refused.REFUSED_WITH_ADAPTERS,
+        *refused.REFUSED_OVER_NODES,
+    }
 
     def is_refused(option: str) -> bool:
-        return bool(refused.refusals([option], cpu=True, adapters=True))
+        return bool(refused.refusals([option], cpu=True, adapters=True, nodes=True))
 
     found = {option for option in known if is_refused(option)}
 

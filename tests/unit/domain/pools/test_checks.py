@@ -36,6 +36,10 @@ def engine(*arguments: str) -> dict:
     return {"image": "engine:1", "extraArgs": list(arguments)}
 
 
+def tensorrt_pool(config: str) -> ServingPool:
+    return gpu_pool(engine={**engine(), "type": "TensorRTLLM", "config": config})
+
+
 def sglang_pool(*arguments: str, **managed) -> ServingPool:
     return gpu_pool(engine={**engine(*arguments), "type": "SGLang"}, **managed)
 
@@ -68,6 +72,10 @@ def sglang_pool(*arguments: str, **managed) -> ServingPool:
         pytest.param(sglang_pool("--enable-dp-attention", parallelism={"tensor": 8, "data": 8}, resources={"limits": {"nvidia.com/gpu": 4}}), "NotEnoughDevices", "(tensor 8 x pipeline 1 x data 1) needs 8", id="attention that shares too few devices"),
         pytest.param(sglang_pool(parallelism={"tensor": 8, "data": 8}, resources={"limits": {"nvidia.com/gpu": 8}}), "NotEnoughDevices", "data adds none with --enable-dp-attention", id="copies where attention was meant"),
         pytest.param(gpu_pool(parallelism={"tensor": 8}, resources={"limits": {"google.com/tpu": 3}}), "NotEnoughDevices", "has 6", id="more parallel than any chip has cores"),
+        pytest.param(tensorrt_pool("{x"), "ArgumentRefused", "engine.config is not JSON", id="options that are not JSON"),
+        pytest.param(tensorrt_pool("[1]"), "ArgumentRefused", "engine.config must be a JSON object", id="options that are no object"),
+        pytest.param(tensorrt_pool('{"tensor_parallel_size": 8}'), "ArgumentRefused", "parallelism sets it", id="an option that a field sets"),
+        pytest.param(tensorrt_pool('{"return_perf_metrics": false}'), "ArgumentRefused", "the operator sets it", id="an option that the operator counts on"),
         pytest.param(gpu_pool(engine=engine("--reasoning-parser-p=x")), "ArgumentRefused", "--reasoning-parser-p", id="a beginning beside an option that is shorter"),
         pytest.param(gpu_pool(engine={"image": "vllm/vllm-openai:v0.8.5"}), "EngineTooOld", "0.18", id="an engine without the shutdown timeout"),
         pytest.param(gpu_pool(engine={"image": "e:1", "files": [{"name": "a", "mountPath": "/t", "configMap": "a"}, {"name": "b", "mountPath": "/t/", "secret": "b"}]}), "FileConflict", "/t twice", id="two files in one place"),
@@ -111,6 +119,7 @@ def test_a_mistake_is_named_and_nothing_is_deployed(pool, reason: str, named: st
         pytest.param(gpu_pool(resources={"limits": {"amd.com/gpu": 1}}), id="a GPU of another make"),
         pytest.param(gpu_pool(parallelism={"tensor": 2}, resources={"limits": {"nvidia.com/mig-3g.40gb": 2}}), id="slices of a GPU"),
         pytest.param(gpu_pool(parallelism={"tensor": 8}, resources={"limits": {"aws.amazon.com/neuron": 1}}), id="a chip of several cores"),
+        pytest.param(gpu_pool(engine=engine("--api-server-count=2")), id="several servers on one node"),
         pytest.param(gpu_pool(parallelism={"tensor": 8}, resources={"limits": {"google.com/tpu": 4}}), id="TPU chips of two cores"),
         pytest.param(gpu_pool(parallelism={"tensor": 2}, resources={"limits": {"gpu.intel.com/i915": 1}}), id="a GPU of two tiles"),
         pytest.param(sglang_pool("--enable-dp-attention", parallelism={"tensor": 8, "data": 8, "expert": True}, resources={"limits": {"nvidia.com/gpu": 8}}), id="attention in groups of the same devices"),

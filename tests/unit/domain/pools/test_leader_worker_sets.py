@@ -57,6 +57,15 @@ def test_a_replica_is_a_group_whose_templates_scaling_leaves_alone() -> None:
     assert before["leaderWorkerTemplate"]["size"] == 2
 
 
+@pytest.mark.parametrize("flag", ["--api-server-count=2", "--api-server-c=2"])
+def test_what_stops_a_worker_is_refused(flag: str) -> None:
+    """vLLM: "--api-server-count cannot be used with --headless"."""
+    (problem,) = workload(two_nodes(engine={"image": "e:1", "extraArgs": [flag]}), SERVED).problems
+
+    assert problem.reason == "ArgumentRefused"
+    assert "only the first node has an API server" in problem.message
+
+
 def test_an_address_of_the_user_is_left_alone() -> None:
     own = {"name": "VLLM_HOST_IP", "value": "10.1.1.1"}
     made = objects(two_nodes(engine={"image": "engine:1", "env": [own]}))["LeaderWorkerSet"]

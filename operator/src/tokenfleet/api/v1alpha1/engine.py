@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Final, Literal
 from pydantic import Field
 
 from tokenfleet.api.conventions import CEL, ListAtomic, ListMap, Model, ObjectName, SubdomainName
+from tokenfleet.api.quantities import Quantity
 from tokenfleet.api.v1alpha1.model_source import SecretKeyReference
 from tokenfleet.api.v1alpha1.placement import Verbatim
 
@@ -43,11 +44,42 @@ class ConfigMapKeyReference(Model):
     """Key inside the ConfigMap."""
 
 
-class FieldReference(Verbatim):
-    """One field of the pod."""
+class OptionalSecretKey(SecretKeyReference, Verbatim):
+    """One key of a Secret, as core/v1 SecretKeySelector."""
 
+    optional: bool | None = None
+    """Whether the pod starts without it; absent means that it waits."""
+
+
+class OptionalConfigMapKey(ConfigMapKeyReference, Verbatim):
+    """One key of a ConfigMap, as core/v1 ConfigMapKeySelector."""
+
+    optional: bool | None = None
+    """Whether the pod starts without it; absent means that it waits."""
+
+
+class ResourceReference(Verbatim):
+    """One of the container's own resources, as core/v1 ResourceFieldSelector."""
+
+    resource: Annotated[
+        str,
+        Field(
+            max_length=253,
+            pattern=r"^(limits|requests)\.(cpu|memory|ephemeral-storage|hugepages-\S+)$",
+        ),
+    ]
+    """For example `limits.cpu`."""
+    divisor: Quantity | None = None
+    """Unit that the value is written in, for example `1Gi`; absent means 1."""
+
+
+class FieldReference(Verbatim):
+    """One field of the pod, as core/v1 ObjectFieldSelector."""
+
+    api_version: Literal["v1"] | None = None
+    """Version of the path's schema."""
     field_path: Annotated[str, Field(min_length=1, max_length=253)]
-    """Path, for example `status.podIP`; as core/v1 ObjectFieldSelector."""
+    """Path, for example `status.podIP`."""
 
 
 class EnvVarSource(Verbatim):
@@ -55,18 +87,21 @@ class EnvVarSource(Verbatim):
 
     validations: ClassVar[tuple[CEL, ...]] = (
         CEL(
-            rule="[has(self.secretKeyRef), has(self.configMapKeyRef), has(self.fieldRef)]"
-            ".filter(given, given).size() == 1",
-            message="exactly one of secretKeyRef, configMapKeyRef and fieldRef must be set",
+            rule="[has(self.secretKeyRef), has(self.configMapKeyRef), has(self.fieldRef),"
+            " has(self.resourceFieldRef)].filter(given, given).size() == 1",
+            message="exactly one of secretKeyRef, configMapKeyRef, fieldRef and resourceFieldRef"
+            " must be set",
         ),
     )
 
-    secret_key_ref: SecretKeyReference | None = None
+    secret_key_ref: OptionalSecretKey | None = None
     """A key of a Secret."""
-    config_map_key_ref: ConfigMapKeyReference | None = None
+    config_map_key_ref: OptionalConfigMapKey | None = None
     """A key of a ConfigMap."""
     field_ref: FieldReference | None = None
     """A field of the pod."""
+    resource_field_ref: ResourceReference | None = None
+    """A limit or a request of the engine's container."""
 
 
 class EnvVar(Verbatim):
@@ -140,6 +175,8 @@ class Engine(Model):
     each can do."""
     image: Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[^\s]+$")]
     """Container image; pin a digest in production."""
+    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = None
+    """When the image is pulled; absent means as core/v1 decides by its tag."""
     command: Annotated[
         list[Annotated[str, Field(min_length=1, max_length=1024)]],
         Field(max_length=16),
@@ -148,8 +185,8 @@ class Engine(Model):
     """Program that is run instead of the engine's own; the arguments follow it. For images whose
     engine needs a shell to prepare it."""
     extra_args: Annotated[
-        list[Annotated[str, Field(min_length=1, max_length=512)]],
-        Field(max_length=64),
+        list[Annotated[str, Field(min_length=1, max_length=4096)]],
+        Field(max_length=256),
         ListAtomic(),
         CEL(
             rule="size(self) == 0 || self[0].startsWith('-')",
@@ -163,7 +200,11 @@ class Engine(Model):
     """Further engine arguments, best as `--option=value`. Refused with
     `Accepted=False/ArgumentRefused` are: what another field sets, keys, local media, remote code,
     and words that belong to no option."""
-    concurrency: Annotated[int, Field(ge=1, le=4096)] | None = None
+    config: Annotated[str, Field(min_length=2, max_length=16384)] | None = None
+    """For TensorRTLLM: JSON object of settings that the engine takes only from the file of its
+    `--config`, for example `{"enable_attention_dp": true}`. Refused with
+    `Accepted=False/ArgumentRefused` is what another field sets. Absent means none."""
+    concurrency: Annotated[int, Field(ge=1, le=65536)] | None = None
     """Most requests that one replica computes at once; further ones wait in the engine. Absent
     means the engine's own default, and 4 for LlamaCpp."""
     env: Annotated[list[EnvVar], Field(max_length=64), ListMap(("name",))] = []

@@ -41,6 +41,12 @@ ENGINE_RULES: Final = (
         field_path=".device",
     ),
     CEL(
+        rule="!has(self.engine.config) || self.engine.type == 'TensorRTLLM'",
+        message="engine.config needs engine.type TensorRTLLM: the others take every option in"
+        " engine.extraArgs",
+        field_path=".engine",
+    ),
+    CEL(
         rule=f"{_SPECULATIVE} || self.speculative.type != 'Custom' || {_only('VLLM')}",
         message="speculative.type Custom needs engine.type VLLM",
         field_path=".speculative",

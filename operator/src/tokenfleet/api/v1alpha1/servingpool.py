@@ -175,6 +175,9 @@ class Managed(Union):
     shared_memory: Annotated[Quantity, QuantityRange("64Mi", "1Ti")] = "4Gi"
     """Size of `/dev/shm`, over which the processes of one replica exchange activations. A limit:
     what is used counts towards the memory limit."""
+    scratch: Annotated[Quantity, QuantityRange("1Gi", "64Ti")] | None = None
+    """Most that a replica may write to `/tmp` before it is evicted: caches on the node's disk, for
+    example. Absent means 64Gi, and 2Ti where weights are downloaded without `model.cache`."""
     speculative: Speculative | None = None
     """Speculative decoding; absent means off."""
     lora: LoRAOptions | None = None

@@ -74,7 +74,7 @@ def _engine(pool: ServingPool, managed: Managed) -> dict[str, Any]:
     engine = family(managed)
     return {
         "name": ENGINE_CONTAINER,
-        "image": managed.engine.image,
+        **image(managed),
         "command": managed.engine.command or list(engine.COMMAND),
         "args": engine.arguments(pool),
         "env": engine.environment(pool),
@@ -97,6 +97,12 @@ def _engine(pool: ServingPool, managed: Managed) -> dict[str, Any]:
             *engine_files.mounts(engine.files(pool)),
         ],
     }
+
+
+def image(managed: Managed) -> dict[str, Any]:
+    """Return the fields of a container that runs the engine's image."""
+    policy = managed.engine.image_pull_policy
+    return {"image": managed.engine.image, **({"imagePullPolicy": policy} if policy else {})}
 
 
 def _resources(managed: Managed) -> dict[str, Any]:
@@ -145,6 +151,8 @@ def _file_volume(file: FileSource) -> dict[str, Any]:
 
 
 def _scratch_limit(pool: ServingPool) -> str:
+    if pool.managed.scratch is not None:
+        return pool.managed.scratch
     downloads = any(source.hugging_face for source in models.sources(pool))
     return DOWNLOADS_LIMIT if downloads and pool.managed.model.cache is None else SCRATCH_LIMIT
 

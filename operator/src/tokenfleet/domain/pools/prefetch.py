@@ -208,7 +208,7 @@ def _container(pool: ServingPool, name: str, part: int) -> dict[str, Any]:
     managed, files = pool.managed, {"fetch.py": PROGRAM}
     return {
         "name": name,
-        "image": managed.engine.image,
+        **pod.image(managed),
         "command": ["python3", f"{FILES_PATH}/fetch.py"],
         "args": [json.dumps(_fetched(pool)), str(part), str(PARTS), MESSAGE_FILE],
         "env": [one for one in family(managed).environment(pool) if one["name"] not in OFFLINE],

@@ -14,7 +14,7 @@ from tokenfleet.api.v1alpha1.servingpool import Managed, ServingPool
 from tokenfleet.api.v1alpha1.speculative import Speculative
 from tokenfleet.domain.fleet.problems import Problem
 from tokenfleet.domain.pools import models, rollout
-from tokenfleet.domain.pools.engines import variables
+from tokenfleet.domain.pools.engines import json_options, variables
 from tokenfleet.domain.pools.engines.engine import FILES_PATH, PORT, Signals
 from tokenfleet.domain.pools.engines.options import Grammar, flags
 from tokenfleet.domain.pools.engines.probes import http
@@ -62,6 +62,21 @@ GRAMMAR: Final = Grammar(
         }
     ),
 )
+REFUSED_KEYS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        **flags(_MODEL, "model", "revision"),
+        **flags("spec.managed.model.remoteCode sets it", "trust_remote_code"),
+        **flags("spec.served.contextWindow sets it", "max_seq_len"),
+        **flags("spec.managed.engine.concurrency sets it", "max_batch_size"),
+        **flags(_SIZES, "tensor_parallel_size", "pipeline_parallel_size"),
+        **flags(_SIZES, "moe_expert_parallel_size"),
+        **flags("spec.managed.speculative sets it", "speculative_config"),
+        **flags("spec.managed.engine.env sets it", "env_overrides"),
+        **flags("the operator sets it", "return_perf_metrics", "enable_iter_perf_stats"),
+        **flags(_CODE, "custom_tokenizer", "custom_module_dirs", "ray_worker_extension_cls"),
+    }
+)
+"""Keys that `engine.config` must not hold (`llmapi/llm_args.py`)."""
 
 
 def arguments(pool: ServingPool) -> list[str]:
@@ -112,15 +127,17 @@ def pre_stop(managed: Managed) -> dict[str, Any]:  # noqa: ARG001  the same for 
 
 
 def files(pool: ServingPool) -> Mapping[str, str]:
-    """Return the file of options that have no argument: metrics and speculation."""
+    """Return the file of options that have no argument: the user's, metrics and speculation."""
     speculative = pool.managed.speculative
     config = {
         "return_perf_metrics": True,
         "enable_iter_perf_stats": True,
         **(_speculative(speculative) if speculative else {}),
     }
+    given = pool.managed.engine.config
     # JSON is YAML.
-    return {CONFIG: json.dumps(config, sort_keys=True, separators=(",", ":"))}
+    told = {**(json.loads(given) if given else {}), **config}
+    return {CONFIG: json.dumps(told, sort_keys=True, separators=(",", ":"))}
 
 
 def refusals(pool: ServingPool) -> tuple[tuple[str, str], ...]:
@@ -128,9 +145,10 @@ def refusals(pool: ServingPool) -> tuple[tuple[str, str], ...]:
     return GRAMMAR.refusals(pool.managed.engine.extra_args)
 
 
-def problems(name: str, managed: Managed) -> tuple[Problem, ...]:  # noqa: ARG001
-    """Return nothing: the API server refuses what the engine cannot do."""
-    return ()
+def problems(name: str, managed: Managed) -> tuple[Problem, ...]:
+    """Return what `engine.config` must not hold; the API server refuses all else."""
+    _, found = json_options.read(managed.engine.config or "{}", REFUSED_KEYS)
+    return tuple(json_options.refusal(f"pool {name}: engine.config", fault) for fault in found)
 
 
 def lacks(managed: Managed) -> tuple[str, ...]:  # noqa: ARG001  the same for every pool

@@ -117,6 +117,7 @@ def refusals(pool: ServingPool) -> tuple[tuple[str, str], ...]:
         managed.engine.extra_args,
         cpu=managed.device == "CPU",
         adapters=bool(pool.spec.served.adapters),
+        nodes=managed.parallelism.nodes > 1,
     )
 
 

@@ -90,6 +90,9 @@ STRAY: Final = "it belongs to no option before it, and would be read as a model"
 REFUSED_ON_CPU: Final[Mapping[str, str]] = MappingProxyType(
     {"kv-cache-memory-bytes": "spec.managed.cpu.kvCache sets it"}
 )
+REFUSED_OVER_NODES: Final[Mapping[str, str]] = MappingProxyType(
+    {"api-server-count": "only the first node has an API server, and the others stop at it"}
+)
 REFUSED_WITH_ADAPTERS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "enable-lora": "spec.served.adapters sets it",
@@ -101,18 +104,22 @@ REFUSED_WITH_ADAPTERS: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 
-def refusals(arguments: Iterable[str], *, cpu: bool, adapters: bool) -> tuple[tuple[str, str], ...]:
+def refusals(
+    arguments: Iterable[str], *, cpu: bool, adapters: bool, nodes: bool
+) -> tuple[tuple[str, str], ...]:
     """Return (argument as written, why it is refused) for each refused one, in their order.
 
     Args:
         arguments: of the user.
         cpu: the engine computes on CPUs.
         adapters: the pool lists adapters.
+        nodes: one replica is spread over several.
     """
     table = {
         **REFUSED,
         **(REFUSED_ON_CPU if cpu else {}),
         **(REFUSED_WITH_ADAPTERS if adapters else {}),
+        **(REFUSED_OVER_NODES if nodes else {}),
     }
     found = []
     option = ""

@@ -15,6 +15,7 @@ from tokenfleet.api.v1alpha1.servingpool import Managed
 from tokenfleet.api.v1alpha1.speculative import Speculative
 from tokenfleet.domain.fleet.problems import Problem
 from tokenfleet.domain.pools import models
+from tokenfleet.domain.pools.engines import json_options
 
 METHODS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -105,25 +106,12 @@ def problems(name: str, managed: Managed) -> tuple[Problem, ...]:
 
 def _custom(name: str, config: str) -> tuple[Problem, ...]:
     """Return what is wrong with `custom.config`, by the same rules as the engine's arguments."""
-    try:
-        read = json.loads(config)
-    except ValueError as error:
-        return (_refused(name, f"is not JSON: {error}"),)
-    if not isinstance(read, dict):
-        return (_refused(name, "must be a JSON object"),)
-    found = [f"must not set {key}: {REFUSED[key]}" for key in sorted(read) if key in REFUSED]
-    if not isinstance(read.get("method"), str):
+    told, found = json_options.read(config, REFUSED)
+    if (told or not found) and not isinstance(told.get("method"), str):
         found.append("must set method, for example suffix")
-    elif read["method"] == "custom_class":
+    elif told.get("method") == "custom_class":
         found.append("must not set method custom_class: it runs code that is not in the image")
-    if str(read.get("model", "")).startswith("-"):
+    if str(told.get("model", "")).startswith("-"):
         found.append("must not set a model that begins with a dash")
-    return tuple(_refused(name, text) for text in found)
-
-
-def _refused(name: str, text: str) -> Problem:
-    return Problem(
-        condition=ACCEPTED,
-        reason="ArgumentRefused",
-        message=f"pool {name}: speculative.custom.config {text}",
-    )
+    field = f"pool {name}: speculative.custom.config"
+    return tuple(json_options.refusal(field, fault) for fault in found)
