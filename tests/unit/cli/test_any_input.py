@@ -270,3 +270,18 @@ def test_a_reader_that_leaves_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> No
     with os.fdopen(writer, "w") as cut_off:
         monkeypatch.setattr(sys, "stdout", cut_off)
         assert main(["version"]) == 128 + 13
+
+
+def test_a_reader_that_leaves_in_the_middle_is_no_fault_of_a_file(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As in `tokenfleet simulate -f fleet.yaml | head -1`."""
+    examples = TESTS.parent / "operator/docs/examples"
+    names = ("slo-shift", "route-fallback", "pool-gpu-draft", "pool-cpu")
+    files = [word for name in names for word in ("-f", str(examples / f"{name}.yaml"))]
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w", buffering=1) as cut_off:  # by lines: it fails while it is written
+        monkeypatch.setattr(sys, "stdout", cut_off)
+        assert main(["simulate", "--quiet", "--for", "2m", *files]) == 128 + 13
+    assert "Broken pipe" not in capsys.readouterr().err

@@ -110,6 +110,8 @@ def run(args: argparse.Namespace) -> int:
             if args.file:
                 return simulate_fleet.run(args, shown)
             return _gates(args, shown) if args.gates or args.gate else _compare(args, shown)
+    except BrokenPipeError:
+        raise  # a reader that left: the program ends quietly
     except OSError as error:
         return _refused(f"{error.filename}: {error.strerror}")
     except (DrawingError, InputError, PortError, UnfitError, WrittenError) as error:
