@@ -1,9 +1,21 @@
 //! What one answer, or one event of it, said of the values in [`crate::said`].
 
 use crate::fault::{Fault, Parts};
-use crate::said::{Said, Where};
+use crate::said::{Member, Said, Where};
 use crate::usage::{Slot, Usage};
 use crate::wanted::{Span, Value, Visit, Wrong};
+
+/// Words of engines and providers that gave up before the answer was whole: `finish_reason` of vLLM and
+/// `SGLang` (`abort`, `error`), TensorRT-LLM (`cancelled`, `timeout`), `DeepSeek`
+/// (`insufficient_system_resource`), GLM (`network_error`), gateways that name what they met (`error`).
+const GIVEN_UP: [&[u8]; 6] = [
+    b"abort",
+    b"error",
+    b"cancelled",
+    b"timeout",
+    b"insufficient_system_resource",
+    b"network_error",
+];
 
 /// What one answer or event said.
 #[derive(Default)]
@@ -20,8 +32,10 @@ pub struct Reading {
     pub present: u128,
     /// One bit for each choice with a finish reason.
     pub finished: u128,
-    /// Whether a finish reason says that the engine gave up.
+    /// Whether a finish reason, or the status of a response, says that the engine gave up.
     pub aborted: bool,
+    /// What there is of that which is due, besides choices.
+    due: [bool; 5],
     object: Vec<u8>,
     usages: [Usage; 3],
     errors: [Parts; 2],
@@ -42,6 +56,7 @@ impl Reading {
         }
         self.usages = Default::default();
         (self.choices, self.output, self.aborted) = (None, false, false);
+        self.due = [false; 5];
         (self.present, self.finished, self.index, self.finish) = (0, 0, 0, false);
     }
 
@@ -49,6 +64,15 @@ impl Reading {
     #[must_use]
     pub fn usage(&self) -> Usage {
         self.usages.iter().find(|usage| usage.told).copied().unwrap_or_default()
+    }
+
+    /// Whether what is due is there, and of its kind.
+    #[must_use]
+    pub fn has(&self, member: Member) -> bool {
+        match member {
+            Member::Choices => self.choices == Some(false),
+            _ => self.due[member as usize],
+        }
     }
 
     /// The error at the top, or the whole where it is one; `kind` is what the event is. `FastAPI`'s
@@ -121,8 +145,13 @@ impl Visit for Reading {
             Said::Index => self.index = number(text).and_then(|n| n.try_into().ok()).unwrap_or(0),
             Said::Finish => {
                 self.finish = !empty(value);
-                self.aborted |= matches!(text, b"abort" | b"error");
+                self.aborted |= GIVEN_UP.contains(&text);
             }
+            Said::Status => self.aborted |= matches!(text, b"failed" | b"cancelled"),
+            Said::Due(member @ Member::InputTokens) => {
+                self.due[member as usize] = matches!(value, Value::Number(_));
+            }
+            Said::Due(member) => self.due[member as usize] = array(value).is_some(),
             Said::Kind => {
                 replace(&mut self.kind, text);
                 replace(&mut self.top.kind, text);

@@ -1,5 +1,7 @@
 //! What a path asks for.
 
+use crate::said::Member;
+
 /// What to do with a request, by path and method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Endpoint {
@@ -26,8 +28,33 @@ pub enum Service {
     Responses,
     /// Anthropic's messages.
     Messages,
-    /// Never streamed: embeddings, rerank, score, tokenize, ...
+    /// `OpenAI`'s embeddings.
+    Embeddings,
+    /// Anthropic's count of a message's tokens.
+    TokenCount,
+    /// Never streamed, and every engine answers in its own way: rerank, score, tokenize, ...
     Plain,
+}
+
+impl Service {
+    /// Whether a request can ask for a stream. Then all else is JSON.
+    #[must_use]
+    pub fn streams(self) -> bool {
+        matches!(self, Service::Choices | Service::Responses | Service::Messages)
+    }
+
+    /// What every good whole answer has, whoever gives it: clients read on from there.
+    #[must_use]
+    pub fn due(self) -> Option<Member> {
+        match self {
+            Service::Choices => Some(Member::Choices),
+            Service::Responses => Some(Member::Output),
+            Service::Messages => Some(Member::Content),
+            Service::Embeddings => Some(Member::Data),
+            Service::TokenCount => Some(Member::InputTokens),
+            Service::Plain => None,
+        }
+    }
 }
 
 /// Path without query and trailing slash.
@@ -63,7 +90,8 @@ pub fn endpoint(method: &[u8], path: &[u8]) -> Endpoint {
         b"/chat/completions" | b"/completions" => Endpoint::Model(Service::Choices),
         b"/responses" => Endpoint::Model(Service::Responses),
         b"/messages" => Endpoint::Model(Service::Messages),
-        b"/embeddings" | b"/messages/count_tokens" => Endpoint::Model(Service::Plain),
+        b"/messages/count_tokens" => Endpoint::Model(Service::TokenCount),
+        b"/embeddings" => Endpoint::Model(Service::Embeddings),
         b"/audio/transcriptions" | b"/audio/translations" => Endpoint::Form,
         b"/models" => Endpoint::List,
         rest if rest.starts_with(b"/models/") => Endpoint::One,
@@ -118,7 +146,8 @@ mod tests {
             ("/v1/completions/?a=b", Endpoint::Model(Service::Choices)),
             ("/v1/responses", Endpoint::Model(Service::Responses)),
             ("/v1/messages?beta=true", Endpoint::Model(Service::Messages)),
-            ("/v1/messages/count_tokens", Endpoint::Model(Service::Plain)),
+            ("/v1/messages/count_tokens", Endpoint::Model(Service::TokenCount)),
+            ("/v1/embeddings", Endpoint::Model(Service::Embeddings)),
             ("/rerank", Endpoint::Model(Service::Plain)),
             ("/v1/rerank", Endpoint::Model(Service::Plain)),
             ("/v1/audio/translations", Endpoint::Form),

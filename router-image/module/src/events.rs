@@ -7,8 +7,8 @@
 //! | text, reasoning, refusal, tool call, audio in a delta | output |
 //! | `{"error": ...}`, `event: error`, `response.failed` | an error |
 //! | `finish_reason` of every choice, `response.completed` or `.incomplete`, `message_stop` | a complete answer |
-//! | `[DONE]` | the end, complete or not |
-//! | `finish_reason` `abort` or `error`, `response.cancelled` | the engine gave up |
+//! | `[DONE]` | the end, complete or not: clients read nothing after it |
+//! | `finish_reason` `abort`, `error` and their like, `response.cancelled` | the engine gave up |
 //!
 //! Events are read as they arrive, none is held; after the first output [`crate::glance`] passes
 //! over plain ones. Where the client did not ask for usage, the event that has only that is cut
@@ -76,6 +76,8 @@ pub struct Events {
     finished: u128,
     complete: bool,
     aborted: bool,
+    /// Whether `[DONE]` has come.
+    done: bool,
     usage: Usage,
     hide_usage: bool,
     /// Whether an event has begun.
@@ -100,7 +102,7 @@ impl Events {
         }
         self.passing.chunk_begins(begin);
         let mut i = begin;
-        while i < chunk.len() {
+        while i < chunk.len() && !self.done {
             if self.seen == Seen::Token && !self.open && self.lines.between() {
                 if let Some(plain) = self.repeat.plain_output(&chunk[i..]) {
                     self.outputs += 1;
@@ -212,6 +214,7 @@ impl Events {
     /// Note what a complete event says; true where it is nothing but usage.
     fn judge(&mut self) -> bool {
         if self.head == b"[DONE]" {
+            self.done = true;
             self.come_to(Seen::End);
             return false;
         }
@@ -255,7 +258,8 @@ impl Events {
     }
 
     fn typed(&mut self, kind: &[u8]) {
-        let Reading { block, output, .. } = &self.reading;
+        let Reading { block, output, aborted, .. } = &self.reading;
+        self.aborted |= aborted;
         match kind {
             b"response.completed"
             | b"response.incomplete"

@@ -187,11 +187,13 @@ fn an_end_without_its_reason_is_a_cut() {
     let both =
         r#"{"choices":[{"index":0,"finish_reason":"length"},{"index":1,"finish_reason":"stop"}]}"#;
     assert_eq!(read(&data(&[WORD, second, both, "[DONE]"])).ending, Ending::Complete);
-    for reason in ["abort", "error"] {
+    for reason in ["abort", "error", "insufficient_system_resource", "network_error", "timeout"] {
         let abort = STOP.replace("stop", reason);
         assert_eq!(read(&data(&[WORD, &abort, "[DONE]"])).ending, Ending::Aborted);
     }
     assert_eq!(read(&named(&[r#"{"type":"response.cancelled"}"#])).ending, Ending::Aborted);
+    let gave_up = named(&[r#"{"type":"response.completed","response":{"status":"cancelled"}}"#]);
+    assert_eq!(read(&gave_up).ending, Ending::Aborted);
     let incomplete = named(&[r#"{"type":"response.incomplete","response":{"usage":null}}"#]);
     assert_eq!(read(&incomplete).ending, Ending::Complete);
 }
@@ -305,4 +307,13 @@ fn what_no_client_can_read_is_told() {
     let mut events = Events::new(false);
     events.feed(data(&[WORD, r#"{"choices":[{"#, WORD]).as_bytes());
     assert_eq!((events.malformed_events(), events.output_events()), (1, 2));
+}
+
+#[test]
+fn nothing_is_read_behind_the_end() {
+    let whole = data(&[ROLE, WORD, STOP, "[DONE]"]);
+    for rest in ["data: junk\n\n", "data: {\"error\":\"x\"}\n\n", "\n: x", "data: [DONE]\n\n"] {
+        let read = read(&(whole.clone() + rest));
+        assert_eq!((read.seen, read.ending, read.outputs), (Seen::End, Ending::Complete, 1));
+    }
 }

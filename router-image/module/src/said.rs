@@ -19,6 +19,35 @@ pub enum Where {
     Message,
 }
 
+/// What a whole answer has to have, by its API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Member {
+    /// `choices`, at least one.
+    Choices,
+    /// `output`, an array.
+    Output,
+    /// `content`, an array.
+    Content,
+    /// `data`, an array.
+    Data,
+    /// `input_tokens`, a number.
+    InputTokens,
+}
+
+impl Member {
+    /// Its key.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Member::Choices => "choices",
+            Member::Output => "output",
+            Member::Content => "content",
+            Member::Data => "data",
+            Member::InputTokens => "input_tokens",
+        }
+    }
+}
+
 /// A wanted value.
 #[derive(Clone, Copy)]
 pub enum Said {
@@ -44,6 +73,10 @@ pub enum Said {
     ErrorMessage(Where),
     /// `detail`, as `FastAPI` words errors.
     Detail,
+    /// `status`, of a response.
+    Status,
+    /// What a whole answer has to have.
+    Due(Member),
     /// `usage`
     Usage(Where),
     /// An object of `usage` with more counts: the first and the last name in it.
@@ -131,7 +164,7 @@ macro_rules! error {
 }
 
 /// The values of interest.
-static TABLE: [Node<Said>; 12] = [
+static TABLE: [Node<Said>; 17] = [
     Node::key("choices", Said::Choices, 0, &[Node::item(Said::Choice, &CHOICE)]),
     Node::key("usage", Said::Usage(Where::Top), 0, usage!(Where::Top)),
     Node::key("type", Said::Kind, LONGEST_CODE, &[]),
@@ -148,6 +181,11 @@ static TABLE: [Node<Said>; 12] = [
     Node::key("object", Said::Object, LONGEST_CODE, &[]),
     Node::key("code", Said::Code, LONGEST_CODE, &[]),
     Node::key("detail", Said::Detail, LONGEST_MESSAGE, &[]),
+    Node::key("status", Said::Status, LONGEST_CODE, &[]),
+    Node::key("output", Said::Due(Member::Output), 0, &[]),
+    Node::key("content", Said::Due(Member::Content), 0, &[]),
+    Node::key("data", Said::Due(Member::Data), 0, &[]),
+    Node::key("input_tokens", Said::Due(Member::InputTokens), 0, &[]),
     Node::any_key(Said::Nothing),
 ];
 
@@ -167,7 +205,8 @@ static CHOICE: [Node<Said>; 4] = [
 static DELTA: [Node<Said>; 2] =
     [Node::key("type", Said::Nothing, 0, &[]), Node::any_key(Said::Output)];
 
-static RESPONSE: [Node<Said>; 2] = [
+static RESPONSE: [Node<Said>; 3] = [
+    Node::key("status", Said::Status, LONGEST_CODE, &[]),
     Node::key("usage", Said::Usage(Where::Response), 0, usage!(Where::Response)),
     Node::key("error", Said::Error(Where::Response), LONGEST_MESSAGE, error!(Where::Response)),
 ];

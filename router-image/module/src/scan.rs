@@ -22,6 +22,8 @@ pub struct Facts {
     pub size: usize,
     /// Whether `stream` is `true`.
     pub stream: bool,
+    /// Whether it is something else that is neither `false` nor `null`: engines read it in either way.
+    pub maybe_stream: bool,
     /// Whether `tools` or `functions` is an array with items.
     pub tools: bool,
     /// The value of `prompt_cache_key` where that is a string, decoded; not always Unicode.
@@ -157,7 +159,10 @@ impl Visit for Finder {
                 facts.model_at = (at.0 + 1, at.1 - 1);
             }
             (Key::Model, _) => return Err(Wrong::ModelType),
-            (Key::Stream, value) => facts.stream = value == Value::Bool(true),
+            (Key::Stream, value) => {
+                facts.stream = value == Value::Bool(true);
+                facts.maybe_stream = !matches!(value, Value::Bool(_) | Value::Null);
+            }
             (Key::Tools, value) => facts.tools |= value == Value::Array { empty: false },
             (Key::Affinity, Value::Text { text, .. }) => {
                 facts.prompt_cache_key = Some(text.to_vec());

@@ -53,11 +53,25 @@ fn facts_are_found_wherever_the_body_is_cut() {
 
 #[test]
 fn a_body_without_the_optional_keys_says_nothing_about_them() {
-    let facts = facts(r#"{"model":"m","tools":[],"stream":"true","prompt_cache_key":7}"#);
+    let facts = facts(r#"{"model":"m","tools":[],"stream":null,"prompt_cache_key":7}"#);
 
     let rest =
-        Facts { model: b"m".to_vec(), model_at: (10, 11), size: 61, inside: 1, ..Facts::default() };
+        Facts { model: b"m".to_vec(), model_at: (10, 11), size: 59, inside: 1, ..Facts::default() };
     assert_eq!(facts, rest);
+}
+
+#[test]
+fn what_some_engines_take_for_true_may_be_a_stream() {
+    for (value, stream, maybe_stream) in [
+        ("true", true, false),
+        ("false", false, false),
+        ("null", false, false),
+        ("1", false, true),
+        (r#""true""#, false, true),
+    ] {
+        let facts = facts(&format!(r#"{{"model":"m","stream":{value}}}"#));
+        assert_eq!((facts.stream, facts.maybe_stream), (stream, maybe_stream), "{value}");
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use crate::answers::Shape;
 use crate::choice::{Places, Why};
 use crate::counts::Series;
+use crate::endpoint::Service;
 use crate::outcome::Outcome;
 use crate::outside::Change;
 use crate::plan::{Plan, Pool, Rule};
@@ -77,8 +78,12 @@ pub struct Decision {
     pub user: Box<[u8]>,
     /// The shape of its errors.
     pub shape: Shape,
+    /// What is asked for.
+    pub service: Service,
     /// The request asks for a stream.
     pub stream: bool,
+    /// It may ask for one, in words that engines read in either way.
+    pub maybe_stream: bool,
     /// The client did not ask for usage, we did.
     pub hide_usage: bool,
     /// What was spent of the route's budget until then, where it has one.
@@ -90,6 +95,18 @@ pub struct Decision {
 }
 
 impl Decision {
+    /// Whether the client reads one JSON value, and no events.
+    #[must_use]
+    pub fn wants_whole(&self) -> bool {
+        self.service.streams() && !self.stream && !self.maybe_stream
+    }
+
+    /// Whether the client reads events, and no JSON.
+    #[must_use]
+    pub fn wants_events(&self) -> bool {
+        self.service.streams() && self.stream
+    }
+
     /// The rule.
     #[must_use]
     pub fn rule(&self) -> &Rule {

@@ -12,7 +12,7 @@
 
 use crate::answer::Reading;
 use crate::fault::Fault;
-use crate::said::Said;
+use crate::said::{Member, Said};
 use crate::walk::Walker;
 use crate::wanted::Wrong;
 
@@ -136,8 +136,8 @@ impl Usage {
 pub struct Answer {
     walker: Walker<Said>,
     reading: Reading,
-    /// The first thing wrong, and whether it is JSON of another kind than an object.
-    wrong: Option<(Wrong, bool)>,
+    /// The first thing wrong, and the first byte of the piece that it is in.
+    wrong: Option<(Wrong, Option<u8>)>,
 }
 
 impl Answer {
@@ -153,8 +153,7 @@ impl Answer {
             return;
         }
         if let Err(wrong) = self.walker.feed(chunk, &mut self.reading) {
-            let first = chunk.trim_ascii_start().first();
-            self.wrong = Some((wrong, matches!(first, Some(b'[' | b'\xef'))));
+            self.wrong = Some((wrong, chunk.trim_ascii_start().first().copied()));
         }
     }
 
@@ -166,8 +165,21 @@ impl Answer {
     pub fn unreadable(&self) -> Option<Wrong> {
         match self.wrong {
             None => self.walker.end().err(),
-            Some((Wrong::NotAnObject, false)) => Some(Wrong::NotAnObject),
+            Some((Wrong::NotAnObject, Some(b'[' | b'\xef'))) => None,
+            Some((Wrong::NotAnObject, _)) => Some(Wrong::NotAnObject),
+            // Something is behind its end.
+            Some((wrong, _)) if self.walker.end().is_ok() => Some(wrong),
             Some(_) => None,
+        }
+    }
+
+    /// Whether it can be read and surely does not have `member`.
+    #[must_use]
+    pub fn lacks(&self, member: Member) -> bool {
+        match self.wrong {
+            None => self.walker.end().is_ok() && !self.reading.has(member),
+            Some((Wrong::NotAnObject, first)) => first == Some(b'['),
+            Some(_) => false,
         }
     }
 
@@ -189,7 +201,7 @@ impl Answer {
         self.whole().then(|| self.reading.fault(&self.reading.kind))?
     }
 
-    /// Whether it says that the engine gave up (`finish_reason` is `abort` or `error`).
+    /// Whether it says that the engine gave up.
     #[must_use]
     pub fn aborted(&self) -> bool {
         self.whole() && self.reading.aborted

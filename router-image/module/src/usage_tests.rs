@@ -179,6 +179,7 @@ fn what_no_client_can_read_is_told() {
         (" {}", None),
         (r#"[{"index":0}]"#, None),
         (r#"{"a":NaN}"#, None),
+        ("{}\n{}", Some(Wrong::Syntax(3))),
         ("\u{feff}{}", None),
     ] {
         for size in [1, 2, 100] {
@@ -197,6 +198,39 @@ fn an_engine_that_gave_up_says_so() {
             .feed(format!(r#"{{"choices":[{{"index":0,"finish_reason":{reason}}}]}}"#).as_bytes());
         answer.aborted()
     };
-    assert!(aborted(r#""abort""#) && aborted(r#""error""#));
-    assert!(!aborted(r#""stop""#) && !aborted("null"));
+    for reason in ["abort", "error", "cancelled", "timeout", "network_error"] {
+        assert!(aborted(&format!("{reason:?}")), "{reason}");
+    }
+    assert!(!aborted(r#""stop""#) && !aborted(r#""content_filter""#) && !aborted("null"));
+    for (status, given_up) in [("failed", true), ("cancelled", true), ("incomplete", false)] {
+        let mut answer = Answer::new();
+        answer.feed(format!(r#"{{"status":{status:?},"output":[]}}"#).as_bytes());
+        assert_eq!(answer.aborted(), given_up, "{status}");
+    }
+}
+
+#[test]
+fn what_an_api_promises_is_missed() {
+    for (member, good, bad) in [
+        (
+            Member::Choices,
+            &[r#"{"choices":[{}]}"#, r#"{"choices":null,"choices":[0]}"#][..],
+            &[r#"{"choices":null}"#, r#"{"choices":[]}"#, r#"{"choices":{}}"#][..],
+        ),
+        (Member::Output, &[r#"{"output":[]}"#], &[r#"{"output":null}"#, r#"{"output":""}"#]),
+        (Member::Content, &[r#"{"content":[]}"#], &[r#"{"content":"a"}"#]),
+        (Member::Data, &[r#"{"data":[1,2]}"#], &[r#"{"data":{}}"#, r#"{"x":{"data":[1]}}"#]),
+        (Member::InputTokens, &[r#"{"input_tokens":0}"#], &[r#"{"input_tokens":"7"}"#]),
+    ] {
+        let lacks = |body: &&str, size: usize| {
+            let mut answer = Answer::new();
+            body.as_bytes().chunks(size).for_each(|chunk| answer.feed(chunk));
+            answer.lacks(member)
+        };
+        let unsure = [r#"{"a":NaN}"#, "\u{feff}{}", r#"{"a":"#, "", "<html>"];
+        for size in [1, 3, 100] {
+            assert!(good.iter().chain(&unsure).all(|body| !lacks(body, size)), "{member:?}");
+            assert!(bad.iter().chain(&["{}", "[]"]).all(|body| lacks(body, size)), "{member:?}");
+        }
+    }
 }

@@ -12,6 +12,15 @@ ROLE = {"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]
 LAST = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
 USAGE = {"prompt_tokens": 11, "completion_tokens": 7, "prompt_tokens_details": {"cached_tokens": 3}}
 
+MEMBERS: dict[str, Any] = {
+    "completions": {"choices": [{"index": 0, "finish_reason": "stop"}]},
+    "responses": {"output": []},
+    "messages": {"content": []},
+    "embeddings": {"data": []},
+    "count_tokens": {"input_tokens": 11},
+}
+"""What whole answers have besides usage, by the last part of the path."""
+
 
 @dataclass
 class Behaviour:
@@ -77,7 +86,8 @@ class ModelServer:
             await _first(does)
             if does.answer:
                 return await self._pieces(request, does.answer)
-            answer = {"model": body["model"], "served_by": self.name}
+            members = MEMBERS.get(request.path.rpartition("/")[2], {})
+            answer = {"model": body["model"], "served_by": self.name, **members}
             return web.json_response(answer | ({"usage": USAGE} if does.usage else {}))
         return await self._stream(request, body, does)
 

@@ -9,6 +9,7 @@ from tests.integration.envoy.hostile import statuses, talk
 
 pytestmark = pytest.mark.envoy
 
+CHUNKED = b"transfer-encoding: chunked\r\n\r\n"
 WEBSOCKET = b"connection: upgrade\r\nupgrade: websocket\r\n"
 
 
@@ -20,6 +21,10 @@ WEBSOCKET = b"connection: upgrade\r\nupgrade: websocket\r\n"
         pytest.param(b"GET /v1/models%%00 HTTP/1.1\r\nhost: x\r\n\r\n", 400, id="a null in the path"),
         pytest.param(b"POST %s HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\n", 400, id="no length"),
         pytest.param(b"POST %s HTTP/1.1\r\nhost: x\r\ntransfer-encoding: cow\r\n\r\n", 501, id="no coding"),
+        pytest.param(b"POST %s HTTP/1.1\r\nhost: x\r\n" + CHUNKED + b"zz\r\n", 400, id="no chunk"),
+        pytest.param(b"POST %s HTTP/1.1\r\nhost: x\r\n" + CHUNKED + b'2\r\n{"\r\n-1\r\n', 400, id="no chunk in the middle of a body"),
+        pytest.param(b"POST %s HTTP/1.1\r\nhost: x\r\n" + CHUNKED + b"0\r\nno trailer\r\n\r\n", 400, id="no trailer"),
+        pytest.param(b"POST %s#x HTTP/1.1\r\nhost: x\r\n\r\n", 400, id="a fragment in the path"),
         pytest.param(b"GET %s HTTP/1.1\r\nhost: x\r\n" + WEBSOCKET + b"\r\n", 403, id="another protocol"),
     ],
 )  # fmt: skip
@@ -35,6 +40,13 @@ async def test_what_is_no_http_is_refused_in_json(serving: Fleet, sent: bytes, s
     assert json.loads(body)["error"]["code"] == "bad_request"
     assert json.loads(body)["type"] == "error"
     assert not serving.large.requests
+
+
+async def test_a_path_that_is_none_is_not_found(serving: Fleet) -> None:
+    received = await talk(serving, b"OPTIONS * HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+
+    assert statuses(received) == [404]
+    assert json.loads(received.partition(b"\r\n\r\n")[2])["error"]["code"] == "not_found"
 
 
 @pytest.mark.parametrize("asked", ["gzip, deflate, br", "identity;q=0, *"])

@@ -48,6 +48,13 @@ CHUNKED = b"transfer-encoding: chunked\r\n\r\n"
 TEXT = "".join(step.text for step in GOOD if isinstance(step, Data))
 ANSWER = "".join(step.text for step in GOOD_WHOLE if isinstance(step, Data))
 
+GOOD_ANY = (
+    WHOLE,
+    Data('{"good":1,"choices":[0],"output":[],"content":[],"data":[],"input_tokens":1}'),
+    End,
+)
+"""A whole answer of any API."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -82,6 +89,21 @@ BAD = (
     whole("what FastAPI says", (WHOLE, Data('{"detail":"Not Found"}'), End), "server_error"),
     whole("an object that is an error", (WHOLE, Data('{"object":"error","code":500}'), End), "server_error"),
     whole("an error in JSON of another case", (Head(kind="Application/JSON; Charset=UTF-8"), Data(ERROR), End), "server_error"),
+    whole("what a gateway says", (WHOLE, Data('{"code":429,"message":"slow down"}'), End), "broken_stream"),
+    whole("no choices", (WHOLE, Data('{"id":"x","choices":null}'), End), "broken_stream"),
+    whole("not one choice", (WHOLE, Data('{"choices":[],"usage":{"prompt_tokens":1,"total_tokens":1}}'), End), "broken_stream"),
+    whole("a list of nothing asked for", (WHOLE, Data("[]"), End), "broken_stream"),
+    whole("a ticket for later", (Raw(b"HTTP/1.1 202 Accepted\r\n" + JSON + CHUNKED + chunk('{"id":7}') + b"0\r\n\r\n"),), "broken_stream"),
+    whole("no text", (WHOLE, Data('{"text":"x"}'), End), "broken_stream", path="/v1/completions"),
+    whole("no output", (WHOLE, Data('{"output":null}'), End), "broken_stream", path="/v1/responses"),
+    whole("no content", (WHOLE, Data('{"content":"x"}'), End), "broken_stream", path="/v1/messages"),
+    whole("no data", (WHOLE, Data('{"data":{}}'), End), "broken_stream", path="/v1/embeddings"),
+    whole("no count", (WHOLE, Data("{}"), End), "broken_stream", path="/v1/messages/count_tokens"),
+    whole("lines of JSON", (Head(kind="application/x-ndjson"), Data("{}\n{}\n"), End), "broken_stream"),
+    whole("an answer that was given up", (WHOLE, Data('{"choices":[{"finish_reason":"network_error"}]}'), End), "broken_stream"),
+    whole("a response that was given up", (WHOLE, Data('{"status":"cancelled","output":[]}'), End), "broken_stream", path="/v1/responses"),
+    whole("a stream that was not asked for", GOOD, "broken_stream"),
+    whole("another protocol", (Raw(b"HTTP/1.1 101 X\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n"),), "server_error"),
     whole("a redirection", (redirect(302),), "server_error"),
     whole("another redirection", (redirect(307),), "server_error"),
     whole("an error before trailers", (Raw(NEW + JSON + CHUNKED + chunk(ERROR) + b"0\r\nx: 1\r\n\r\n"),), "server_error"),
@@ -96,6 +118,8 @@ BAD = (
     Row("an error after a mark", (SSE, Data(f"\ufeffdata: {ERROR}\n\n"), Pause(9)), "server_error"),
     Row("an error in pieces", (SSE, Data("da"), Pause(0.05), Data(f"ta: {ERROR[:20]}"), Pause(0.05), Data(f"{ERROR[20:]}\n\n"), Pause(9)), "server_error"),
     Row("what FastAPI says as an event", (SSE, event({"detail": "Not Found"}), Pause(9)), "server_error"),
+    Row("a whole answer for a stream", GOOD_WHOLE, "broken_stream"),
+    Row("a stream that was given up", (SSE, event({"choices": [{"index": 0, "finish_reason": "insufficient_system_resource"}]}), DONE, End), "broken_stream"),
     Row("an end and nothing before it", (SSE, DONE, End), "broken_stream"),
     Row("a stream of HTTP/1.0, closed", (Raw(OLD + b"content-type: text/event-stream\r\n\r\n: x\n\n"), Cut), "broken_stream"),
 )  # fmt: skip
@@ -109,6 +133,13 @@ FINE = (
     whole("numbers that only some read", (WHOLE, Data('{"good":NaN}'), End)),
     whole("a mark comes first", (WHOLE, Data("\ufeff"), *GOOD_WHOLE[1:])),
     whole("an array", (WHOLE, Data('[{"index":0,"good":1}]'), End), path="/rerank"),
+    whole("scores", (WHOLE, Data('{"scores":[0.5],"good":1}'), End), path="/score"),
+    whole("texts", (WHOLE, Data('{"text":"good"}'), End), path="/detokenize"),
+    whole("vectors", (WHOLE, Data('{"data":[{"embedding":"good"}]}'), End), path="/v1/embeddings"),
+    whole("a response", (WHOLE, Data('{"output":[],"status":"incomplete","good":1}'), End), path="/v1/responses"),
+    whole("a message", (WHOLE, Data('{"content":[],"good":1}'), End), path="/v1/messages"),
+    whole("a count", (WHOLE, Data('{"input_tokens":1,"good":1}'), End), path="/v1/messages/count_tokens"),
+    whole("what a filter left", (WHOLE, Data('{"choices":[{"good":1,"finish_reason":"content_filter"}]}'), End)),
     whole("bytes", (Head(kind="application/octet-stream"), Data("good"), End), path="/v1/embeddings"),
     whole("compressed unasked", (Head(kind="application/json", more=(("content-encoding", "br"),)), Data("good"), End)),
     Row("a stream compressed unasked", (Head(more=(("content-encoding", "br"),)), Data("go"), Data("od"), End)),
@@ -119,6 +150,7 @@ FINE = (
     Row("lines of Windows", (SSE, Data(TEXT.replace("\n", "\r\n")), End)),
     Row("lines of old", (SSE, Data(TEXT.replace("\n", "\r")), End)),
     Row("a mark before the stream", (SSE, Data("\ufeff"), *GOOD[1:])),
+    Row("something behind the end", (*GOOD[:-1], Data("data: {}x\n\n"), event(ERROR), End)),
     Row("in pieces", (SSE, *(step for at in range(0, len(TEXT), 40) for step in (Data(TEXT[at : at + 40]), Pause(0.01))), End)),
     Row("neither usage nor an end", (SSE, token("good"), STOP, End)),
     Row("a stream before trailers", (Raw(NEW + b"content-type: text/event-stream\r\n" + CHUNKED + chunk(TEXT) + b"0\r\nx: 1\r\n\r\n"),)),
@@ -130,7 +162,7 @@ async def answered(pools: Pools, row: Row) -> tuple[Seen, list[tuple[str, str]]]
     """Ask the pools, the first of which plays the row; return what came of it."""
     before = Counter(await pools.outcomes())
     pools.large[0].script = row.script
-    pools.small[0].script = GOOD if row.stream else GOOD_WHOLE
+    pools.small[0].script = GOOD if row.stream else GOOD_ANY
     seen = await pools.ask({"stream": row.stream}, path=row.path)
     found = sorted((Counter(await pools.outcomes()) - before).elements())
     pools.large[0].script = GOOD  # three failures in a row would take the replica out

@@ -24,6 +24,9 @@ ERRORS: Final = (
     {"detail": "Not Found"},
 )
 NO_ERRORS: Final = ({"error": None}, {"error": {}}, {"x": {"error": "m"}}, {})
+GIVEN_UP: Final = (
+    "abort", "error", "cancelled", "timeout", "insufficient_system_resource", "network_error",
+)  # fmt: skip
 NO_JSON: Final = ("no json", "{", '{"choices":[', "[]", '{"a":NaN,"b":1', "\ud800", "DONE")
 
 
@@ -106,7 +109,7 @@ class Streams:
             yield chunk(0, tool_calls=random.choice(([], calls)))
         for index in range(choices):
             if random.random() < 0.95:
-                yield chunk(index, random.choice(("stop", "stop", "length", "abort", "error")))
+                yield chunk(index, random.choice(("stop", "stop", "length", *GIVEN_UP)))
         if random.random() < 0.7:
             usage = random.choice((None, *[self._usage("prompt", "completion")] * 5))
             yield "", self._dumps({"choices": [], "usage": usage})
@@ -137,7 +140,8 @@ class Streams:
             yield self._typed({"type": f"response.{kind}.delta", "delta": word, "logprobs": []})
         yield self._typed({"type": "response.output_text.done", "text": "a"})
         end = random.choice(("completed", "completed", "incomplete", "failed", "cancelled"))
-        response = {"status": end, "usage": self._usage("input", "output"), "error": None}
+        status = random.choice((end, end, end, "failed", "cancelled"))
+        response = {"status": status, "usage": self._usage("input", "output"), "error": None}
         yield self._typed({"type": f"response.{end}", "response": response})
 
     def _messages(self) -> Iterator[Event]:
@@ -174,7 +178,7 @@ class _State:
     """What the events of a stream said so far."""
 
     def __init__(self) -> None:
-        self.failed = self.aborted = self.complete = False
+        self.failed = self.aborted = self.complete = self.done = False
         self.present: set[int] = set()
         self.finished: set[int] = set()
         self.outputs = 0
@@ -201,6 +205,7 @@ class _State:
     def judge(self, name: str, data: bytes) -> bool:
         """Note an event; true where it is nothing but usage."""
         if data == b"[DONE]":
+            self.done = True
             return False
         tree = reference.parse(data)
         if tree is None:
@@ -241,7 +246,7 @@ class _State:
             reason = choice.last("finish_reason")
             if reason is not ABSENT and reason is not None:
                 self.finished.add(index)
-                self.aborted |= reason in ("abort", "error")
+                self.aborted |= reason in GIVEN_UP
         self.outputs += output
 
     def _typed(self, kind: str, tree: Pairs) -> None:
@@ -251,7 +256,10 @@ class _State:
         else:
             output = type(delta) is str and delta != ""
         self.complete |= kind in COMPLETE
-        self.aborted |= kind == "response.cancelled"
+        response = tree.last("response")
+        holders = (tree, response if type(response) is Pairs else Pairs())
+        given_up = any(holder.last("status") in ("failed", "cancelled") for holder in holders)
+        self.aborted |= kind == "response.cancelled" or given_up
         quiet = (*COMPLETE, "response.cancelled", "message_delta")
         self.outputs += output and kind not in quiet
 
@@ -271,7 +279,7 @@ def read_stream(body: bytes) -> tuple[str, int, reference.Counts | None, bytes]:
             data.append(value.removeprefix(b" ") if colon else b"")
         elif field == b"event":
             name = value.removeprefix(b" ")
-        if line:
+        if line or state.done:
             continue
         joined = b"\n".join(data)
         if not (joined and state.judge(name.decode(), joined)):

@@ -43,6 +43,12 @@ impl Attempt {
                 return Next::Continue;
             }
             200..=299 if sealed => Reading::Sealed,
+            200..=299 if events && stream.decision.wants_whole() => {
+                fail(envoy, stream, "500");
+                let words = "the pool streams its answer, which was not asked for";
+                let refusal = Refusal::new(500, "bad_answer", words);
+                return self.instead(envoy, stream, &refusal, end);
+            }
             200..=299 if events => {
                 Reading::Events(Box::new(Events::new(stream.decision.hide_usage)))
             }
@@ -50,7 +56,8 @@ impl Attempt {
                 self.json_is_due.set(kind == Kind::Json);
                 Reading::Whole(Box::default())
             }
-            300..=399 => {
+            // One that wants to speak another protocol is as far away as one that sends elsewhere.
+            100..=199 | 300..=399 => {
                 refused(envoy, stream, 502);
                 envoy.remove_header(Header::Response, b"location");
                 let words = format!("the pool sends requests elsewhere (status {status})");
@@ -233,27 +240,36 @@ impl Attempt {
             fail(envoy, stream, "500");
             return self.release(envoy, body);
         }
-        let unreadable = answer.unreadable().filter(|_| self.json_is_due.get());
-        let empty = answer.unreadable() == Some(Wrong::Empty);
-        let bad = unreadable.is_some() || empty;
-        if let (true, true) = (bad, self.holds.get()) {
-            let words = match unreadable {
-                Some(Wrong::NotAnObject) => "the pool's answer is no JSON",
-                Some(Wrong::Cut) => "the pool's answer ends before its end",
-                _ => "the pool's answer is empty",
-            };
-            // A page can be about the request; what breaks off is about the replica.
-            let status = if unreadable == Some(Wrong::NotAnObject) { 500 } else { 502 };
-            fail(envoy, stream, if status == 500 { "500" } else { "502" });
-            return self.replace(envoy, stream, &Refusal::new(status, "bad_answer", words), body);
+        let flaw = self.flaw(stream, answer);
+        if let Some(refusal) = flaw.as_ref().filter(|_| self.holds.get()) {
+            fail(envoy, stream, if refusal.status == 500 { "500" } else { "502" });
+            return self.replace(envoy, stream, refusal, body);
         }
         if self.holds.get() {
             stream.token();
         }
-        let broken = bad || answer.aborted();
+        let broken = flaw.is_some() || answer.aborted();
         stream.judge(if broken { Outcome::BrokenStream } else { Outcome::Ok });
         self.count(answer.counts(), 0);
         self.release(envoy, body)
+    }
+
+    /// Why no client can use a whole answer. Status 502 is about the replica, as where an answer breaks
+    /// off; 500 can be about the request, as a page can.
+    fn flaw(&self, stream: &Stream, answer: &Answer) -> Option<Refusal> {
+        let bad = |status, words: &str| Some(Refusal::new(status, "bad_answer", words));
+        match answer.unreadable() {
+            Some(Wrong::Empty) => return bad(502, "the pool's answer is empty"),
+            _ if !self.json_is_due.get() => return None,
+            Some(Wrong::Cut) => return bad(502, "the pool's answer ends before its end"),
+            Some(_) => return bad(500, "the pool's answer is no JSON"),
+            None => {}
+        }
+        if stream.decision.wants_events() {
+            return bad(500, "the pool answers whole where a stream was asked for");
+        }
+        let due = stream.decision.service.due().filter(|due| answer.lacks(*due))?;
+        bad(500, &format!("the pool's answer has no {}", due.name()))
     }
 }
 
@@ -278,7 +294,7 @@ impl Kind {
         // Clients that ask for a stream read one, whatever it is called.
         if is(b"text/event-stream") || untold && decision.stream {
             Kind::Events
-        } else if json || untold && decision.named.quoted {
+        } else if json || untold && decision.named.quoted || decision.service.streams() {
             Kind::Json
         } else {
             Kind::Other

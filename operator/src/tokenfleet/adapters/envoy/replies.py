@@ -1,7 +1,7 @@
 """How Envoy words the errors that it makes by itself, before or behind the request filter.
 
 The module answers for itself, in the shape of the API that was called. What is left is what it
-cannot see: requests that are no HTTP, header floods, bodies above the limit, places that failed.
+cannot see: requests that are no HTTP, bodies that stop being HTTP, header floods, places that failed.
 Clients of Anthropic's API read another shape; they are known by path or by `anthropic-version`.
 """
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from tokenfleet.adapters.envoy.wire import Json, canonical, openai_error
+from tokenfleet.adapters.envoy.wire import NAMESPACE, Json, canonical, openai_error
 
 ANTHROPIC_PATH: Final = "/v1/messages"
 ANTHROPIC_HEADER: Final = "anthropic-version"
@@ -48,6 +48,13 @@ def local_reply_config(body_limit: int) -> Json:
             kind="invalid_request_error",
             code="headers_too_large",
             anthropic="invalid_request_error",
+        ),
+        _Reply(
+            statuses=(404,),
+            message="there is nothing at this path",
+            kind="invalid_request_error",
+            code="not_found",
+            anthropic="not_found_error",
         ),
         _Reply(
             statuses=(408, 504),
@@ -113,25 +120,21 @@ def _made_up(statuses: Sequence[int]) -> Json:
         for status in statuses
     ]
     one: Json = filters[0] if len(filters) == 1 else {"or_filter": {"filters": filters}}
-    if set(statuses) & {413, 431}:
-        return one
-    return {"and_filter": {"filters": [{"or_filter": {"filters": _signs()}}, one]}}
+    return {"and_filter": {"filters": [_not_worded(), one]}}
 
 
-def _signs() -> list[Json]:
+def _not_worded() -> Json:
     """Return what tells the errors that Envoy makes up from those that the module words itself.
 
-    A flag, or a request that no filter was asked about: one that could not be read, that names no
-    host, that wants another protocol, or whose path cannot be normalized.
+    The module leaves a mark where it answers; without one, no filter was asked, or Envoy answered
+    behind them. A value that the mark never has never matches.
     """
-    signs: list[Json] = [{"response_flag_filter": {}}]
-    matches: tuple[Json, ...] = (
-        {"name": ":path", "present_match": False},
-        {"name": ":authority", "present_match": False},
-        {"name": "upgrade", "present_match": True},
-        {"name": ":path", "string_match": {"contains": "%00"}},
-    )
-    return signs + [{"header_filter": {"header": header}} for header in matches]
+    matcher = {
+        "filter": NAMESPACE,
+        "path": [{"key": "worded"}],
+        "value": {"string_match": {"exact": "no"}},
+    }
+    return {"metadata_filter": {"matcher": matcher, "match_if_key_not_found": True}}
 
 
 def _of_anthropic() -> Json:
