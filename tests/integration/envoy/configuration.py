@@ -31,9 +31,9 @@ def pool(name: str, model: str) -> Pool:
     )
 
 
-def limit(milliseconds: int | None) -> Deadline | None:
-    """A limit as if its user had written it."""
-    return None if milliseconds is None else Deadline(milliseconds=milliseconds, always=True)
+def limit(milliseconds: int | None, *, always: bool) -> Deadline | None:
+    """A limit; one that its user has written holds always."""
+    return None if milliseconds is None else Deadline(milliseconds=milliseconds, always=always)
 
 
 def configuration(
@@ -41,10 +41,15 @@ def configuration(
     *,
     timeout_ms: int | None = None,
     response_ms: int | None = None,
+    always: bool = True,
     stall_ms: int = 60_000,
     body_limit: int = 1024 * 1024,
 ) -> RouterConfig:
-    """The model `chat`: small requests of suggestions on `small`, the rest by shares."""
+    """The model `chat`: small requests of suggestions on `small`, the rest by shares.
+
+    Args:
+        always: whether limits hold where nobody else is left to ask, too.
+    """
     fast = Rule(
         name="fast",
         matches=(Match(features=("suggestions",), bytes_max=8000, tools=False),),
@@ -58,8 +63,8 @@ def configuration(
         matches=(),
         ranges=contiguous(shares),
         chain=("large", "small"),
-        first_token=limit(timeout_ms),
-        response=limit(response_ms),
+        first_token=limit(timeout_ms, always=always),
+        response=limit(response_ms, always=always),
     )
     failover = Failover(
         connect_failure=True,

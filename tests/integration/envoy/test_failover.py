@@ -90,7 +90,7 @@ async def test_the_tripwire_takes_nothing_while_one_of_two_replicas_lives(fleet:
 
 
 async def test_a_late_first_token_is_taken_over(fleet: Fleet) -> None:
-    await fleet.serve(configuration(ALL_LARGE, timeout_ms=2000))
+    await fleet.serve(configuration(ALL_LARGE, timeout_ms=2000, always=False))
     fleet.large.behaviour = Behaviour(first=asyncio.Event())
 
     response = await fleet.ask(stream=True)
@@ -173,7 +173,7 @@ async def test_errors_that_follow_a_request_take_no_replica_out(serving: Fleet) 
 )
 async def test_a_replica_that_serves_nobody_goes_out(fleet: Fleet, behaviour: Behaviour) -> None:
     """Also one that hangs: connections that open do not forgive it its silence."""
-    await fleet.serve(configuration(ALL_LARGE, timeout_ms=1000))
+    await fleet.serve(configuration(ALL_LARGE, timeout_ms=1000, always=False))
     fleet.large.behaviour = behaviour
 
     for _ in range(3):

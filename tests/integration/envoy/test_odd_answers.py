@@ -104,6 +104,7 @@ BAD = (
     whole("a response that was given up", (WHOLE, Data('{"status":"cancelled","output":[]}'), End), "broken_stream", path="/v1/responses"),
     whole("a stream that was not asked for", GOOD, "broken_stream"),
     whole("another protocol", (Raw(b"HTTP/1.1 101 X\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n"),), "server_error"),
+    whole("a wait in vain", (Head(408, "application/json"), Data("{}"), End), "timeout"),
     whole("a redirection", (redirect(302),), "server_error"),
     whole("another redirection", (redirect(307),), "server_error"),
     whole("an error before trailers", (Raw(NEW + JSON + CHUNKED + chunk(ERROR) + b"0\r\nx: 1\r\n\r\n"),), "server_error"),

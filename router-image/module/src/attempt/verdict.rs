@@ -22,6 +22,8 @@ pub(super) fn refused(envoy: &mut Envoy, stream: &Stream, status: usize) {
         // The key is the router's and so are model and path: none of it is the client's mistake.
         401..=403 if pool.has_key() => (Outcome::ServerError, route.retry_server_error),
         404 | 405 if pool.is_provider() => (Outcome::ServerError, route.retry_server_error),
+        // A pool has had the whole request at once: it is not the client that it waited for in vain.
+        408 => (Outcome::Timeout, route.retry_server_error),
         500.. => (Outcome::ServerError, route.retry_server_error),
         400.. => (Outcome::ClientError, false),
         _ => (Outcome::Ok, false),

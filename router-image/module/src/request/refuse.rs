@@ -44,11 +44,11 @@ impl Request {
 
     /// Refuses a request: at once, or when its body has been read.
     ///
-    /// Clients send all of a body before they read an answer, unless they say otherwise (`expect`); closed
-    /// before, they see a broken connection and not the answer.
+    /// Clients send all of a body before they read an answer; closed before, they see a broken connection
+    /// and not the answer.
     pub(super) fn refuse(&self, envoy: &mut Envoy, refusal: Refusal, whole: bool) -> Next {
         *self.refusal.borrow_mut() = Some(refusal);
-        if whole || envoy.header(Header::Request, b"expect").is_some() {
+        if whole {
             self.answer_refusal(envoy);
         } else {
             self.watch_upload(envoy);

@@ -1,7 +1,7 @@
 """How Envoy words the errors that it makes by itself, before or behind the request filter.
 
 The module answers for itself, in the shape of the API that was called. What is left is what it
-cannot see: requests that are no HTTP, bodies that stop being HTTP, header floods, places that failed.
+cannot see: requests that are no HTTP or stop being it, header floods, places that failed.
 Clients of Anthropic's API read another shape; they are known by path or by `anthropic-version`.
 """
 
