@@ -223,8 +223,7 @@ async def test_the_first_token_counts_not_the_first_byte(serving: Fleet) -> None
     await serving.ask(stream=True)
 
     metrics = await scraped(serving, lambda m: good(m, 600.0) == 2)
-    assert good(metrics, 0.1) == 0
-    assert good(metrics, 2.0) <= 1
+    assert (good(metrics, 0.1), good(metrics, 2.0)) in {(0, 0), (0, 1)}
 
 
 async def test_whole_answers_have_no_first_token(serving: Fleet) -> None:
