@@ -21,6 +21,16 @@ RECOVERED = {
     ],
     "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
 }
+RECOVERED_MESSAGE = {
+    "id": "1",
+    "type": "message",
+    "role": "assistant",
+    "model": "flaky",
+    "content": [{"type": "text", "text": "recovered"}],
+    "stop_reason": "end_turn",
+    "stop_sequence": None,
+    "usage": {"input_tokens": 1, "output_tokens": 1},
+}
 
 
 class Faulty:
@@ -52,7 +62,8 @@ class Faulty:
             self._asked += 1
             if self._asked % 2:
                 return _error(429, "too many requests", **{"retry-after": "0"})
-            return web.json_response(RECOVERED)
+            message = request.path.endswith("/messages")
+            return web.json_response(RECOVERED_MESSAGE if message else RECOVERED)
         if model == "cut":
             return await _cut(request)
         if model == "silent":
