@@ -354,6 +354,6 @@ POOLS = [
         accepted=at(f"{_MANAGED}.pod.labels", {"team": "search"}),
     ),
     *ENGINE_RULES,
-    *between(POOL, f"{_MANAGED}.startupTimeout", ("10s", "4h"), "9s", "4h1s"),
+    *between(POOL, f"{_MANAGED}.startupTimeout", ("10s", "12h"), "9s", "12h1s"),
     *between(POOL, f"{_MANAGED}.terminationGracePeriod", ("1s", "2h"), "999ms", "121m"),
 ]

@@ -1,5 +1,6 @@
 """What a user is told to fix before anything is deployed."""
 
+import json
 from types import SimpleNamespace
 
 import pytest
@@ -30,6 +31,9 @@ ADAPTED = {
         }
     ],
 }
+
+
+CAPTURES = json.dumps({"cudagraph_capture_sizes": [*range(8, 2048, 8)]})
 
 
 def engine(*arguments: str) -> dict:
@@ -72,6 +76,7 @@ def sglang_pool(*arguments: str, **managed) -> ServingPool:
         pytest.param(sglang_pool("--enable-dp-attention", parallelism={"tensor": 8, "data": 8}, resources={"limits": {"nvidia.com/gpu": 4}}), "NotEnoughDevices", "(tensor 8 x pipeline 1 x data 1) needs 8", id="attention that shares too few devices"),
         pytest.param(sglang_pool(parallelism={"tensor": 8, "data": 8}, resources={"limits": {"nvidia.com/gpu": 8}}), "NotEnoughDevices", "data adds none with --enable-dp-attention", id="copies where attention was meant"),
         pytest.param(gpu_pool(parallelism={"tensor": 8}, resources={"limits": {"google.com/tpu": 3}}), "NotEnoughDevices", "has 6", id="more parallel than any chip has cores"),
+        pytest.param(sglang_pool("--disaggregation-mode=decode"), "ArgumentRefused", "type Existing", id="a server of one half"),
         pytest.param(tensorrt_pool("{x"), "ArgumentRefused", "engine.config is not JSON", id="options that are not JSON"),
         pytest.param(tensorrt_pool("[1]"), "ArgumentRefused", "engine.config must be a JSON object", id="options that are no object"),
         pytest.param(tensorrt_pool('{"tensor_parallel_size": 8}'), "ArgumentRefused", "parallelism sets it", id="an option that a field sets"),
@@ -122,6 +127,8 @@ def test_a_mistake_is_named_and_nothing_is_deployed(pool, reason: str, named: st
         pytest.param(gpu_pool(engine=engine("--api-server-count=2")), id="several servers on one node"),
         pytest.param(gpu_pool(parallelism={"tensor": 8}, resources={"limits": {"google.com/tpu": 4}}), id="TPU chips of two cores"),
         pytest.param(gpu_pool(parallelism={"tensor": 2}, resources={"limits": {"gpu.intel.com/i915": 1}}), id="a GPU of two tiles"),
+        pytest.param(sglang_pool("--cuda-graph-bs", *map(str, range(8, 768, 8))), id="an option with 95 values"),
+        pytest.param(gpu_pool(engine=engine(f"--compilation-config={CAPTURES}")), id="an option of a thousand characters"),
         pytest.param(sglang_pool("--enable-dp-attention", parallelism={"tensor": 8, "data": 8, "expert": True}, resources={"limits": {"nvidia.com/gpu": 8}}), id="attention in groups of the same devices"),
         pytest.param(gpu_pool(parallelism={"tensor": 8}, resources={"limits": {"example.com/npu": 1}}), id="a make that nobody knows"),
         pytest.param(gpu_pool(parallelism={"tensor": 2}, resources={"claims": [{"name": "gpus"}]}, pod={"resourceClaims": [{"name": "gpus", "resourceClaimTemplateName": "two"}]}), id="devices that are claimed"),

@@ -172,6 +172,14 @@ def test_replicas_that_are_kept_from_the_hub_are_fetched_for_all_the_same() -> N
         assert not {one["name"] for one in container["env"]} & {one["name"] for one in offline}
 
 
+def test_a_job_pulls_its_image_as_replicas_do() -> None:
+    wanted = pool(engine={"image": "e:nightly", "imagePullPolicy": "Always"})
+    spec = made(wanted, "Job")["spec"]["template"]["spec"]
+
+    for container in (*spec["initContainers"], *spec["containers"]):
+        assert (container["image"], container["imagePullPolicy"]) == ("e:nightly", "Always")
+
+
 def test_names_of_jobs_fit_into_a_label() -> None:
     long = ServingPool.model_validate(
         {**pool().model_dump(by_alias=True), "metadata": {"name": "p" * 63, "namespace": "fleet"}}

@@ -184,7 +184,7 @@ class Managed(Union):
     """What is kept ready for `served.adapters`; absent means the defaults."""
     rollout: Rollout = Rollout()
     """How changes are rolled out."""
-    startup_timeout: Annotated[timedelta, Duration("10s", "4h")] = timedelta(minutes=30)
+    startup_timeout: Annotated[timedelta, Duration("10s", "12h")] = timedelta(minutes=30)
     """Longest time from container start to ready: loading, compiling, and downloading where there
     is no cache. A 140 GB model at 100 MB/s needs 24 minutes."""
     termination_grace_period: Annotated[timedelta, Duration("1s", "2h")] = timedelta(minutes=10)

@@ -53,6 +53,7 @@ _KEY: Final = "a key on the command line is readable by everybody who may read p
 _CODE: Final = "it runs code that the engine does not come with"
 _METRICS: Final = "the operator sets it"
 _SEVERAL: Final = "a replica is one pod"
+_HALF: Final = "a replica does prefill and decode: adopt servers of one half by type Existing"
 GRAMMAR: Final = Grammar(
     abbreviated=True,
     refused=MappingProxyType(
@@ -67,6 +68,7 @@ GRAMMAR: Final = Grammar(
             **flags(_SIZES, "--dp-size", "--data-parallel-size"),
             **flags(_SIZES, "--ep-size", "--expert-parallel-size", "--ep"),
             **flags(_SEVERAL, "--nnodes", "--node-rank", "--dist-init-addr", "--nccl-init-addr"),
+            **flags(_HALF, "--disaggregation-mode"),
             **flags(
                 _SPECULATIVE,
                 "--speculative-algorithm",
