@@ -125,7 +125,15 @@ def _environment() -> list[Rule]:
             " use valueFrom.secretKeyRef",
             POOL,
             refused=at(path, [{"name": "VLLM_API_KEY", "value": "x"}]),
-            accepted=at(path, [{"name": "VLLM_API_KEY", "valueFrom": secret}]),
+            accepted=at(
+                path,
+                [
+                    {"name": "VLLM_API_KEY", "valueFrom": secret},
+                    {"name": "SGLANG_USE_AITER_FP8_PER_TOKEN", "value": "1"},
+                    {"name": "HF_HUB_DISABLE_IMPLICIT_TOKEN", "value": "True"},
+                    {"name": "AWS_SECRET_ACCESS_KEY", "value": ""},
+                ],
+            ),
         ),
         rule(
             f".{path}[].valueFrom",

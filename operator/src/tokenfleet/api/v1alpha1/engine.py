@@ -32,6 +32,8 @@ OWN_VARIABLES: Final = (
 """Variables that the operator sets, or that would move what the Service and the probes expect."""
 
 _SENSITIVE: Final = "(_KEY|_TOKEN)$|SECRET|PASSWORD"
+_SWITCHES: Final = ("", "0", "1", "false", "no", "off", "on", "true", "yes")
+"""Values that are no secret: `SGLANG_USE_AITER_FP8_PER_TOKEN`, for example, is a switch."""
 _RESERVED: Final = ("/cache", "/dev", "/proc", "/sys", "/tmp", "/weights")  # noqa: S108
 
 
@@ -113,7 +115,8 @@ class EnvVar(Verbatim):
             message="exactly one of value and valueFrom must be set",
         ),
         CEL(
-            rule=f"!has(self.value) || !self.name.upperAscii().matches('{_SENSITIVE}')",
+            rule=f"!has(self.value) || !self.name.upperAscii().matches('{_SENSITIVE}')"
+            f" || self.value.lowerAscii() in {list(_SWITCHES)}",
             message="must not hold a secret: everybody who may read pods reads it;"
             " use valueFrom.secretKeyRef",
             field_path=".value",
