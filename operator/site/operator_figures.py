@@ -1,4 +1,4 @@
-"""Figures of the operator's size: `python operator/site/operator_figures.py` writes them again.
+"""Figures of the page on sizing: `python operator/site/operator_figures.py` writes them again.
 
 `make bench` leaves what it measured in `operator/docs/figures`. All of it is memory, CPU time and
 counts; other work on the machine makes CPU time longer, so its load is told. A test compares the
@@ -18,9 +18,33 @@ FIGURES = DOCS / "figures" / "bench.json"
 BLOCK = re.compile(r"(<!-- figures: (\w+) -->\n).*?(<!-- end of figures -->)", re.DOTALL)
 
 
+ROUTER = {
+    "cost small": "CPU for one request, small body",
+    "cost 33 KB": "CPU for one request, 33 KB body",
+    "cost paced stream": "CPU for one event (token) of a paced stream",
+}
+"""Measurement -> what it says to whoever sizes a router."""
+
+
+def read() -> dict[str, Any]:
+    """Return everything that was measured."""
+    found: dict[str, Any] = json.loads(FIGURES.read_text(encoding="utf-8"))
+    return found
+
+
+def router() -> str:
+    """Return what requests take of a router."""
+    known = read()
+    told = {
+        what: f"{known[name]['cpu_us']['router'] / 1000:.3f} ms" for name, what in ROUTER.items()
+    }
+    told["memory, idle"] = f"{known['cost small']['memory_mib']['router']} MiB"
+    return _table(told)
+
+
 def operator() -> str:
     """Return what ten thousand objects among as many Services of others take."""
-    found: dict[str, Any] = json.loads(FIGURES.read_text(encoding="utf-8"))["foreign"]
+    found = read()["foreign"]
     events = found["events"]
     kinds = " / ".join(f"of {_article(kind)} {kind}" for kind in events)
     objects = f"{found['own']:,} objects of its own and {found['foreign']:,} Services of others"
@@ -33,6 +57,10 @@ def operator() -> str:
         f" of {found['load']}",
         f"API requests for one event, {kinds}": " / ".join(map(str, events.values())),
     }
+    return _table(told)
+
+
+def _table(told: dict[str, str]) -> str:
     rows = (f"| {what} | {figure} |" for what, figure in told.items())
     return "\n".join(["| what | figure |", "| --- | --- |", *rows])
 
@@ -41,7 +69,7 @@ def _article(word: str) -> str:
     return "an" if word[0] in "AEIO" else "a"
 
 
-BLOCKS: dict[str, Callable[[], str]] = {"operator": operator}
+BLOCKS: dict[str, Callable[[], str]] = {"router": router, "operator": operator}
 
 
 def written(page: str) -> str:
