@@ -12,7 +12,7 @@ BESIDE := $(addprefix tests/integration/envoy/test_,hostile.py large_scrapes.py 
 # Stories at a time: each has a fleet of its own and mostly waits.
 AT_ONCE ?= 3
 
-.PHONY: help demo test ahead check property integration stories bench simulate fuzz memcheck golden site cluster cluster-down images gpu-check requirements clean
+.PHONY: help demo test ahead check property integration stories keda bench simulate fuzz memcheck golden site cluster cluster-down images gpu-check requirements clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,10 @@ integration: .venv/ready ## each part against the real thing: API server, Envoy,
 stories: .venv/ready ## what users see, told on a real cluster, AT_ONCE=3 at a time
 	@$(if $(KUBECONFIG),,$(CLUSTER) up)
 	@$(PYTHON) -m pytest -v --durations=15 -n $(AT_ONCE) --dist loadfile --no-loadscope-reorder $(STORIES)
+
+keda: .venv/ready ## the real KEDA scales a pool to zero and back: MINUTES
+	@$(if $(KUBECONFIG),,$(CLUSTER) up)
+	@TOKENFLEET_KEDA=on $(PYTHON) -m pytest -v $(STORIES)/test_keda.py
 
 simulate: .venv/ready ## the table of control loops and every promise, into the pages (SIMULATE=flags)
 	@nice .venv/bin/tokenfleet simulate --report $(FIGURES)/simulation.json $(SIMULATE)

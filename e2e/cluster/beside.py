@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from e2e.cluster import paths
@@ -31,12 +32,7 @@ def ensure_program(name: str, package: str, modules: Sequence[str], sums: str) -
     target = binaries() / f"{name}-{_key(package, modules, sums)}"
     if target.exists():
         return target
-    module = target.with_suffix(".mod")
-    required = "".join(f"\nrequire {one}" for one in modules)
-    paths.write_atomically(module, (paths.HERE / "go.mod").read_text(encoding="utf-8") + required)
-    paths.write_atomically(
-        module.with_suffix(".sum"), (paths.HERE / "go.sum").read_text(encoding="utf-8") + sums
-    )
+    module = go_module(target.with_suffix(".mod"), modules, sums)
     # Of this process alone, renamed when complete.
     unfinished = target.with_suffix(f".{os.getpid()}")
     with step(f"building {name} (seconds, or minutes where Go's own cache is empty)"):
@@ -49,6 +45,29 @@ def ensure_program(name: str, package: str, modules: Sequence[str], sums: str) -
         raise ClusterError(f"{name} cannot be built: {done.stderr.strip()[-600:]}")
     unfinished.replace(target)
     return target
+
+
+def go_module(
+    file: Path, modules: Sequence[str], sums: str, places: Mapping[str, Path] | None = None
+) -> Path:
+    """Write go.mod with more modules, and go.sum beside it, for `go build -modfile`; return the file.
+
+    Args:
+        file: its name ends in `.mod`.
+        modules: each as `path version`, instead of what go.mod says of it.
+        sums: the lines of go.sum for them.
+        places: folders in which some of the modules lie, by path.
+    """
+    said = (paths.HERE / "go.mod").read_text(encoding="utf-8")
+    for one in modules:  # a module is required once
+        path = re.escape(one.split()[0])
+        said = re.sub(rf"^\t{path} v.*\n", "", said, flags=re.MULTILINE) + f"\nrequire {one}"
+    said += "".join(f"\nreplace {name} => {place}" for name, place in (places or {}).items())
+    paths.write_atomically(file, said)
+    paths.write_atomically(
+        file.with_suffix(".sum"), (paths.HERE / "go.sum").read_text(encoding="utf-8") + sums
+    )
+    return file
 
 
 def _key(package: str, modules: Sequence[str], sums: str) -> str:

@@ -53,12 +53,12 @@ Mount = tuple[Path, str]
 def pause() -> Image:
     """Return the image that holds a pod's namespaces."""
     mounts = [(binaries() / "kubernetes", "/pause")]
-    return _image([PAUSE_IMAGE], mounts, entrypoint=("/pause",), user=f"{NOBODY}:{NOBODY}")
+    return stand_in([PAUSE_IMAGE], mounts, entrypoint=("/pause",), user=f"{NOBODY}:{NOBODY}")
 
 
 def prometheus() -> Image:
     """Return Prometheus, with the paths and the user of its public image."""
-    return _image(
+    return stand_in(
         [f"docker.io/prom/prometheus:{PROMETHEUS_VERSION}",
          f"quay.io/prometheus/prometheus:{PROMETHEUS_VERSION}"],
         [(binaries() / "prometheus", "/bin/prometheus")],
@@ -208,7 +208,7 @@ def _host_image(names: Sequence[str], mounts: Sequence[Mount], **image: object) 
     linked = {Path("/", name) for name in links}
     shared = [(path, str(path)) for path in _host_folders()
               if path.exists() and path not in linked]  # fmt: skip
-    return _image(names, [*shared, *mounts], links=links, **image)
+    return stand_in(names, [*shared, *mounts], links=links, **image)
 
 
 def _place(software_folder: Path) -> str:
@@ -234,7 +234,7 @@ def _host_folders() -> list[Path]:
     return folders
 
 
-def _image(
+def stand_in(
     names: Sequence[str],
     mounts: Sequence[Mount],
     *,

@@ -1,6 +1,7 @@
 """Fleets for stories; which stories run beside which."""
 
 import contextlib
+import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -26,6 +27,7 @@ CHAPTERS = (
     "objectives",
     "defence",
     "autoscaler",
+    "keda",
     "gitops",
     "defaults",
     "people",
@@ -42,6 +44,7 @@ CHAPTERS = (
 )
 """The files of stories: what everything else rests on comes first, what runs alone last."""
 ALONE = {
+    "keda",
     "outages",
     "sidecar_outage",
     "default_deny",
@@ -54,6 +57,9 @@ ALONE = {
 
 WHOLE = {"pages"}
 """Those that keep away what others rest on from their first story to their last."""
+
+collect_ignore = [] if os.environ.get("TOKENFLEET_KEDA") == "on" else ["test_keda.py"]
+"""What takes minutes to build is told only to those who ask for it: see `make keda`."""
 
 _between: list[contextlib.ExitStack] = []
 """The lock of this process: one at most, kept from story to story in a chapter of `WHOLE`."""

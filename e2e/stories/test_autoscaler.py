@@ -10,23 +10,12 @@ from e2e.kit import prometheus
 from e2e.kit.kubectl import Cluster, Namespace
 from e2e.kit.waiting import NotYet, condition, wait_for
 from e2e.stories import fleet as written
+from e2e.stories import waking
 from e2e.stories.fleet import FALLBACK, PRIMARY, SLO, Fleet, finished, never
+from e2e.stories.waking import PER_REPLICA, RATE
 
-RATE = 8.0
-PER_REPLICA = 5
-"""Requests per second that the autoscaler gives one replica: 8 a second need two."""
 SYNC = 15.0
 """Seconds between two looks of the controller, its own default."""
-
-
-LOADED = "/tmp/loaded"  # noqa: S108
-SLOWLY = [
-    "/bin/sh",
-    "-c",
-    f'until [ -e {LOADED} ]; do sleep 1; done; exec vllm serve "$@"',
-    "engine",
-]
-"""Starts an engine once the story says that its weights are loaded."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -60,41 +49,14 @@ def autoscaler(*, least: int = 1) -> dict:
 
 
 def test_a_pool_at_zero_wakes_by_demand_and_gets_its_traffic_back_in_steps(fleet: Fleet) -> None:
-    space = fleet.namespace
-
-    def wait_replicas(what: str, least: int, most: int) -> None:
-        def right() -> bool | NotYet:
-            wanted = space.must_get("servingpool", PRIMARY)["spec"]["replicas"]
-            pods = len(fleet.pods(PRIMARY))
-            return least <= wanted == pods <= most or NotYet(f"{wanted} wanted, {pods} pods")
-
-        wait_for(what, right, timeout=240, namespace=space)
-
-    fleet.apply(written.slo())
-    space.apply(autoscaler(least=0))
-    wait_replicas("the idle pool to go to zero", 0, 0)
-    space.patch("servingpool", PRIMARY, {"spec": {"managed": {"engine": {"command": SLOWLY}}}})
-
+    waking.falls_asleep(fleet, autoscaler(least=0))
     load = fleet.start_load(rate=RATE)
-    wait_replicas("demand to wake it", 2, 3)
-    fleet.wait_share("the waiting room", lambda share: share == 0)
-
-    def loaded() -> bool | NotYet:
-        for pod in fleet.pods(PRIMARY):
-            space.run("exec", pod["metadata"]["name"], "--", "touch", LOADED)
-        return True
-
-    wait_for("the engines to load", loaded, timeout=240, namespace=space)
-    steps = fleet.climb()
-    space.delete("hpa", PRIMARY)
+    waking.wakes(fleet)
+    waking.gets_its_traffic_back(fleet)
+    fleet.namespace.delete("hpa", PRIMARY)
     records = finished(load, at_least=100)
-    space.delete("tokenslo", SLO)
-    space.patch("servingpool", PRIMARY, {"spec": {"managed": {"engine": {"command": None}}}})
-    fleet.apply(written.pool(PRIMARY, replicas=2))
-    fleet.wait_ready()
+    waking.as_before(fleet)
 
-    assert len([share for share in steps if 0 < share < 1000]) >= 2, f"not in steps: {steps}"
-    assert steps == sorted(steps)
     assert {record.pool for record in records} == {PRIMARY, FALLBACK}
 
 

@@ -1,27 +1,18 @@
 """A real API server takes the autoscalers that the page shows, strictly, as they stand there."""
 
-import re
 from typing import Any
 
 import pytest
-import yaml
 
-from e2e.kit import repository
 from e2e.kit.kinds_of_others import SCALED_OBJECTS
 from e2e.kit.kubectl import Cluster, Namespace
+from e2e.kit.recipes import scaler, shown
 from e2e.kit.yamls import dump
 from tests.integration.kubernetes.conftest import definition
 
-PAGE = (repository() / "operator/docs/autoscaling.md").read_text(encoding="utf-8")
-BLOCKS = [yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)]
-SHOWN = [block for block in BLOCKS if "kind" in block]
-(MORE,) = [block for block in BLOCKS if "kind" not in block]
+SHOWN = [block for block in shown() if "kind" in block]
+(MORE,) = [block for block in shown() if "kind" not in block]
 """What one of them gets for the way to zero."""
-
-
-def scaler(kind: str, name: str) -> dict[str, Any]:
-    (found,) = [b for b in SHOWN if (b["kind"], b["metadata"]["name"]) == (kind, name)]
-    return found
 
 
 def to_zero() -> dict[str, Any]:
