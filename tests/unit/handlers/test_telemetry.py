@@ -16,6 +16,7 @@ from tokenfleet.domain.slo.engine import RuleView
 from tokenfleet.domain.slo.objectives.latency_stages import Took
 from tokenfleet.domain.slo.objectives.path_share import Taken
 from tokenfleet.domain.slo.observation.measurement import RuleKey
+from tokenfleet.domain.slo.reporting.shift_costs import ShiftCost
 from tokenfleet.domain.slo.reporting.views import SpendView
 from tokenfleet.handlers.stage_metrics import StageCollector
 from tokenfleet.handlers.telemetry import FleetCollector, PrometheusTelemetry
@@ -179,6 +180,18 @@ def test_money_is_live() -> None:
     assert said("tokenfleet_slo_spend", "quiet") == 3
     assert said("tokenfleet_slo_spend_forecast", "quiet") is None
     assert said("tokenfleet_slo_spend", "latency") is None
+
+
+def test_what_shifts_cost_is_told_where_a_limit_is_set() -> None:
+    bench = Bench()
+    cost = ShiftCost(per_hour=31.5, limit=40.0, room="WithinLimit", message="")
+    views = {"ns/bounded": replace(SEEN, shift_cost=cost), "ns/free": SEEN}
+    bench.views.publish(ObjectKey(ROUTER, "ns", "default"), RouterView(slos=views))
+
+    name, ours = "tokenfleet_slo_shift_cost_per_hour", {"namespace": "ns", "slo": "bounded"}
+    assert bench.value(name, **ours) == 31.5
+    assert bench.value(f"{name}_max", **ours) == 40
+    assert bench.value(name, namespace="ns", slo="free") is None
 
 
 def test_the_text_is_what_prometheus_reads() -> None:

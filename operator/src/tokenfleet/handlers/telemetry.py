@@ -242,12 +242,25 @@ class FleetCollector(Collector):
             "Money at the end of the hour or day, at the rate of the last window.",
             labels=labels,
         )
+        shifts = GaugeMetricFamily(
+            "tokenfleet_slo_shift_cost_per_hour",
+            "Money per hour that an objective's shifts cost at External pools.",
+            labels=labels,
+        )
+        limit = GaugeMetricFamily(
+            "tokenfleet_slo_shift_cost_per_hour_max",
+            "Money per hour that they may cost.",
+            labels=labels,
+        )
         for key, view in sorted(self._views.objectives().items()):
             if view.spend is not None:
                 spent.add_metric(key.split("/"), view.spend.spent)
                 if view.spend.forecast is not None:
                     forecast.add_metric(key.split("/"), view.spend.forecast)
-        return spent, forecast
+            if view.shift_cost is not None:
+                shifts.add_metric(key.split("/"), view.shift_cost.per_hour)
+                limit.add_metric(key.split("/"), view.shift_cost.limit)
+        return spent, forecast, shifts, limit
 
     def _paths(self) -> Iterable[Metric]:
         share = GaugeMetricFamily(

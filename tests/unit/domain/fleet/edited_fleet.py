@@ -34,6 +34,8 @@ from tokenfleet.domain.slo.observation.measurement import (
     RuleMeasurement,
     Scrapes,
     Tally,
+    Usage,
+    UsageCell,
 )
 
 TICK = timedelta(seconds=15)
@@ -83,6 +85,10 @@ class Fleet:
         """What other routers hold."""
         self.shifting = True
         """The operator-wide switch."""
+        self.pools: dict[str, dict[str, Any]] = {}
+        """Specs of pools that are not replicas behind a Service of their name."""
+        self.tokens = 0.0
+        """Prompt tokens of each request."""
         self.types = ("",)
         """Request types that attempts are measured by; one empty name: not split."""
         self.visit()
@@ -121,7 +127,7 @@ class Fleet:
                 stored=stored,
                 elsewhere=self.elsewhere,
                 routes=tuple(self.routes),
-                pools=tuple(pool(name) for name in sorted(names)),
+                pools=tuple(pool(name, **self.pools.get(name, {})) for name in sorted(names)),
                 services={name: service(name) for name in names},
                 slices={name: slices(name, 0 if name in self.gone else 2) for name in names},
                 loops=dict.fromkeys(self.barred, ("default",)),
@@ -158,11 +164,23 @@ class Fleet:
                 )
                 key = RuleKey("ns", found["metadata"]["name"], one["name"])
                 flows = {("", kind): 8.0 / len(self.types) for kind in self.types if kind}
-                rules[key] = RuleMeasurement(cells=cells, demand=8.0, flows=flows)
+                rules[key] = RuleMeasurement(
+                    cells=cells,
+                    demand=8.0,
+                    flows=flows,
+                    usage=tuple(self.used(ref["name"], spec) for ref in refs),
+                )
         scraped = Scrapes(
             successes={w: w.total_seconds() / 15 for w in spec.windows.all}, newest=self.now
         )
         return Measurement(at=self.now, rules=rules, replicas={("ns", "pod-0"): scraped})
+
+    def used(self, name: str, spec: ObjectiveSpec) -> UsageCell:
+        windows = {
+            w: Usage(requests=4 * w.total_seconds(), prompt=4 * w.total_seconds() * self.tokens)
+            for w in spec.windows.levels
+        }
+        return UsageCell(pool=name, windows=windows)
 
     def held(self) -> Held:
         return router_config.read(self.data)

@@ -342,6 +342,32 @@ def test_a_bound_above_the_share_is_stepped_to(bound: dict[str, str]) -> None:
     fleet.ramps("slow", {"large": 1000, "small": 0})
 
 
+@pytest.mark.edit("objective: `maxCostPerHour` lowered below what its shifts cost")
+def test_a_limit_below_what_shifts_cost_gives_back_at_once() -> None:
+    """8 requests a second cost 288 an hour: nine tenths of 96 pay for three of ten."""
+    fleet = Fleet()
+    fleet.tokens = 10.0
+    provider = {"provider": "OpenAI", "credentialSecretRef": {"name": "key", "key": "key"}}
+    tokens = {"prompt": "1000", "completion": "1000"}
+    price = {"type": "PerMillionTokens", "perMillionTokens": tokens}
+    fleet.pools = {"small": {"type": "External", "external": provider, "price": price}}
+
+    def limited(money: str) -> list[dict[str, Any]]:
+        bound = {"shiftTraffic": {"maxCostPerHour": money}}
+        return [objective(onBreach={"type": "ShiftTraffic", **bound})]
+
+    fleet.slos = limited("200")
+    fleet.visit()
+    assert fleet.shares() == {"large": 400, "small": 600}
+    assert fleet.reasons() == []
+
+    fleet.slos = limited("96")
+    fleet.visit()
+    assert fleet.shares() == {"large": 700, "small": 300}
+    assert fleet.reasons() == ["ShiftTooDear"]
+    fleet.ramps("slow", {"large": 1000, "small": 0})
+
+
 def nine_to_one(fleet: Fleet) -> dict[str, Any]:
     """Return a pin of an hour: nine of ten to the primary."""
     until = (fleet.now + timedelta(hours=1)).isoformat()

@@ -11,6 +11,7 @@ from tests.unit.domain.fleet.builders import (
     service,
     slices,
 )
+from tokenfleet.domain.fleet.plan import Plan
 from tokenfleet.domain.fleet.pool_visit import PoolSnapshot, plan_pool
 
 
@@ -57,6 +58,35 @@ def test_a_child_that_is_not_wanted_any_more_is_deleted() -> None:
     plan = plan_pool(look(managed_pool(), children=(old,)))
 
     assert [deletion.key.name for deletion in plan.deletes] == ["large-old"]
+
+
+def test_another_revision_gets_a_job_of_its_own_and_the_old_one_goes() -> None:
+    def wanted(revision: str) -> dict[str, Any]:
+        source = {"type": "HuggingFace", "huggingFace": {"repo": "a/b", "revision": revision}}
+        cache = {"persistentVolumeClaim": {"claimName": "hub"}, "prefetch": "Job"}
+        return managed_pool(model={"source": source, "cache": cache})
+
+    def applied(plan: Plan, kind: str) -> dict[str, Any]:
+        (found,) = [dict(body) for body in plan.applies if body["kind"] == kind]
+        return found
+
+    def stored(body: dict[str, Any]) -> dict[str, Any]:
+        return {**body, "metadata": {**body["metadata"], "uid": f"uid-{body['kind']}"}}
+
+    first = stored(applied(plan_pool(look(wanted("v1"))), "Job"))
+    first |= {"status": {"conditions": [{"type": "Complete", "status": "True"}]}}
+    running = stored(applied(plan_pool(look(wanted("v1"), children=(first,))), "Deployment"))
+
+    plan = plan_pool(look(wanted("v2"), children=(first, running)))
+    second = stored(applied(plan, "Job"))
+    meanwhile = plan_pool(look(wanted("v2"), children=(second, running)))
+
+    assert second["metadata"]["name"] != first["metadata"]["name"]
+    assert [deletion.key.name for deletion in plan.deletes] == [first["metadata"]["name"]]
+    assert (applied(meanwhile, "Job")["metadata"]["name"], meanwhile.deletes) == (
+        second["metadata"]["name"],
+        (),
+    )
 
 
 def test_an_existing_pool_counts_the_endpoints_of_its_service() -> None:
