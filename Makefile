@@ -47,7 +47,7 @@ stories: .venv/ready ## what users see, told on a real cluster, AT_ONCE=3 at a t
 	@$(if $(KUBECONFIG),,$(CLUSTER) up)
 	@$(PYTHON) -m pytest -v --durations=15 -n $(AT_ONCE) --dist loadfile --no-loadscope-reorder $(STORIES)
 
-keda: .venv/ready ## the real KEDA scales a pool to zero and back: MINUTES
+keda: .venv/ready ## five minutes: the real KEDA takes a pool to zero and back (built once, 2 minutes)
 	@$(if $(KUBECONFIG),,$(CLUSTER) up)
 	@TOKENFLEET_KEDA=on $(PYTHON) -m pytest -v $(STORIES)/test_keda.py
 

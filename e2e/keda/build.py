@@ -3,7 +3,7 @@
     python -m e2e.keda.build    build them now, if they are not built
 
 KEDA is compiled against the modules that the cluster's own go.mod names, so most of its packages are
-compiled already: 150 of 1,500 are not, and take about two minutes of one core.
+compiled already: 150 of 1,500 are not, and take about a minute of one core.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def programs() -> Path:
     with (paths.CACHE / "keda.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not target.exists():
-            with step("building KEDA (about 2 minutes, once; 20 where Go's own cache is empty)"):
+            with step("building KEDA (about a minute, once; more where Go's own cache is empty)"):
                 _build(target)
     return target
 
