@@ -50,6 +50,28 @@ def test_status_for_scripts_is_json(plugin: Plugin) -> None:
     assert route["rules"][0]["since"] == STAMP
 
 
+@pytest.mark.parametrize("arguments", [("status",), ("top",), ("history",), ("explain", "chat")])
+def test_every_table_is_json_and_yaml_too(plugin: Plugin, arguments: tuple[str, ...]) -> None:
+    as_json = json.loads(plugin.says(*arguments, "-o", "json"))
+    as_yaml = yaml.safe_load(plugin.says(*arguments, "-o", "yaml"))
+    for found in (as_json, as_yaml):
+        if isinstance(found, dict):
+            found.pop("at", None)
+
+    assert as_json
+    assert as_json == as_yaml
+
+
+def test_a_name_of_another_namespace_is_found(plugin: Plugin) -> None:
+    kubeconfig = f"--kubeconfig={plugin.namespace.cluster.kubeconfig}"
+    command = [*script("main"), "explain", "chat", "-n", "kube-public", kubeconfig]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 1
+    assert "no ModelRoute chat in namespace kube-public; there is one in namespace " in done.stderr
+    assert plugin.namespace.name in done.stderr
+
+
 def test_top_without_a_terminal_is_printed_once(plugin: Plugin) -> None:
     said, place = lines(plugin.says("top")), plugin.namespace.name
 
@@ -64,7 +86,8 @@ def test_history_shows_decisions_with_their_reasons(plugin: Plugin) -> None:
 
     assert heads == "AGE TIME ROUTE DECISION REASON"
     assert f"{plugin.namespace.name}/chat TrafficShifted rule slow: ttft: 40 of 80" in line
-    assert plugin.says("history", "another").startswith("No decision in the last 1h.")
+    assert plugin.says("history", "modelroute/chat") == plugin.says("history", "chat")
+    assert "no ModelRoute chta in namespace" in plugin.run("history", "chta").stderr
     assert plugin.says("history", "--last", "1m").startswith("No decision in the last 1m.")
 
 
@@ -136,10 +159,16 @@ def test_unpin_ends_a_pin_and_a_stop(plugin: Plugin) -> None:
         (("pin", "chat", "small=2000", "-y"), "weight in body should be less than or equal to 1000"),
         (("pin", "chat", "small=1", "--rule", "fast", "-y"), "has no rule fast; it has slow"),
         (("pin", "chat", "small=1", "--until", "2020-01-01T00:00:00Z", "-y"), "--until must lie ahead"),
-        (("pin", "chat", "small=1", "--until", "2030-01-01T00:00:00", "-y"), "--until must say its zone"),
+        (("pin", "chat", "small=1", "--until", "2030-01-01T00:00:00", "-y"), "--until must be a time with its zone"),
         (("pin", "chat", "small=1", "--for", "soon", "-y"), "soon"),
         (("stop", "-y"), "name ModelRoutes, or all of them with --all"),
-        (("stop", "chta", "-y"), "no ModelRoute chta in namespace"),
+        (("stop", "chta", "-y"), "; did you mean chat?"),
+        (("explain", "small"), "small is a ServingPool, of ModelRoute chat"),
+        (("explain", "ttft"), "ttft is a TokenSLO, of ModelRoute chat"),
+        (("explain", "servingpool/small"), "is no ModelRoute: write its name, or modelroute/NAME"),
+        (("explain", "../chat"), "is no ModelRoute"),
+        (("costs", "--from", "30d"), "write 720h"),
+        (("top", "-o", "csv"), "-o csv is of --by"),
         (("history", "--last", "0s"), "--last must be more than 0"),
         (("top", "--every", "100ms"), "--every must be 1s or more"),
         (("status", "--context", "nowhere"), "name nowhere in"),

@@ -2,12 +2,13 @@
 
 import copy
 import io
+import itertools
 import math
 import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 import yaml
@@ -15,6 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from e2e.kit.ports import free_port
+from tests.unit.cli.odd_servers import EMPTY_LIST, kubeconfig, serving
+from tokenfleet.cli.complete import flags
 from tokenfleet.cli.main import main
 
 TESTS = Path(__file__).parents[2]
@@ -285,3 +288,67 @@ def test_a_reader_that_leaves_in_the_middle_is_no_fault_of_a_file(
         monkeypatch.setattr(sys, "stdout", cut_off)
         assert main(["simulate", "--quiet", "--for", "2m", *files]) == 128 + 13
     assert "Broken pipe" not in capsys.readouterr().err
+
+
+WRONG: Final = ["", " ", "30d", "1.5s", "95%", "nan", "inf", "-1", "-5s", "1e9", "9" * 400,
+                "99999h99999h99999h99999h", "0001-01-01T00:00:00+23:00", "9999-12-31T23:59:59-14:00",
+                "../x", "a/b", "\x1b[2J", "\0", "Ω", "%s", "--", "http://x/", "localhost:9090"]  # fmt: skip
+"""What people type, paste and mistype in place of a value."""
+
+HARMLESS: Final = ("--gates", "--gate", "--report", "--days", "--jobs", "--before")
+"""Flags that start measurements of minutes; `test_simulate` has those."""
+
+FLAGS: Final = {
+    "status": [],
+    "top": [],
+    "history": [],
+    "costs": ["--from=1h"],
+    "explain": ["chat"],
+    "pin": ["chat", "small=1"],
+    "unpin": ["chat"],
+    "stop": ["chat"],
+    "sidecar": ["default"],
+    "render": [],
+    "backtest": ["--from=10m", "--prometheus=http://127.0.0.1:1", "-f=/dev/null"],
+    "simulate": ["--scenario=A", "--policy=none", "--seeds=1"],
+    "crds": [],
+}
+"""Commands, with what they must have."""
+
+
+@pytest.mark.parametrize("command", FLAGS)
+def test_any_value_of_any_flag(
+    command: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One flag is wrong at a time; the server of the kubeconfig knows nothing."""
+    monkeypatch.chdir(tmp_path)  # what writes a file writes it here
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    with serving({"": EMPTY_LIST}) as server:
+        monkeypatch.setenv("KUBECONFIG", kubeconfig(server, tmp_path))
+        for flag, value in itertools.product(flags(command), WRONG):
+            if flag in HARMLESS:
+                continue
+            status, said = ended(capsys, command, *FLAGS[command], f"{flag}={value}")
+            assert "Traceback" not in said
+            assert status == 0 or said, (flag, value)
+
+
+@pytest.mark.parametrize("command", ["explain", "pin", "unpin", "stop", "history", "sidecar"])
+def test_any_name(
+    command: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    with serving({"": EMPTY_LIST}) as server:
+        monkeypatch.setenv("KUBECONFIG", kubeconfig(server, tmp_path))
+        for value in WRONG:
+            more = ["small=1"] if command == "pin" else []
+            status, said = ended(capsys, command, "--", value, *more)
+            assert status in {1, 2} or (command == "history" and not value.strip())
+            assert status == 0 or said
+            assert "\x1b" not in said

@@ -171,8 +171,12 @@ def test_lists_of_kubectl_are_read(capsys, tmp_path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        pytest.param(["--tick", "0"], "must be more than 0", id="no time passes"),
-        pytest.param(["--seeds", "0"], "must be more than 0", id="no run"),
+        pytest.param(["--tick", "0"], "--scrape and --tick must be 1 to 3600", id="no time passes"),
+        pytest.param(["--scrape", "nan"], "--scrape and --tick must be", id="no number"),
+        pytest.param(["--tick", "inf"], "--scrape and --tick must be", id="for ever"),
+        pytest.param(["--days", "nan", "--gates"], "--days must be more than 0", id="no days"),
+        pytest.param(["--seeds", "9" * 30], "--seeds and --jobs must be 1 to", id="too many"),
+        pytest.param(["--seeds", "0"], "--seeds and --jobs must be 1 to", id="no run"),
         pytest.param(["--draws", "1", "--scenario", "E"], "leave out", id="draws and scenarios"),
         pytest.param(["--plot", "x.svg"], "exactly one", id="a picture of everything"),
         pytest.param(["--report", "x.json", "--draws", "1"], "leave out", id="a report of draws"),

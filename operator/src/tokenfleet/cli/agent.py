@@ -21,13 +21,20 @@ from tokenfleet.agent.module import UnfitModuleError, check_module
 from tokenfleet.agent.service import Agent
 from tokenfleet.agent.settings import AGENT_PORT, TOKEN_FOLDER, ApiServer, Settings
 from tokenfleet.api.quantities import parse_duration
+from tokenfleet.cli.examples import examples
 from tokenfleet.domain.routing.containers import heap_of
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command."""
     parser = commands.add_parser(
-        "agent", help="feed the Envoy beside it, in a router pod", description=__doc__
+        "agent",
+        help="feed the Envoy beside it, in a router pod",
+        description=__doc__,
+        **examples(
+            ("run --router default", "feed Envoy until SIGTERM"),
+            ("drain", "before the pod ends: let streams finish"),
+        ),
     )
     parser.set_defaults(run=run)
     parser.add_argument("task", nargs="?", choices=("run", "drain", "check"), default="run")

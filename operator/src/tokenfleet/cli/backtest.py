@@ -76,7 +76,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         default=True,
         help="also replay under other limits, windows and minimum events (default)",
     )
-    add("--output", choices=("text", "json"), default="text")
+    add("-o", "--output", choices=("text", "json"), default="text")
     add(
         "--plot",
         type=Path,

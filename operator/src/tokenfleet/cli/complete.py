@@ -32,6 +32,10 @@ _FLAG: Final = re.compile(r"^\s{2,}(?:-\w(?: \S+)?, )?(--[a-z-]+)", re.MULTILINE
 """A flag in the help of argparse."""
 
 
+_CHOICES: Final = re.compile(r"(--?[a-z-]+) \{([a-z,]+)\}")
+"""A flag that takes one of a few words, in the help of argparse."""
+
+
 class Candidate(NamedTuple):
     """One way to go on."""
 
@@ -66,16 +70,28 @@ def completions(words: Sequence[str], commands: Mapping[str, str]) -> Completion
         return Completions(_fitting([Candidate("bash"), Candidate("zsh")], last))
     if last.startswith("-"):
         return Completions(_fitting(map(Candidate, flags(command)), last))
+    if before[-1] in (known := choices(command)):
+        return Completions(_fitting(map(Candidate, known[before[-1]]), last))
     return _names(command, before[1:], last)
 
 
 def flags(command: str) -> list[str]:
     """Return the flags of a command, as its help lists them."""
+    return sorted(set(_FLAG.findall(_help(command))))
+
+
+def choices(command: str) -> dict[str, list[str]]:
+    """Return what may follow a flag, by flag, where that is one of a few words."""
+    return {flag: words.split(",") for flag, words in _CHOICES.findall(_help(command))}
+
+
+def _help(command: str) -> str:
     parser = argparse.ArgumentParser(add_help=False)
     module = importlib.import_module(f"tokenfleet.cli.{command}")
     made = parser.add_subparsers()
     module.add_parser(made)
-    return sorted(set(_FLAG.findall(made.choices[command].format_help())))
+    text: str = made.choices[command].format_help()
+    return text
 
 
 def _names(command: str, before: Sequence[str], last: str) -> Completions:

@@ -3,7 +3,7 @@
 import argparse
 from typing import Any, Final
 
-from tokenfleet.cli.target import examples
+from tokenfleet.cli.examples import examples
 
 BASH: Final = """\
 # bash completion of tokenfleet; kubectl's own completion serves `kubectl tokenfleet`.
@@ -53,8 +53,8 @@ def add_parser(subparsers: Any) -> None:
         " kubectl's own completion: kubectl asks kubectl_complete-tokenfleet, which is on PATH with"
         " the package.",
         **examples(
-            ("completion bash > ~/.local/share/bash-completion/completions/tokenfleet", "for bash"),
-            ('completion zsh > "${fpath[1]}/_tokenfleet"', "for zsh"),
+            ("bash > ~/.local/share/bash-completion/completions/tokenfleet", "for bash"),
+            ('zsh > "${fpath[1]}/_tokenfleet"', "for zsh"),
         ),
     )
     parser.add_argument("shell", choices=sorted(SHELLS))

@@ -9,14 +9,23 @@ import argparse
 from typing import Any
 
 from tokenfleet.adapters.clock import SystemClock
+from tokenfleet.cli.examples import examples
 from tokenfleet.cli.instants import instant
-from tokenfleet.cli.spending import add_common_flags, answered, rows, written
+from tokenfleet.cli.spending import add_common_flags, rows, written
+from tokenfleet.cli.target import answered
 
 
 def add_parser(subparsers: Any) -> None:
     """Add the sub-command."""
     parser = subparsers.add_parser(
-        "costs", help="report what was spent, as text, CSV or JSON", description=__doc__
+        "costs",
+        help="report what was spent, as text, CSV or JSON",
+        description=__doc__,
+        **examples(
+            ("--from 24h", "users of the last day"),
+            ("--from 2026-03-01T00:00:00Z --to 2026-04-01T00:00:00Z -o csv", "a month"),
+            ("--by feature --from 24h --prometheus-url URL", "features of the last day"),
+        ),
     )
     add_common_flags(parser)
     parser.add_argument("--from", dest="start", required=True, metavar="TIME", help="first instant")
@@ -28,13 +37,14 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; 1 where nothing can be said."""
-    return answered("costs", args, _costs)
+    return answered("costs", lambda: _costs(args))
 
 
-async def _costs(args: argparse.Namespace) -> str:
+async def _costs(args: argparse.Namespace) -> int:
     now = SystemClock().now()
     start, end = instant("--from", args.start, now), instant("--to", args.end, now)
     if end <= start:
         msg = f"--to ({end.isoformat()}) must be after --from ({start.isoformat()})"
         raise ValueError(msg)
-    return written(await rows(args, start, end), args.by, args.output)
+    print(written(await rows(args, start, end), args.by, args.output), end="")
+    return 0

@@ -11,6 +11,7 @@ from tokenfleet.api.conventions import GROUP
 from tokenfleet.api.crdgen import definition
 from tokenfleet.api.reference import reference
 from tokenfleet.api.v1alpha1.kinds import KINDS
+from tokenfleet.cli.examples import examples
 from tokenfleet.cli.plain_yaml import plain_yaml
 from tokenfleet.domain.routing.sidecar_policy import expressions
 from tokenfleet.domain.slo.control import level_machine, state_machine
@@ -30,7 +31,13 @@ in `tokenfleet.domain.slo.control`. What it is for: see [the control loop](../co
 def add_parser(subparsers: Any) -> None:
     """Add the subcommand."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
-        "crds", help="write the CustomResourceDefinitions, or the API reference"
+        "crds",
+        help="write the CustomResourceDefinitions, or the API reference",
+        description="Write the CustomResourceDefinitions, or the API reference.",
+        **examples(
+            ("| kubectl apply --server-side -f -", "install the definitions"),
+            ("--repository .", "after a change of the API models"),
+        ),
     )
     where = parser.add_mutually_exclusive_group()
     where.add_argument(

@@ -5,16 +5,18 @@ whoever asks. No operator needs to run.
 """
 
 import argparse
-import asyncio
-import json
-import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any, Final
 
 from tokenfleet.adapters.clock import SystemClock
-from tokenfleet.adapters.kubernetes.kubeconfig import UnconfiguredError
-from tokenfleet.cli.target import NOT_INSTALLED, add_target_flags, namespace, opened
+from tokenfleet.adapters.kubernetes import KubernetesCluster
+from tokenfleet.cli.examples import examples
+from tokenfleet.cli.faults import NothingThereError
+from tokenfleet.cli.names import listed, route_of
+from tokenfleet.cli.output import TEXT, add_output_flag, for_scripts
+from tokenfleet.cli.target import add_target_flags, answered, namespace, opened
+from tokenfleet.cli.terminal import harmless
 from tokenfleet.domain.fleet.explanation import (
     Explanation,
     Rule,
@@ -25,77 +27,71 @@ from tokenfleet.domain.fleet.explanation import (
 from tokenfleet.domain.fleet.route_status import router_of
 from tokenfleet.domain.fleet.router_config import UnreadableConfigError, config_key, read
 from tokenfleet.domain.slo.control.memory import RuleMemory
-from tokenfleet.ports import Body, Cluster, NotFoundError, PortError, RefusedError
-from tokenfleet.reconcilers.resources import BY_KIND, POOLS, ROUTES, SLOS
+from tokenfleet.ports import Body, Cluster, RefusedError
+from tokenfleet.reconcilers.resources import BY_KIND, POOLS, SLOS
 
 INDENT: Final = "  "
-
-
-class NothingToExplainError(Exception):
-    """What was asked for is not there; the message says what is."""
 
 
 def add_parser(subparsers: Any) -> None:
     """Add the sub-command."""
     parser = subparsers.add_parser(
-        "explain", help="say why a route's traffic is where it is", description=__doc__
+        "explain",
+        help="say why a route's traffic is where it is",
+        description=__doc__,
+        **examples(
+            ("chat", "a ModelRoute of the namespace of the current context"),
+            ("chat -n team-a -o json", "for a script"),
+        ),
     )
     parser.set_defaults(run=run)
     parser.add_argument("route", help="name of a ModelRoute")
-    parser.add_argument("-o", "--output", choices=("text", "json"), default="text")
+    add_output_flag(parser)
     add_target_flags(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; 1 where there is nothing to explain or no right to look."""
-    try:
-        found = asyncio.run(_explained(args))
-    except (NothingToExplainError, UnconfiguredError, UnreadableRouteError) as error:
-        return _failed(str(error))
-    except RefusedError as error:
-        return _failed(f"the cluster refuses: {error}")
-    except PortError as error:
-        return _failed(f"the cluster does not answer: {error}")
-    print(json.dumps(asdict(found), indent=2) if args.output == "json" else text(found))
-    return 0
+    return answered("explain", lambda: _explained(args))
 
 
 def text(found: Explanation) -> str:
     """Return an explanation for a terminal."""
-    return "\n".join(_lines(found))
+    return "\n".join(map(harmless, _lines(found)))
 
 
-async def look(cluster: Cluster, where: str, name: str) -> Seen:
+async def look(cluster: KubernetesCluster, where: str, name: str) -> Seen:
     """Read everything about one route.
 
     Raises:
-        NothingToExplainError: there is no such route.
+        NothingThereError: there is no such route.
         PortError: the cluster does not answer, or refuses.
     """
-    try:
-        routes = {body["metadata"]["name"]: body for body in await cluster.list(ROUTES)}
-        slos = await cluster.list(SLOS)
-        pools = {body["metadata"]["name"]: body for body in await cluster.list(POOLS)}
-    except NotFoundError as error:
-        raise NothingToExplainError(NOT_INSTALLED) from error
-    if name not in routes:
-        there = f"there are {', '.join(sorted(routes))}" if routes else "there is none"
-        msg = f"no ModelRoute {name} in namespace {where}; {there}"
-        raise NothingToExplainError(msg)
-    memory, hidden = await _memory(cluster, routes[name])
+    route = await route_of(cluster, where, name)
+    slos, pools = await listed(cluster, SLOS, POOLS)
+    memory, hidden = await _memory(cluster, route)
     return Seen(
-        route=routes[name],
+        route=route,
         slos=slos,
-        pools=pools,
+        pools={body["metadata"]["name"]: body for body in pools},
         memory=memory,
         hidden=hidden,
         now=SystemClock().now(),
     )
 
 
-async def _explained(args: argparse.Namespace) -> Explanation:
+async def _explained(args: argparse.Namespace) -> int:
     async with opened(args) as cluster:
-        return explain(await look(cluster, namespace(args), args.route))
+        seen = await look(cluster, namespace(args), args.route)
+    try:
+        found = explain(seen)
+    except UnreadableRouteError as error:
+        raise NothingThereError(str(error)) from error
+    if args.output == TEXT:
+        print(text(found))
+    else:
+        print(for_scripts(asdict(found), args.output), end="")
+    return 0
 
 
 async def _memory(cluster: Cluster, route: Body) -> tuple[dict[str, RuleMemory] | None, str]:
@@ -147,8 +143,3 @@ def _rule(rule: Rule) -> Iterator[str]:
         yield f"{INDENT}no TokenSLO is about this rule"
     for sentence in rule.next:
         yield f"{INDENT}next: {sentence}"
-
-
-def _failed(message: str) -> int:
-    print(f"tokenfleet explain: {message}", file=sys.stderr)
-    return 1

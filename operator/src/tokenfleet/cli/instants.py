@@ -15,16 +15,22 @@ def instant(flag: str, text: str, now: datetime) -> datetime:
         return now
     try:
         return now - parse_duration(text)
-    except ValueError:
-        pass
+    except ValueError as error:
+        hint = str(error).partition(": ")[2]
+    at = moment(text)
+    if at is None:
+        msg = f"{flag} must be an RFC 3339 time with a zone, `now` or a duration, not {text!r}"
+        raise ValueError(f"{msg}: {hint}" if hint else msg)
+    return at
+
+
+def moment(text: str) -> datetime | None:
+    """Read an RFC 3339 time with a zone, in UTC; None: it is none, or no year has it."""
     try:
         at = datetime.fromisoformat(text)
-    except ValueError:
-        at = None
-    if at is None or at.tzinfo is None:
-        msg = f"{flag} must be an RFC 3339 time with a zone, `now` or a duration, not {text}"
-        raise ValueError(msg)
-    return at.astimezone(UTC)
+        return None if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 def positive(flag: str, text: str) -> timedelta:

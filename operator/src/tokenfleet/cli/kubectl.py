@@ -35,6 +35,10 @@ def main() -> int:
 
 def complete() -> int:
     """Print completions as kubectl reads them: one a line, and a directive at the end."""
+    return cli.ended(["completion"], _complete)
+
+
+def _complete() -> int:
     found = completions(sys.argv[1:] or [""], {name: cli.COMMANDS[name] for name in PEOPLE})
     for one in found.candidates:
         print(f"{one.text}\t{one.about}" if one.about else one.text)

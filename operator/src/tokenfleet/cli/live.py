@@ -7,35 +7,58 @@ is given.
 
 import argparse
 import asyncio
+import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Sequence
 from contextlib import suppress
-from datetime import datetime
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from shutil import get_terminal_size
 from typing import Final
 
 from tokenfleet.adapters.clock import SystemClock
 from tokenfleet.adapters.kubernetes import KubernetesCluster
-from tokenfleet.adapters.prometheus.live import Key, Live, live
+from tokenfleet.adapters.prometheus.live import Live, live
 from tokenfleet.adapters.prometheus.source import PrometheusSource
+from tokenfleet.cli.faults import said
 from tokenfleet.cli.instants import seconds_or_more
+from tokenfleet.cli.live_tables import NO_METRICS, text
+from tokenfleet.cli.output import FORMS, for_scripts
 from tokenfleet.cli.prometheus import access
 from tokenfleet.cli.spending import Asked, NothingToShowError, users
 from tokenfleet.cli.spending import table as written_table
-from tokenfleet.cli.status import VERDICTS, shares
 from tokenfleet.cli.target import ALL, look, namespace, opened
-from tokenfleet.cli.terminal import BAD, CLEAR, DIM, PLAIN, WARN, Cell, coloured, painted, table
-from tokenfleet.domain.console.fleet_view import FleetView
+from tokenfleet.cli.terminal import (
+    BAD,
+    CLEAR,
+    Cell,
+    coloured,
+    cut,
+    painted,
+)
+from tokenfleet.domain.fleet.conditions import rfc3339
 from tokenfleet.domain.spending.ranking import Row, ranked
 from tokenfleet.domain.spending.user_history import hour_of
-from tokenfleet.ports import RefusedError
+from tokenfleet.ports import PortError, RefusedError
 
 USERS: Final = 5
 """Users that are shown: those who spent most in this hour."""
 
-NO_METRICS: Final = (
-    "Rates and times are not known without --prometheus-url; p99 and burn are those of the last"
-    " status."
+NOTHING_MEASURED: Final = (
+    "This Prometheus knows no number of this fleet: is it the one that scrapes the operator and its"
+    " routers?"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """One drawing of the view."""
+
+    lines: list[str]
+    failed: bool
+    """Prometheus was asked for numbers and gave none."""
+    stale: bool = False
+    """The cluster did not answer: the first line says so, the others are of before."""
 
 
 async def watch(args: argparse.Namespace) -> int:
@@ -46,33 +69,90 @@ async def watch(args: argparse.Namespace) -> int:
         PortError: the cluster or Prometheus does not answer, or refuses.
         ValueError: the flags contradict each other.
     """
+    if args.output == "csv":
+        msg = "-o csv is of --by; the view as a whole is -o json or yaml"
+        raise ValueError(msg)
     # Each look reads four lists and asks nine queries.
     every = seconds_or_more("--every", args.every)
     known = access(args)
     source = PrometheusSource(known) if known is not None else None
-    again = sys.stdout.isatty() and not args.once
     try:
         async with opened(args) as cluster:
-            while True:
-                drawn = await _drawn(cluster, source, args)
-                print(f"{CLEAR if again else ''}{drawn}", flush=True)
-                if not again:
-                    return 0
-                await asyncio.sleep(every.total_seconds())
+            if args.output in FORMS:
+                return await _for_scripts(cluster, source, args)
+            if args.once or not sys.stdout.isatty():
+                return await _once(cluster, source, args)
+            return await _again(cluster, source, args, every)
     finally:
         if source is not None:
             source.close()
 
 
+async def _once(
+    cluster: KubernetesCluster, source: PrometheusSource | None, args: argparse.Namespace
+) -> int:
+    drawn = await _drawn(cluster, source, args)
+    print("\n".join(drawn.lines))
+    return 1 if drawn.failed else 0
+
+
+async def _for_scripts(
+    cluster: KubernetesCluster, source: PrometheusSource | None, args: argparse.Namespace
+) -> int:
+    view, now = await look(cluster), SystemClock().now()
+    numbers = await live(source, namespace(args), at=now) if source is not None else Live()
+    found = {"at": rfc3339(now), **asdict(view), "numbers": numbers.rows()}
+    print(for_scripts(found, args.output), end="")
+    return 0
+
+
+async def _again(
+    cluster: KubernetesCluster,
+    source: PrometheusSource | None,
+    args: argparse.Namespace,
+    every: timedelta,
+) -> int:
+    """Draw until Ctrl-C; what does not answer for a while is told below what is known."""
+    drawn = await _drawn(cluster, source, args)
+    clear = CLEAR if os.environ.get("TERM") != "dumb" else "\n"
+    while True:
+        print(clear + "\n".join(fitting(drawn.lines, get_terminal_size())), flush=True)
+        await asyncio.sleep(every.total_seconds())
+        try:
+            drawn = await _drawn(cluster, source, args)
+        except PortError as error:
+            line = painted(Cell(f"Not new: {said(error)}", BAD), colour=coloured(sys.stdout))
+            shown = drawn.lines[1:] if drawn.stale else drawn.lines
+            drawn = Drawing([line, *shown], failed=True, stale=True)
+
+
+def fitting(lines: Sequence[str], size: os.terminal_size) -> list[str]:
+    """Return what a terminal can show: no line wraps, and the first one stays on it."""
+    shown = [cut(line, size.columns) for line in lines]
+    if len(shown) < size.lines:
+        return shown
+    left = f"... {len(shown) - size.lines + 2} more lines: make the window higher, or use -n"
+    return [*shown[: max(1, size.lines - 2)], cut(left, size.columns)]
+
+
 async def _drawn(
     cluster: KubernetesCluster, source: PrometheusSource | None, args: argparse.Namespace
-) -> str:
+) -> Drawing:
     view, now, where = await look(cluster), SystemClock().now(), namespace(args)
-    numbers = await live(source, where, at=now) if source is not None else None
-    lines = [*text(view, numbers, now, colour=coloured(sys.stdout))]
+    colour, trouble, numbers = coloured(sys.stdout), "", None
+    if source is None:
+        trouble = NO_METRICS
+    else:
+        try:
+            numbers = await live(source, where, at=now)
+        except PortError as error:
+            trouble = f"Rates and times are not known: {said(error)}"
+        else:
+            trouble = NOTHING_MEASURED if numbers == Live() and view.routes else ""
+    lines = [*text(view, numbers, now, trouble, colour=colour)]
     if where != ALL and (dearest := await _users(cluster, where, now)):
         lines += ["", *written_table(dearest, "user")]
-    return "\n".join(lines)
+    return Drawing(lines, failed=source is not None and numbers is None)
 
 
 async def _users(cluster: KubernetesCluster, where: str, now: datetime) -> tuple[Row, ...]:
@@ -81,102 +161,3 @@ async def _users(cluster: KubernetesCluster, where: str, now: datetime) -> tuple
     with suppress(NothingToShowError, RefusedError):
         return ranked(await users(cluster, asked))[:USERS]
     return ()
-
-
-def text(view: FleetView, numbers: Live | None, now: datetime, *, colour: bool) -> Iterator[str]:
-    """Yield the lines of one drawing."""
-    found = numbers or Live()
-    yield painted(Cell(f"tokenfleet top   {now:%Y-%m-%d %H:%M:%S} UTC", DIM), colour=colour)
-    yield ""
-    yield from _rules(view, found, colour=colour)
-    yield ""
-    yield from _objectives(view, found, colour=colour)
-    yield ""
-    yield from _pools(view, found, colour=colour)
-    if found.features:
-        yield ""
-        yield from _features(found, colour=colour)
-    if numbers is None:
-        yield ""
-        yield painted(Cell(NO_METRICS, DIM), colour=colour)
-
-
-def _rules(view: FleetView, found: Live, *, colour: bool) -> list[str]:
-    rows = []
-    for route in view.routes:
-        for rule in route.rules:
-            key = (route.namespace, route.name, rule.name)
-            rows.append(
-                (
-                    f"{route.namespace}/{route.name}",
-                    rule.name,
-                    _number(found.rates, key, "{:.2f}"),
-                    _seconds(found.p50, key),
-                    _seconds(found.p99, key),
-                    Cell(rule.verdict, VERDICTS[rule.verdict]),
-                    Cell(rule.reason, PLAIN if rule.reason == "AsWritten" else WARN),
-                    shares(rule.flows),
-                )
-            )
-    heads = ("ROUTE", "RULE", "REQ/S", "TTFT P50", "P99", "OBJECTIVES", "WHY", "TRAFFIC")
-    return table(heads, rows, colour=colour)
-
-
-def _objectives(view: FleetView, found: Live, *, colour: bool) -> list[str]:
-    rows = []
-    for slo in view.objectives:
-        burn = found.burn.get((slo.namespace, slo.name))
-        text = f"{burn:.2f}" if burn is not None else slo.burn_rate
-        rows.append(
-            (
-                f"{slo.namespace}/{slo.name}",
-                slo.promise,
-                Cell(text, BAD if _above_one(text) else PLAIN),
-                slo.state,
-                slo.data,
-            )
-        )
-    return table(("OBJECTIVE", "PROMISE", "BURN", "STATE", "DATA"), rows, colour=colour)
-
-
-def _pools(view: FleetView, found: Live, *, colour: bool) -> list[str]:
-    rows = []
-    for pool in view.pools:
-        key = (pool.namespace, pool.name)
-        rows.append(
-            (
-                f"{pool.namespace}/{pool.name}",
-                Cell(f"{pool.ready}/{pool.replicas}", PLAIN if pool.ready else BAD),
-                _number(found.inflight, key, "{:.0f}"),
-                _number(found.demand, key, "{:.2f}"),
-                _number(found.kv_cache, key, "{:.0%}"),
-                _number(found.waiting, key, "{:.0f}"),
-            )
-        )
-    heads = ("POOL", "READY", "IN FLIGHT", "DEMAND/S", "KV CACHE", "QUEUE")
-    return table(heads, rows, colour=colour)
-
-
-def _features(found: Live, *, colour: bool) -> list[str]:
-    ranked = sorted(found.features.items(), key=lambda item: (-item[1], item[0]))
-    rows = [(f"{ns}/{route}", feature, f"{rate:.1f}") for (ns, route, feature), rate in ranked]
-    return table(("ROUTE", "TOP FEATURES", "TOKENS/S"), rows, colour=colour)
-
-
-def _number(values: Mapping[Key, float], key: Key, form: str) -> str:
-    found = values.get(key)
-    return form.format(found) if found is not None else "-"
-
-
-def _seconds(values: Mapping[Key, float], key: Key) -> str:
-    found = values.get(key)
-    if found is None:
-        return "-"
-    return f"{1000 * found:.0f}ms" if found < 1 else f"{found:.2f}s"
-
-
-def _above_one(text: str) -> bool:
-    try:
-        return float(text) > 1
-    except ValueError:
-        return False

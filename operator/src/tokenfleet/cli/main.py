@@ -1,10 +1,15 @@
 """The command `tokenfleet`: one sub-command per module, imported only when it is asked for."""
 
 import argparse
+import difflib
 import importlib
+import io
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, Final
 
 from tokenfleet import __version__
@@ -30,6 +35,9 @@ COMMANDS: Final = {
 }
 """Name -> what it does. Each is a module of this package with `add_parser` and `run`."""
 
+_BARE: Final = re.compile(r"--?[a-z-]+=--")
+"""What argparse makes an empty list of, whatever the flag's type is."""
+
 INTERRUPTED: Final = 128 + 2
 CUT_OFF: Final = 128 + 13
 """Exit statuses as shells give them for SIGINT and SIGPIPE."""
@@ -49,6 +57,10 @@ def main(
         commands: those that it offers.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    return ended(arguments, lambda: _run(_help(arguments), prog, commands))
+
+
+def _run(arguments: Sequence[str], prog: str, commands: Mapping[str, str]) -> int:
     parser = argparse.ArgumentParser(
         prog=prog, description="Kubernetes operator for fleets of language models."
     )
@@ -56,6 +68,8 @@ def main(
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="command")
     # The agent must not pay for the operator's imports, nor the operator for the simulator's.
     asked = next((word for word in arguments if not word.startswith("-")), "")
+    if asked not in commands:
+        _hint(parser, asked, arguments, commands)
     module: Any = None
     for name, text in commands.items():
         if name == asked:
@@ -63,22 +77,70 @@ def main(
             module.add_parser(subparsers)
         else:
             subparsers.add_parser(name, help=text, add_help=False)
+    if bare := next((word for word in arguments if _BARE.fullmatch(word)), ""):
+        parser.error(f"{bare.partition('=')[0]} must have a value, not --")
     args = parser.parse_args(arguments)
-    return _ended(lambda: int(module.run(args)))
+    return int(module.run(args))
 
 
-def _ended(command: Callable[[], int]) -> int:
-    """Run a command as shells expect: Ctrl-C and a reader that left are no faults of ours."""
+def _help(arguments: Sequence[str]) -> list[str]:
+    """Read `help` and `help COMMAND` as `--help` of it."""
+    first, *rest = arguments or [""]
+    return [*rest[:1], "--help"] if first == "help" else list(arguments)
+
+
+def _hint(
+    parser: argparse.ArgumentParser,
+    asked: str,
+    arguments: Sequence[str],
+    commands: Mapping[str, str],
+) -> None:
+    """End where the first word is no command, with what was meant."""
+    later = next((word for word in arguments if word in commands), "")
+    close = difflib.get_close_matches(asked, commands, n=1)
+    if later:
+        parser.error(f"flags come after the command: {parser.prog} {later} ...")
+    if close:
+        parser.error(f"there is no command {asked!r}; did you mean {close[0]}?")
+
+
+def ended(arguments: Sequence[str], command: Callable[[], int]) -> int:
+    """Run a command as shells expect; return its exit status.
+
+    Ctrl-C, a reader that left and a disk that is full are no faults of ours.
+    """
+    name = next(iter(arguments), "")
+    if sys.stdout is None:  # `>&-`
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     try:
-        status = command()
-        sys.stdout.flush()
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            # Names and messages come from the cluster, in any script.
+            sys.stdout.reconfigure(errors="backslashreplace")
+        return _flushed(command)
     except KeyboardInterrupt:
+        print(f"\ntokenfleet {name}: interrupted", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
-        # The interpreter would complain when it flushes at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _close_output()
         return CUT_OFF
-    return status
+    except OSError as error:
+        _close_output()
+        about = f"{error.filename}: " if error.filename else ""
+        print(f"tokenfleet {name}: {about}{error.strerror or error}", file=sys.stderr)
+        return 1
+
+
+def _flushed(command: Callable[[], int]) -> int:
+    try:
+        return command()
+    finally:
+        sys.stdout.flush()  # of a help too, which ends by SystemExit
+
+
+def _close_output() -> None:
+    """Let nothing more go to standard output: the interpreter would complain at its end."""
+    with suppress(io.UnsupportedOperation):  # a text in memory needs none
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

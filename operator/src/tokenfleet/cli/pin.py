@@ -1,13 +1,15 @@
 """`tokenfleet pin`: fix the shares of a rule for a while, whatever TokenSLOs say."""
 
 import argparse
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from tokenfleet.adapters.clock import SystemClock
 from tokenfleet.cli.control import add_change_flags, change, spoken
-from tokenfleet.cli.instants import seconds_or_more
-from tokenfleet.cli.target import answered, examples, namespace, opened, route_of
+from tokenfleet.cli.examples import examples
+from tokenfleet.cli.instants import moment, seconds_or_more
+from tokenfleet.cli.names import route_of
+from tokenfleet.cli.target import answered, namespace, opened
 from tokenfleet.cli.terminal import length
 from tokenfleet.domain.console.traffic_control import pin, rule_of
 
@@ -21,9 +23,9 @@ def add_parser(subparsers: Any) -> None:
         " spec.trafficControl. TokenSLOs have no vote on the rule until the pin ends; then shares"
         " ramp back.",
         **examples(
-            ("pin chat small=100", "all traffic of the only rule to pool small, for an hour"),
-            ("pin chat large=30 small=70 --rule slow --for 4h", "shares of one rule"),
-            ("pin chat small=100 --dry-run", "print what to commit instead"),
+            ("chat small=100", "all traffic of the only rule to pool small, for an hour"),
+            ("chat large=30 small=70 --rule slow --for 4h", "shares of one rule"),
+            ("chat small=100 --dry-run", "print what to commit instead"),
         ),
     )
     parser.add_argument("route", help="name of a ModelRoute")
@@ -88,15 +90,13 @@ def until_of(args: argparse.Namespace, now: datetime) -> datetime:
     """
     if not args.until:
         return (now + seconds_or_more("--for", args.lasting)).replace(microsecond=0)
-    try:
-        until = datetime.fromisoformat(args.until)
-    except ValueError as error:
-        msg = f"--until must be a time such as 2026-03-01T18:00:00Z, not {args.until!r}"
-        raise ValueError(msg) from error
-    if until.tzinfo is None:
-        msg = f"--until must say its zone, such as {args.until}Z"
+    until = moment(args.until)
+    if until is None:
+        msg = (
+            f"--until must be a time with its zone such as 2026-03-01T18:00:00Z, not {args.until!r}"
+        )
         raise ValueError(msg)
     if until <= now:
         msg = f"--until must lie ahead; it is {now:%Y-%m-%dT%H:%M:%SZ}"
         raise ValueError(msg)
-    return until.astimezone(UTC).replace(microsecond=0)
+    return until.replace(microsecond=0)

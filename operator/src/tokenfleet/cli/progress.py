@@ -5,6 +5,7 @@ standard output is the same in every case.
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,10 +37,14 @@ class Progress:
             print(ANEW + text, end="", file=self._stream, flush=True)
 
 
+def _rewritable() -> bool:
+    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+
 @contextmanager
 def progress(args: argparse.Namespace) -> Iterator[Progress]:
     """Yield a line that is taken away in the end, whatever happens."""
-    shown = Progress(None if args.quiet or not sys.stderr.isatty() else sys.stderr)
+    shown = Progress(None if args.quiet or not _rewritable() else sys.stderr)
     try:
         yield shown
     finally:

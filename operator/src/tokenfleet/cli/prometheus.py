@@ -4,16 +4,25 @@ import argparse
 import os
 import re
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 from tokenfleet.adapters.prometheus.access import Access
+from tokenfleet.adapters.prometheus.source import PrometheusSource
+from tokenfleet.cli.faults import NothingThereError
 
 QUERY_TIMEOUT: Final = timedelta(seconds=10)
 """Longest wait for one query: a Prometheus that compacts or shares a busy node needs seconds, and a
 late answer is still an answer about the instant it was asked for."""
 
+KNOWN: Final = "count(last_over_time(tokenfleet_build_info[1h]))"
+UNKNOWN: Final = (
+    "this Prometheus has heard nothing of Tokenfleet in the last hour: is it the one that scrapes"
+    " the operator and its routers?"
+)
+
+_ADDRESS: Final = re.compile(r"https?://[^/\s]")
 _HEADER: Final = re.compile(r"[A-Za-z0-9-]{1,64}=[ -~]{0,1024}")
 
 
@@ -42,7 +51,9 @@ def add_flags(add: Callable[[str, str, str], None], parser: argparse._ActionsCon
 
 def add_flags_of_people(parser: argparse.ArgumentParser) -> None:
     """Add the flags in a group of their own; TOKENFLEET_<FLAG> in the environment sets each."""
-    group = parser.add_argument_group("Prometheus")
+    group = parser.add_argument_group(
+        "Prometheus", "each can be set in the environment too, as TOKENFLEET_PROMETHEUS_URL"
+    )
 
     def add(flag: str, default: str, text: str) -> None:
         variable = "TOKENFLEET_" + flag.strip("-").replace("-", "_").upper()
@@ -78,6 +89,10 @@ def access(args: argparse.Namespace) -> Access | None:
 
 def _check(args: argparse.Namespace) -> None:
     wrong: Sequence[tuple[Any, str]] = (
+        (
+            not _ADDRESS.match(args.prometheus_url),
+            f"--prometheus-url must begin with http:// or https://, not {args.prometheus_url[:80]}",
+        ),
         (
             "@" in args.prometheus_url.partition("://")[2].partition("/")[0],
             "--prometheus-url must hold no credentials: use --prometheus-password-file",
@@ -116,3 +131,18 @@ def _headers(pairs: Sequence[str]) -> dict[str, str]:
 
 def _path(text: str) -> Path | None:
     return Path(text) if text else None
+
+
+async def must_know(known: Access, now: datetime) -> None:
+    """Ask whether a Prometheus knows the operator at all.
+
+    Raises:
+        NothingThereError: it does not.
+        PortError: it does not answer, or refuses.
+    """
+    source = PrometheusSource(known)
+    try:
+        if not await source.query(KNOWN, at=now):
+            raise NothingThereError(UNKNOWN)
+    finally:
+        source.close()

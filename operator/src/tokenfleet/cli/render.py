@@ -23,6 +23,7 @@ from tokenfleet.api.v1alpha1.modelroute import ModelRoute
 from tokenfleet.api.v1alpha1.modelrouter import ModelRouter
 from tokenfleet.api.v1alpha1.servingpool import ServingPool
 from tokenfleet.api.v1alpha1.tokenslo import TokenSLO
+from tokenfleet.cli.examples import examples
 from tokenfleet.cli.inputs import STDIN, InputError, read_all
 from tokenfleet.domain.fleet.documents import UnfitError, documents, read
 from tokenfleet.domain.fleet.pool_service import pool_backing
@@ -51,7 +52,14 @@ class Rendered:
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command."""
     parser = commands.add_parser(
-        "render", help="print what a router would run, offline", description=__doc__
+        "render",
+        help="print what a router would run, offline",
+        description="Print what a router would run, from objects in files, without a cluster. Exit"
+        " status: 0; 1 where an object has a problem; 2 where the input cannot be used.",
+        **examples(
+            ("-f fleet/", "every file of a folder"),
+            ("-f fleet.yaml --router default --part bootstrap > envoy.yaml", "for Envoy itself"),
+        ),
     )
     parser.set_defaults(run=run)
     parser.add_argument(

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from tokenfleet import __version__
 from tokenfleet.api.quantities import parse_duration
+from tokenfleet.cli.examples import examples
 from tokenfleet.cli.operate import operate
 from tokenfleet.cli.prometheus import access, add_flags
 from tokenfleet.cli.wiring import Options
@@ -29,6 +30,9 @@ def add_parser(subparsers: Any) -> None:
         help="run the operator",
         description="Run the operator. Every flag can also be set in the environment:"
         " --lease-namespace is TOKENFLEET_LEASE_NAMESPACE.",
+        **examples(
+            ("--namespaces=team-a --lease-namespace=team-a", "for one namespace, from a checkout"),
+        ),
     )
 
     def add(flag: str, default: str, text: str, **options: Any) -> None:

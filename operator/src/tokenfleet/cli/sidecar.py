@@ -5,34 +5,41 @@ the cluster, or from a manifest.
 """
 
 import argparse
-import asyncio
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from tokenfleet.adapters.kubernetes.kubeconfig import UnconfiguredError
 from tokenfleet.api.v1alpha1.modelrouter import ModelRouter
+from tokenfleet.cli.examples import examples
+from tokenfleet.cli.faults import NothingThereError
+from tokenfleet.cli.inputs import read_one
+from tokenfleet.cli.names import alike, listed
 from tokenfleet.cli.plain_yaml import plain_yaml
 from tokenfleet.cli.run import DEFAULT_ROUTER_IMAGE
-from tokenfleet.cli.target import add_target_flags, namespace, opened
+from tokenfleet.cli.target import add_target_flags, answered, namespace, opened
+from tokenfleet.domain.fleet.documents import documents
 from tokenfleet.domain.fleet.keys import ROUTER
 from tokenfleet.domain.fleet.parsing import parsed
 from tokenfleet.domain.fleet.problems import Problem
 from tokenfleet.domain.routing.sidecar import pod_template
-from tokenfleet.ports import Body, PortError
+from tokenfleet.ports import Body
 from tokenfleet.reconcilers.resources import ROUTERS
 
 
-class NoSidecarError(Exception):
+class NoSidecarError(NothingThereError):
     """There is nothing to print; the message says why."""
 
 
 def add_parser(subparsers: Any) -> None:
     """Add the sub-command."""
     parser = subparsers.add_parser(
-        "sidecar", help="print the sidecar of a router for a pod template", description=__doc__
+        "sidecar",
+        help="print the sidecar of a router for a pod template",
+        description=__doc__,
+        **examples(
+            ("default -n team-a", "of a router in the cluster"),
+            ("default -f router.yaml", "of a manifest; no cluster is asked"),
+        ),
     )
     parser.set_defaults(run=run)
     parser.add_argument("router", help="name of a ModelRouter of type Sidecar")
@@ -50,14 +57,12 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the snippet; 1 where there is none."""
-    try:
-        body = _read(args) if args.filename else asyncio.run(_fetched(args))
-        text = snippet(body, args.image, fixed_ids=not args.ids_by_cluster)
-    except (NoSidecarError, UnconfiguredError, OSError, yaml.YAMLError) as error:
-        return _failed(str(error))
-    except PortError as error:
-        return _failed(f"the cluster does not answer, or refuses: {error}")
-    print(text, end="")
+    return answered("sidecar", lambda: _printed(args))
+
+
+async def _printed(args: argparse.Namespace) -> int:
+    body = _read(args) if args.filename else await _fetched(args)
+    print(snippet(body, args.image, fixed_ids=not args.ids_by_cluster), end="")
     return 0
 
 
@@ -85,28 +90,19 @@ def snippet(body: Body, image: str, *, fixed_ids: bool) -> str:
 
 
 def _read(args: argparse.Namespace) -> Body:
-    documents = yaml.safe_load_all(args.filename.read_text(encoding="utf-8"))
-    return _named(args.router, [one for one in documents if one], str(args.filename))
+    return _named(args.router, documents(read_one(args.filename)), str(args.filename))
 
 
 async def _fetched(args: argparse.Namespace) -> Body:
     where = namespace(args)
     async with opened(args) as cluster:
-        found = await cluster.get(ROUTERS, where, args.router)
-    if found is None:
-        msg = f"there is no ModelRouter {args.router} in namespace {where}"
+        (routers,) = await listed(cluster, ROUTERS)
+    return _named(args.router, routers, f"namespace {where}")
+
+
+def _named(name: str, bodies: Sequence[Body], where: str) -> Body:
+    routers = {body["metadata"]["name"]: body for body in bodies if body.get("kind") == ROUTER}
+    if name not in routers:
+        msg = f"there is no ModelRouter {name} in {where}; {alike(name, sorted(routers))}"
         raise NoSidecarError(msg)
-    return {"kind": ROUTER, **found}
-
-
-def _named(name: str, documents: list[Body], where: str) -> Body:
-    for body in documents:
-        if body.get("kind") == ROUTER and body["metadata"]["name"] == name:
-            return body
-    msg = f"there is no ModelRouter {name} in {where}"
-    raise NoSidecarError(msg)
-
-
-def _failed(message: str) -> int:
-    print(f"tokenfleet sidecar: {message}", file=sys.stderr)
-    return 1
+    return routers[name]

@@ -26,6 +26,11 @@ from tokenfleet.simulation.run import POLICIES, Result, simulate
 from tokenfleet.simulation.scenarios import BY_NAME, SCENARIOS, WORLDS
 from tokenfleet.simulation.written import WrittenError
 
+MOST: Final = 10_000
+"""Runs, fleets, workers or days at most: more is a slip of the keyboard."""
+HOUR: Final = 3600
+"""Seconds between two decisions at most."""
+
 UNITS: Final = (
     "bad requests % / minutes beyond the budget / changes of direction / seconds to act"
     " / requests on the fallback %"
@@ -72,7 +77,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add("--seeds", type=int, default=3, help="runs per cell (default 3)")
     add("--scrape", type=float, default=15.0, help="seconds between scrapes (default 15)")
     add("--tick", type=float, default=15.0, help="seconds between decisions (default 15)")
-    add("--output", choices=("text", "json"), default="text", help="(default text)")
+    add("-o", "--output", choices=("text", "json"), default="text", help="(default text)")
     add(
         "--plot",
         type=Path,
@@ -144,8 +149,16 @@ def _wrong(args: argparse.Namespace) -> str:
     gates = bool(args.gates or args.gate)
     refusals = (
         (
-            args.seeds < 1 or args.scrape <= 0 or args.tick <= 0 or args.draws < 0 or args.jobs < 1,
-            "--seeds, --scrape, --tick and --jobs must be more than 0, --draws at least 0",
+            not (1 <= args.seeds <= MOST and 0 <= args.draws <= MOST and 1 <= args.jobs <= MOST),
+            f"--seeds and --jobs must be 1 to {MOST}, --draws 0 to {MOST}",
+        ),
+        (
+            not (1 <= args.scrape <= HOUR and 1 <= args.tick <= HOUR),
+            f"--scrape and --tick must be 1 to {HOUR} seconds",
+        ),
+        (
+            args.days is not None and not 0 < args.days <= MOST,
+            f"--days must be more than 0, at most {MOST}",
         ),
         (
             args.draws and args.scenario,

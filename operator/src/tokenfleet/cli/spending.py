@@ -7,35 +7,38 @@ Prometheus. Who may read what is up to the rights of whoever asks.
 import argparse
 import csv
 import io
-import json
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-from tokenfleet.adapters.kubernetes import KubernetesCluster, connect
-from tokenfleet.adapters.kubernetes.kubeconfig import UnconfiguredError, namespace_of
+from tokenfleet.adapters.kubernetes import KubernetesCluster
 from tokenfleet.adapters.prometheus.access import Access
 from tokenfleet.adapters.prometheus.source import PrometheusSource
 from tokenfleet.adapters.prometheus.spending import pieces
-from tokenfleet.cli.prometheus import access, add_flags_of_people
-from tokenfleet.cli.target import add_target_flags
+from tokenfleet.cli.faults import NothingThereError
+from tokenfleet.cli.names import listed, route_of
+from tokenfleet.cli.output import FORMS, add_output_flag, for_scripts
+from tokenfleet.cli.prometheus import access, add_flags_of_people, must_know
+from tokenfleet.cli.target import add_target_flags, namespace, opened
+from tokenfleet.cli.terminal import harmless
 from tokenfleet.domain.slo.observation.measurement import PoolFacts
 from tokenfleet.domain.spending.prices import Place, priced
 from tokenfleet.domain.spending.ranking import By, Row, by_label, by_user, ranked
 from tokenfleet.domain.spending.summary import Spending, Summary, merged
 from tokenfleet.domain.spending.user_history import between, read
-from tokenfleet.ports import Cluster, MetricSource, PortError, RefusedError
-from tokenfleet.reconcilers.resources import BY_KIND, CONFIG_MAPS, POOLS, ROUTERS
+from tokenfleet.ports import Cluster, MetricSource
+from tokenfleet.reconcilers.resources import CONFIG_MAPS, POOLS, ROUTERS
 from tokenfleet.reconcilers.user_ledger import facts_of, users_name
 
-OUTPUTS: Final = ("text", "csv", "json")
 LABELS: Final = ("feature", "type", "route")
 
 
-class NothingToShowError(Exception):
-    """What was asked for is not there; the message says what is missing."""
+NOBODY: Final = "Nothing was spent in this time, as far as is known."
+
+
+class NothingToShowError(NothingThereError):
+    """Nobody has told; the message says what is missing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,27 +58,9 @@ def add_common_flags(parser: argparse.ArgumentParser, *, everywhere: bool = Fals
     add = parser.add_argument
     add("--by", choices=("user", *LABELS), default="user", help="what rows are about")
     add("--route", default="", help="one ModelRoute; default: all of the namespace")
-    add("-o", "--output", choices=OUTPUTS, default="text")
+    add_output_flag(parser, "csv")
     add_target_flags(parser, everywhere=everywhere)
     add_flags_of_people(parser)
-
-
-def answered(command: str, args: argparse.Namespace, spent: Any) -> int:
-    """Run `spent`, a coroutine function of the arguments; say what went wrong in one line."""
-    import asyncio  # noqa: PLC0415  # only here: the writers below are pure
-
-    try:
-        print(asyncio.run(spent(args)), end="")
-    except (NothingToShowError, UnconfiguredError, ValueError) as error:
-        said = str(error)
-    except RefusedError as error:
-        said = f"the cluster refuses: {error}"
-    except PortError as error:
-        said = str(error)
-    else:
-        return 0
-    print(f"tokenfleet {command}: {said}", file=sys.stderr)
-    return 1
 
 
 async def rows(args: argparse.Namespace, start: datetime, end: datetime) -> tuple[Row, ...]:
@@ -89,27 +74,33 @@ async def rows(args: argparse.Namespace, start: datetime, end: datetime) -> tupl
     """
     asked = Asked(
         by=args.by,
-        namespace=args.namespace or namespace_of(args.kubeconfig, args.context),
+        namespace=namespace(args),
         route=args.route,
         start=start,
         end=end,
     )
     known = access(args)
-    cluster = KubernetesCluster(
-        await connect(args.kubeconfig, args.context),
-        BY_KIND.values(),
-        namespaces=(asked.namespace,),
-    )
-    try:
+    async with opened(args) as cluster:
         if asked.by == "user":
-            return ranked(await users(cluster, asked))
+            return await _of_route(cluster, asked, ranked(await users(cluster, asked)))
         if known is None:
             msg = f"--by {asked.by} needs --prometheus-url; only users are known without it"
             raise NothingToShowError(msg)
-        facts = dict(facts_of(await cluster.list(POOLS), at=asked.namespace))
-    finally:
-        await cluster.close()
-    return ranked(await _labels(known, facts, asked))
+        (pools,) = await listed(cluster, POOLS)
+        facts = dict(facts_of(pools, at=asked.namespace))
+        found = ranked(await _labels(known, facts, asked))
+        if not found:
+            await must_know(known, asked.end)
+        return await _of_route(cluster, asked, found)
+
+
+async def _of_route(
+    cluster: KubernetesCluster, asked: Asked, found: tuple[Row, ...]
+) -> tuple[Row, ...]:
+    """Return what was found; nothing of a route that is not there is a wrong name."""
+    if asked.route and not found:
+        await route_of(cluster, asked.namespace, asked.route)
+    return found
 
 
 async def users(cluster: Cluster, asked: Asked) -> Summary:
@@ -119,7 +110,8 @@ async def users(cluster: Cluster, asked: Asked) -> Summary:
         NothingToShowError: there is nothing.
         PortError: the cluster does not answer, or refuses.
     """
-    routers = [body["metadata"]["name"] for body in await cluster.list(ROUTERS)]
+    (bodies,) = await listed(cluster, ROUTERS)
+    routers = [body["metadata"]["name"] for body in bodies]
     found = [
         read(stored.get("data", {}))
         for name in routers
@@ -171,12 +163,12 @@ async def _labels(known: Access, facts: dict[str, PoolFacts], asked: Asked) -> S
 
 
 def written(found: Sequence[Row], by: By, output: str) -> str:
-    """Write rows as text, CSV (RFC 4180) or JSON."""
-    if output == "json":
-        return json.dumps([asdict(row) for row in found], indent=2) + "\n"
+    """Write rows as text, CSV (RFC 4180), JSON or YAML."""
+    if output in FORMS:
+        return for_scripts([asdict(row) for row in found], output)
     if output == "csv":
         return _csv(found, by)
-    return "\n".join(table(found, by)) + "\n"
+    return "\n".join(table(found, by) if found else [NOBODY]) + "\n"
 
 
 def table(found: Sequence[Row], by: By) -> Iterator[str]:
@@ -195,7 +187,7 @@ def table(found: Sequence[Row], by: By) -> Iterator[str]:
 def _cells(row: Row, *, doubt: bool) -> list[str]:
     counts = (row.requests, row.prompt_tokens, row.cached_prompt_tokens, row.completion_tokens)
     more = [f"{row.unseen_cost:.4g} ({row.unseen_tokens} tokens)"] if doubt else []
-    return [row.name, *map(str, counts), f"{row.cost:.4g}", f"{row.part:.1%}", *more]
+    return [harmless(row.name), *map(str, counts), f"{row.cost:.4g}", f"{row.part:.1%}", *more]
 
 
 def _csv(found: Iterable[Row], by: By) -> str:

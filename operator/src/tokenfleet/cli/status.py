@@ -1,7 +1,6 @@
 """`tokenfleet status`: the fleet at a glance, and what somebody should look at."""
 
 import argparse
-import json
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
@@ -9,7 +8,9 @@ from datetime import datetime
 from typing import Any, Final
 
 from tokenfleet.adapters.clock import SystemClock
-from tokenfleet.cli.target import add_target_flags, answered, examples, look, opened
+from tokenfleet.cli.examples import examples
+from tokenfleet.cli.output import TEXT, add_output_flag, for_scripts
+from tokenfleet.cli.target import add_target_flags, answered, look, opened
 from tokenfleet.cli.terminal import (
     BAD,
     BOLD,
@@ -26,7 +27,7 @@ from tokenfleet.cli.terminal import (
 from tokenfleet.domain.console.fleet_view import FleetView, Flow, troubles
 
 EMPTY: Final = (
-    "There is no fleet here: no ModelRouter, ServingPool or ModelRoute; -A looks further."
+    "There is no fleet here: no ModelRouter, ServingPool, ModelRoute or TokenSLO; -A looks further."
 )
 
 VERDICTS: Final = {"met": GOOD, "missed": BAD, "unknown": WARN, "none": DIM}
@@ -41,12 +42,12 @@ def add_parser(subparsers: Any) -> None:
         " and what somebody should look at. Reads objects with your own rights; no operator needs"
         " to run.",
         **examples(
-            ("status", "the namespace of the current context"),
-            ("status -A", "all namespaces"),
-            ("status -o json", "for a script"),
+            ("", "the namespace of the current context"),
+            ("-A", "all namespaces"),
+            ("-o json", "for a script"),
         ),
     )
-    parser.add_argument("-o", "--output", choices=("text", "json"), default="text")
+    add_output_flag(parser)
     add_target_flags(parser, everywhere=True)
     parser.set_defaults(run=run)
 
@@ -59,16 +60,16 @@ def run(args: argparse.Namespace) -> int:
 async def _status(args: argparse.Namespace) -> int:
     async with opened(args) as cluster:
         view = await look(cluster)
-    if args.output == "json":
-        print(json.dumps(asdict(view), indent=2))
-    else:
+    if args.output == TEXT:
         print("\n".join(text(view, SystemClock().now(), colour=coloured(sys.stdout))))
+    else:
+        print(for_scripts(asdict(view), args.output), end="")
     return 0
 
 
 def text(view: FleetView, now: datetime, *, colour: bool) -> Iterator[str]:
     """Yield the lines for a terminal."""
-    if not (view.routes or view.pools or view.routers):
+    if view == FleetView(routers=(), routes=(), pools=(), objectives=()):
         yield EMPTY
         return
     yield from routes(view, now, colour=colour)

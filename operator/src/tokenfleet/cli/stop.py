@@ -4,14 +4,10 @@ import argparse
 from typing import Any
 
 from tokenfleet.cli.control import add_change_flags, change
-from tokenfleet.cli.target import (
-    NothingThereError,
-    answered,
-    examples,
-    namespace,
-    opened,
-    route_of,
-)
+from tokenfleet.cli.examples import examples
+from tokenfleet.cli.faults import NothingThereError
+from tokenfleet.cli.names import listed, route_of
+from tokenfleet.cli.target import answered, namespace, opened
 from tokenfleet.domain.console.traffic_control import stop
 from tokenfleet.reconcilers.resources import ROUTES
 
@@ -30,9 +26,9 @@ def add_parser(subparsers: Any) -> None:
         " shares step back to the weights as written, and no TokenSLO moves them. Requests go on"
         " failing over. `unpin` ends it.",
         **examples(
-            ("stop chat", "one route"),
-            ("stop --all", "every route of the namespace"),
-            ("stop --all --dry-run", "print what to commit instead"),
+            ("chat", "one route"),
+            ("--all", "every route of the namespace"),
+            ("--all --dry-run", "print what to commit instead"),
         ),
     )
     parser.add_argument("route", nargs="*", help="names of ModelRoutes")
@@ -54,7 +50,8 @@ async def _stop(args: argparse.Namespace) -> int:
     async with opened(args) as cluster:
         where = namespace(args)
         if args.all:
-            routes = list(await cluster.list(ROUTES))
+            (found,) = await listed(cluster, ROUTES)
+            routes = list(found)
         else:
             routes = [await route_of(cluster, where, name) for name in args.route]
         if not routes:

@@ -1,6 +1,8 @@
 """Words for a terminal: colours where there is one, tables, ages, and a question."""
 
 import os
+import re
+import signal
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -16,6 +18,11 @@ WARN: Final = "33"
 
 CLEAR: Final = "\x1b[H\x1b[J"
 """Cursor to the top left, and everything below it away."""
+
+
+_STYLE: Final = re.compile(r"(\x1b\[[0-9;]*m)")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+"""C0, DEL and C1 (ECMA-48)."""
 
 
 class Cell(NamedTuple):
@@ -35,15 +42,24 @@ def coloured(stream: TextIO) -> bool:
     return not plain and stream.isatty()
 
 
+def harmless(text: str) -> str:
+    """Return a text without control characters, which would steer the terminal.
+
+    Callers choose the names of users and features, and whoever may write an object its conditions.
+    """
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
 def painted(cell: Cell, *, colour: bool) -> str:
     """Return the text with its style."""
-    return f"\x1b[{cell.style}m{cell.text}\x1b[0m" if colour and cell.style else cell.text
+    text = harmless(cell.text)
+    return f"\x1b[{cell.style}m{text}\x1b[0m" if colour and cell.style else text
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[Cell | str]], *, colour: bool) -> list[str]:
     """Return the lines of a table; columns are as wide as they must be."""
     lines = [[Cell(head, BOLD) for head in heads]]
-    lines += [[one if isinstance(one, Cell) else Cell(one) for one in row] for row in rows]
+    lines += [[_cell(one) for one in row] for row in rows]
     widths = [max(len(line[at].text) for line in lines) for at in range(len(heads))]
     return [
         "  ".join(
@@ -52,6 +68,20 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[Cell | str]], *, colour:
         ).rstrip()
         for line in lines
     ]
+
+
+def cut(line: str, width: int) -> str:
+    """Return the first characters of a painted line, as many as fit."""
+    left, kept = width, list[str]()
+    for piece in _STYLE.split(line):
+        kept.append(piece if _STYLE.fullmatch(piece) else piece[: max(0, left)])
+        left -= 0 if _STYLE.fullmatch(piece) else len(piece)
+    return "".join(kept)
+
+
+def _cell(one: Cell | str) -> Cell:
+    text, style = one if isinstance(one, Cell) else Cell(one)
+    return Cell(harmless(text), style)
 
 
 def age(then: str, now: datetime) -> str:
@@ -88,7 +118,19 @@ def ask(question: str, *, yes: bool) -> None:
     if not sys.stdin.isatty():
         msg = "nobody can be asked, standard input is no terminal: add --yes, or --dry-run to look"
         raise Refused(msg)
-    print(f"{question} [y/N] ", end="", flush=True)
-    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+    if _typed(f"{question} [y/N] ").strip().lower() not in {"y", "yes"}:
         msg = "nothing was changed"
         raise Refused(msg)
+
+
+def _typed(question: str) -> str:
+    """Ask, and read a line; Ctrl-C ends it at once.
+
+    An event loop takes the first SIGINT for itself and goes on reading (`asyncio.Runner`).
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        print(question, end="", flush=True)
+        return sys.stdin.readline()
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -5,15 +5,16 @@
 """
 
 import argparse
+import re
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from tokenfleet.adapters.clock import SystemClock
-from tokenfleet.cli import target
+from tokenfleet.cli.examples import examples
 from tokenfleet.cli.instants import positive
 from tokenfleet.cli.live import watch
-from tokenfleet.cli.spending import add_common_flags, answered, rows, written
-from tokenfleet.cli.target import examples
+from tokenfleet.cli.spending import add_common_flags, rows, written
+from tokenfleet.cli.target import answered
 from tokenfleet.domain.spending.user_history import hour_of
 
 MOST: Final = 20
@@ -29,33 +30,44 @@ def add_parser(subparsers: Any) -> None:
         " users and features, drawn again every few seconds until Ctrl-C. With --by, print who"
         " spends most.",
         **examples(
-            ("top", "the fleet, live"),
-            ("top -A --prometheus-url http://localhost:9090", "with rates and times"),
-            ("top --by user", "who spends most in this hour and the last"),
-            ("top --by feature --last 24h --prometheus-url URL", "features in a day"),
+            ("", "the fleet, live"),
+            ("-A --prometheus-url http://localhost:9090", "with rates and times"),
+            ("--by user", "who spends most in this hour and the last"),
+            ("--by feature --last 24h --prometheus-url URL", "features in a day"),
         ),
     )
     add_common_flags(parser, everywhere=True)
     parser.set_defaults(by="")
     add = parser.add_argument
     add("--last", default="1h", help="with --by: how far to look back; users: in whole hours")
-    add("--most", type=int, default=MOST, help=f"with --by: rows to show (default {MOST})")
+    add("--most", type=count, default=MOST, help=f"with --by: rows to show (default {MOST})")
     add("--every", default="5s", metavar="TIME", help="time between two looks (default 5s)")
     add("--once", action="store_true", help="look once, on a terminal too")
     parser.set_defaults(run=run)
 
 
+def count(text: str) -> int:
+    """Read a number of rows; argparse words the refusal.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none above 0.
+    """
+    if not re.fullmatch("[1-9][0-9]{0,5}", text):
+        msg = f"must be a whole number from 1 to 999999, not {text!r}"
+        raise argparse.ArgumentTypeError(msg)
+    return int(text)
+
+
 def run(args: argparse.Namespace) -> int:
     """Run the command; 1 where nothing can be said."""
-    if not args.by:
-        return target.answered("top", lambda: watch(args))
-    return answered("top", args, _top)
+    return answered("top", lambda: _top(args) if args.by else watch(args))
 
 
-async def _top(args: argparse.Namespace) -> str:
+async def _top(args: argparse.Namespace) -> int:
     start, end = span(args.by, SystemClock().now(), positive("--last", args.last))
     found = await rows(args, start, end)
-    return written(found[: max(1, args.most)], args.by, args.output)
+    print(written(found[: args.most], args.by, args.output), end="")
+    return 0
 
 
 def span(by: str, now: datetime, last: timedelta) -> tuple[datetime, datetime]:

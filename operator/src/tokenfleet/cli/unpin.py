@@ -4,7 +4,9 @@ import argparse
 from typing import Any
 
 from tokenfleet.cli.control import add_change_flags, change
-from tokenfleet.cli.target import answered, examples, namespace, opened, route_of
+from tokenfleet.cli.examples import examples
+from tokenfleet.cli.names import route_of
+from tokenfleet.cli.target import answered, namespace, opened
 from tokenfleet.domain.console.traffic_control import unpin
 
 
@@ -16,8 +18,8 @@ def add_parser(subparsers: Any) -> None:
         description="End a pin or a stop of a ModelRoute: spec.trafficControl.type becomes Auto,"
         " shares ramp back to the weights as written, and TokenSLOs may move them again.",
         **examples(
-            ("unpin chat", "all rules of the route"),
-            ("unpin chat --rule slow", "one rule; pins of the others stay"),
+            ("chat", "all rules of the route"),
+            ("chat --rule slow", "one rule; pins of the others stay"),
         ),
     )
     parser.add_argument("route", help="name of a ModelRoute")

@@ -4,11 +4,17 @@ import argparse
 from typing import Any
 
 from tokenfleet import __version__
+from tokenfleet.cli.examples import examples
 
 
 def add_parser(subparsers: Any) -> None:
     """Add the sub-command."""
-    subparsers.add_parser("version", help="print the version")
+    subparsers.add_parser(
+        "version",
+        help="print the version",
+        description="Print the version, as --version does.",
+        **examples(("", "of this program")),
+    )
 
 
 def run(args: argparse.Namespace) -> int:

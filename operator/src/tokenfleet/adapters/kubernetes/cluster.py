@@ -25,6 +25,8 @@ had better fail and be retried."""
 
 HTTP_ERROR: Final = 400
 
+NO_API_SERVER: Final = "what answers there is no API server"
+
 JSON: Final = "application/json"
 METADATA_ONLY: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 """What every API server knows since 1.15 ("Receiving resources as Tables" and "metadata only")."""
@@ -128,8 +130,12 @@ class KubernetesCluster:
             # Items of a list do not say what they are, or that they are partial; everything else
             # here relies on it.
             names = {"apiVersion": version, "kind": resource.kind}
-            yield [{**item, **names} for item in page.pop("items")]
-            token = page["metadata"].get("continue", "")
+            items = page.pop("items", None)
+            if not isinstance(items, list):
+                msg = f"GET {path}: {NO_API_SERVER}"
+                raise PortError(msg)
+            yield [{**item, **names} for item in items]
+            token = page.get("metadata", {}).get("continue", "")
             if not token:
                 return
 
@@ -247,14 +253,14 @@ class KubernetesCluster:
             data = await response.read()
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             self.on_answer(method, self._host, None)
-            msg = f"{method} {path}: {error or type(error).__name__}"
+            late = f"no answer within {TIMEOUT:g} s" if isinstance(error, TimeoutError) else ""
+            msg = f"{method} {path}: {late or str(error) or type(error).__name__}"
             raise PortError(msg) from error
         self.on_answer(method, self._host, response.status)
         if response.status >= HTTP_ERROR:
             retry_after = response.getheader("Retry-After")
             raise error_of(response.status, _message(method, path, data), retry_after)
-        answer: dict[str, Any] = json.loads(data)
-        return answer
+        return _object(f"{method} {path}", data)
 
 
 def group_path(resource: Resource) -> str:
@@ -268,6 +274,22 @@ def object_path(resource: Resource, namespace: str, name: str) -> str:
     """Return the path of one object."""
     place = f"/namespaces/{namespace}" if resource.namespaced else ""
     return f"{group_path(resource)}{place}/{resource.plural}/{name}"
+
+
+def _object(call: str, data: bytes) -> dict[str, Any]:
+    """Return an answer's JSON.
+
+    Raises:
+        PortError: it is none, such as the login page of a proxy.
+    """
+    try:
+        answer = json.loads(data)
+    except ValueError:
+        answer = None
+    if not isinstance(answer, dict):
+        msg = f"{call}: {NO_API_SERVER}"
+        raise PortError(msg)
+    return answer
 
 
 def _message(method: str, path: str, data: bytes) -> str:

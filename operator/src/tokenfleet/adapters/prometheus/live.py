@@ -41,6 +41,17 @@ class Live:
     features: Mapping[Key, float] = field(default_factory=dict)
     """(namespace, route, feature) -> tokens per second."""
 
+    def rows(self) -> dict[str, list[dict[str, str | float]]]:
+        """Return the numbers by field, each with its labels by name, for JSON."""
+        return {
+            name: [
+                {**dict(zip(_LABELS[name], key, strict=True)), "value": value}
+                for key, value in sorted(values.items())
+            ]
+            for name in _LABELS
+            for values in [getattr(self, name)]
+        }
+
 
 _LABELS: Final[Mapping[str, tuple[str, ...]]] = {
     **dict.fromkeys(("rates", "p50", "p99"), ("namespace", "route", "rule")),

@@ -8,6 +8,7 @@ is an error: half of the traffic looks like a sudden improvement.
 
 import asyncio
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -33,6 +34,10 @@ __all__ = ["Access", "AccessError", "PartialError", "PrometheusSource"]
 THREADS: Final = 4
 """Queries in flight. A tick is at most 30 queries of some milliseconds each; more would only load
 the Prometheus."""
+
+
+_ERRNO: Final = re.compile(r"\[Errno -?\d+\] ([^'\")]+)")
+"""An error of the system within the texts of urllib3 and requests."""
 
 
 class PartialError(PortError):
@@ -112,6 +117,15 @@ class PrometheusSource:
             raise PortError(msg) from error
         except requests.exceptions.SSLError as error:
             raise untrusted(error) from error
+        except requests.ConnectionError as error:
+            msg = f"prometheus: cannot reach {self._access.url[:200]}: {_reason(error)}"
+            raise PortError(msg) from error
+        except requests.exceptions.JSONDecodeError as error:
+            msg = (
+                f"prometheus: what answers at {self._access.url[:200]} sends no JSON: is it"
+                " Prometheus's own address?"
+            )
+            raise PortError(msg) from error
         except (requests.RequestException, PrometheusApiClientException) as error:
             msg = f"prometheus: {str(error)[:200]}"
             raise PortError(msg) from error
@@ -125,6 +139,12 @@ class PrometheusSource:
         """Look at an answer before anything reads it or follows it elsewhere."""
         refuse(self._access, response)
         _refuse_partial(response)
+
+
+def _reason(error: Exception) -> str:
+    """Return why there is no connection, without the query and the libraries around it."""
+    found = _ERRNO.search(str(error))
+    return found[1] if found else str(error)[:200]
 
 
 def _refuse_partial(response: requests.Response) -> None:
