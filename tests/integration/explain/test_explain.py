@@ -76,7 +76,7 @@ def explain(
         f"--kubeconfig={file}",
     ]
     return subprocess.run(
-        [*command, "-n", namespace.name], capture_output=True, text=True, check=False, timeout=60
+        [*command, "-n", namespace.name], capture_output=True, text=True, check=False, timeout=300
     )
 
 

@@ -158,11 +158,12 @@ def test_top_shows_what_is_known_where_prometheus_fails(
     with serving({"": odd.EMPTY_LIST}) as server, serving({"": odd.LOGIN_PAGE}) as prometheus:
         where = ("--kubeconfig", kubeconfig(server, tmp_path), "--prometheus-url", prometheus)
         status = main(["top", *where])
-    lines = capsys.readouterr().out.splitlines()
+    out, err = capsys.readouterr()
 
     assert status == 1
-    assert any(line.startswith("ROUTE") for line in lines)
-    assert lines[-1].startswith("Rates and times are not known: prometheus: what answers at")
+    assert any(line.startswith("ROUTE") for line in out.splitlines())
+    assert err.startswith("tokenfleet top: rates and times are not known: prometheus: what answers")
+    assert err.count("\n") == 1
 
 
 def test_an_empty_fleet_is_no_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

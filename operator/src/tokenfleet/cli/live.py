@@ -55,10 +55,8 @@ class Drawing:
     """One drawing of the view."""
 
     lines: list[str]
-    failed: bool
-    """Prometheus was asked for numbers and gave none."""
-    stale: bool = False
-    """The cluster did not answer: the first line says so, the others are of before."""
+    failed: str = ""
+    """What did not answer, in a sentence: then numbers, or all of this, are not of now."""
 
 
 async def watch(args: argparse.Namespace) -> int:
@@ -93,6 +91,8 @@ async def _once(
 ) -> int:
     drawn = await _drawn(cluster, source, args)
     print("\n".join(drawn.lines))
+    if drawn.failed:
+        print(f"tokenfleet top: {drawn.failed}", file=sys.stderr)
     return 1 if drawn.failed else 0
 
 
@@ -116,14 +116,14 @@ async def _again(
     drawn = await _drawn(cluster, source, args)
     clear = CLEAR if os.environ.get("TERM") != "dumb" else "\n"
     while True:
-        print(clear + "\n".join(fitting(drawn.lines, get_terminal_size())), flush=True)
+        failed = [painted(Cell(drawn.failed, BAD), colour=coloured(sys.stdout))]
+        lines = [*(failed if drawn.failed else []), *drawn.lines]
+        print(clear + "\n".join(fitting(lines, get_terminal_size())), flush=True)
         await asyncio.sleep(every.total_seconds())
         try:
             drawn = await _drawn(cluster, source, args)
         except PortError as error:
-            line = painted(Cell(f"Not new: {said(error)}", BAD), colour=coloured(sys.stdout))
-            shown = drawn.lines[1:] if drawn.stale else drawn.lines
-            drawn = Drawing([line, *shown], failed=True, stale=True)
+            drawn = Drawing(drawn.lines, failed=f"Not of now: {said(error)}")
 
 
 def fitting(lines: Sequence[str], size: os.terminal_size) -> list[str]:
@@ -139,20 +139,18 @@ async def _drawn(
     cluster: KubernetesCluster, source: PrometheusSource | None, args: argparse.Namespace
 ) -> Drawing:
     view, now, where = await look(cluster), SystemClock().now(), namespace(args)
-    colour, trouble, numbers = coloured(sys.stdout), "", None
-    if source is None:
-        trouble = NO_METRICS
-    else:
+    failed, numbers = "", None
+    if source is not None:
         try:
             numbers = await live(source, where, at=now)
         except PortError as error:
-            trouble = f"Rates and times are not known: {said(error)}"
-        else:
-            trouble = NOTHING_MEASURED if numbers == Live() and view.routes else ""
-    lines = [*text(view, numbers, now, trouble, colour=colour)]
+            failed = f"rates and times are not known: {said(error)}"
+    nothing = NOTHING_MEASURED if numbers == Live() and view.routes else ""
+    trouble = NO_METRICS if source is None else nothing
+    lines = [*text(view, numbers, now, trouble, colour=coloured(sys.stdout))]
     if where != ALL and (dearest := await _users(cluster, where, now)):
         lines += ["", *written_table(dearest, "user")]
-    return Drawing(lines, failed=source is not None and numbers is None)
+    return Drawing(lines, failed)
 
 
 async def _users(cluster: KubernetesCluster, where: str, now: datetime) -> tuple[Row, ...]:

@@ -371,6 +371,7 @@ MODEL_ROUTE: Final = Kind(
     short_name="mroute",
     columns=(
         PrinterColumn(name="Models", json_path=".spec.modelNames"),
+        PrinterColumn(name="Router", json_path=".spec.parentRefs[0].name", priority=1),
         PrinterColumn(name="Traffic", json_path=".status.traffic"),
         PrinterColumn(name="Control", json_path=".status.control"),
         PrinterColumn(

@@ -336,8 +336,11 @@ MODEL_ROUTER: Final = Kind(
     short_name="mrouter",
     scale=Scale(spec=".spec.managed.replicas", status=".status.replicaCount"),
     columns=(
+        PrinterColumn(name="Type", json_path=".spec.type"),
         PrinterColumn(name="Address", json_path=".status.addresses[0]"),
-        PrinterColumn(name="Revision", json_path=".status.configRevision", type="integer"),
+        PrinterColumn(
+            name="Revision", json_path=".status.configRevision", type="integer", priority=1
+        ),
         PrinterColumn(name="Acknowledged", json_path=".status.acknowledged"),
         PrinterColumn(name="Status", json_path=".status.conditions[?(@.type=='Ready')].reason"),
         PrinterColumn(name="Age", json_path=".metadata.creationTimestamp", type="date"),

@@ -365,10 +365,11 @@ SERVING_POOL: Final = Kind(
     short_name="spool",
     scale=Scale(),
     columns=(
+        PrinterColumn(name="Type", json_path=".spec.type"),
         PrinterColumn(name="Model", json_path=".spec.served.modelName"),
-        PrinterColumn(name="Type", json_path=".spec.type", priority=1),
-        PrinterColumn(name="Device", json_path=".spec.managed.device"),
-        PrinterColumn(name="Desired", json_path=".spec.replicas", type="integer"),
+        PrinterColumn(name="Device", json_path=".spec.managed.device", priority=1),
+        # Not `.spec.replicas`, which Existing and External pools do not follow.
+        PrinterColumn(name="Replicas", json_path=".status.replicas", type="integer"),
         PrinterColumn(name="Ready", json_path=".status.readyReplicas", type="integer"),
         PrinterColumn(name="Status", json_path=".status.conditions[?(@.type=='Ready')].reason"),
         PrinterColumn(name="Age", json_path=".metadata.creationTimestamp", type="date"),
