@@ -96,6 +96,7 @@ def test_flags_before_the_command_and_typos_are_explained(
 ) -> None:
     for arguments, said in (
         (["-n", "team-a", "status"], "flags come after the command: tokenfleet status ..."),
+        (["top", "--every=--"], "--every must have a value, not --"),
         (["staus"], "there is no command 'staus'; did you mean status?"),
     ):
         with pytest.raises(SystemExit) as ended:

@@ -19,13 +19,13 @@ from tokenfleet.api.conventions import (
     Model,
     NamespacedReference,
     ObjectName,
-    PrinterColumn,
     PublicModelName,
     Union,
     named,
     named_once,
 )
 from tokenfleet.api.quantities import Duration
+from tokenfleet.api.v1alpha1 import columns
 from tokenfleet.api.v1alpha1.latency_budget import LatencyBudget, RemainingBudget, StageStatus
 from tokenfleet.api.v1alpha1.metadata import Metadata
 
@@ -369,15 +369,5 @@ MODEL_ROUTE: Final = Kind(
     plural="modelroutes",
     singular="modelroute",
     short_name="mroute",
-    columns=(
-        PrinterColumn(name="Models", json_path=".spec.modelNames"),
-        PrinterColumn(name="Router", json_path=".spec.parentRefs[0].name", priority=1),
-        PrinterColumn(name="Traffic", json_path=".status.traffic"),
-        PrinterColumn(name="Control", json_path=".status.control"),
-        PrinterColumn(
-            name="Programmed", json_path=".status.conditions[?(@.type=='Programmed')].status"
-        ),
-        PrinterColumn(name="Status", json_path=".status.conditions[?(@.type=='Ready')].reason"),
-        PrinterColumn(name="Age", json_path=".metadata.creationTimestamp", type="date"),
-    ),
+    columns=columns.MODEL_ROUTE,
 )

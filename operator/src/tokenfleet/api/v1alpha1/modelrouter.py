@@ -19,13 +19,13 @@ from tokenfleet.api.conventions import (
     ListSet,
     Member,
     Model,
-    PrinterColumn,
     Scale,
     SubdomainName,
     Union,
     named,
 )
 from tokenfleet.api.quantities import Duration, Fraction, Quantity, QuantityRange
+from tokenfleet.api.v1alpha1 import columns
 from tokenfleet.api.v1alpha1.metadata import Metadata
 from tokenfleet.api.v1alpha1.placement import (
     Affinity,
@@ -335,14 +335,5 @@ MODEL_ROUTER: Final = Kind(
     singular="modelrouter",
     short_name="mrouter",
     scale=Scale(spec=".spec.managed.replicas", status=".status.replicaCount"),
-    columns=(
-        PrinterColumn(name="Type", json_path=".spec.type"),
-        PrinterColumn(name="Address", json_path=".status.addresses[0]"),
-        PrinterColumn(
-            name="Revision", json_path=".status.configRevision", type="integer", priority=1
-        ),
-        PrinterColumn(name="Acknowledged", json_path=".status.acknowledged"),
-        PrinterColumn(name="Status", json_path=".status.conditions[?(@.type=='Ready')].reason"),
-        PrinterColumn(name="Age", json_path=".metadata.creationTimestamp", type="date"),
-    ),
+    columns=columns.MODEL_ROUTER,
 )

@@ -19,7 +19,6 @@ from tokenfleet.api.conventions import (
     Member,
     Model,
     ObjectName,
-    PrinterColumn,
     PublicModelName,
     Scale,
     SubdomainName,
@@ -27,6 +26,7 @@ from tokenfleet.api.conventions import (
     named,
 )
 from tokenfleet.api.quantities import Duration, PositiveDecimal, Quantity, QuantityRange
+from tokenfleet.api.v1alpha1 import columns
 from tokenfleet.api.v1alpha1.adapters import Adapter, LoRAOptions
 from tokenfleet.api.v1alpha1.engine import Engine
 from tokenfleet.api.v1alpha1.engine_rules import ENGINE_RULES
@@ -364,14 +364,5 @@ SERVING_POOL: Final = Kind(
     singular="servingpool",
     short_name="spool",
     scale=Scale(),
-    columns=(
-        PrinterColumn(name="Type", json_path=".spec.type"),
-        PrinterColumn(name="Model", json_path=".spec.served.modelName"),
-        PrinterColumn(name="Device", json_path=".spec.managed.device", priority=1),
-        # Not `.spec.replicas`, which Existing and External pools do not follow.
-        PrinterColumn(name="Replicas", json_path=".status.replicas", type="integer"),
-        PrinterColumn(name="Ready", json_path=".status.readyReplicas", type="integer"),
-        PrinterColumn(name="Status", json_path=".status.conditions[?(@.type=='Ready')].reason"),
-        PrinterColumn(name="Age", json_path=".metadata.creationTimestamp", type="date"),
-    ),
+    columns=columns.SERVING_POOL,
 )

@@ -23,11 +23,11 @@ from tokenfleet.api.conventions import (
     MetricLabel,
     Model,
     ObjectName,
-    PrinterColumn,
     Union,
     named,
 )
 from tokenfleet.api.quantities import Duration, Fraction, PositiveDecimal
+from tokenfleet.api.v1alpha1 import columns
 from tokenfleet.api.v1alpha1.metadata import Metadata
 from tokenfleet.api.v1alpha1.modelroute import PoolShare
 from tokenfleet.api.v1alpha1.objectives import Objective
@@ -384,19 +384,5 @@ TOKEN_SLO: Final = Kind(
     plural="tokenslos",
     singular="tokenslo",
     short_name="tslo",
-    columns=(
-        PrinterColumn(name="Route", json_path=".spec.targetRef.name"),
-        PrinterColumn(name="Rule", json_path=".spec.targetRef.sectionName"),
-        PrinterColumn(name="Objective", json_path=".spec.objective.type"),
-        PrinterColumn(name="Met", json_path=".status.conditions[?(@.type=='Met')].status"),
-        PrinterColumn(name="Data", json_path=".status.data.state"),
-        PrinterColumn(name="Burn", json_path=".status.current.burnRate"),
-        PrinterColumn(name="Budget", json_path=".status.budget.remaining", priority=1),
-        PrinterColumn(name="p50", json_path=".status.quantiles.p50", priority=1),
-        PrinterColumn(name="p99", json_path=".status.quantiles.p99", priority=1),
-        PrinterColumn(name="Action", json_path=".spec.onBreach.type"),
-        PrinterColumn(name="State", json_path=".status.state"),
-        PrinterColumn(name="Status", json_path=".status.conditions[?(@.type=='Ready')].reason"),
-        PrinterColumn(name="Age", json_path=".metadata.creationTimestamp", type="date"),
-    ),
+    columns=columns.TOKEN_SLO,
 )
