@@ -310,7 +310,7 @@ FLAGS: Final = {
     "sidecar": ["default"],
     "render": [],
     "backtest": ["--from=10m", "--prometheus=http://127.0.0.1:1", "-f=/dev/null"],
-    "simulate": ["--scenario=A", "--policy=none", "--seeds=1"],
+    "simulate": ["-f=/dev/null", "--seeds=1"],
     "crds": [],
 }
 """Commands, with what they must have."""
