@@ -92,7 +92,7 @@ def commands(file: str, nobody: str) -> list[list[str]]:
     """Return every command that reads objects."""
     return [
         ["render", "-f", file],
-        ["backtest", "-f", file, "--from", "10m", "--prometheus", nobody],
+        ["backtest", "-f", file, "--from", "10m", "--prometheus-url", nobody],
         ["simulate", "-f", file, "--for", "1m", "--seeds", "1"],
     ]
 
@@ -309,7 +309,7 @@ FLAGS: Final = {
     "stop": ["chat"],
     "sidecar": ["default"],
     "render": [],
-    "backtest": ["--from=10m", "--prometheus=http://127.0.0.1:1", "-f=/dev/null"],
+    "backtest": ["--from=10m", "--prometheus-url=http://127.0.0.1:1", "-f=/dev/null"],
     "simulate": ["-f=/dev/null", "--seeds=1"],
     "crds": [],
 }

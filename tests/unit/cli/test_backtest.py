@@ -14,7 +14,7 @@ NOBODY = "http://127.0.0.1:{port}"
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
     url = NOBODY.format(port=free_port())
     files = [] if any(word.startswith("--file") for word in arguments) else [f"--file={FILE}"]
-    status = main(["backtest", *files, "--prometheus", url, "--from", "1h", *arguments])
+    status = main(["backtest", *files, "--prometheus-url", url, "--from", "1h", *arguments])
     return status, capsys.readouterr().err
 
 
@@ -26,7 +26,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, s
         (["--to=2h"], "must be after --from"),
         (["--tick=0s"], "--tick must be more than 0"),
         (["--chunk=soon"], "--chunk: 'soon' is not a duration"),
-        (["--prometheus=localhost:9090"], "must be an http or https URL"),
+        (["--prometheus-url=localhost:9090"], "must be an http or https URL"),
         (["--prometheus-header=oops"], "must be NAME=VALUE"),
         (["--file=/nowhere.yaml"], "No such file"),
         (["--plot=day.gif"], "day.gif: pictures end in .svg, .png, .pdf"),

@@ -6,7 +6,6 @@ import json
 import sys
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -21,7 +20,7 @@ from tokenfleet.backtest.run import Plan, Progress, Result, backtest
 from tokenfleet.cli.inputs import read_all
 from tokenfleet.cli.instants import instant, positive
 from tokenfleet.cli.progress import add_flag, progress
-from tokenfleet.cli.prometheus import access, add_flags
+from tokenfleet.cli.prometheus import access, add_flags_of_people
 from tokenfleet.domain.fleet.documents import UnfitError
 from tokenfleet.domain.fleet.subject import Subject, subjects
 from tokenfleet.ports import PortError
@@ -32,7 +31,7 @@ times are RFC 3339 (2026-11-20T08:00:00Z), `now`, or a duration before now (168h
 exit status: 0 the backtest is complete; 1 Prometheus did not answer; 2 bad input.
 
 example:
-  tokenfleet backtest -f slo.yaml --prometheus http://localhost:9090 --from 24h --plot day.svg
+  tokenfleet backtest -f slo.yaml --prometheus-url http://localhost:9090 --from 24h --plot day.svg
 """
 
 
@@ -57,13 +56,6 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         " `-` for standard input; repeatable",
     )
     add("-n", "--namespace", default="default", help="of objects without one (default: default)")
-    add(
-        "--prometheus",
-        dest="prometheus_url",
-        required=True,
-        metavar="URL",
-        help="base URL of the Prometheus",
-    )
     add("--from", dest="start", required=True, metavar="TIME", help="first tick")
     add("--to", dest="end", default="now", metavar="TIME", help="last tick (default now)")
     add("--tick", default="15s", help="time between decisions (default 15s)")
@@ -83,14 +75,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         metavar="FILE",
         help="also draw shares and bad fractions over time; .svg, .png or .pdf",
     )
-    add_flags(partial(_access_flag, parser), parser)
+    add_flags_of_people(parser)
     add_flag(parser)
     parser.set_defaults(run=run)
-
-
-def _access_flag(parser: argparse.ArgumentParser, flag: str, default: str, text: str) -> None:
-    if flag != "--prometheus-url":  # here it is --prometheus, and must be given
-        parser.add_argument(flag, default=default, metavar="VALUE", help=text)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -149,7 +136,7 @@ def _input(args: argparse.Namespace, now: datetime) -> tuple[Plan, tuple[Subject
     if args.plot:
         check(args.plot)
     if not args.prometheus_url.startswith(("http://", "https://")):
-        msg = f"--prometheus must be an http or https URL, not {args.prometheus_url}"
+        msg = f"--prometheus-url must be an http or https URL, not '{args.prometheus_url}'"
         raise ValueError(msg)
     known = access(args)
     assert known is not None  # there is a URL
