@@ -67,7 +67,7 @@ def backtest(
         [
             "backtest",
             f"--file={file}",
-            f"--prometheus={recorder.url}",
+            f"--prometheus-url={recorder.url}",
             f"--from={first.isoformat(timespec='milliseconds')}",
             f"--to={last.isoformat(timespec='milliseconds')}",
             "--output=json",
@@ -138,7 +138,7 @@ def test_a_range_without_a_router_is_refused_in_one_sentence(
         [
             "backtest",
             f"--file={FILE}",
-            f"--prometheus={recorder.url}",
+            f"--prometheus-url={recorder.url}",
             "--from=2025-06-01T00:00:00Z",
             "--to=2025-06-01T01:00:00Z",
         ]
