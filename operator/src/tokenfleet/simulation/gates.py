@@ -24,8 +24,8 @@ QUIET_SHARE: Final = 0.6
 """Part of the budget that a fleet spends all the time and must not be touched for."""
 WEEK: Final = 7.0
 """Days."""
-MOST_BAD: Final = {"C": 0.015, "A'": 0.05, "D": 0.02}
-"""Scenario -> largest fraction of bad requests."""
+MOST_BAD: Final = {"C": (0.015, 0.015), "A'": (0.05, 0.05), "D": (0.02, 0.035)}
+"""Scenario -> largest fraction of bad requests, in the mean of the seeds and in each."""
 MOST_FLIPS: Final = 12
 """Changes of direction in scenario C."""
 LUCK: Final = (1.02, 0.001)
@@ -108,10 +108,11 @@ def worse_than_none(scenario: Scenario, seed: int = 0) -> str | None:
 def few_bad(name: str, effort: Effort) -> Gate:
     """Judge the bad requests of a scenario."""
     found = [simulate(BY_NAME[name], "ours", seed=seed).bad for seed in range(effort.seeds)]
+    usual, worst = MOST_BAD[name]
     return Gate(
-        promise=f"{name}: at most {MOST_BAD[name]:.1%} bad requests",
+        promise=f"{name}: at most {usual:.1%} bad requests in the mean, {worst:.1%} in each run",
         measured=f"mean {mean(found):.2%}, worst of {len(found)} {max(found):.2%}",
-        kept=max(found) <= MOST_BAD[name],
+        kept=mean(found) <= usual and max(found) <= worst,
     )
 
 

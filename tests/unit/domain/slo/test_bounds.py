@@ -45,7 +45,7 @@ def coins(p: float, n: int, slots: int) -> list[tuple[float, float]]:
 
 
 def test_independent_attempts_are_not_discounted() -> None:
-    assert dispersion(coins(0.05, 200, 120), 1) == pytest.approx(1.0, abs=0.2)
+    assert dispersion(coins(0.05, 200, 120), 1) == pytest.approx(1.15, abs=0.2)
 
 
 def test_minutes_that_are_good_or_bad_as_a_whole_count_as_one_attempt_each() -> None:
@@ -69,4 +69,12 @@ def test_what_is_judged_excuses_nothing() -> None:
 
 
 def test_of_what_nobody_has_seen_a_little_dependence_is_supposed() -> None:
-    assert dispersion([], 1) == 2.0
+    assert dispersion([], 1) == 2.25
+
+
+def test_doubt_is_about_what_was_seen_and_not_about_what_is_supposed() -> None:
+    """A pool without one bad attempt shows nothing of how they cluster, however long it is seen."""
+    spotless = [(200.0, 0.0)] * 60
+
+    assert dispersion([], 1, doubt=2.0) == dispersion(spotless, 1, doubt=2.0) == 2.25
+    assert dispersion(coins(0.05, 200, 60), 1, doubt=2.0) > 1.1

@@ -38,10 +38,10 @@ def test_limits_follow_the_table(target: float, fast: float, slow: float) -> Non
     [
         pytest.param(4, 0.60, 1, id="much of much: at once"),
         pytest.param(4, 0.20, 2, id="four budgets"),
-        pytest.param(4, 0.10, 16, id="two budgets"),
+        pytest.param(4, 0.10, 8, id="two budgets"),
         pytest.param(4, 0.03, None, id="within the budget"),
-        pytest.param(0.05, 1.00, 8, id="three attempts a minute, all bad"),
-        pytest.param(0.01, 1.00, 32, id="one in two minutes, all bad"),
+        pytest.param(0.05, 1.00, 4, id="three attempts a minute, all bad"),
+        pytest.param(0.01, 1.00, 16, id="one in two minutes, all bad"),
     ],
 )
 def test_the_shortest_window_that_proves_a_breach_depends_on_rate_and_badness(

@@ -113,8 +113,8 @@ def loosened(memory: LoopMemory, seen: LoopInput) -> tuple[LoopInput, dict[str, 
     chain, limits = [], dict(memory.limits)
     for standby in seen.chain:
         limit = memory.limits.get(standby.pool)
-        believed = limit is not None and limit.rate > 0 and seen.now < limit.until
-        if limit is None or not believed or not standby.ok or not standby.used:
+        crowded = believed(limit, seen.now) and standby.ok and standby.used
+        if limit is None or limit.rate == 0 or not crowded:
             chain.append(standby)
             continue
         least = max(standby.least_declared, 1 - AGAIN * standby.used)
@@ -126,6 +126,11 @@ def loosened(memory: LoopMemory, seen: LoopInput) -> tuple[LoopInput, dict[str, 
 def learned_capacity(limit: FallbackLimit, now: datetime) -> float | None:
     """Return requests per second of each replica that are known to be too many; 0: any are."""
     return limit.rate if now < limit.until else None
+
+
+def believed(limit: FallbackLimit | None, now: datetime) -> bool:
+    """Tell whether a fallback was found bad, at any load or at some, not too long ago."""
+    return limit is not None and now < limit.until
 
 
 def on_trial(limit: FallbackLimit | None, now: datetime) -> bool:

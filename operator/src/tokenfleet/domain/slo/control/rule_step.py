@@ -13,6 +13,7 @@ from tokenfleet.domain.slo.control.fallbacks import Fallbacks
 from tokenfleet.domain.slo.control.flows import arriving, enter, flow_of
 from tokenfleet.domain.slo.control.helpless import helpless_for
 from tokenfleet.domain.slo.control.level_step import LevelStep, refusal
+from tokenfleet.domain.slo.control.load_ceilings import believed
 from tokenfleet.domain.slo.control.memory import (
     NO_OBJECTIVE,
     REST,
@@ -259,7 +260,9 @@ class RuleStep:
             else votes.well_for(since, cause=loop.cause, level=level, phi=phi or 1.0),
             doubtful=votes.doubtful(since, cause=loop.cause, phi=phi or 1.0),
             fallback_helps=all(
-                ballots[s.pool].better_than(votes, since, level, loop.cause)
+                ballots[s.pool].better_than(
+                    votes, since, loop.cause, found_bad=believed(loop.limits.get(s.pool), self.now)
+                )
                 for s in chain
                 if s.used > 0
             ),

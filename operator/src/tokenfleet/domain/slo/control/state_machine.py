@@ -104,6 +104,8 @@ BETA_MILD: Final = 0.75
 """Part of w that stays after a mild one."""
 UNCHANGED: Final = 0.8
 """Where this part of the bad fraction is left after a shift, it does not depend on load."""
+CRUMB: Final = 0.02
+"""Part of the baseline; a full fallback is not given more by less than that."""
 
 
 def advance(memory: LoopMemory, seen: LoopInput) -> tuple[LoopMemory, Decision | None]:
@@ -287,7 +289,10 @@ def still_bad(memory: LoopMemory, seen: LoopInput) -> Move | None:
     if shared[0] <= max(wanted, memory.w - LEAST_ROOM):
         return _down("T2", trigger, shared, memory)
     more, limits = loosened(memory, seen)
-    return _down("T2", trigger, allocate(wanted, more), memory, limits=limits)
+    shared = allocate(wanted, more)
+    if shared[0] > max(wanted, memory.w - CRUMB):
+        return None
+    return _down("T2", trigger, shared, memory, limits=limits)
 
 
 def first_step_back(memory: LoopMemory, seen: LoopInput) -> Move | None:

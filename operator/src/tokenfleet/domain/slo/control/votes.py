@@ -117,15 +117,26 @@ class Ballot:
                 return trigger
         return None
 
-    def better_than(self, other: "Ballot", age: timedelta, level: float, cause: str) -> bool:
-        """Tell whether this pool seems clearly better than another one, by what both showed."""
+    def better_than(
+        self, other: "Ballot", age: timedelta, cause: str, *, found_bad: bool = False
+    ) -> bool:
+        """Tell whether this pool is clearly better than another one, by what both showed.
+
+        So it is where the most that its counts leave plausible is less than `HELPS` of the least
+        that those of the other leave: two pools that are bad alike differ by chance at any moment.
+
+        Args:
+            other: the votes about the other pool, of the same objectives.
+            age: how long the present share has been in effect.
+            cause: the objective that made the shift.
+            found_bad: it was bad before this share; then nothing but attempts speaks for it.
+        """
         mine = {e.objective.name: e for e in self.seeing}
         theirs = {e.objective.name: e for e in other.seeing}
         if cause not in mine or cause not in theirs:
             return True
-        evidence = mine[cause]
-        expected = evidence.objective.budget
-        return evidence.estimate(age, expected) < HELPS * theirs[cause].estimate(age, level)
+        most = mine[cause].at_most(age, unseen=1.0 if found_bad else None)
+        return most < HELPS * theirs[cause].at_least(age)
 
     @property
     def no_traffic(self) -> bool:

@@ -20,13 +20,14 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-PRIOR: Final = 2.0
+PRIOR: Final = 2.25
 """phi of a pool that nothing is known of."""
 NO_PRIOR: Final = 1.0
 PRIOR_SLOTS: Final = 8
 DOUBT: Final = 2.0
-"""phi itself is estimated: with d degrees of freedom its standard error is phi * sqrt(2/d), and it
-is taken to be some 1.4 of these higher than it seems where a breach is called out of the blue."""
+"""phi itself is estimated: where d of D degrees of freedom were seen, and the others are the
+prior's, its standard error is phi * sqrt(2 d) / D. It is taken to be some 1.4 of these higher than
+it seems where a breach is called out of the blue."""
 OWN: Final = 8
 """Fewest blocks of a window that say something about it by themselves."""
 LONGEST_BLOCK: Final = 16
@@ -54,11 +55,13 @@ def dispersion(
             part for part, fewest in ((before, FEWEST_BLOCKS), (own, OWN)) if len(part) >= fewest
         ]
         if parts or size == 1:
-            chi, degrees = prior * PRIOR_SLOTS, float(PRIOR_SLOTS)
+            chi, freedom = 0.0, 0.0
             for part in parts:
-                more, freedom = _pearson(part)
-                chi, degrees = chi + more, degrees + freedom
-            found.append(chi / degrees * (1 + doubt / math.sqrt(degrees)))
+                more, degrees = _pearson(part)
+                chi, freedom = chi + more, freedom + degrees
+            whole = PRIOR_SLOTS + freedom
+            phi = (prior * PRIOR_SLOTS + chi) / whole
+            found.append(phi * (1 + doubt * math.sqrt(freedom) / whole))
         size *= 2
     return max(found)
 

@@ -309,6 +309,18 @@ class Evidence:
         counts = self.since_change(age)
         return least(counts.bad, counts.total, COMPARED_WEIGHT)
 
+    def at_most(self, age: timedelta, *, unseen: float | None = None) -> float:
+        """Return the bad fraction at the present share that the counts leave plausible at most.
+
+        Args:
+            age: how long the present share has been in effect.
+            unseen: what is supposed where next to nothing was seen; None: the budget.
+        """
+        counts = self.since_change(age)
+        if counts.total < SEEN_NOW:
+            return self.objective.budget if unseen is None else unseen
+        return 1.0 - least(counts.total - counts.bad, counts.total, COMPARED_WEIGHT)
+
     def _judged(self, age: timedelta) -> Iterator[timedelta]:
         """Yield the windows that judge a share of this age, the shortest first."""
         late = self.objective.threshold
