@@ -13,8 +13,3 @@ namespaces ends all of it: the kernel drops every process, mount, interface, rou
 Nothing else may depend on this package's insides: demo and tests ask `ensure_cluster` for a
 kubeconfig, and any other cluster's kubeconfig in `KUBECONFIG` takes its place.
 """
-
-from e2e.cluster.errors import ClusterError
-from e2e.cluster.lifecycle import Cluster, ensure_cluster
-
-__all__ = ["Cluster", "ClusterError", "ensure_cluster"]

@@ -16,8 +16,8 @@ def connect() -> Cluster:
         return Cluster(
             kubeconfig=Path(named).resolve(), kubectl=program("kubectl"), helm=program("helm")
         )
-    from e2e.cluster import ensure_cluster  # noqa: PLC0415  Linux only; not needed elsewhere
     from e2e.cluster.build import binaries  # noqa: PLC0415
+    from e2e.cluster.lifecycle import ensure_cluster  # noqa: PLC0415  Linux only; not needed elsewhere
 
     found = ensure_cluster()
     return Cluster(

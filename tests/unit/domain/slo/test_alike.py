@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.unit.domain.slo.builders import T0, Fleet, cell, facts, shifted
+from tests.unit.domain.slo.builders import BAD, GOOD, T0, Fleet, cell, facts, shifted
 from tokenfleet.domain.slo.control.memory import FallbackLimit, LoopMemory, State
 from tokenfleet.domain.slo.control.state_machine import advance
 from tokenfleet.domain.slo.control.transition import LoopInput, Standby
@@ -34,6 +34,16 @@ def test_t2_a_fallback_that_nobody_has_complained_of_counts_as_good() -> None:
     fleet.see(cell("large", 4, 0.6), seconds=150)
 
     assert fleet.transitions[:2] == ["T1", "T2"]
+
+
+def test_t2_for_a_fallback_that_was_found_bad_only_attempts_speak() -> None:
+    fleet = Fleet(pools=facts(capacity=1.5))
+    fleet.see(BAD, demand=4.0)
+    fleet.see(GOOD, cell("small", 4, 0.5), seconds=120, demand=4.0)
+    assert fleet.transitions == ["T1", "T7"]
+    fleet.see(BAD, cell("small", 0.01, 0.0), seconds=240, demand=4.0)
+
+    assert fleet.transitions == ["T1", "T7"]
 
 
 @pytest.mark.parametrize(
