@@ -25,7 +25,7 @@ def draw(story: Timeline, path: Path) -> None:
     _shares(share, story, begun)
     _waits(wait, story, begun)
     for axes in (share, wait):
-        _marks(axes, story, begun)
+        _marks(axes, story, begun, named=axes is share)
         axes.grid(alpha=0.2)
     _decisions(share, story, begun)
     wait.set_xlabel("seconds since the load began")
@@ -43,7 +43,8 @@ def _shares(axes: Axes, story: Timeline, begun: float) -> None:
         values = [o.shares.get(pool, 0) * 100 / BASELINE for o in seen]
         axes.step(times, values, where="post", label=pool, color=color, linewidth=2)
     axes.set_ylabel("share of conversations, %")
-    axes.set_ylim(-4, 108)
+    axes.set_ylim(-4, 132)  # the names of what happens stand above
+    axes.set_yticks(range(0, 101, 20))
     axes.legend(loc="center right")
     axes.set_title("where the slow rule's traffic goes")
 
@@ -66,16 +67,18 @@ def _waits(axes: Axes, story: Timeline, begun: float) -> None:
     axes.axhline(story.objective.threshold, color="tab:red", linewidth=1)
     axes.text(0, story.objective.threshold, " threshold", color="tab:red", va="bottom", fontsize=8)
     axes.set_yscale("log")
+    axes.yaxis.set_major_formatter("{x:g}")
     axes.set_ylabel("time to first token, s")
     axes.legend(loc="upper right", fontsize=8)
 
 
-def _marks(axes: Axes, story: Timeline, begun: float) -> None:
+def _marks(axes: Axes, story: Timeline, begun: float, *, named: bool) -> None:
     turns = [(mark, at) for mark, at in story.marks.items() if mark not in {Mark.LOAD, Mark.END}]
     for number, (mark, at) in enumerate(turns):
-        height = 1.0 - 0.06 * (number % 2)  # neighbours do not write over each other
+        height = 0.96 - 0.09 * (number % 2)  # neighbours do not write over each other
         axes.axvline(at - begun, color="gray", linestyle="--", linewidth=1)
-        axes.text(at - begun, height, f" {mark}", transform=axes.get_xaxis_transform(),
+        if named:
+            axes.text(at - begun, height, f" {mark}", transform=axes.get_xaxis_transform(),
                       va="top", fontsize=8, color="dimgray")  # fmt: skip
 
 
