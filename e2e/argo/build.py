@@ -9,7 +9,6 @@ then skipped, with that reason.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -17,12 +16,12 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
-from e2e.cluster import paths
+from e2e.cluster import once, paths
 from e2e.cluster.build import compile_module, go_command, go_environment
 from e2e.cluster.errors import ClusterError
-from e2e.cluster.progress import say, step
+from e2e.cluster.progress import step
 from e2e.cluster.space import require_space
 
 SWITCH: Final = "TOKENFLEET_ARGO_CD"
@@ -66,10 +65,7 @@ def programs() -> Path:
     target = folder()
     if target.exists():
         return target
-    paths.SOFTWARE.mkdir(parents=True, exist_ok=True)
-    # One at a time: the next one may find it done.
-    with (paths.CACHE / "argocd.lock").open("w") as lock:
-        _wait(lock)
+    with once.alone("argocd", "Argo CD"):
         if not target.exists():
             with step("building Argo CD (about 4 minutes on 2 cores, once)"):
                 _build(target)
@@ -78,28 +74,9 @@ def programs() -> Path:
 
 def ahead() -> None:
     """Begin the build in a process of its own, if it is wanted and not done; it outlives us."""
-    if switched_off() or folder().exists():
-        return
-    paths.CACHE.mkdir(parents=True, exist_ok=True)
-    with _log().open("w") as log:
-        subprocess.Popen(
-            # After llama.cpp's: a story is the only one to need it, and it is told late.
-            ["nice", "-n", "19", sys.executable, "-m", "e2e.argo.build"],
-            cwd=paths.REPOSITORY, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            start_new_session=True,
-        )  # fmt: skip
-
-
-def _log() -> Path:
-    return paths.CACHE / "argocd.log"
-
-
-def _wait(lock: IO[str]) -> None:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        say(f"waiting for the build of Argo CD that is under way: {_log()} says how far it is")
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    if not switched_off() and not folder().exists():
+        # After llama.cpp's: a story is the only one to need it, and it is told late.
+        once.begin("argocd", "e2e.argo.build", niceness=19)
 
 
 def _build(target: Path) -> None:

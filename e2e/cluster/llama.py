@@ -9,17 +9,15 @@ it is then skipped, with that reason.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
 from typing import Final
 
-from e2e.cluster import paths, software
+from e2e.cluster import once, paths, software
 from e2e.cluster.errors import ClusterError
 from e2e.cluster.packages import install_missing
 from e2e.cluster.progress import step
@@ -79,10 +77,7 @@ def server() -> Path:
     target = folder()
     if (target / PROGRAM).exists():
         return target / PROGRAM
-    paths.SOFTWARE.mkdir(parents=True, exist_ok=True)
-    # One at a time: the next one may find it done.
-    with (paths.CACHE / "llama.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with once.alone("llama", "llama-server"):
         if not (target / PROGRAM).exists():
             with step("building llama-server (about 10 minutes on 2 cores, once)"):
                 _build(target)
@@ -91,14 +86,8 @@ def server() -> Path:
 
 def ahead() -> None:
     """Begin the build in a process of its own, if it is wanted and not done; it outlives us."""
-    if switched_off() or (folder() / PROGRAM).exists():
-        return
-    with (paths.CACHE / "llama.log").open("w") as log:
-        subprocess.Popen(
-            ["nice", "-n", "15", sys.executable, "-m", "e2e.cluster.llama"],
-            cwd=paths.REPOSITORY, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            start_new_session=True,
-        )  # fmt: skip
+    if not switched_off() and not (folder() / PROGRAM).exists():
+        once.begin("llama", "e2e.cluster.llama", niceness=15)
 
 
 def _build(target: Path) -> None:
@@ -127,9 +116,8 @@ def _unpack(programs: Path, place: Path) -> Path:
     _run([str(programs / "python"), "-m", "pip", "download", "--quiet", "--no-deps",
           "--disable-pip-version-check", "--require-hashes", "--no-binary=:all:",
           "--no-build-isolation", "--dest", str(place), "--requirement", str(SOURCE)])  # fmt: skip
-    archive = next(place.glob("*.tar.gz"))
-    with tarfile.open(archive) as packed:
-        packed.extractall(place, filter="data")
+    # The program, not Python's module: that of Debian 12 (3.11.2) has no filters.
+    _run(["tar", "-xzf", str(next(place.glob("*.tar.gz"))), "-C", str(place)])
     return next(place.glob("*/vendor/llama.cpp"))
 
 

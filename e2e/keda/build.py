@@ -8,7 +8,6 @@ compiled already: 150 of 1,500 are not, and take about a minute of one core.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import shutil
@@ -17,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from e2e.cluster import beside, paths
+from e2e.cluster import beside, once, paths
 from e2e.cluster.build import binaries, compile_module, ensure_built, go_command, go_environment
 from e2e.cluster.errors import ClusterError
 from e2e.cluster.progress import step
@@ -72,10 +71,7 @@ def programs() -> Path:
     if target.exists():
         return target
     ensure_built()
-    paths.SOFTWARE.mkdir(parents=True, exist_ok=True)
-    # One at a time: the next one may find it done.
-    with (paths.CACHE / "keda.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with once.alone("keda", "KEDA"):
         if not target.exists():
             with step("building KEDA (about a minute, once; more where Go's own cache is empty)"):
                 _build(target)
