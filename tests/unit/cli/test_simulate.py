@@ -1,6 +1,7 @@
 """`tokenfleet simulate` prints a table, JSON and a picture, and says what it cannot do."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ from tokenfleet.simulation.run import POLICIES
 
 ASKED = ["simulate", "--scenario", "E", "--seeds", "1"]
 TWO = [*ASKED, "--policy", "none", "--policy", "ours"]
-EXAMPLES = Path(__file__).parents[3] / "operator" / "docs" / "examples"
+ROOT = Path(__file__).parents[3]
+EXAMPLES = ROOT / "operator" / "docs" / "examples"
 FILES = ("slo-shift", "route-fallback", "pool-gpu-draft", "pool-cpu")
 FLEET = ["simulate", "--seeds", "1", *(f"--file={EXAMPLES / name}.yaml" for name in FILES)]
 OBJECTS = Path(__file__).parents[2] / "integration" / "prometheus" / "testdata" / "slo.yaml"
@@ -102,6 +104,15 @@ def test_a_fleet_of_your_own_in_words(capsys) -> None:
     assert "primary: 1 x 8 requests/s as declared" in said
     assert "  T1   first-token: " in said
     assert ": shifting to fallback (primary: 100 % -> " in said
+
+
+def test_the_page_shows_what_its_command_prints(capsys, tmp_path) -> None:
+    page = (ROOT / "operator" / "docs" / "simulate.md").read_text(encoding="utf-8")
+    words = re.search(r"^tokenfleet (simulate --load .*?)\n```", page, re.DOTALL | re.MULTILINE)[1]
+    arguments = words.replace("\\\n", " ").replace("fleet.png", str(tmp_path / "fleet.svg")).split()
+
+    assert main([str(ROOT / a) if a.startswith("operator/") else a for a in arguments]) == 0
+    assert f"It prints:\n\n```\n{capsys.readouterr().out}```" in page
 
 
 def test_a_fleet_of_your_own_as_data_and_as_a_picture(capsys, tmp_path) -> None:
