@@ -5,14 +5,13 @@ The crate depends on no other, so the build fetches nothing.
 
 from __future__ import annotations
 
-import fcntl
 import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from e2e.cluster import paths, rust, software
+from e2e.cluster import once, paths, rust, software
 from e2e.cluster.errors import ClusterError
 from e2e.cluster.progress import step
 
@@ -32,10 +31,8 @@ def router_module(source: Path, *features: str) -> Path:
     folder = paths.SOFTWARE / "-".join(("router-module", *features, _content(crate)))
     if (folder / LIBRARY).exists():
         return folder
-    paths.SOFTWARE.mkdir(parents=True, exist_ok=True)
-    # One at a time: each build takes all cores, and the next one may find it done.
-    with (paths.CACHE / "router-module.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    # Each build takes all cores.
+    with once.alone("router-module", "the router's module"):
         if not (folder / LIBRARY).exists():
             with step("building the router's module"):
                 _build(crate, folder, features)

@@ -6,7 +6,7 @@ from datetime import timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.domain.slo.builders import T0
+from tests.unit.domain.slo.builders import T0, calm
 from tokenfleet.domain.slo.control.helpless import helpless_for
 from tokenfleet.domain.slo.control.memory import LoopMemory, State
 from tokenfleet.domain.slo.control.rule_step import resting
@@ -100,23 +100,12 @@ def test_a_loop_at_rest_does_the_same_whatever_else_is_seen(loop, least, chain, 
 
 
 def test_a_loop_is_not_at_rest_once_anything_may_come_of_a_tick():
-    calm = LoopInput(
-        now=T0,
-        policy=Policy(),
-        asked=True,
-        voting=True,
-        known=True,
-        all_known=True,
-        acknowledged_at=T0,
-        ready=1,
-    )
-
-    assert resting(LoopMemory(), calm)
+    assert resting(LoopMemory(), calm())
     for away in (
         LoopMemory(w=0.5, state=State.SHIFTED, fallback="small"),
         LoopMemory(state=State.FROZEN),
         LoopMemory(helpless=60),
     ):
-        assert not resting(away, calm)
+        assert not resting(away, calm())
     for stirring in ({"ready": 0}, {"breach": PROOF}, {"still_bad": PROOF}):
-        assert not resting(LoopMemory(), replace(calm, **stirring))
+        assert not resting(LoopMemory(), calm(**stirring))

@@ -10,6 +10,7 @@ from tokenfleet.domain.slo.control.memory import (
     RuleMemory,
     State,
 )
+from tokenfleet.domain.slo.control.transition import LoopInput
 from tokenfleet.domain.slo.engine import Outcome, Snapshot, step
 from tokenfleet.domain.slo.objectives.spec import (
     Level,
@@ -133,6 +134,21 @@ def used(pool: str, rate: float, *, before: Usage | None = None, **per_request) 
         earlier = Usage(*(value * part for value in before)) if before is not None else usage
         windows |= {once: usage, 2 * once: usage.plus(earlier)}
     return UsageCell(pool=pool, windows=windows)
+
+
+def calm(**changes) -> LoopInput:
+    """What a tick sees of a sound pool that is asked to shift, and of nothing else."""
+    seen = LoopInput(
+        now=T0,
+        policy=Policy(),
+        asked=True,
+        voting=True,
+        known=True,
+        all_known=True,
+        acknowledged_at=T0,
+        ready=1,
+    )
+    return replace(seen, **changes)
 
 
 def target(**changes) -> RuleTarget:

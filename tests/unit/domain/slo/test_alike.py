@@ -4,11 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from tests.unit.domain.slo.builders import BAD, GOOD, T0, Fleet, cell, facts, shifted
+from tests.unit.domain.slo.builders import BAD, GOOD, T0, Fleet, calm, cell, facts, shifted
 from tokenfleet.domain.slo.control.memory import FallbackLimit, LoopMemory, State
 from tokenfleet.domain.slo.control.state_machine import advance
-from tokenfleet.domain.slo.control.transition import LoopInput, Standby
-from tokenfleet.domain.slo.objectives.spec import Policy
+from tokenfleet.domain.slo.control.transition import Standby
 from tokenfleet.domain.slo.observation.evidence import Counts, Trigger
 
 
@@ -74,19 +73,8 @@ def test_t2_a_crumb_is_not_worth_a_change_of_shares(*, has: float, moved: bool) 
         window=timedelta(minutes=1),
         lower=0.3,
     )
-    seen = LoopInput(
-        now=T0,
-        policy=Policy(),
-        asked=True,
-        voting=True,
-        known=True,
-        all_known=True,
-        acknowledged_at=T0 - hour,
-        ready=2,
-        flow=10.0,
-        chain=(small,),
-        age=hour,
-        still_bad=proof,
+    seen = calm(
+        acknowledged_at=T0 - hour, ready=2, flow=10.0, chain=(small,), age=hour, still_bad=proof
     )
     _, decision = advance(held, seen)
 
