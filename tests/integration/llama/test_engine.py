@@ -51,8 +51,10 @@ class Server:
         return httpx.get(f"{self.url}/metrics", timeout=LIMIT).text
 
 
-def pool() -> ServingPool:
-    return ServingPool.model_validate(yaml.safe_load(CASE.read_text()))
+def pool(*, grace: str = "60s") -> ServingPool:
+    written = yaml.safe_load(CASE.read_text())
+    written["spec"]["managed"]["terminationGracePeriod"] = grace
+    return ServingPool.model_validate(written)
 
 
 @pytest.fixture(scope="module")
@@ -190,10 +192,11 @@ def test_a_stream_ends_whole_before_the_engine_is_told_to_stop(model: Path, tmp_
         until = time.monotonic() + LIMIT
         while "llamacpp:requests_processing 1" not in server.metrics() and not done:
             assert time.monotonic() < until
-        *shell, script = container(pool())["lifecycle"]["preStop"]["exec"]["command"]
+            time.sleep(0.05)
+        *shell, script = container(pool(grace="10m"))["lifecycle"]["preStop"]["exec"]["command"]
         port = server.url.rpartition(":")[2]
         script = script.replace("sleep 10;", "").replace(":8000/", f":{port}/")
-        subprocess.run([*shell, script], env=dict(os.environ), check=True, timeout=LIMIT)
+        subprocess.run([*shell, script], env=dict(os.environ), check=True, timeout=5 * LIMIT)
 
         idle = "llamacpp:requests_processing 0" in server.metrics()
         client.join(LIMIT)

@@ -124,6 +124,10 @@ class Bench:
     prometheus: Prometheus
     replicas: list[Exporter]
 
+    @property
+    def pods(self) -> tuple[str, ...]:
+        return tuple(exporter.pod for exporter in self.replicas)
+
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.integration.prometheus.conftest import SCRAPE_SECONDS, Bench
+from tests.integration.prometheus.recorded import Recorded
 from tokenfleet.adapters.prometheus.measure import measure
 from tokenfleet.adapters.prometheus.source import Access, PrometheusSource
 from tokenfleet.domain.slo.objectives.spec import Promise
@@ -17,17 +18,14 @@ def now() -> datetime:
     return datetime.fromtimestamp(time.clock_gettime(time.CLOCK_REALTIME), tz=UTC)
 
 
-def expected(bench: Bench, since: datetime | None = None) -> list[RouterReplica]:
+def expected(bench: Bench | Recorded, since: datetime | None = None) -> list[RouterReplica]:
     """The replicas whose scrapes are expected, by default for an hour."""
     long_ago = since or now() - timedelta(hours=1)
-    return [
-        RouterReplica(namespace="team-a", pod=exporter.pod, since=long_ago)
-        for exporter in bench.replicas
-    ]
+    return [RouterReplica(namespace="team-a", pod=pod, since=long_ago) for pod in bench.pods]
 
 
 def look(
-    bench: Bench,
+    bench: Bench | Recorded,
     objectives: Collection[Promise],
     *,
     at: datetime | None = None,

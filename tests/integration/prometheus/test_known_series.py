@@ -186,6 +186,20 @@ def test_failed_scrapes_are_no_coverage(fleet: Fleet) -> None:
     assert fleet.blind() == "LowCoverage"
 
 
+def test_a_target_that_is_back_is_blind_until_its_windows_are_covered(fleet: Fleet) -> None:
+    """Half of the scrapes in the long window failed, the last of them 90 s ago."""
+    fleet.serve()
+    up = [(SECONDS + n * STEP, 0.0 if -12 < n <= -6 else 1.0) for n in range(-100, 1)]
+    fleet.put("up", up, pod="router-2")
+    back = fleet.blind()
+    later = range(1, 13)
+    for pod in fleet.pods:
+        fleet.put("up", [(SECONDS + n * STEP, 1.0) for n in later], pod=pod)
+
+    assert back == "LowCoverage"
+    assert fleet.blind(NOW + len(later) * STEP * timedelta(seconds=1)) == ""
+
+
 def test_samples_that_come_late_are_missed_until_they_are_there(fleet: Fleet) -> None:
     """A remote write that lags: the same instant is asked before and after the samples arrive."""
     fleet.put("up", growing(0, start=1, last=-10))

@@ -1,14 +1,14 @@
 """Tokens, money and cache hits: the numbers that went in come out as cost and as hit rate."""
 
 import asyncio
-import time
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from tests.integration.prometheus.conftest import SCRAPE_SECONDS, Bench
+from tests.integration.prometheus.conftest import Prometheus
 from tests.integration.prometheus.look import expected, look
+from tests.integration.prometheus.recorded import NOW, Recorded
 from tests.integration.prometheus.test_measure import LABELS, RULE
 from tests.unit.domain.slo.builders import facts, level, target
 from tokenfleet.adapters.prometheus.latency_stages import stages_took
@@ -24,7 +24,7 @@ from tokenfleet.domain.slo.observation.measurement import EngineLoad, TokenPrice
 from tokenfleet.domain.slo.observation.quantiles import quantile_of
 from tokenfleet.domain.slo.observation.snapshot import Snapshot
 
-WINDOWS = Windows(short=timedelta(milliseconds=800), long=timedelta(seconds=6))
+WINDOWS = Windows(short=timedelta(seconds=5), long=timedelta(seconds=6))
 COST = level(windows=WINDOWS, min_coverage=0.5)
 CACHE = level("cache", Level.CACHE, limit=0.3, windows=WINDOWS, min_coverage=0.5)
 WRITTEN = "tokenfleet_cache_creation_prompt_tokens_total"
@@ -83,17 +83,19 @@ def exposition(seconds: float) -> str:
 
 
 @pytest.fixture(scope="module")
-def snapshot(bench: Bench) -> Snapshot:
-    """What is seen after two whole windows."""
-    for replica in bench.replicas:
-        replica.text = exposition
-    bench.prometheus.start()
-    time.sleep(2 * WINDOWS.level.total_seconds() + 5)
+def bench(recorder: Prometheus) -> Recorded:
+    recorded = Recorded(recorder)
+    recorded.record(exposition)
+    return recorded
+
+
+@pytest.fixture(scope="module")
+def snapshot(bench: Recorded) -> Snapshot:
     return Snapshot(
         rules=(target(),),
         pools={name: replace(pool, tokens=PRICES) for name, pool in facts().items()},
         replicas=tuple(expected(bench)),
-        measurement=look(bench, [COST, CACHE]),
+        measurement=look(bench, [COST, CACHE], at=NOW),
     )
 
 
@@ -110,8 +112,8 @@ def test_the_mean_cost_of_a_request(snapshot: Snapshot, *, before: bool) -> None
     tokens = (400 + 1000) * 1e-6 + 400 * 1e-7 + 200 * 1.25e-6 + 1000 * 4e-6
 
     assert found.data.kind is Kind.OK
-    assert found.requests == pytest.approx(2 * 20 * 12, rel=0.2)
-    assert found.value == pytest.approx(tokens / (20 - 0.4), rel=0.02)
+    assert found.requests == pytest.approx(2 * 20 * WINDOWS.level.total_seconds())
+    assert found.value == pytest.approx(tokens / (20 - 0.4))
 
 
 @pytest.mark.parametrize("before", [False, True], ids=["the last window", "the one before"])
@@ -119,7 +121,7 @@ def test_the_cache_hit_rate(snapshot: Snapshot, *, before: bool) -> None:
     """400 of 1000 by the router, 3 of 4 by the engine of the pool that does not report them."""
     found = read(snapshot, CACHE, before=before)
 
-    assert found.value == pytest.approx(1 - (400 + 750) / 2000, rel=0.02)
+    assert found.value == pytest.approx(1 - (400 + 750) / 2000)
 
 
 def test_an_engine_that_no_pool_is_known_of_is_left_out(snapshot: Snapshot) -> None:
@@ -135,25 +137,24 @@ def test_every_family_says_how_often_its_cache_was_hit(
     assert snapshot.measurement is not None
     found = snapshot.measurement.engines["team-a", pool][WINDOWS.level]
 
-    assert found.hits / found.queries == pytest.approx(part, rel=0.01)
+    assert found.hits / found.queries == pytest.approx(part)
 
 
-@pytest.mark.usefixtures("snapshot")
-def test_engines_that_are_full_are_seen_by_their_own_gauges(bench: Bench) -> None:
-    """The mean of both engines, in a short window that every scrape falls into."""
-    short = replace(WINDOWS, short=timedelta(seconds=5 * SCRAPE_SECONDS))
-    seen = look(bench, [level(windows=short)]).engine_loads
+def test_engines_that_are_full_are_seen_by_their_own_gauges(snapshot: Snapshot) -> None:
+    """The mean of both engines."""
+    assert snapshot.measurement is not None
+    seen = snapshot.measurement.engine_loads
 
     assert seen["team-a", "small"] == EngineLoad(kv_cache=0.5, waiting=4.0)
     assert seen["team-a", "trt"] == EngineLoad(kv_cache=0.125, waiting=1.0)
     sglang, llama = seen["team-a", "sglang"], seen["team-a", "llama"]
     assert sglang[:2] == (0.75, 2.0)
     assert llama[:2] == (None, 3.0)
-    assert (sglang.acceptance, llama.acceptance) == pytest.approx((0.625, 0.25), rel=0.01)
+    assert (sglang.acceptance, llama.acceptance) == pytest.approx((0.625, 0.25))
 
 
 async def test_the_share_of_a_path_is_its_part_of_the_route_s_requests(
-    snapshot: Snapshot, bench: Bench
+    snapshot: Snapshot, bench: Recorded
 ) -> None:
     """66 a second by one rule, 34 by the other, on two pools."""
     assert snapshot.measurement is not None
@@ -164,8 +165,8 @@ async def test_the_share_of_a_path_is_its_part_of_the_route_s_requests(
     source.close()
 
     assert shares(whole) == {
-        RULE: pytest.approx(0.34, rel=0.02),
-        RULE._replace(rule="fast"): pytest.approx(0.66, rel=0.02),
+        RULE: pytest.approx(0.34),
+        RULE._replace(rule="fast"): pytest.approx(0.66),
     }
     assert {(one.rule.rule, one.feature) for one in split} == {
         ("slow", "other"),
@@ -173,7 +174,7 @@ async def test_the_share_of_a_path_is_its_part_of_the_route_s_requests(
     }
 
 
-def test_money_of_a_span_is_added_up_by_label_set(snapshot: Snapshot, bench: Bench) -> None:
+def test_money_of_a_span_is_added_up_by_label_set(snapshot: Snapshot, bench: Recorded) -> None:
     """What `Spend`, `top` and `costs` ask; the namespace is the route's."""
     assert snapshot.measurement is not None
     at, span = snapshot.measurement.at, timedelta(seconds=10)
@@ -186,15 +187,15 @@ def test_money_of_a_span_is_added_up_by_label_set(snapshot: Snapshot, bench: Ben
         source.close()
 
     cells = {cell.pool: cell.windows[span] for cell in found[RULE]}
-    assert cells["large"].prompt == pytest.approx(2 * 1000 * 10, rel=0.3)
+    assert cells["large"].prompt == pytest.approx(2 * 1000 * 10)
     by_pool = {place.pool: usage for place, usage in piece.used.items()}
-    assert by_pool["large"].completion == pytest.approx(2 * 500 * 10, rel=0.3)
-    assert by_pool["large"].requests == pytest.approx(2 * 10 * 10, rel=0.3), "errors cost nothing"
+    assert by_pool["large"].completion == pytest.approx(2 * 500 * 10)
+    assert by_pool["large"].requests == pytest.approx(2 * 10 * 10), "errors cost nothing"
     assert nobody.used == {}
 
 
 async def test_the_stages_of_a_budget_come_back_as_the_quantiles_that_went_in(
-    snapshot: Snapshot, bench: Bench
+    snapshot: Snapshot, bench: Recorded
 ) -> None:
     assert snapshot.measurement is not None
     source = PrometheusSource(Access(url=bench.prometheus.url))
@@ -203,5 +204,5 @@ async def test_the_stages_of_a_budget_come_back_as_the_quantiles_that_went_in(
 
     (buckets,) = took.values()
     assert took.keys() == {("team-a", "chat", "retrieval")}
-    assert quantile_of(0.5, buckets) == pytest.approx(0.05, rel=0.02)
-    assert quantile_of(0.99, buckets) == pytest.approx(0.099, rel=0.02)
+    assert quantile_of(0.5, buckets) == pytest.approx(0.05)
+    assert quantile_of(0.99, buckets) == pytest.approx(0.099)

@@ -1,24 +1,20 @@
-"""Errors, whole attempts and time per token: the numbers that went in come out, by signal.
-
-The tests run in order and share one Prometheus: each waits only for what it adds.
-"""
+"""Errors, whole attempts and time per token: the numbers that went in come out, by signal."""
 
 import asyncio
-import time
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from tests.integration.prometheus.conftest import Bench
-from tests.integration.prometheus.look import expected, look, now
+from tests.integration.prometheus.conftest import Prometheus
+from tests.integration.prometheus.look import look
+from tests.integration.prometheus.recorded import NOW, Recorded
 from tests.integration.prometheus.test_measure import LABELS, RULE
 from tests.unit.domain.slo.builders import objective
 from tokenfleet.adapters.prometheus.history import History
 from tokenfleet.adapters.prometheus.source import Access, PrometheusSource
 from tokenfleet.domain.slo.objectives.error_budget import Budget, running, start_of
 from tokenfleet.domain.slo.objectives.spec import ObjectiveSpec, Windows
-from tokenfleet.domain.slo.observation.data_state import blindness
 from tokenfleet.domain.slo.observation.evidence import Evidence
 from tokenfleet.domain.slo.observation.measurement import NO_THRESHOLD, Measurement, Signal
 from tokenfleet.domain.slo.reporting.views import quantile
@@ -67,18 +63,15 @@ def histogram(name: str, labels: str, buckets: dict[str, float], count: float) -
 
 
 @pytest.fixture(scope="module")
-def seen(bench: Bench) -> Measurement:
-    for replica in bench.replicas:
-        replica.text = exposition
-    bench.prometheus.start()
-    deadline = time.monotonic() + 120
-    while True:
-        measured = look(bench, OBJECTIVES)
-        if blindness(measured, expected(bench), ERRORS, measured.at) is None:
-            time.sleep(4)  # until the long window is full, not only covered
-            return look(bench, OBJECTIVES)
-        assert time.monotonic() < deadline, measured
-        time.sleep(0.5)
+def bench(recorder: Prometheus) -> Recorded:
+    recorded = Recorded(recorder)
+    recorded.record(exposition)
+    return recorded
+
+
+@pytest.fixture(scope="module")
+def seen(bench: Recorded) -> Measurement:
+    return look(bench, OBJECTIVES, at=NOW)
 
 
 @pytest.mark.parametrize(
@@ -95,9 +88,9 @@ def test_a_signal_counts_what_went_in(
     """Two replicas; what clients did wrong or gave up counts in no signal."""
     found = Evidence.of(seen.rule(RULE).cells, slo)
 
-    assert found.long.total == pytest.approx(2 * per_second * 12, rel=0.15)
-    assert found.long.ratio == pytest.approx(bad, abs=0.02)
-    assert found.short.ratio == pytest.approx(bad, abs=0.02)
+    assert found.long.total == pytest.approx(2 * per_second * 12)
+    assert found.long.ratio == pytest.approx(bad)
+    assert found.short.ratio == pytest.approx(bad)
 
 
 def test_quantiles_are_those_of_each_signal(seen: Measurement) -> None:
@@ -108,23 +101,20 @@ def test_quantiles_are_those_of_each_signal(seen: Measurement) -> None:
     assert quantile(0.5, ladders, ERRORS) is None
 
 
-def test_a_router_that_counts_no_time_per_token_yet_is_silent(bench: Bench) -> None:
+def test_a_router_that_counts_no_time_per_token_yet_is_silent(bench: Recorded) -> None:
     """The series does not exist: no attempts, and neither good nor bad ones."""
     other = objective("other", rule="fast", signal=Signal.TPOT, windows=WINDOWS)
-    found = Evidence.of(look(bench, [other]).rule(RULE._replace(rule="fast")).cells, other)
+    found = Evidence.of(look(bench, [other], at=NOW).rule(RULE._replace(rule="fast")).cells, other)
 
     assert found.long.total == 0
 
 
-def test_a_slot_of_the_error_budget_holds_what_went_in(bench: Bench) -> None:
+def test_a_slot_of_the_error_budget_holds_what_went_in(bench: Recorded) -> None:
     """The slot that runs, of a window so short that it is over in seconds; and who burned it."""
-    window, slot = timedelta(minutes=16), timedelta(seconds=20)
+    window = timedelta(minutes=16)
     short = [replace(slo, budget_window=window) for slo in OBJECTIVES]
-    served = min(time.monotonic() - replica.started for replica in bench.replicas)
-    first = now() - timedelta(seconds=served - 2)
-    # The slot before the running one must lie after the first scrapes.
-    while (at := start_of(window, running(window, now()))) - slot < first:
-        time.sleep(0.5)
+    # The slots that are looked at, of 20 s each, lie after the first scrape.
+    at = start_of(window, running(window, NOW))
 
     async def looks() -> dict[str, Budget]:
         source = PrometheusSource(Access(url=bench.prometheus.url))
@@ -136,8 +126,6 @@ def test_a_slot_of_the_error_budget_holds_what_went_in(bench: Bench) -> None:
         finally:
             source.close()
 
-    while now() < at + timedelta(seconds=1):
-        time.sleep(0.2)
     left = asyncio.run(looks())
 
     assert left[ERRORS.key].bad / left[ERRORS.key].total == pytest.approx(0.4, abs=0.03)

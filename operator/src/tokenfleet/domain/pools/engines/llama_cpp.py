@@ -130,17 +130,19 @@ def pre_stop(managed: Managed) -> dict[str, Any]:
     """Return the container's `preStop`: wait until nothing is computed and nothing waits.
 
     At SIGTERM llama-server ends every stream at once. So SIGTERM comes only when it is idle, or
-    when `terminationGracePeriod` is over. The image must have a shell, curl and grep, as the public
-    ones have; without curl the whole period is waited.
+    when `terminationGracePeriod` is over. An engine that computes a long prompt may not answer in
+    time (curl's exit code 28): that is work, too. The image must have a shell, curl and grep, as
+    the public ones have; without curl the whole period is waited.
     """
     spread = int(rollout.SPREAD.total_seconds())
     limit = int(managed.termination_grace_period.total_seconds())
+    ask = f"curl -sf --max-time 5 http://127.0.0.1:{PORT}{METRICS_PATH}"
     busy = "grep -Eq '^llamacpp:requests_(processing|deferred) [1-9]'"
     script = (
         f"sleep {spread}; command -v curl >/dev/null || exec sleep {limit};"
         f" end=$(($(date +%s) + {limit}));"
-        f" while [ $(date +%s) -lt $end ] && curl -sf --max-time 5"
-        f" http://127.0.0.1:{PORT}{METRICS_PATH} | {busy}; do sleep 1; done"
+        f" while [ $(date +%s) -lt $end ]; do said=$({ask});"
+        f' case $? in 0) echo "$said" | {busy} || break;; 28) ;; *) break;; esac; sleep 1; done'
     )
     return {"exec": {"command": ["/bin/sh", "-c", script]}}
 
