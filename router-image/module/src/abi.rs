@@ -11,6 +11,7 @@
 //! * Whatever Envoy lends (headers, pieces of bodies) borrows the [`Envoy`]; whatever could end the loan
 //!   takes it `&mut`.
 //! * Hooks can run inside callbacks, so filters are only ever borrowed shared ([`hooks`]).
+//! * What is compiled for wider lanes runs where the processor says that it has them ([`wide`]).
 //! * Nothing unwinds into Envoy: every hook catches panics.
 #![allow(unsafe_code)]
 
@@ -18,6 +19,7 @@ mod calls;
 mod entry;
 mod hooks;
 mod others;
+mod wide;
 
 use std::ffi::c_void;
 

@@ -19,6 +19,7 @@ const GIVEN_UP: [&[u8]; 6] = [
 
 /// What one answer or event said.
 #[derive(Default)]
+#[allow(clippy::struct_excessive_bools)] // each is a fact of its own about the answer
 pub struct Reading {
     /// `type`; empty where there is none.
     pub kind: Vec<u8>,
@@ -36,7 +37,8 @@ pub struct Reading {
     pub aborted: bool,
     /// What there is of that which is due, besides choices.
     due: [bool; 5],
-    object: Vec<u8>,
+    /// Whether `object` is `error`.
+    object_error: bool,
     usages: [Usage; 3],
     errors: [Parts; 2],
     top: Parts,
@@ -48,7 +50,7 @@ pub struct Reading {
 impl Reading {
     /// Forget what was read; memory is kept.
     pub fn clear(&mut self) {
-        for text in [&mut self.kind, &mut self.block, &mut self.object] {
+        for text in [&mut self.kind, &mut self.block] {
             text.clear();
         }
         for parts in self.errors.iter_mut().chain([&mut self.top, &mut self.detail]) {
@@ -57,6 +59,7 @@ impl Reading {
         self.usages = Default::default();
         (self.choices, self.output, self.aborted) = (None, false, false);
         self.due = [false; 5];
+        self.object_error = false;
         (self.present, self.finished, self.index, self.finish) = (0, 0, 0, false);
     }
 
@@ -81,7 +84,7 @@ impl Reading {
     pub fn fault(&self, kind: &[u8]) -> Option<Fault> {
         let parts = if self.errors[0].told {
             &self.errors[0]
-        } else if self.object == b"error" || kind == b"error" {
+        } else if self.object_error || kind == b"error" {
             &self.top
         } else if kind == b"response.failed" {
             &self.errors[1]
@@ -157,7 +160,7 @@ impl Visit for Reading {
                 replace(&mut self.top.kind, text);
             }
             Said::Block => replace(&mut self.block, text),
-            Said::Object => replace(&mut self.object, text),
+            Said::Object => self.object_error = text == b"error",
             Said::Code => replace(&mut self.top.code, text),
             Said::Message => replace(&mut self.top.message, text),
             Said::Error(at) => {

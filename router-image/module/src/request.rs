@@ -167,7 +167,7 @@ impl Request {
         let limit = self.plan.get().map_or(0, |plan| plan.body_limit);
         let size = self.size.get() + envoy.size(Body::Request);
         self.size.set(size);
-        if let Some(upload) = &*self.upload.borrow() {
+        if let (Some(upload), false) = (&*self.upload.borrow(), end) {
             upload.touch();
         }
         if self.refusal.borrow().is_none() {
@@ -190,7 +190,7 @@ impl Request {
 
     fn watch_upload(&self, envoy: &Envoy) {
         let limit = self.plan.get().map_or(0, |plan| plan.upload_idle_ms);
-        *self.upload.borrow_mut() = Some(Watch::new(envoy.scheduler(), UPLOAD, limit));
+        *self.upload.borrow_mut() = Some(Watch::new(envoy.scheduler(), UPLOAD, limit, self.start));
     }
 
     /// The trailers have come: the body is whole.
@@ -259,7 +259,11 @@ impl Request {
             watch.turn(IDLE, stream.decision.plan.idle_ms);
             let _ = stream.watch.set(watch);
         }
-        envoy.set_header(Header::Request, VIA, &ticket.header(&self.own.borrow().passed));
+        let via = ticket.header();
+        match &*self.own.borrow().passed {
+            [] => envoy.set_header(Header::Request, VIA, &via),
+            passed => envoy.set_header(Header::Request, VIA, &[passed, b", ", &via].concat()),
+        }
         ask(stream, || envoy.select_again());
         if stream.attempts() == 0 {
             // The choice has panicked: without one, Envoy would answer that every pool has failed.

@@ -236,7 +236,7 @@ impl Scanner {
             return Err(wrong.clone());
         }
         self.walker.end()?;
-        let mut facts = std::mem::take(&mut self.finder).facts;
+        let mut facts = std::mem::take(&mut self.finder.facts);
         facts.size = self.walker.size();
         if facts.model.is_empty() {
             return Err(Wrong::NoModel);

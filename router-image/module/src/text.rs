@@ -44,9 +44,8 @@ pub struct Text {
 
 impl Default for Text {
     fn default() -> Self {
-        // Room for a key or a name: one allocation for all of them.
-        let kept = Vec::with_capacity(64);
-        let (escape, utf8) = (Escape::No, Utf8::default());
+        // Most texts are plain and whole, and nothing of them is kept here.
+        let (kept, escape, utf8) = (Vec::new(), Escape::No, Utf8::default());
         Text { escape, high: 0, keep: 0, kept, lone: false, empty: true, utf8 }
     }
 }

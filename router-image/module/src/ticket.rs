@@ -74,19 +74,14 @@ impl Ticket {
         drop(gone);
     }
 
-    /// The header's value for a pool, after the gateways that the client's own value names.
+    /// The header's value for a pool, which follows the gateways that the client's own value names.
     #[must_use]
-    pub fn header(self, passed: &[u8]) -> Vec<u8> {
-        let mut text = Vec::with_capacity(passed.len() + 2 + OURS.len() + LENGTH);
-        if !passed.is_empty() {
-            text.extend_from_slice(passed);
-            text.extend_from_slice(b", ");
-        }
-        text.extend_from_slice(OURS);
-        let mut ticket = [0; LENGTH];
+    pub fn header(self) -> [u8; OURS.len() + LENGTH] {
+        let mut text = [0; OURS.len() + LENGTH];
+        let (ours, ticket) = text.split_at_mut(OURS.len());
+        ours.copy_from_slice(OURS);
         write(&mut ticket[..8], u64::from(self.index));
         write(&mut ticket[8..], self.secret);
-        text.extend_from_slice(&ticket);
         text
     }
 }

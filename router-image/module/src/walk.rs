@@ -96,8 +96,14 @@ impl<P: Copy + 'static> Walker<P> {
                     i += 1;
                     if !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
                         self.structure(byte, self.size + i - 1, to)?;
-                        if byte == b'"' {
-                            i = self.plain_text(s, i, to)?;
+                        match byte {
+                            b'"' => i = self.plain_text(s, i, to)?,
+                            b',' | b':' => i += usize::from(s.get(i) == Some(&b' ')),
+                            _ => {
+                                if let At::Number(number) = self.at {
+                                    i = self.number(number, s, i, to)?;
+                                }
+                            }
                         }
                     }
                 }
@@ -177,7 +183,6 @@ impl<P: Copy + 'static> Walker<P> {
             b'n' => At::Literal("null", 1),
             _ => {
                 self.text.open(keep);
-                self.text.push_raw(&[byte]);
                 At::Number(Number::first(byte).unwrap_or(Number::Minus))
             }
         };
@@ -229,8 +234,9 @@ impl<P: Copy + 'static> Walker<P> {
         let (kept, after) = (self.text.cut(text), i + run + 1);
         if matches!(self.at, At::KeyText) {
             self.wanted = Self::node(&self.nest, kept, to)?;
-            self.at = At::Colon;
-            return Ok(after);
+            let colon = s.get(after) == Some(&b':');
+            self.at = if colon { At::Value } else { At::Colon };
+            return Ok(after + usize::from(colon));
         }
         self.at = At::After;
         if let Some(node) = self.wanted {
@@ -288,8 +294,11 @@ impl<P: Copy + 'static> Walker<P> {
             number = first;
             end = number.read(s, end + 2);
         }
-        if self.wanted.is_some() {
-            self.text.push_raw(&s[i..end]);
+        // Where it began in an earlier piece, its first digits are kept.
+        let begun = self.start < self.size;
+        let digits = &s[self.start.saturating_sub(self.size)..end];
+        if self.wanted.is_some() && (begun || end == s.len()) {
+            self.text.push_raw(digits);
         }
         self.at = At::Number(number);
         if end < s.len() {
@@ -298,8 +307,8 @@ impl<P: Copy + 'static> Walker<P> {
             }
             self.at = At::After;
             if let Some(node) = self.wanted {
-                let digits = Value::Number(self.text.text());
-                to.value(node.path, digits, (self.start, self.size + end))?;
+                let digits = if begun { self.text.text() } else { self.text.cut(digits) };
+                to.value(node.path, Value::Number(digits), (self.start, self.size + end))?;
             }
         }
         Ok(end)

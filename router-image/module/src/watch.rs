@@ -45,11 +45,12 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Wakes a filter with `event` when `limit` milliseconds pass without [`Watch::touch`].
+    /// Wakes a filter with `event` when `limit` milliseconds pass from `now` on, on [`clock`], without
+    /// [`Watch::touch`].
     #[must_use]
-    pub fn new(scheduler: Scheduler, event: u64, limit: u64) -> Watch {
+    pub fn new(scheduler: Scheduler, event: u64, limit: u64, now: u64) -> Watch {
         let limit = limit.saturating_mul(1000);
-        let deadline = AtomicU64::new(clock().saturating_add(limit));
+        let deadline = AtomicU64::new(now.saturating_add(limit));
         let entry = Arc::new(Entry { scheduler, event: AtomicU64::new(event), deadline });
         let mut table = table();
         let index = table.free.pop().unwrap_or_else(|| {

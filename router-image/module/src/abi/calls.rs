@@ -3,6 +3,7 @@
 use super::{Buffer, Ptr};
 use crate::plan::Plan;
 use std::marker::PhantomData;
+use std::mem::MaybeUninit;
 use std::sync::Arc;
 
 /// Which headers.
@@ -42,6 +43,8 @@ pub(super) const UPSTREAM_ADDRESS: u32 = 41;
 const WARN: u32 = 3;
 /// Pieces of a body that are looked at without allocating.
 const PIECES: usize = 8;
+/// Headers that are looked at without allocating.
+const FEW: usize = 32;
 
 macro_rules! envoy {
     ($($safe:ident = $name:ident($($argument:ident: $type:ty),*) $(-> $result:ty)?;)*) => {
@@ -108,11 +111,18 @@ impl Envoy {
     /// All headers at once: asking for several one by one costs a search each.
     pub fn headers(&self, kind: Header) -> Headers<'_> {
         let count = unsafe { count_headers(self.0, kind) };
-        let mut pairs = vec![Pair { key: Buffer::NONE, value: Buffer::NONE }; count];
-        if count == 0 || !unsafe { get_headers(self.0, kind, pairs.as_mut_ptr()) } {
-            pairs.clear();
+        let (few, many) = ([const { MaybeUninit::uninit() }; FEW], Vec::new());
+        let mut headers = Headers { few, many, count, envoy: PhantomData };
+        let out = if count <= FEW {
+            headers.few.as_mut_ptr().cast()
+        } else {
+            headers.many.reserve(count);
+            headers.many.as_mut_ptr()
+        };
+        if count == 0 || !unsafe { get_headers(self.0, kind, out) } {
+            headers.count = 0;
         }
-        Headers { pairs, envoy: PhantomData }
+        headers
     }
 
     /// Sets a header to one value.
@@ -242,23 +252,33 @@ impl Envoy {
 /// The headers of a request or an answer, as long as nothing is set.
 #[derive(Debug)]
 pub struct Headers<'a> {
-    pairs: Vec<Pair>,
+    /// The first `count`, where that many have room.
+    few: [MaybeUninit<Pair>; FEW],
+    /// All of them where they have not: in its capacity.
+    many: Vec<Pair>,
+    count: usize,
     envoy: PhantomData<&'a Envoy>,
 }
 
 impl Headers<'_> {
+    fn pairs(&self) -> &[Pair] {
+        let all = if self.count <= FEW { self.few.as_ptr().cast() } else { self.many.as_ptr() };
+        // SAFETY: Envoy has written so many there.
+        unsafe { std::slice::from_raw_parts(all, self.count) }
+    }
+
     /// The first value of a header, by its name in lower case.
     #[must_use]
     pub fn get(&self, name: &[u8]) -> Option<&[u8]> {
         // SAFETY: Envoy's bytes stay while it is borrowed.
-        let found = self.pairs.iter().find(|pair| unsafe { pair.key.bytes() } == name);
+        let found = self.pairs().iter().find(|pair| unsafe { pair.key.bytes() } == name);
         found.map(|pair| unsafe { pair.value.bytes() })
     }
 
     /// Every value of a header, by its name in lower case.
     pub fn all<'a>(&'a self, name: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
         // SAFETY: Envoy's bytes stay while it is borrowed.
-        let found = self.pairs.iter().filter(move |pair| unsafe { pair.key.bytes() } == name);
+        let found = self.pairs().iter().filter(move |pair| unsafe { pair.key.bytes() } == name);
         found.map(|pair| unsafe { pair.value.bytes() })
     }
 }

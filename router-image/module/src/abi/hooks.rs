@@ -23,6 +23,7 @@ fn boxed<T>(made: Option<T>) -> *const c_void {
 
 #[no_mangle]
 extern "C" fn envoy_dynamic_module_on_program_init() -> *const u8 {
+    super::wide::choose();
     VERSION.as_ptr()
 }
 

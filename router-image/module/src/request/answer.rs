@@ -33,8 +33,11 @@ impl Request {
         if decision.plan.explain && stream.attempts() > 0 {
             let route = &decision.plan.routes[decision.route].name;
             let (rule, pool) = (&decision.rule().name, &stream.pool().name);
-            let attempts = stream.attempts().to_string();
-            let served = [route, "/", rule, "/", pool, ";attempts=", &attempts].concat();
+            let mut served = [route, "/", rule, "/", pool, ";attempts=1"].concat();
+            if stream.attempts() > 1 {
+                served.pop();
+                served += &stream.attempts().to_string();
+            }
             envoy.add_header(Header::Response, SERVED_BY, served.as_bytes());
         }
         Next::Continue
