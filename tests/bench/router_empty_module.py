@@ -14,7 +14,7 @@ def empty_module(folder: Path) -> Path:
     """Build the module into a folder; return where Envoy finds it."""
     (route,) = everything().routes
     *_, rule = route.rules
-    policy = whole_policies(route.failover, rule)[len(rule.chain) - 1]
+    policy = whole_policies(route.failover, rule, {})[len(rule.chain) - 1]
     subprocess.run(
         rust.cargo(CRATE, "build", "--release", "--locked", "--offline", "--quiet"),
         env={

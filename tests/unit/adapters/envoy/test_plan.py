@@ -5,10 +5,16 @@ from dataclasses import replace
 import pytest
 
 from tests.integration.envoy.configuration import configuration
-from tokenfleet.adapters.envoy.failover import overrides, retry_policy, stream_policies
+from tokenfleet.adapters.envoy.failover import (
+    Endpoints,
+    overrides,
+    retry_policy,
+    stream_policies,
+    whole_policies,
+)
 from tokenfleet.adapters.envoy.plan import plan
 from tokenfleet.adapters.envoy.routes import route_table
-from tokenfleet.domain.routing.ir import Deadline, Match, RouterConfig, Tracing
+from tokenfleet.domain.routing.ir import Deadline, Match, RouterConfig, Rule, Tracing
 
 TWO = {"large": (("10.0.0.1", 8000), ("10.0.0.2", 8000)), "small": (("10.0.0.3", 8000),)}
 CONFIG = configuration({"large": 900, "small": 100})
@@ -33,7 +39,7 @@ def test_a_pool_with_one_replica_has_no_sister_to_ask() -> None:
 def test_every_number_of_retries_has_a_policy() -> None:
     """Both pools, and the sister of the first one."""
     slow = plan(CONFIG, TWO)["routes"][0]["rules"][1]
-    known = overrides(CONFIG)
+    known = overrides(CONFIG, TWO)
 
     for names in (slow["stream"], slow["whole"]):
         assert [known[name]["retry_policy"]["num_retries"] for name in names] == [0, 1, 2]
@@ -45,9 +51,23 @@ def test_every_number_of_retries_has_a_policy() -> None:
 def test_a_default_limit_does_not_end_the_only_attempt(always: bool, limits: list[bool]) -> None:  # noqa: FBT001
     (route,) = with_limit(CONFIG, always=always).routes
 
-    policies = [retry_policy(p) for p in stream_policies(route.failover, route.rules[1])]
+    policies = [retry_policy(p) for p in stream_policies(route.failover, route.rules[1], TWO)]
 
     assert ["per_try_timeout" in policy for policy in policies] == limits
+
+
+def test_only_where_a_pool_has_sisters_its_requests_pay_for_asking_one() -> None:
+    one = {name: replicas[:1] for name, replicas in TWO.items()}
+    (route,) = CONFIG.routes
+    fast, slow = route.rules
+
+    def dear(rule: Rule, endpoints: Endpoints) -> list[bool]:
+        policies = [retry_policy(p) for p in whole_policies(route.failover, rule, endpoints)]
+        return ["retry_host_predicate" in policy for policy in policies]
+
+    assert dear(slow, TWO) == [False, True, True]
+    assert not any(dear(slow, one))
+    assert not any(dear(fast, TWO))
 
 
 def test_the_number_of_policies_does_not_grow_with_the_number_of_rules() -> None:
@@ -59,7 +79,7 @@ def test_the_number_of_policies_does_not_grow_with_the_number_of_rules() -> None
         ),
     )
 
-    assert len(overrides(many)) == len(overrides(CONFIG))
+    assert len(overrides(many, TWO)) == len(overrides(CONFIG, TWO))
 
 
 def test_the_route_table_is_one_route_whatever_it_holds() -> None:

@@ -64,7 +64,7 @@ def _cluster(pool: Pool, replicas: tuple[Endpoint, ...], keys: Keys) -> Json:
         "connect_timeout": outside.CONNECT if away else "0.5s",
         "per_connection_buffer_limit_bytes": CONNECTION_BUFFER,
         "load_assignment": _load_assignment(pool.name, tuple(sorted(replicas))),
-        "load_balancing_policy": {"policies": [{"typed_extension_config": _least_request()}]},
+        "load_balancing_policy": _load_balancing(one=len(replicas) <= 1 and not away),
         "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
         "circuit_breakers": {"thresholds": [limits]},
         "outlier_detection": _outlier_detection(pool, len(replicas)),
@@ -113,12 +113,12 @@ def _endpoint(replica: Endpoint) -> Json:
     return {"endpoint": {"address": address(*replica)}}
 
 
-def _least_request() -> Json:
-    return extension(
-        "least_request",
-        "envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest",
-        choice_count=2,
-    )
+def _load_balancing(*, one: bool) -> Json:
+    """Return how a replica is chosen; where there is but one, by what costs least."""
+    policies = "envoy.extensions.load_balancing_policies"
+    least = extension("least_request", f"{policies}.least_request.v3.LeastRequest", choice_count=2)
+    random = extension("random", f"{policies}.random.v3.Random")
+    return {"policies": [{"typed_extension_config": random if one else least}]}
 
 
 def _outlier_detection(pool: Pool, replicas: int) -> Json:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from tokenfleet.adapters.envoy import failover
-from tokenfleet.adapters.envoy.clusters import Endpoint
+from tokenfleet.adapters.envoy.failover import Endpoints
 from tokenfleet.adapters.envoy.wire import SESSION_HEADER, Json
 from tokenfleet.domain.routing.ir import Budget, Match, Pool, Route, RouterConfig, Rule
 from tokenfleet.domain.routing.rule_slices import rule_of_name
@@ -26,7 +26,7 @@ IDLE_MS: Final = 660_000
 that the ladder can count (600 s)."""
 
 
-def plan(config: RouterConfig, endpoints: Mapping[str, tuple[Endpoint, ...]]) -> Json:
+def plan(config: RouterConfig, endpoints: Endpoints) -> Json:
     """Return the plan of a router.
 
     Args:
@@ -52,9 +52,10 @@ def plan(config: RouterConfig, endpoints: Mapping[str, tuple[Endpoint, ...]]) ->
         "log": config.access_log,
         "cors": list(config.allow_origins),
         "pools": [
-            _pool(pool, adapter, len(endpoints.get(pool.name, ()))) for pool, adapter in asked
+            _pool(pool, adapter, several=failover.has_sisters(endpoints, pool.name))
+            for pool, adapter in asked
         ],
-        "routes": [_route(route, places) for route in config.routes],
+        "routes": [_route(route, places, endpoints) for route in config.routes],
     }
 
 
@@ -75,13 +76,13 @@ def _asked(config: RouterConfig) -> list[tuple[Pool, str]]:
     return [*own, *((pools[name], adapter) for name, adapter in sorted(uses))]
 
 
-def _pool(pool: Pool, adapter: str, replicas: int) -> Json:
+def _pool(pool: Pool, adapter: str, *, several: bool) -> Json:
     return {
         "name": pool.name,
         "serves": adapter or pool.model_name,
         "names": [adapter] if adapter else list(pool.names),
         "window": pool.window,
-        "several": replicas > 1,
+        "several": several,
         **_outside(pool),
     }
 
@@ -107,7 +108,7 @@ def _outside(pool: Pool) -> Json:
     }
 
 
-def _route(route: Route, places: Mapping[tuple[str, str], int]) -> Json:
+def _route(route: Route, places: Mapping[tuple[str, str], int], endpoints: Endpoints) -> Json:
     matches = [match for rule in route.rules for match in rule.matches]
     features = _known(route.features, [match.features for match in matches])
     request_types = _known(route.request_types, [match.request_types for match in matches])
@@ -125,7 +126,7 @@ def _route(route: Route, places: Mapping[tuple[str, str], int]) -> Json:
             "server_error": route.failover.server_error,
             "throttled": route.failover.too_many_requests,
         },
-        "rules": [_rule(route, rule, places) for rule in route.rules],
+        "rules": [_rule(route, rule, places, endpoints) for rule in route.rules],
     }
 
 
@@ -139,7 +140,11 @@ def _known(listed: Sequence[str], matched: Sequence[Sequence[str]]) -> list[str]
     return list(dict.fromkeys([*listed, *(name for names in matched for name in names)]))
 
 
-def _rule(route: Route, rule: Rule, places: Mapping[tuple[str, str], int]) -> Json:
+def _rule(
+    route: Route, rule: Rule, places: Mapping[tuple[str, str], int], endpoints: Endpoints
+) -> Json:
+    streams = failover.stream_policies(route.failover, rule, endpoints)
+    whole = failover.whole_policies(route.failover, rule, endpoints)
     adapters = {use.pool: use.adapter for use in rule.adapters}
 
     def place(pool: str) -> int:
@@ -153,8 +158,8 @@ def _rule(route: Route, rule: Rule, places: Mapping[tuple[str, str], int]) -> Js
         "buckets": [[part.first, part.end, place(part.pool)] for part in rule.ranges],
         "attempts": route.failover.attempts,
         "stall_ms": route.failover.stall_ms,
-        "stream": [policy.name for policy in failover.stream_policies(route.failover, rule)],
-        "whole": [policy.name for policy in failover.whole_policies(route.failover, rule)],
+        "stream": [policy.name for policy in streams],
+        "whole": [policy.name for policy in whole],
     }
 
 

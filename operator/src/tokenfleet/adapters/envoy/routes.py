@@ -27,7 +27,7 @@ def route_table(config: RouterConfig, endpoints: Mapping[str, tuple[Endpoint, ..
         _SPECIFIER,
         specifier_name="pool",
         specifier_config=text(""),
-        route_action_overrides=failover.overrides(config),
+        route_action_overrides=failover.overrides(config, endpoints),
     )
     table = module_extension(
         REQUEST_FILTER,
