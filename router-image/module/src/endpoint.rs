@@ -112,21 +112,57 @@ fn fits(found: Endpoint, method: &[u8]) -> bool {
     matches!(found, Endpoint::Model(_) | Endpoint::Form) == (method == b"POST")
 }
 
+/// A path as it would be without detours, where it has some: characters in percent that need none, `.`,
+/// `..` (RFC 3986, section 6.2.2) and double slashes, as of a base URL that ends in one.
+///
+/// The paths that [`endpoint`] knows have none: only what it does not know has to be looked at again.
+#[must_use]
+pub fn straight(path: &[u8]) -> Option<Vec<u8>> {
+    let (own, query) = path.split_at(path.iter().position(|c| *c == b'?').unwrap_or(path.len()));
+    let own = decoded(own, |c| c.is_ascii_alphanumeric() || b"-._~".contains(&c));
+    let (mut kept, mut last) = (Vec::new(), &b""[..]);
+    for part in own.strip_prefix(b"/")?.split(|c| *c == b'/') {
+        match part {
+            b"." => {}
+            b".." => drop(kept.pop()),
+            _ => kept.push(part),
+        }
+        last = part;
+    }
+    kept.retain(|part| !part.is_empty());
+    if matches!(last, b"" | b"." | b"..") && !kept.is_empty() {
+        kept.push(b"");
+    }
+    let found = [b"/", &kept.join(&b'/')[..], query].concat();
+    (found != path).then_some(found)
+}
+
+/// Tells whether a path has a null, in percent: no server takes that for a path.
+#[must_use]
+pub fn has_null(path: &[u8]) -> bool {
+    let own = path.split(|c| *c == b'?').next().unwrap_or(path);
+    own.windows(3).any(|window| window == b"%00")
+}
+
 /// The model's name in the path of one model, decoded.
 #[must_use]
 pub fn model_of(path: &[u8]) -> Vec<u8> {
-    let coded = bare(path).strip_prefix(b"/v1/models/").unwrap_or_default();
-    let mut name = Vec::with_capacity(coded.len());
+    decoded(bare(path).strip_prefix(b"/v1/models/").unwrap_or_default(), |_| true)
+}
+
+/// Text with those of its characters in percent that `takes` wants decoded.
+fn decoded(coded: &[u8], takes: impl Fn(u8) -> bool) -> Vec<u8> {
+    let mut text = Vec::with_capacity(coded.len());
     let mut rest = coded;
     while let Some((first, after)) = rest.split_first() {
         let byte = after.get(..2).filter(|_| *first == b'%').and_then(|hex| {
-            let text = std::str::from_utf8(hex).ok().filter(|text| !text.starts_with('+'))?;
-            u8::from_str_radix(text, 16).ok()
+            let hex = std::str::from_utf8(hex).ok().filter(|hex| !hex.starts_with('+'))?;
+            u8::from_str_radix(hex, 16).ok().filter(|byte| takes(*byte))
         });
-        name.push(byte.unwrap_or(*first));
+        text.push(byte.unwrap_or(*first));
         rest = if byte.is_some() { &after[2..] } else { after };
     }
-    name
+    text
 }
 
 /// Tells whether errors of this path have Anthropic's shape.
@@ -168,6 +204,33 @@ mod tests {
         assert_eq!(model_of(b"/v1/models/org%2Fname%20x/"), b"org/name x");
         assert_eq!(model_of(b"/v1/models/a%zz%4"), b"a%zz%4");
         assert_eq!(model_of(b"/v1/models/%+1"), b"%+1");
+    }
+
+    #[test]
+    fn detours_are_left_out() {
+        for (path, found) in [
+            ("//v1//chat/completions?a=//b", "/v1/chat/completions?a=//b"),
+            ("/v1/./x/../chat/%63ompletions/", "/v1/chat/completions/"),
+            ("/../v1/models/..", "/v1/"),
+            ("/v1//../models/%2e", "/v1/models/"),
+            ("/v1/models/org%2F%4Eame", "/v1/models/org%2FName"),
+            ("/%252e/%%32e", "/%252e/%2e"),
+            ("//", "/"),
+        ] {
+            assert_eq!(straight(path.as_bytes()).as_deref(), Some(found.as_bytes()), "{path}");
+        }
+        assert!(has_null(b"/v1/models%00?a") && !has_null(b"/v1/models?a=%00"));
+        for path in ["/", "/v1/models", "/v1/models/", "/v1/models/a%2Fb?..", "*", "", "/%zz%+1%"] {
+            assert_eq!(straight(path.as_bytes()), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn paths_that_are_known_have_no_detours() {
+        for path in ["/v1/%2e/chat/completions", "/v1//chat/completions", "/./v1/chat/completions"]
+        {
+            assert_eq!(endpoint(b"POST", path.as_bytes()), Endpoint::Nothing, "{path}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ mod choose;
 mod refuse;
 
 use self::choose::Choice;
-use self::refuse::{bad, overloaded, too_large};
+use self::refuse::{bad, nowhere, overloaded, too_large};
 use crate::abi::{Body, Envoy, Header, Headers, Next};
 use crate::answers::Refusal;
 use crate::choice::bucket;
@@ -106,15 +106,27 @@ impl Request {
         let headers = envoy.headers(Header::Request);
         let path = headers.get(b":path").unwrap_or_default();
         let method = headers.get(b":method").unwrap_or_default();
-        let found = endpoint::endpoint(method, path);
+        let mut found = endpoint::endpoint(method, path);
+        let mut straight = None;
+        if !matches!(found, Endpoint::Model(_) | Endpoint::Form) {
+            straight = endpoint::straight(path);
+        }
+        let path = straight.as_deref().unwrap_or(path);
+        if straight.is_some() {
+            found = endpoint::endpoint(method, path);
+        }
         if let Endpoint::Model(service) = found {
             self.service.set(service);
         }
         let anthropic = endpoint::is_anthropic(path) || headers.get(b"anthropic-version").is_some();
         self.anthropic.set(anthropic);
         let Some(plan) = plan else {
-            let refusal =
-                Refusal::new(503, "no_configuration", "the router has no configuration yet");
+            // Envoy's route takes whatever begins with a slash.
+            let refusal = if path.starts_with(b"/") {
+                Refusal::new(503, "no_configuration", "the router has no configuration yet")
+            } else {
+                nowhere()
+            };
             return self.refuse(envoy, refusal, end);
         };
         let plan = self.plan.get_or_init(|| plan);
@@ -122,9 +134,17 @@ impl Request {
         let form = match found {
             Endpoint::Model(_) => false,
             Endpoint::Form => true,
-            _ => return self.without_model(envoy, plan, found, end),
+            _ => {
+                if endpoint::has_null(path) {
+                    return self.refuse(envoy, Refusal::bad(None, "the path has a null"), end);
+                }
+                if let Some(path) = straight {
+                    envoy.set_header(Header::Request, b":path", &path);
+                }
+                return self.without_model(envoy, plan, found, end);
+            }
         };
-        let moved = endpoint::upstream(path);
+        let moved = endpoint::upstream(path).or(straight);
         let own = Own::of(&headers, plan);
         let length = own.length;
         let passed = hops(&own.passed);

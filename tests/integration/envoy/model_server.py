@@ -57,6 +57,7 @@ class ModelServer:
     behaviour: Behaviour = field(default_factory=Behaviour)
     requests: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
     port: int = 0
     host: str = "127.0.0.1"
     _runner: web.AppRunner | None = None
@@ -78,6 +79,7 @@ class ModelServer:
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         body = await self._read(request)
         self.requests.append(body)
+        self.paths.append(request.raw_path)
         self.headers.append({k.lower(): v for k, v in request.headers.items()})
         does = self.behaviour
         if does.status != 200:

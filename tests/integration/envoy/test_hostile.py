@@ -279,6 +279,21 @@ async def test_no_path_leads_elsewhere(attacked: Fleet, path: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    "path",
+    [
+        b"//v1//chat/completions",
+        b"/v1/./x/../chat/%63ompletions/",
+        b"/v1/models/../chat/completions",
+    ],
+)
+async def test_detours_of_a_path_lead_to_its_end(attacked: Fleet, path: bytes) -> None:
+    received = await talk(attacked, post(path=path), patience=20)
+
+    assert statuses(received) == [200], received
+    assert attacked.large.paths == ["/v1/chat/completions"]
+
+
+@pytest.mark.parametrize(
     "target", [b"CONNECT 127.0.0.1:1", b"TRACE /v1/chat/completions", b"PRI *"]
 )
 async def test_methods_of_proxies_are_refused(attacked: Fleet, target: bytes) -> None:

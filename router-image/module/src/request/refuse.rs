@@ -32,6 +32,11 @@ pub(super) fn unknown_model() -> Refusal {
     Refusal { param: Some("model"), ..Refusal::new(404, "model_not_found", words) }
 }
 
+/// A path at which there is nothing.
+pub(super) fn nowhere() -> Refusal {
+    Refusal::new(404, "not_found", "there is nothing at this path")
+}
+
 impl Request {
     /// The API of the client, for errors and lists.
     pub(crate) fn shape(&self) -> Shape {
@@ -105,10 +110,7 @@ impl Request {
                 Next::Stop
             }
             Endpoint::Method(allowed) => self.other_method(envoy, allowed, whole),
-            _ => {
-                let words = "there is nothing at this path";
-                self.refuse(envoy, Refusal::new(404, "not_found", words), whole)
-            }
+            _ => self.refuse(envoy, nowhere(), whole),
         }
     }
 

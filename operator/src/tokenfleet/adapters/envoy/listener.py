@@ -49,8 +49,8 @@ def traffic_listener(config: RouterConfig, *, routes: Json, ports: Ports) -> Jso
         **tracing(config.tracing),
         # The decision whether to trace is kept in it.
         generate_request_id=config.tracing is not None,
-        normalize_path=True,
-        merge_slashes=True,
+        # Paths are not normalised here: the module takes those that it knows letter by letter, and
+        # makes the others straight before it refuses them.
         server_header_transformation="PASS_THROUGH",
         common_http_protocol_options={"idle_timeout": IDLE_CLIENT},
         http_protocol_options={"accept_http_10": True, "default_host_for_http_10": "router"},
