@@ -60,9 +60,9 @@ EVENTS = {
 }
 """Of how many events the difference of two streams is."""
 LEAST = {
-    "small": 0.72,
-    "33 KB": 0.64,
-    "128 KB": 0.48,
+    "small": 0.74,
+    "33 KB": 0.69,
+    "128 KB": 0.59,
     "burst of 50": 0.64,
     "burst event": 0.30,
     "paced event": 0.90,
