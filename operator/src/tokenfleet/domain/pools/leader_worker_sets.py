@@ -32,11 +32,16 @@ WAIT_FOR_LEADER: Final = (
     "while True:\n"
     "    try:\n"
     f"        socket.create_connection((os.environ['LWS_LEADER_ADDRESS'], {PORT}), 5).close()\n"
+    "    except TimeoutError:\n"
+    "        pass\n"
     "    except OSError:\n"
     "        break\n"
     "    time.sleep(1)\n"
 )
-"""What a worker does before it stops: without it the streams of its leader would break."""
+"""What a worker does before it stops: without it the streams of its leader would break.
+
+A leader that is too busy to accept a connection is still there.
+"""
 
 
 def serving(pool: ServingPool) -> dict[str, str]:
