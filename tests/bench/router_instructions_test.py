@@ -60,10 +60,10 @@ EVENTS = {
 }
 """Of how many events the difference of two streams is."""
 LEAST = {
-    "small": 0.74,
-    "33 KB": 0.69,
-    "128 KB": 0.59,
-    "burst of 50": 0.64,
+    "small": 0.79,
+    "33 KB": 0.74,
+    "128 KB": 0.63,
+    "burst of 50": 0.70,
     "burst event": 0.30,
     "paced event": 0.90,
 }

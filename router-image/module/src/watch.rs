@@ -25,10 +25,12 @@ struct Table {
     entries: Vec<Option<Arc<Entry>>>,
     free: Vec<usize>,
     running: bool,
+    /// The thread waits until there is a deadline.
+    waits: bool,
 }
 
 static TABLE: Mutex<Table> =
-    Mutex::new(Table { entries: Vec::new(), free: Vec::new(), running: false });
+    Mutex::new(Table { entries: Vec::new(), free: Vec::new(), running: false, waits: false });
 static WORK: Condvar = Condvar::new();
 
 fn table() -> MutexGuard<'static, Table> {
@@ -63,8 +65,12 @@ impl Watch {
             table.running =
                 std::thread::Builder::new().name("tokenfleet".into()).spawn(look).is_ok();
         }
+        // Notifying is a system call, whether anybody waits or not.
+        let waits = std::mem::take(&mut table.waits);
         drop(table);
-        WORK.notify_one();
+        if waits {
+            WORK.notify_one();
+        }
         Watch { entry, index, limit: Cell::new(limit) }
     }
 
@@ -105,6 +111,7 @@ fn look() {
     let mut table = table();
     loop {
         while table.entries.len() == table.free.len() {
+            table.waits = true;
             table = WORK.wait(table).unwrap_or_else(PoisonError::into_inner);
         }
         let now = clock();

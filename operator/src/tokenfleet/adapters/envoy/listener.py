@@ -97,5 +97,7 @@ def _router() -> Json:
         "envoy.filters.http.router",
         "envoy.extensions.filters.http.router.v3.Router",
         suppress_envoy_headers=True,
+        # By status and by time, looked up for each request: the module counts attempts.
+        dynamic_stats=False,
         upstream_log=[attempts],
     )
