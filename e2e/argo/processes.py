@@ -16,7 +16,7 @@ from typing import Any, Final
 from e2e.argo import build
 from e2e.kit.kubectl import Cluster, CommandError, Namespace
 from e2e.kit.ports import free_port
-from e2e.kit.waiting import NotYet, wait_condition, wait_for
+from e2e.kit.waiting import NotYet, wait_for, wait_served
 
 NAMESPACE: Final = "argocd"
 LOOPBACK: Final = "127.0.0.1"
@@ -60,8 +60,7 @@ def _in_cluster(namespace: Namespace, manifests: Path, tracking: str) -> Iterato
     try:
         for crd in sorted(manifests.glob("*-crd.yaml")):  # too large for an annotation
             namespace.run("apply", "--server-side", "--filename", str(crd))
-        for name in CRDS:
-            wait_condition(namespace, "crd", name, "Established")
+        wait_served(namespace, *CRDS)
         namespace.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
         for name in ("argocd-cm", "argocd-secret"):
             namespace.run("apply", "--filename", str(manifests / f"{name}.yaml"))

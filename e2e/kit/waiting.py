@@ -106,6 +106,23 @@ def wait_condition(
     return wait_for(f"{kind} {name} {wanted}", probe, timeout=timeout, namespace=namespace)
 
 
+def wait_served(namespace: Namespace, *definitions: str, timeout: float = 180.0) -> None:
+    """Wait until objects of CustomResourceDefinitions can be written and read.
+
+    `Established` says that their names are taken; what serves objects, and what tells clients of the
+    kinds, hears of it a moment later.
+    """
+    for name in definitions:
+        wait_condition(namespace, "crd", name, "Established", timeout=timeout)
+
+    def served() -> bool:
+        namespace.run("get", ",".join(definitions), "-o", "name")
+        return True
+
+    what = f"{', '.join(definitions)} to be served"
+    wait_for(what, served, timeout=timeout, namespace=namespace)
+
+
 def diagnosis(namespace: Namespace) -> str:
     """Return what helps to understand a failed wait: pods, events, the ends of logs."""
     parts = [""]

@@ -12,7 +12,7 @@ from typing import Any
 
 from e2e.kit.kinds_of_others import LEADER_WORKER_SETS
 from e2e.kit.kubectl import Cluster, Namespace
-from e2e.kit.waiting import condition, wait_condition
+from e2e.kit.waiting import condition, wait_served
 
 _PREFIX = "leaderworkerset.sigs.k8s.io"
 
@@ -23,7 +23,7 @@ def defined(cluster: Cluster) -> Iterator[None]:
     everywhere, name = cluster.namespace("default"), LEADER_WORKER_SETS["metadata"]["name"]
     everywhere.apply(LEADER_WORKER_SETS)
     try:
-        wait_condition(everywhere, "crd", name, "Established")
+        wait_served(everywhere, name)
         yield
     finally:
         everywhere.delete("crd", name)

@@ -20,7 +20,7 @@ from e2e.kit.kubectl import Cluster, Namespace
 from e2e.kit.namespaces import fresh
 from e2e.kit.pages import Block, Shell
 from e2e.kit.registry import registry
-from e2e.kit.waiting import NotYet, wait_condition, wait_for
+from e2e.kit.waiting import NotYet, wait_condition, wait_for, wait_served
 from e2e.stories.fleet import SIMULATOR
 
 HOUR = Path("operator/docs/quickstart.md")
@@ -111,6 +111,8 @@ def _monitors(cluster: Cluster) -> Iterator[None]:
                 },
             }
         )
+    if missing:
+        wait_served(everywhere, *(f"{plural}.monitoring.coreos.com" for plural, _ in missing))
     yield
     for plural, _ in missing:
         everywhere.delete("crd", f"{plural}.monitoring.coreos.com")

@@ -10,7 +10,7 @@ import yaml
 from e2e.kit import repository
 from e2e.kit.kubectl import Cluster, Namespace
 from e2e.kit.proxy import ApiProxy
-from e2e.kit.waiting import wait_condition
+from e2e.kit.waiting import wait_served
 from tokenfleet.api.conventions import API_VERSION
 from tokenfleet.api.v1alpha1.kinds import KINDS
 
@@ -92,8 +92,7 @@ def install_crds(cluster: Cluster, folder: Path | None = None) -> None:
     kubectl = cluster.namespace("default")
     how = ("--server-side", "--field-manager=helm", "--force-conflicts")
     kubectl.run("apply", *how, "-f", "-", stdin=yaml.safe_dump_all(documents))
-    for crd in documents:
-        wait_condition(kubectl, "crd", crd["metadata"]["name"], "Established")
+    wait_served(kubectl, *(crd["metadata"]["name"] for crd in documents))
 
 
 def _query(*, dry_run: bool) -> dict[str, str]:

@@ -12,7 +12,7 @@ import httpx
 import pytest
 import yaml
 
-from e2e.kit.waiting import NotYet, wait_condition, wait_for
+from e2e.kit.waiting import NotYet, wait_for, wait_served
 from e2e.kit.yamls import merged
 from tests.integration.api.server import CRDS, ApiServer
 from tests.integration.api.subjects import at
@@ -96,8 +96,7 @@ class Stored:
         ]
         self.api.namespace.run("apply", "--server-side", "-f", "-", stdin=yaml.safe_dump_all(found))
         names = [one["metadata"]["name"] for one in found]
-        for name in names:
-            wait_condition(self.api.namespace, "crd", name, "Established")
+        wait_served(self.api.namespace, *names)
         return [f"crd/{name}" for name in names]
 
     def create(self, body: dict[str, Any], *, dry_run: bool = True) -> httpx.Response:

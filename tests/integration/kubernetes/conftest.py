@@ -16,7 +16,7 @@ from e2e.kit.clusters import connect
 from e2e.kit.kubectl import Cluster, Namespace
 from e2e.kit.namespaces import fresh
 from e2e.kit.ports import free_port
-from e2e.kit.waiting import wait_condition
+from e2e.kit.waiting import wait_served
 from tests.integration.api.server import install_crds
 
 
@@ -82,7 +82,7 @@ class OperatorProcess:
             self.process.send_signal(signal.SIGCONT)
             self.process.terminate()
         try:
-            status = self.process.wait(timeout=90)
+            status = self.process.wait(timeout=180)
         except subprocess.TimeoutExpired:
             self.process.kill()
             status = self.process.wait()
@@ -108,7 +108,7 @@ def operator(
         process.end()
 
 
-def eventually(what: Callable[[], Any], *, within: float = 90.0) -> Any:
+def eventually(what: Callable[[], Any], *, within: float = 180.0) -> Any:
     """Wait until something is true; return it."""
     until = time.monotonic() + within
     while not (found := what()):
@@ -122,6 +122,6 @@ def definition(cluster: Cluster, body: dict[str, Any]) -> Iterator[None]:
     """Define a kind of others for as long as a test takes."""
     everywhere, name = cluster.namespace("default"), body["metadata"]["name"]
     everywhere.apply(body)
-    wait_condition(everywhere, "crd", name, "Established")
+    wait_served(everywhere, name)
     yield
     everywhere.delete("crd", name)

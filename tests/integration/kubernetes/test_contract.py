@@ -8,7 +8,7 @@ import pytest
 from kubernetes.aio import client
 
 from e2e.kit.kubectl import Cluster, Namespace
-from e2e.kit.waiting import wait_condition
+from e2e.kit.waiting import wait_served
 from tests.support.fake_cluster import FakeCluster
 from tokenfleet.adapters.kubernetes import KubernetesCluster, connect
 from tokenfleet.adapters.kubernetes.tokens import LIFETIME, AgentTokens
@@ -59,7 +59,7 @@ DEFINITION = {
 def served(cluster: Cluster) -> Iterator[Cluster]:
     root = cluster.namespace("default")
     root.apply(DEFINITION)
-    wait_condition(root, "crd", DEFINITION["metadata"]["name"], "Established")
+    wait_served(root, DEFINITION["metadata"]["name"])
     yield cluster
     root.delete("crd", DEFINITION["metadata"]["name"])
 

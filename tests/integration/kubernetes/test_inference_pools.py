@@ -61,7 +61,7 @@ def test_a_kind_that_goes_and_comes_back_is_watched_again(
             eventually(lambda first=first: port() == first)
             # What is in a kind that comes is listed; what changes from then on has to be told.
             namespace.apply(inference_pool("llama", {"app": "llama"}, first + 1))
-            eventually(lambda first=first: port() == first + 1, within=60)
+            eventually(lambda first=first: port() == first + 1)
         eventually(lambda: "InferencePool is not served any more" in process.logged())
 
     assert process.process.poll() is None
