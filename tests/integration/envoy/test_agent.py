@@ -211,11 +211,11 @@ async def test_a_changed_listener_lets_running_streams_finish(running: Pod) -> N
         return "".join(parts)
 
     stream = asyncio.create_task(streamed())
-    await asyncio.wait_for(begun.wait(), 30)
+    await asyncio.wait_for(begun.wait(), 60)
     await running.applied(running.write(replace(CONFIG, body_limit=2 * 1024 * 1024)))
 
     async def large() -> int:
-        async with httpx.AsyncClient(base_url=running.client.base_url) as fresh:
+        async with httpx.AsyncClient(base_url=running.client.base_url, timeout=60) as fresh:
             body = {"model": "chat", "user": "x" * 1_500_000}
             return (await fresh.post(CHAT, json=body)).status_code
 

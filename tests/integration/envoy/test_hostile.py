@@ -77,7 +77,7 @@ async def test_bodies_that_trickle_in_hold_nobody_up(attacked: Fleet) -> None:
 
 async def test_an_upload_that_has_stopped_is_ended(attacked: Fleet) -> None:
     async with beside(attacked, "an upload that has stopped"):
-        received = await talk(attacked, post(BODY)[:-1], patience=40)
+        received = await talk(attacked, post(BODY)[:-1], patience=120)
 
     assert statuses(received) == [408]
     assert json.loads(received.partition(b"\r\n\r\n")[2])["error"]["message"]
@@ -271,7 +271,7 @@ async def test_no_shape_of_a_request_smuggles_another_one(attacked: Fleet, shape
 )
 async def test_no_path_leads_elsewhere(attacked: Fleet, path: bytes) -> None:
     for request in (post(path=path), post(path=path).replace(b"POST", b"GET", 1)):
-        received = await talk(attacked, request, patience=20)
+        received = await talk(attacked, request)
         assert set(statuses(received)) <= {400, 404, 405}, received
         assert statuses(received)
 

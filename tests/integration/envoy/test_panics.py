@@ -28,6 +28,7 @@ from tokenfleet.adapters.envoy.module import SEARCH_PATH
 
 pytestmark = pytest.mark.envoy
 
+PATIENT = configuration({"large": 1000, "small": 0})
 STALL = configuration({"large": 1000, "small": 0}, stall_ms=3_000)
 MOVES = (SSE, token("a"), Pause(0.2), token("b"), STOP, DONE, End)
 OTHERS = {"x-tokenfleet-feature": "suggestions"}
@@ -45,10 +46,11 @@ async def panic(
     """Panic while another stream runs; it and the next requests are served."""
     pools.large[0].script = script
     pools.small[0].script = (SSE, token("a"), Pause(0.5), *GOOD[2:])
-    await pools.serve(STALL)
+    await pools.serve(STALL if hook == "request scheduled" else PATIENT)
     other = asyncio.create_task(pools.ask(headers=OTHERS))
-    while not pools.small[0].requests:
-        await asyncio.sleep(0.01)
+    async with asyncio.timeout(60):
+        while not pools.small[0].requests:
+            await asyncio.sleep(0.01)
 
     seen = await pools.ask(headers={"x-panic": hook}, path=path)
 

@@ -244,7 +244,7 @@ async def test_http_1_0_is_answered(serving: Fleet) -> None:
         b"POST /v1/chat/completions HTTP/1.0\r\nContent-Length: %d\r\n\r\n" % len(body) + body
     )
 
-    answer = await asyncio.wait_for(reader.read(), 10)
+    answer = await asyncio.wait_for(reader.read(), 60)
     writer.close()
 
     assert answer.split(b"\r\n", 1)[0].split(b" ")[1] == b"200"

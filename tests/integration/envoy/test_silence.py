@@ -31,7 +31,7 @@ async def test_a_request_that_nobody_answers_is_told_so(pools: Pools, *, stream:
     assert json.loads(seen.body)["error"]["code"] == "timeout"
     assert not pools.small[0].requests
     assert await pools.outcomes() == [("large", "timeout")]
-    assert await pools.value("tokenfleet_requests_total", 'outcome="timeout"') == 1
+    await pools.reaches(1, "tokenfleet_requests_total", 'outcome="timeout"')
 
 
 async def test_an_error_whose_rest_never_comes_is_cut(pools: Pools) -> None:
