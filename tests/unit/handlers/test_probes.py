@@ -18,7 +18,7 @@ async def test_probes_and_metrics() -> None:
     )
     first, second = free_port(), free_port()
     await probes.start(host="127.0.0.1", probe_port=first, metrics_port=second)
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
         health = await client.get(f"http://127.0.0.1:{first}/healthz")
         ready = await client.get(f"http://127.0.0.1:{first}/readyz")
         why_not["readiness"] = ""

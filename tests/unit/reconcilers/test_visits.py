@@ -354,7 +354,7 @@ async def test_a_visit_that_hangs_gives_its_worker_back(
     monkeypatch.setattr(bench.visitor, "plan", hang)
     bench.queue.add(bench.key)
     worker = asyncio.create_task(bench.visits.work())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not bench.telemetry.counts["visited", "servingpool", "error"]:
             await asyncio.sleep(0.01)
     bench.queue.shut_down()
