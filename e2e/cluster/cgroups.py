@@ -60,7 +60,7 @@ def remove() -> None:
 
     The processes are gone by then; the kernel lets go of a group a moment after its last process.
     """
-    wait_for("the pods' control groups to go", lambda: not _remaining(), timeout=30)
+    wait_for("the pods' control groups to go", lambda: not _remaining(), timeout=120)
 
 
 def _remaining() -> bool:

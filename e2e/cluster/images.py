@@ -294,7 +294,7 @@ def publish_pause() -> None:
     command = namespaces.enter("ctr", "--address", str(paths.CONTAINERD_SOCKET), "version")
     wait_for("containerd",
              lambda: subprocess.run(command, capture_output=True, check=False).returncode == 0,
-             timeout=60)  # fmt: skip
+             timeout=120)  # fmt: skip
     publish([pause()])
 
 

@@ -31,7 +31,7 @@ def launch() -> int:
             env={**os.environ, paths.SUPERVISOR_MARK: str(paths.STATE)},
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
-    return wait_for("the node's namespaces", supervisor, timeout=10, every=0.02)
+    return wait_for("the node's namespaces", supervisor, timeout=60, every=0.02)
 
 
 def supervisor() -> int | None:

@@ -59,7 +59,7 @@ def unplug() -> None:
     """Take the cable and its routes away; idempotent."""
     if plugged_in():
         ip("link", "delete", paths.LINK, check=False)
-        wait_for("the node's network interface to go", lambda: not plugged_in(), timeout=10)
+        wait_for("the node's network interface to go", lambda: not plugged_in(), timeout=60)
 
 
 def plugged_in() -> bool:
@@ -70,7 +70,7 @@ def plugged_in() -> bool:
 def configure_node() -> None:
     """Configure the node's end; runs inside the node's namespaces, waits for the cable."""
     ip("link", "set", "lo", "up")
-    wait_for("the cable to the host", lambda: ip("link", "show", "eth0", check=False), timeout=30)
+    wait_for("the cable to the host", lambda: ip("link", "show", "eth0", check=False), timeout=60)
     ip("address", "replace", f"{paths.NODE_ADDRESS}/24", "dev", "eth0")
     ip("link", "set", "eth0", "up")
     # For the node's own processes only: kube-proxy rewrites the destination before it matters.

@@ -29,7 +29,7 @@ class ApiProxy:
         if not line:
             message = "`kubectl proxy` did not start"
             raise RuntimeError(message)
-        self._client = httpx.Client(base_url=f"http://{line.split()[-1]}", timeout=30.0)
+        self._client = httpx.Client(base_url=f"http://{line.split()[-1]}", timeout=60.0)
         return self
 
     def __exit__(
@@ -40,7 +40,7 @@ class ApiProxy:
     ) -> None:
         self._client.close()
         self._process.terminate()
-        self._process.wait(timeout=10)
+        self._process.wait(timeout=60)
 
     def get(self, path: str) -> dict[str, Any] | None:
         """Return the JSON at an API path; None where there is nothing.

@@ -35,11 +35,11 @@ def registry(folder: Path) -> Iterator[str]:
     )
 
     try:
-        wait_for("the registry", _answers, timeout=60, every=0.2)
+        wait_for("the registry", _answers, timeout=120, every=0.2)
         yield ADDRESS
     finally:
         process.terminate()
-        process.wait(timeout=10)
+        process.wait(timeout=60)
 
 
 def _answers() -> bool | NotYet:

@@ -3,18 +3,19 @@
 import json
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 
-from e2e.kit.kubectl import Namespace
+from e2e.kit.kubectl import CommandError, Namespace
 from e2e.kit.proxy import ApiProxy
 from e2e.kit.waiting import NotYet, condition, wait_condition, wait_for
 from e2e.kit.yamls import merged
 from e2e.load.pod import LoadRun, describe
-from e2e.load.profile import Feature, Profile
+from e2e.load.profile import LONGEST_SECONDS, Feature, Profile
 from e2e.load.records import Record
 
 API = "tokenfleet.dev/v1alpha1"
@@ -109,9 +110,10 @@ def profile(
         model=ROUTE,
         features=features or (Feature(name="generation", rate=rate, **talk),),
         duration=duration,
-        drain=60.0,
-        request_timeout=60.0,
+        drain=120.0,
+        request_timeout=120.0,
         conversations=400,
+        max_in_flight=1000,
     )
 
 
@@ -143,7 +145,9 @@ class Fleet:
         """Wait for a condition."""
         return wait_condition(self.namespace, kind, name, aspect, **expected)
 
-    def start_load(self, *, duration: float = 600.0, rate: float = 10.0, **talk: Any) -> LoadRun:
+    def start_load(
+        self, *, duration: float = LONGEST_SECONDS, rate: float = 10.0, **talk: Any
+    ) -> LoadRun:
         """Start a load; it ends by itself or by `finish`."""
         self.loads += 1
         wanted = profile(self.namespace.name, duration=duration, rate=rate, **talk)
@@ -291,12 +295,15 @@ def all_answered(records: list[Record], *, at_least: int) -> None:
 
 
 def never(what: str, probe: Callable[[], object], *, seconds: float, every: float = 1.0) -> None:
-    """State that something does not happen for a while."""
-    end = time.monotonic() + seconds
+    """State that something does not happen for a while, each time that it can be looked at."""
+    end, looks = time.monotonic() + seconds, 0
     while time.monotonic() < end:
-        found = probe()
-        assert not found, f"{what}: {found}"
+        with suppress(CommandError, httpx.HTTPError):  # as in `wait_for`
+            found = probe()
+            looks += 1
+            assert not found, f"{what}: {found}"
         time.sleep(every)
+    assert looks, f"nobody could look whether {what}"
 
 
 def message_of(found: dict[str, Any], aspect: str) -> str:

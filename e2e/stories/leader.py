@@ -34,15 +34,21 @@ def processes(mark: str) -> list[int]:
 
 
 def named(program: str) -> list[int]:
-    """Return processes of this machine by the first word of their command line."""
+    """Return processes of the built-in cluster's node by the first word of their command line.
+
+    Other checkouts may run clusters of their own on this machine.
+    """
+    from e2e.cluster.namespaces import MARK  # noqa: PLC0415  Linux only; not needed elsewhere
+
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
                 words = (entry / "cmdline").read_bytes().split(b"\0")
+                environment = (entry / "environ").read_bytes().split(b"\0")
             except OSError:
                 continue
-            if words and words[0].decode(errors="replace").endswith(program):
+            if words[0].decode(errors="replace").endswith(program) and MARK.encode() in environment:
                 found.append(int(entry.name))
     return found
 

@@ -45,7 +45,7 @@ def test_a_pin_acts_at_once_and_from_its_end_traffic_comes_back_in_steps(
 ) -> None:
     fleet.breach()
     fleet.pin(300)
-    fleet.wait_share("the pin", lambda share: share == 300, timeout=60)
+    fleet.wait_share("the pin", lambda share: share == 300)
     fleet.behave(PRIMARY)
     # Longer than the long window: what was bad before must be forgotten when the pin ends.
     never("the loop moved what is pinned", lambda: fleet.shares()[PRIMARY] != 300, seconds=20)

@@ -18,7 +18,7 @@ def test_the_default_windows_act_within_ninety_seconds(fleet: Fleet) -> None:
         "objective": objective["spec"]["objective"],
         "onBreach": {"type": "ShiftTraffic"},
     }
-    load = fleet.start_load(duration=300, rate=5)
+    load = fleet.start_load(rate=5)
     fleet.apply(objective)
     fleet.wait("tokenslo", SLO, "Met", timeout=200)
     fleet.behave(PRIMARY, ttft=1.5)

@@ -53,7 +53,7 @@ def test_a_paused_leader_is_replaced_and_overwrites_nothing_when_it_wakes(
         wait_for(
             "another leader",
             lambda: leader.holder(operator) not in {first, ""} or NotYet(first),
-            timeout=60,
+            timeout=120,
             namespace=operator,
         )
         # Not longer than needed: the kubelet's patience with a pod that does not answer is a

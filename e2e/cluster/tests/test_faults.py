@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -42,7 +43,8 @@ def _kill(victim: str) -> None:
     found = [pid for pid, line in processes().items() if victim in line]
     assert found, f"{victim} runs"
     for pid in found:
-        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # some end with the first of them
+            os.kill(pid, signal.SIGKILL)
 
 
 @pytest.mark.usefixtures("running")

@@ -65,7 +65,7 @@ class Page:
         assert "exceptionDetails" not in found, found
         return found["result"].get("value")
 
-    async def until(self, expression: str, seconds: float = 60) -> Any:
+    async def until(self, expression: str, seconds: float = 120) -> Any:
         """Wait until an expression is true."""
         async with asyncio.timeout(seconds):
             while not (found := await self.says(expression)):
@@ -118,11 +118,11 @@ async def browser() -> AsyncIterator[Page]:
                     yield page
         finally:
             process.terminate()
-            process.wait(timeout=30)
+            process.wait(timeout=90)
 
 
 async def _port(file: Path) -> int:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         while not (file.exists() and (lines := file.read_text().split())):
             await asyncio.sleep(0.05)
     return int(lines[0])

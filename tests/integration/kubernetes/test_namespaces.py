@@ -15,6 +15,7 @@ from e2e.kit.namespaces import fresh
 from e2e.kit.ports import free_port
 from tests.integration.kubernetes.conftest import OperatorProcess, eventually
 from tests.integration.kubernetes.test_operator import (
+    PATIENCE,
     condition,
     existing_pool,
     get,
@@ -112,7 +113,9 @@ def judged(namespace: Namespace, pool: str) -> bool:
 
 def ready(port: int) -> tuple[int, str]:
     try:
-        answer = httpx.get(f"http://127.0.0.1:{port}/readyz?verbose", trust_env=False)
+        answer = httpx.get(
+            f"http://127.0.0.1:{port}/readyz?verbose", trust_env=False, timeout=PATIENCE
+        )
     except httpx.TransportError as error:
         return 0, str(error)
     return answer.status_code, answer.text

@@ -8,6 +8,7 @@ import pytest
 
 from e2e.kit.kubectl import Cluster, Namespace
 from e2e.kit.namespaces import fresh
+from e2e.kit.waiting import wait_for
 from tests.integration.api.conftest import cluster
 from tokenfleet.adapters.clock import SystemClock
 from tokenfleet.adapters.kubernetes import KubernetesCluster, connect
@@ -32,6 +33,16 @@ def namespace(cluster: Cluster) -> Iterator[Namespace]:
         found.apply(role)
         who = f"--serviceaccount={found.name}:reader"
         found.run("create", "rolebinding", "look", "--role=look", who)
+        reader = found.as_user(f"system:serviceaccount:{found.name}:reader")
+
+        def allowed() -> bool:
+            # Who asks right after the writing may be told what was before it.
+            answer = reader.run(
+                "auth", "can-i", "list", "modelroutes.tokenfleet.dev", accept=(0, 1)
+            )
+            return answer.strip() == "yes"
+
+        wait_for("the right to be known", allowed, timeout=120)
         yield found
 
 

@@ -142,7 +142,7 @@ def _wait_healthy(engine: Engine) -> None:
         if engine.process.poll() is not None:
             break
         with contextlib.suppress(httpx.HTTPError):
-            if httpx.get(f"{engine.url}/health").status_code == httpx.codes.OK:
+            if httpx.get(f"{engine.url}/health", timeout=60).status_code == httpx.codes.OK:
                 return
         time.sleep(0.5)
     tail = "\n".join(engine.log.read_text(errors="replace").splitlines()[-40:])
