@@ -60,8 +60,8 @@ EVENTS = {
 }
 """Of how many events the difference of two streams is."""
 LEAST = {
-    "small": 0.79,
-    "33 KB": 0.74,
+    "small": 0.80,
+    "33 KB": 0.75,
     "128 KB": 0.63,
     "burst of 50": 0.70,
     "burst event": 0.30,
