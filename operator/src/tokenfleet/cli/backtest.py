@@ -17,12 +17,13 @@ from tokenfleet.backtest import report
 from tokenfleet.backtest.history import MAX_POINTS, Span
 from tokenfleet.backtest.plot import draw
 from tokenfleet.backtest.run import Plan, Progress, Result, backtest
-from tokenfleet.cli.inputs import read_all
+from tokenfleet.cli.inputs import read_objects
 from tokenfleet.cli.instants import instant, positive
 from tokenfleet.cli.progress import add_flag, progress
 from tokenfleet.cli.prometheus import access, add_flags_of_people
+from tokenfleet.cli.terminal import harmless
 from tokenfleet.domain.fleet.documents import UnfitError
-from tokenfleet.domain.fleet.subject import Subject, subjects
+from tokenfleet.domain.fleet.subject import Subject, subjects_of
 from tokenfleet.ports import PortError
 
 EPILOG: Final = """\
@@ -141,10 +142,10 @@ def _input(args: argparse.Namespace, now: datetime) -> tuple[Plan, tuple[Subject
     known = access(args)
     assert known is not None  # there is a URL
     timeout = positive("--timeout", args.timeout)
-    found = subjects(read_all(args.file), namespace=args.namespace)
+    found = subjects_of(read_objects(args.file), namespace=args.namespace)
     return plan, found, replace(known, timeout=timeout)
 
 
 def _refused(error: Exception, status: int) -> int:
-    print(f"tokenfleet backtest: {error}", file=sys.stderr)
+    print(f"tokenfleet backtest: {harmless(str(error))}", file=sys.stderr)
     return status

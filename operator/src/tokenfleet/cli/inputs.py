@@ -3,36 +3,47 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TextIO
+
+from tokenfleet.domain.fleet.documents import documents
+
+Body = dict[str, Any]
 
 STDIN: Final = "-"
+
+MOST: Final = 32 << 20
+"""Characters of one file: 20 times what 500 routes with their status take as YAML."""
 
 
 class InputError(ValueError):
     """A file cannot be read; the message is one sentence for the user who named it."""
 
 
-def read_all(names: Sequence[str]) -> str:
-    """Return files, folders of YAML files and standard input (`-`) as one text of YAML documents.
+def read_objects(names: Sequence[str]) -> list[Body]:
+    """Return the objects in files, folders of YAML files and standard input (`-`).
 
     Raises:
         InputError: one is not there, is no text, or a folder holds no YAML.
+        UnfitError: one is no YAML, or holds what is no object; the message names the file.
     """
-    return "\n---\n".join(text for name in names for text in _texts(name))
+    return [
+        body for name in names for source, text in _texts(name) for body in documents(text, source)
+    ]
 
 
 def read_one(path: Path) -> str:
     """Return one file as text.
 
     Raises:
-        InputError: it is not there, is a folder, or is no text.
+        InputError: it is not there, is a folder, is no text, or too large.
     """
     try:
-        return path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as file:
+            return _whole(file, str(path))
     except OSError as error:
         msg = f"{path}: {error.strerror}"
         raise InputError(msg) from error
-    except ValueError as error:
+    except UnicodeError as error:
         msg = f"{path} is no text in UTF-8"
         raise InputError(msg) from error
 
@@ -41,26 +52,39 @@ def read_stdin() -> str:
     """Return standard input as text.
 
     Raises:
-        InputError: it is no text, or a terminal at which nobody was asked for anything.
+        InputError: it is closed, no text, too large, or a terminal at which nobody was asked for
+            anything.
     """
+    if sys.stdin is None:  # `<&-`
+        msg = "standard input is closed: name files with -f"
+        raise InputError(msg)
     if sys.stdin.isatty():
         msg = "nothing to read: name files with -f, or pipe objects into standard input"
         raise InputError(msg)
     try:
-        return sys.stdin.read()
-    except ValueError as error:
+        return _whole(sys.stdin, "standard input")
+    except UnicodeError as error:
         msg = "standard input is no text in UTF-8"
         raise InputError(msg) from error
 
 
-def _texts(name: str) -> list[str]:
+def _whole(file: TextIO, name: str) -> str:
+    text = file.read(MOST + 1)
+    if len(text) > MOST:
+        msg = f"{name} is larger than {MOST >> 20} MiB: no fleet's objects are"
+        raise InputError(msg)
+    return text.removeprefix("\ufeff")  # a byte order mark, as editors on Windows write it
+
+
+def _texts(name: str) -> list[tuple[str, str]]:
+    """Return texts with what messages call them."""
     if name == STDIN:
-        return [read_stdin()]
+        return [("standard input", read_stdin())]
     path = Path(name)
     if not path.is_dir():
-        return [read_one(path)]
+        return [(name, read_one(path))]
     files = sorted(path.glob("*.y*ml"))
     if not files:
         msg = f"{path}: the folder holds no .yaml file"
         raise InputError(msg)
-    return [read_one(file) for file in files]
+    return [(str(file), read_one(file)) for file in files]

@@ -24,8 +24,9 @@ from tokenfleet.api.v1alpha1.modelrouter import ModelRouter
 from tokenfleet.api.v1alpha1.servingpool import ServingPool
 from tokenfleet.api.v1alpha1.tokenslo import TokenSLO
 from tokenfleet.cli.examples import examples
-from tokenfleet.cli.inputs import STDIN, InputError, read_all
-from tokenfleet.domain.fleet.documents import UnfitError, documents, read
+from tokenfleet.cli.inputs import STDIN, InputError, read_objects
+from tokenfleet.cli.terminal import harmless
+from tokenfleet.domain.fleet.documents import UnfitError, read
 from tokenfleet.domain.fleet.pool_service import pool_backing
 from tokenfleet.domain.routing.admission import allows
 from tokenfleet.domain.routing.backing import Backing, service_name
@@ -77,7 +78,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 def run(args: argparse.Namespace) -> int:
     """Run the command; 1 when an object has a problem, 2 when the input cannot be used."""
     try:
-        routers = rendered(read_all(args.file or [STDIN]))
+        routers = rendered(read_objects(args.file or [STDIN]))
     except (InputError, UnfitError) as error:
         return _refused(str(error))
     parts = args.part or PARTS[:3]
@@ -100,21 +101,20 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _refused(said: str) -> int:
-    print(f"tokenfleet render: {said}", file=sys.stderr)
+    print(f"tokenfleet render: {harmless(said)}", file=sys.stderr)
     return 2
 
 
-def rendered(text: str) -> dict[str, Rendered]:
-    """Render every ModelRouter among YAML documents.
+def rendered(bodies: Sequence[Json]) -> dict[str, Rendered]:
+    """Render every ModelRouter among objects, as `documents` returns them.
 
     Namespaces give the labels by which a router takes routes of others. EndpointSlices give the
     pools' replicas, and Services the ports of Existing pools; one that is
     not there is taken to have a port called `http`.
 
     Raises:
-        UnfitError: the text is no YAML, or an object cannot be read.
+        UnfitError: an object cannot be read.
     """
-    bodies = documents(text)
     routers, routes = read(ModelRouter, bodies), read(ModelRoute, bodies)
     pools, slos = read(ServingPool, bodies), read(TokenSLO, bodies)
     labels = {

@@ -15,6 +15,7 @@ from tokenfleet.adapters.drawing import DrawingError, check
 from tokenfleet.cli import simulate_fleet
 from tokenfleet.cli.inputs import InputError, read_one
 from tokenfleet.cli.progress import Progress, add_flag, progress
+from tokenfleet.cli.terminal import harmless
 from tokenfleet.domain.fleet.documents import UnfitError
 from tokenfleet.ports import PortError
 from tokenfleet.simulation.draws import drawn
@@ -291,7 +292,7 @@ def _report(args: argparse.Namespace) -> int:
 
 
 def _refused(said: str, status: int = 2) -> int:
-    print(f"tokenfleet simulate: {said}", file=sys.stderr)
+    print(f"tokenfleet simulate: {harmless(said)}", file=sys.stderr)
     return status
 
 

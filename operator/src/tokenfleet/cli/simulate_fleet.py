@@ -12,10 +12,10 @@ import yaml
 
 from tokenfleet.adapters.clock import SystemClock
 from tokenfleet.cli import measured_load
-from tokenfleet.cli.inputs import read_all, read_one
+from tokenfleet.cli.inputs import read_objects, read_one
 from tokenfleet.cli.progress import Progress
 from tokenfleet.domain.fleet.documents import UnfitError
-from tokenfleet.domain.fleet.subject import Subject, subjects
+from tokenfleet.domain.fleet.subject import Subject, subjects_of
 from tokenfleet.simulation.forecast import StatedLoad, forecast
 from tokenfleet.simulation.forecast_report import document, picture, text
 from tokenfleet.simulation.written import WrittenError, WrittenFault, WrittenLoad, cause, read
@@ -69,7 +69,7 @@ def run(args: argparse.Namespace, shown: Progress) -> int:
         PortError: Prometheus does not answer, or refuses.
         OSError: the picture cannot be written.
     """
-    found = {s.router: s for s in subjects(read_all(args.file), namespace=args.namespace)}
+    found = {s.router: s for s in subjects_of(read_objects(args.file), namespace=args.namespace)}
     name = args.router or next(iter(found))
     if name not in found or (len(found) > 1 and not args.router):
         msg = f"choose one with --router: the file has objectives for {', '.join(found)}"

@@ -6,6 +6,7 @@ from typing import Any
 import yaml
 
 from tokenfleet.cli.render import Rendered, rendered
+from tokenfleet.domain.fleet.documents import documents
 
 TESTDATA = Path(__file__).parent / "testdata"
 CASES = sorted(folder.name for folder in TESTDATA.iterdir())
@@ -16,7 +17,7 @@ WITH_LISTENERS = "many-matches"
 
 def case(name: str) -> Rendered:
     """Render the only router of a case."""
-    (router,) = rendered((TESTDATA / name / "in.yaml").read_text()).values()
+    (router,) = rendered(documents((TESTDATA / name / "in.yaml").read_text())).values()
     return router
 
 

@@ -20,8 +20,9 @@ def parsed(model: type[T], body: Mapping[str, Any]) -> T | Problem:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
+        why = first["msg"].removeprefix("Value error, ")  # pydantic's word for a validator of ours
         return Problem(
             condition=ACCEPTED,
             reason="InvalidSpec",
-            message=f"{where}: {first['msg']}; correct the field or upgrade the operator",
+            message=f"{where}: {why}; correct the field or upgrade the operator",
         )

@@ -13,7 +13,7 @@ from tokenfleet.api.v1alpha1.modelroute import ModelRoute
 from tokenfleet.api.v1alpha1.modelrouter import ModelRouter
 from tokenfleet.api.v1alpha1.servingpool import ServingPool
 from tokenfleet.api.v1alpha1.tokenslo import TokenSLO
-from tokenfleet.domain.fleet.documents import UnfitError, documents, read
+from tokenfleet.domain.fleet.documents import UnfitError, documents, is_a, read
 from tokenfleet.domain.fleet.facts import pool_facts
 from tokenfleet.domain.fleet.steering import promise_of, targets
 from tokenfleet.domain.routing.compile import compile_router
@@ -54,17 +54,26 @@ class _File:
 
 
 def subjects(text: str, *, namespace: str) -> tuple[Subject, ...]:
-    """Read YAML documents; return one subject per router that an objective reaches.
+    """Read YAML documents, as `subjects_of` reads objects.
+
+    Raises:
+        UnfitError: as there, or it is no YAML.
+    """
+    return subjects_of(documents(text), namespace=namespace)
+
+
+def subjects_of(objects: Iterable[Body], *, namespace: str) -> tuple[Subject, ...]:
+    """Return one subject per router that an objective reaches.
 
     Args:
-        text: YAML documents; kinds of others are ignored.
+        objects: as `documents` returns them; kinds of others are ignored.
         namespace: of objects that name none.
 
     Raises:
-        UnfitError: it is no YAML, an object cannot be read, or something it needs is not there.
+        UnfitError: an object cannot be read, or something it needs is not there.
     """
-    bodies = [_placed(body, namespace) for body in documents(text)]
-    if not any(body.get("kind") == "TokenSLO" for body in bodies):
+    bodies = [_placed(body, namespace) for body in objects]
+    if not any(is_a("TokenSLO", body) for body in bodies):
         msg = "the file holds no TokenSLO"
         raise UnfitError(msg)
     found: list[Subject] = []
@@ -89,14 +98,10 @@ def _file(bodies: Sequence[Body]) -> _File:
 
 
 def _read(model: type[M], bodies: Iterable[Body]) -> dict[str, M]:
-    found: dict[str, M] = {}
-    for item in read(model, bodies):
-        name = item.metadata.name  # type: ignore[attr-defined]
-        if name in found:
-            msg = f"{model.__name__} {name} is in the file twice"
-            raise UnfitError(msg)
-        found[name] = item
-    return found
+    return {
+        item.metadata.name: item  # type: ignore[attr-defined]
+        for item in read(model, bodies)
+    }
 
 
 def _subjects(namespace: str, file: _File) -> Iterable[Subject]:
