@@ -153,7 +153,7 @@ async def test_what_is_no_vector_is_an_error(server: Server, body: bytes) -> Non
 
 
 async def test_a_slow_store_is_given_up(server: Server) -> None:
-    server.delay = 1.0
+    server.delay = 10.0
 
     with pytest.raises(PortError, match="did not answer within"):
         await ask(server.url, timeout=timedelta(seconds=0.2))
