@@ -30,6 +30,15 @@ def make(namespace: Namespace) -> None:
     namespace.apply(manifest(namespace.name))
 
 
+def wait_account(namespace: Namespace) -> None:
+    """Wait until pods can be made: a new namespace gets their account a moment later.
+
+    Controllers try again; who makes a pod by hand has to wait.
+    """
+    account = ("serviceaccount/default", "--for=create", "--timeout=120s")
+    namespace.run("wait", *account, timeout=130)
+
+
 @contextmanager
 def fresh(cluster: Cluster, purpose: str, *, keep: bool = False) -> Iterator[Namespace]:
     """Make a namespace and delete it in the end, without waiting for it to be gone.

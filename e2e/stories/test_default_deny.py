@@ -10,7 +10,7 @@ import pytest
 
 from e2e.kit import chart, prometheus
 from e2e.kit.kubectl import Cluster, Namespace
-from e2e.kit.namespaces import fresh
+from e2e.kit.namespaces import fresh, wait_account
 from e2e.kit.proxy import ApiProxy
 from e2e.kit.waiting import NotYet, wait_for
 from e2e.load.pod import IMAGE, LoadRun
@@ -86,6 +86,7 @@ def cast(
 ) -> Iterator[Cast]:
     """Return a fleet in a namespace that denied from its first moment, and those around it."""
     with fresh(cluster, "default-deny") as namespace, fresh(cluster, "clients") as clients:
+        wait_account(clients)
         clients.apply(idle("client", {"app.kubernetes.io/name": "load"}), idle("stranger", {}))
         namespace.apply(policy("default-deny"))
         fleet = Fleet(namespace=namespace, proxy=proxy)

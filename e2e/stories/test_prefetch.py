@@ -10,7 +10,7 @@ import pytest
 
 from e2e.kit import models, repository
 from e2e.kit.kubectl import Cluster, Namespace
-from e2e.kit.namespaces import fresh
+from e2e.kit.namespaces import fresh, wait_account
 from e2e.kit.waiting import NotYet, wait_condition, wait_for
 
 HUB_PORT = 8000
@@ -104,6 +104,7 @@ def test_replicas_start_when_their_weights_lie_in_the_cache(
 ) -> None:
     assert operator
     with fresh(cluster, "prefetch") as namespace:
+        wait_account(namespace)
         namespace.apply(models.claim(), *hub())
         namespace.run("wait", "pod/hub", "--for=condition=Ready", "--timeout=180s")
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from e2e.kit.kubectl import Cluster
-from e2e.kit.namespaces import fresh
+from e2e.kit.namespaces import fresh, wait_account
 from e2e.kit.waiting import NotYet, condition, wait_condition, wait_for
 from tests.integration.chart.test_install import NAME, Release
 from tests.support.authority import HASH, PASSWORD, Authority
@@ -117,6 +117,7 @@ def prometheus() -> list[dict[str, Any]]:
 def release(cluster: Cluster, chart: Path, tmp_path_factory: Any) -> Iterator[Release]:
     """Install with a user of whom Prometheus knows another password."""
     with fresh(cluster, "tokenfleet-chart") as namespace:
+        wait_account(namespace)
         authority = Authority(tmp_path_factory.mktemp("authority"))
         host = f"prometheus.{namespace.name}.svc"
         certificate = authority.issue("prometheus", host)

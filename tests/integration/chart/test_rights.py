@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from e2e.kit.kubectl import Cluster
-from e2e.kit.namespaces import fresh
+from e2e.kit.namespaces import fresh, wait_account
 from tests.integration.chart.conftest import Render
 from tokenfleet.api.conventions import GROUP
 from tokenfleet.api.v1alpha1.kinds import KINDS
@@ -97,7 +97,7 @@ def test_the_pod_runs_in_a_restricted_namespace(cluster: Cluster, render: Render
     template = next(one for one in render() if one["kind"] == "Deployment")["spec"]["template"]
     spec = {**template["spec"], "serviceAccountName": "default"}
     with fresh(cluster, "tokenfleet-chart") as namespace:
-        _wait_for_service_account(namespace)
+        wait_account(namespace)
         pod = {
             "apiVersion": "v1",
             "kind": "Pod",
@@ -128,8 +128,3 @@ def test_the_pod_is_bounded_probed_and_read_only(render: Render) -> None:
     assert spec["topologySpreadConstraints"]
     assert spec["securityContext"]["runAsUser"] == 65532
     assert spec["enableServiceLinks"] is False
-
-
-def _wait_for_service_account(namespace: Any) -> None:
-    if namespace.get("serviceaccount", "default") is None:
-        namespace.run("create", "serviceaccount", "default", accept=(0, 1))

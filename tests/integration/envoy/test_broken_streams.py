@@ -25,7 +25,7 @@ from tokenfleet.domain.routing.ir import RouterConfig
 
 pytestmark = pytest.mark.envoy
 
-STALL = configuration({"large": 1000, "small": 0}, timeout_ms=1_000, stall_ms=1_000)
+STALL = configuration({"large": 1000, "small": 0}, timeout_ms=30_000, stall_ms=1_000)
 PATIENT = configuration({"large": 1000, "small": 0}, timeout_ms=30_000, stall_ms=30_000)
 """With limits that nothing meets here, however slow the machine is."""
 ERROR: Json = {"error": {"message": "no capacity", "type": "server_error", "code": 503}}

@@ -157,7 +157,7 @@ async def test_a_late_first_token_is_bad_before_it_comes_and_good_for_larger_lim
 
 async def test_an_attempt_that_ends_without_a_first_token_is_bad(fleet: Fleet) -> None:
     """Cut off by a limit of 1 s, exactly on a boundary: once for the pool, good for its fallback."""
-    await fleet.serve(configuration({"large": 1000, "small": 0}, timeout_ms=1000))
+    await fleet.serve(configuration({"large": 1000, "small": 0}, timeout_ms=1000, always=False))
     fleet.large.behaviour = Behaviour(first_token=10)
 
     await asyncio.gather(*(fleet.ask(stream=True) for _ in range(5)))
