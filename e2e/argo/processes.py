@@ -75,7 +75,7 @@ def _in_cluster(namespace: Namespace, manifests: Path, tracking: str) -> Iterato
         # Without a controller nobody answers their finalizers.
         for application in _applications(namespace):
             namespace.patch("application", application, {"metadata": {"finalizers": None}})
-        namespace.run("delete", "crd", *CRDS, "--ignore-not-found", timeout=180)
+        namespace.run("delete", "crd", *CRDS, "--ignore-not-found", timeout=300)
         namespace.delete("namespace", NAMESPACE)
 
 

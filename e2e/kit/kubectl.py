@@ -154,4 +154,4 @@ class Namespace:
 
     def delete(self, kind: str, name: str, *extra: str) -> None:
         """Delete one object; one that is gone already is fine."""
-        self.run("delete", kind, name, "--ignore-not-found", *extra, timeout=180)
+        self.run("delete", kind, name, "--ignore-not-found", *extra, timeout=300)
