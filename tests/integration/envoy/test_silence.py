@@ -1,5 +1,6 @@
 """What nobody answers and no attempt's limit ends is ended by the module's own watch."""
 
+import asyncio
 import json
 
 import pytest
@@ -32,6 +33,17 @@ async def test_a_request_that_nobody_answers_is_told_so(pools: Pools, *, stream:
     assert not pools.small[0].requests
     assert await pools.outcomes() == [("large", "timeout")]
     await pools.reaches(1, "tokenfleet_requests_total", 'outcome="timeout"')
+
+
+async def test_a_silence_is_noticed_after_a_time_without_requests(pools: Pools) -> None:
+    await pools.serve(UNLIMITED)
+    await pools.ask()
+    await asyncio.sleep(0.5)  # the thread that watches looks ten times a second, then sleeps
+    pools.large[0].script = (Pause(60),)
+
+    seen = await pools.ask()
+
+    assert (seen.status, seen.whole) == (504, True)
 
 
 async def test_an_error_whose_rest_never_comes_is_cut(pools: Pools) -> None:
