@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tokenfleet.cli.main import main
 from tokenfleet.simulation.run import POLICIES
@@ -35,6 +36,8 @@ def test_json(capsys) -> None:
     assert [result["policy"] for result in found] == ["none", "ours"]
     assert len(found[0]["minutes"]) == 120
     assert found[1]["decisions"][0][1] == "T1"
+    assert main([*ASKED, "--policy", "ours", "-o", "yaml"]) == 0
+    assert yaml.safe_load(capsys.readouterr().out) == found[1:]
 
 
 @pytest.mark.parametrize(

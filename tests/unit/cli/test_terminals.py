@@ -14,6 +14,7 @@ import pytest
 from tests.unit.cli import odd_servers as odd
 from tests.unit.cli.odd_servers import kubeconfig, serving
 from tokenfleet.cli import main as cli
+from tokenfleet.cli.complete import choices
 from tokenfleet.cli.examples import examples
 from tokenfleet.cli.live import fitting
 from tokenfleet.cli.main import COMMANDS, main
@@ -42,6 +43,14 @@ def test_an_output_that_fails_makes_no_noise(line: str, status: int, said: str) 
     done = shell(line)
 
     assert (done.returncode, done.stderr) == (status, said)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_form_for_scripts_is_there_wherever_there_is_one(command: str) -> None:
+    """One flag for all: who knows `-o yaml` of kubectl writes it anywhere."""
+    forms = choices(command).get("--output", [])
+
+    assert not forms or {"text", "json", "yaml"} <= set(forms)
 
 
 def test_a_help_whose_reader_left_makes_no_noise() -> None:

@@ -15,6 +15,7 @@ from tokenfleet.domain.fleet.views import RouterView, RouteView
 from tokenfleet.domain.slo.engine import RuleView
 from tokenfleet.domain.slo.objectives.latency_stages import Took
 from tokenfleet.domain.slo.objectives.path_share import Taken
+from tokenfleet.domain.slo.observation.data_state import DataState, Kind
 from tokenfleet.domain.slo.observation.measurement import RuleKey
 from tokenfleet.domain.slo.reporting.shift_costs import ShiftCost
 from tokenfleet.domain.slo.reporting.views import SpendView
@@ -105,6 +106,10 @@ def test_the_fleet_is_told_and_forgotten_with_its_objects() -> None:
     assert bench.value("tokenfleet_route_share", **where, pool="small") == 0.6
     ours = {"namespace": "ns", "slo": "ttft"}
     assert bench.value("tokenfleet_slo_burn_rate", **ours, window="control") == 4.2
+    blind = replace(seen, data=DataState(Kind.UNKNOWN), total=0, burn_rate=0.0)
+    bench.views.publish(ObjectKey(ROUTER, "ns", "default"), replace(view, slos={"ns/ttft": blind}))
+    assert bench.value("tokenfleet_slo_burn_rate", **ours, window="control") is None
+    bench.views.publish(ObjectKey(ROUTER, "ns", "default"), view)
     assert bench.value("tokenfleet_slo_state", **ours, state="Shifted") == 1
     assert bench.value("tokenfleet_slo_state", **ours, state="Normal") == 0
     assert bench.value("tokenfleet_slo_data_state", **ours, state="OK") == 1

@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import json
 import sys
 from dataclasses import replace
 from datetime import datetime
@@ -19,6 +18,7 @@ from tokenfleet.backtest.plot import draw
 from tokenfleet.backtest.run import Plan, Progress, Result, backtest
 from tokenfleet.cli.inputs import read_objects
 from tokenfleet.cli.instants import instant, positive
+from tokenfleet.cli.output import TEXT, add_output_flag, for_scripts
 from tokenfleet.cli.progress import add_flag, progress
 from tokenfleet.cli.prometheus import access, add_flags_of_people
 from tokenfleet.cli.terminal import harmless
@@ -69,7 +69,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         default=True,
         help="also replay under other limits, windows and minimum events (default)",
     )
-    add("-o", "--output", choices=("text", "json"), default="text")
+    add_output_flag(parser)
     add(
         "--plot",
         type=Path,
@@ -99,11 +99,10 @@ def run(args: argparse.Namespace) -> int:
             draw(result).write(args.plot)
         except OSError as error:
             return _refused(error, 2)
-    print(
-        json.dumps(report.document(result), indent=2)
-        if args.output == "json"
-        else report.text(result)
-    )
+    if args.output == TEXT:
+        print(report.text(result))
+    else:
+        print(for_scripts(report.document(result), args.output), end="")
     return 0
 
 

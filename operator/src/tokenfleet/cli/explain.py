@@ -22,6 +22,7 @@ from tokenfleet.domain.fleet.explanation import (
     Rule,
     Seen,
     UnreadableRouteError,
+    Vote,
     explain,
 )
 from tokenfleet.domain.fleet.route_status import router_of
@@ -122,6 +123,12 @@ def _lines(found: Explanation) -> Iterator[str]:
         yield from (f"{INDENT}{line}" for line in _rule(rule))
 
 
+def _counted(vote: Vote) -> str:
+    if not vote.burn_rate:
+        return "nothing measured"
+    return f"{vote.bad} of {vote.total} bad, burn rate {vote.burn_rate}"
+
+
 def _rule(rule: Rule) -> Iterator[str]:
     since = f" since {rule.since}" if rule.since else ""
     yield f"rule {rule.name}: {rule.reason}{since}"
@@ -133,7 +140,7 @@ def _rule(rule: Rule) -> Iterator[str]:
     if rule.last_decision:
         yield f"{INDENT}last decision: {rule.last_decision}"
     for vote in rule.votes:
-        numbers = vote.level or f"{vote.bad} of {vote.total} bad, burn rate {vote.burn_rate}"
+        numbers = vote.level or _counted(vote)
         yield f"{INDENT}{vote.slo} ({vote.action}): {vote.says}; data {vote.data}, {numbers}"
         if vote.shift_cost:
             yield f"{2 * INDENT}{vote.shift_cost}"

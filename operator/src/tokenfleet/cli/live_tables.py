@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Final
 
 from tokenfleet.adapters.prometheus.live import Key, Live
-from tokenfleet.cli.status import VERDICTS, shares
-from tokenfleet.cli.terminal import BAD, DIM, PLAIN, WARN, Cell, painted, table
+from tokenfleet.cli.status import VERDICTS, replicas, shares
+from tokenfleet.cli.terminal import BAD, DIM, PLAIN, UNKNOWN, WARN, Cell, painted, table
 from tokenfleet.domain.console.fleet_view import FleetView
 
 NO_METRICS: Final = (
@@ -60,7 +60,7 @@ def _objectives(view: FleetView, found: Live, *, colour: bool) -> list[str]:
     rows = []
     for slo in view.objectives:
         burn = found.burn.get((slo.namespace, slo.name))
-        text = f"{burn:.2f}" if burn is not None else slo.burn_rate
+        text = f"{burn:.2f}" if burn is not None else slo.burn_rate or UNKNOWN
         rows.append(
             (
                 f"{slo.namespace}/{slo.name}",
@@ -80,7 +80,7 @@ def _pools(view: FleetView, found: Live, *, colour: bool) -> list[str]:
         rows.append(
             (
                 f"{pool.namespace}/{pool.name}",
-                Cell(f"{pool.ready}/{pool.replicas}", PLAIN if pool.ready else BAD),
+                replicas(pool),
                 _number(found.inflight, key, "{:.0f}"),
                 _number(found.demand, key, "{:.2f}"),
                 _number(found.kv_cache, key, "{:.0%}"),
@@ -99,13 +99,13 @@ def _features(found: Live, *, colour: bool) -> list[str]:
 
 def _number(values: Mapping[Key, float], key: Key, form: str) -> str:
     found = values.get(key)
-    return form.format(found) if found is not None else "-"
+    return form.format(found) if found is not None else UNKNOWN
 
 
 def _seconds(values: Mapping[Key, float], key: Key) -> str:
     found = values.get(key)
     if found is None:
-        return "-"
+        return UNKNOWN
     return f"{1000 * found:.0f}ms" if found < 1 else f"{found:.2f}s"
 
 

@@ -14,6 +14,7 @@ from typing import Final
 from tokenfleet.adapters.drawing import DrawingError, check
 from tokenfleet.cli import simulate_fleet
 from tokenfleet.cli.inputs import InputError, read_one
+from tokenfleet.cli.output import TEXT, add_output_flag, for_scripts
 from tokenfleet.cli.progress import Progress, add_flag, progress
 from tokenfleet.cli.terminal import harmless
 from tokenfleet.domain.fleet.documents import UnfitError
@@ -78,7 +79,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add("--seeds", type=int, default=3, help="runs per cell (default 3)")
     add("--scrape", type=float, default=15.0, help="seconds between scrapes (default 15)")
     add("--tick", type=float, default=15.0, help="seconds between decisions (default 15)")
-    add("-o", "--output", choices=("text", "json"), default="text", help="(default text)")
+    add_output_flag(parser)
     add(
         "--plot",
         type=Path,
@@ -196,8 +197,8 @@ def _compare(args: argparse.Namespace, shown: Progress) -> int:
     if args.plot:
         first = [result for result in results if result.seed == 0]
         comparison(scenarios[0], first).write(args.plot)
-    if args.output == "json":
-        print(json.dumps([asdict(result) for result in results]))
+    if args.output != TEXT:
+        print(for_scripts([asdict(result) for result in results], args.output), end="")
     else:
         print(table(results, policies, {s.name: s.says for s in scenarios}))
     return 0
@@ -223,10 +224,11 @@ def _gates(args: argparse.Namespace, shown: Progress) -> int:
     found: dict[str, Gate] = {}
     for name, gate in _measured(args, shown):
         found[name] = gate
-        if args.output == "text" and before is None:
+        if args.output == TEXT and before is None:
             print(f"{_verdict(gate):<12} {gate.promise}: {gate.measured}", flush=True)
-    if args.output == "json":
-        print(json.dumps({name: asdict(gate) for name, gate in found.items()}, indent=1))
+    if args.output != TEXT:
+        gates = {name: asdict(gate) for name, gate in found.items()}
+        print(for_scripts(gates, args.output), end="")
     elif before is not None:
         print("| promise | before | now | |\n| --- | --- | --- | --- |")
         for name, gate in found.items():

@@ -1,7 +1,6 @@
 """`tokenfleet simulate --file`: what would happen to a fleet of your own."""
 
 import argparse
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,6 +12,7 @@ import yaml
 from tokenfleet.adapters.clock import SystemClock
 from tokenfleet.cli import measured_load
 from tokenfleet.cli.inputs import read_objects, read_one
+from tokenfleet.cli.output import TEXT, for_scripts
 from tokenfleet.cli.progress import Progress
 from tokenfleet.domain.fleet.documents import UnfitError
 from tokenfleet.domain.fleet.subject import Subject, subjects_of
@@ -88,7 +88,10 @@ def run(args: argparse.Namespace, shown: Progress) -> int:
         picture(made).write(args.plot)
     for problem in found[name].problems:
         print(f"tokenfleet simulate: {problem}", file=sys.stderr)
-    print(json.dumps(document(made), indent=2) if args.output == "json" else text(made))
+    if args.output == TEXT:
+        print(text(made))
+    else:
+        print(for_scripts(document(made), args.output), end="")
     return 0
 
 

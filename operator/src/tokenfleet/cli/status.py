@@ -17,6 +17,7 @@ from tokenfleet.cli.terminal import (
     DIM,
     GOOD,
     PLAIN,
+    UNKNOWN,
     WARN,
     Cell,
     age,
@@ -24,7 +25,7 @@ from tokenfleet.cli.terminal import (
     painted,
     table,
 )
-from tokenfleet.domain.console.fleet_view import FleetView, Flow, troubles
+from tokenfleet.domain.console.fleet_view import UNSEEN, FleetView, Flow, PoolView, troubles
 
 EMPTY: Final = (
     "There is no fleet here: no ModelRouter, ServingPool, ModelRoute or TokenSLO; -A looks further."
@@ -125,8 +126,8 @@ def objectives(view: FleetView, *, colour: bool) -> list[str]:
                 slo.promise,
                 slo.action,
                 Cell(slo.verdict, VERDICTS[slo.verdict]),
-                slo.burn_rate,
-                slo.p99 or slo.value,
+                slo.burn_rate or UNKNOWN,
+                slo.p99 or slo.value or UNKNOWN,
                 _left(slo.budget_remaining),
                 Cell(slo.data, PLAIN if slo.data == "OK" else WARN),
             )
@@ -140,7 +141,7 @@ def _left(remaining: str) -> Cell:
     try:
         part = float(remaining)
     except ValueError:
-        return Cell("")
+        return Cell(UNKNOWN)
     return Cell(f"{part:.0%}", BAD if part <= 0 else PLAIN)
 
 
@@ -152,7 +153,7 @@ def pools(view: FleetView, *, colour: bool) -> list[str]:
             (
                 f"{pool.namespace}/{pool.name}",
                 pool.type,
-                Cell(f"{pool.ready}/{pool.replicas}", PLAIN if pool.ready else BAD),
+                replicas(pool),
                 pool.trouble,
             )
             for pool in view.pools
@@ -161,11 +162,23 @@ def pools(view: FleetView, *, colour: bool) -> list[str]:
     )
 
 
+def replicas(pool: PoolView) -> Cell:
+    """Return ready replicas of all; nothing is known before an operator has looked."""
+    if pool.trouble == UNSEEN:
+        return Cell(UNKNOWN)
+    return Cell(f"{pool.ready}/{pool.replicas}", PLAIN if pool.ready else BAD)
+
+
 def _routers(view: FleetView, *, colour: bool) -> list[str]:
     return table(
         ("ROUTER", "REVISION", "ACKNOWLEDGED", "TROUBLE"),
         (
-            (f"{one.namespace}/{one.name}", str(one.revision), one.acknowledged, one.trouble)
+            (
+                f"{one.namespace}/{one.name}",
+                str(one.revision or UNKNOWN),
+                one.acknowledged or UNKNOWN,
+                one.trouble,
+            )
             for one in view.routers
         ),
         colour=colour,

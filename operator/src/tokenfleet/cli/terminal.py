@@ -14,6 +14,9 @@ DIM: Final = "2"
 GOOD: Final = "32"
 BAD: Final = "31"
 WARN: Final = "33"
+
+UNKNOWN: Final = "-"
+"""Stands where nothing was measured, which is not 0."""
 """SGR parameters (ECMA-48); no meaning rests on colour alone, words say the same."""
 
 CLEAR: Final = "\x1b[H\x1b[J"

@@ -21,6 +21,7 @@ from prometheus_client.registry import Collector
 
 from tokenfleet import __version__
 from tokenfleet.domain.fleet.keys import POOL, ROUTE, SLO
+from tokenfleet.domain.fleet.slo_status import burn_rate
 from tokenfleet.domain.fleet.steering import promise_in
 from tokenfleet.domain.slo.control.memory import State
 from tokenfleet.domain.slo.objectives.spec import ObjectiveSpec
@@ -220,8 +221,9 @@ class FleetCollector(Collector):
             view = views.get(key)
             if view is None:
                 continue
-            if key not in paths:  # the control loop judges no shares of paths
-                burn.add_metric([*_name(body), CONTROL], view.burn_rate)
+            rate = burn_rate(view)
+            if key not in paths and rate is not None:  # the control loop judges no shares of paths
+                burn.add_metric([*_name(body), CONTROL], rate)
             _one_hot(state, _name(body), view.state, STATES)
             _one_hot(data, _name(body), view.data.kind.value, DATA_STATES)
         for objective, limits in self._store.read_all(SLO, alerts_in):

@@ -364,3 +364,11 @@ def test_a_latency_budget_is_explained_by_stage() -> None:
 
     assert found.stages == (Took(**told),)
     assert "  retrieval: p50 40ms, p99 95ms of 80ms" in text(found)
+
+
+def test_what_was_not_measured_is_no_number() -> None:
+    blind = {"data": {"state": "Unknown", "reason": "Absent"}}
+
+    said = text(explain(seen(slos=[{**slo(), "status": blind}])))
+
+    assert "data Unknown (Absent), nothing measured" in said

@@ -319,3 +319,24 @@ def test_money_that_grows_is_a_number_and_waits_like_all_of_them() -> None:
 
     assert plan.status is None
     assert plan.requeue_after is not None
+
+
+@pytest.mark.parametrize(
+    ("data", "total", "value", "written"),
+    [
+        (DataState(Kind.UNKNOWN, "Absent"), 0, "", None),
+        (DataState(Kind.UNKNOWN, "Stale"), 100, "", None),
+        (DataState(Kind.NO_TRAFFIC), 0, "", None),
+        (DataState(Kind.INSUFFICIENT), 3, "", "0.00"),
+        (DataState(Kind.OK), 0, "0.0", "0.00"),
+    ],
+)
+def test_a_burn_rate_of_nothing_is_not_zero(
+    data: DataState, total: int, value: str, written: str | None
+) -> None:
+    seen = replace(SEEN, data=data, total=total, bad=0, burn_rate=0.0, value=value, met=None)
+
+    status = plan_slo(look(seen)).status
+
+    assert status is not None
+    assert status["current"].get("burnRate") == written

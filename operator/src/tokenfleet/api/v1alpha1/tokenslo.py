@@ -238,10 +238,11 @@ class Current(Model):
     """Attempts."""
     bad: Count = 0
     """Attempts that failed, or were beyond the threshold."""
-    burn_rate: Annotated[str, Field(max_length=16)] = "0"
+    burn_rate: Annotated[str, Field(max_length=16)] = ""
     """Bad fraction divided by the error budget; 1 spends the budget exactly. For other objectives,
     what is measured divided by what is allowed: the cost, the forecast, the part of the prompts
-    that was not cached, the part of the requests that took other rules."""
+    that was not cached, the part of the requests that took other rules. Absent where nothing was
+    measured."""
     value: Annotated[str, Field(max_length=24)] = ""
     """Mean cost of a request, forecast of the money, cache hit rate, or share of the path over an
     hour; empty for other objectives."""

@@ -15,6 +15,8 @@ Body = Mapping[str, Any]
 Verdict = Literal["met", "missed", "unknown", "none"]
 """What the objectives of a rule come to; `none`: there is none. The worst one speaks."""
 
+UNSEEN: Final = "no operator has looked at it yet"
+
 _WORST: Final[tuple[Verdict, ...]] = ("missed", "unknown", "met")
 _SAID: Final[Mapping[str, Verdict]] = {"True": "met", "False": "missed"}
 
@@ -111,6 +113,7 @@ class ObjectiveView:
     data: str
     """OK, NoTraffic, Insufficient or Unknown; with its reason where there is one."""
     burn_rate: str
+    """Empty: nothing was measured."""
     total: int
     bad: int
     value: str
@@ -171,7 +174,8 @@ def troubles(view: FleetView) -> tuple[str, ...]:
         if slo.verdict == "missed":
             would = f"; would have: {slo.would_have.message}" if slo.would_have else ""
             name = f"TokenSLO {slo.namespace}/{slo.name}"
-            said.append(f"{name} misses {slo.promise}: burn rate {slo.burn_rate}{would}")
+            rate = slo.burn_rate or "not known"
+            said.append(f"{name} misses {slo.promise}: burn rate {rate}{would}")
     for route in view.routes:
         place = f"ModelRoute {route.namespace}/{route.name}"
         if route.control == "Pinned":
@@ -346,7 +350,7 @@ def _trouble(body: Body) -> str:
     conditions = body.get("status", {}).get("conditions", ())
     found = next((one for one in conditions if one["type"] == READY), None)
     if found is None:
-        return "no operator has looked at it yet"
+        return UNSEEN
     if found["status"] == "True":
         return ""
     return f"{found['reason']}: {found.get('message', '')}".rstrip(": ")

@@ -78,4 +78,4 @@ def _judgement(status: Mapping[str, Any]) -> str:
     value = f", value {current['value']}" if current.get("value") else ""
     total = current.get("total", 0)
     seen = f"{current.get('bad', 0)} of {total} attempts were bad, " if total else ""
-    return f"{seen}burn rate {current.get('burnRate', '0')}{value}"
+    return f"{seen}burn rate {current.get('burnRate') or 'not known'}{value}"

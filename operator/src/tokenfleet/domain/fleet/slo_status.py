@@ -232,7 +232,13 @@ def _met(view: SLOView) -> Condition:
     return condition(MET, status=view.met, reason="Met" if view.met else "Missed")
 
 
+def burn_rate(view: SLOView) -> float | None:
+    """Return the burn rate of the long window; None where nothing was measured, which is not 0."""
+    return view.burn_rate if view.data.known and (view.total or view.value) else None
+
+
 def _judged(view: SLOView) -> dict[str, Any]:
+    rate = burn_rate(view)
     status: dict[str, Any] = {
         "state": view.state,
         "data": {
@@ -243,7 +249,7 @@ def _judged(view: SLOView) -> dict[str, Any]:
         "current": {
             "total": view.total,
             "bad": view.bad,
-            "burnRate": f"{view.burn_rate:.2f}",
+            **({"burnRate": f"{rate:.2f}"} if rate is not None else {}),
             **({"value": view.value} if view.value else {}),
         },
         "quantiles": {"p50": seconds(view.p50), "p99": seconds(view.p99)},

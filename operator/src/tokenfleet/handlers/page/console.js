@@ -56,7 +56,7 @@ function verdict(slo) {
 
 function budget(slo) {
   const left = Number.parseFloat(slo.budget_remaining);
-  if (Number.isNaN(left)) return html("td", {}, "");
+  if (Number.isNaN(left)) return html("td", {}, "-");
   const part = Math.max(0, Math.min(1, left));
   const bar = svg("svg", { width: 64, height: 8, "aria-hidden": "true" }, svg("rect", { width: 64 * part, height: 8 }));
   return html("td", {}, html("span", { class: `budget${left < 0.25 ? " low" : ""}` }, bar), percent(left));
@@ -68,7 +68,7 @@ function objective(slo) {
   const value = slo.value ? `${slo.promise} (now ${slo.value})` : slo.promise;
   return html("tr", {}, html("td", {}, html("strong", {}, slo.name), html("span", { class: "would" }, slo.namespace)),
     html("td", {}, html("a", { href: `#${slo.namespace}/${slo.route}` }, about)), html("td", { class: "wide" }, value, would),
-    html("td", {}, verdict(slo)), html("td", {}, slo.burn_rate), budget(slo), html("td", {}, slo.p50), html("td", {}, slo.p99),
+    html("td", {}, verdict(slo)), html("td", {}, slo.burn_rate || "-"), budget(slo), html("td", {}, slo.p50 || "-"), html("td", {}, slo.p99 || "-"),
     html("td", {}, slo.action));
 }
 
@@ -98,7 +98,7 @@ function draw() {
   look(fleet.troubles);
   const urgent = [...objectives].sort((a, b) => ORDER.indexOf(a.verdict) - ORDER.indexOf(b.verdict));
   rows("objectives", urgent, objective, 9, "No TokenSLO here.");
-  const machines = [...pools.map((pool) => [pool, `ServingPool, ${pool.type}`, `${pool.ready}/${pool.replicas}`]),
+  const machines = [...pools.map((pool) => [pool, `ServingPool, ${pool.type}`, pool.replicas || pool.ready || !pool.trouble ? `${pool.ready}/${pool.replicas}` : "-"]),
     ...routers.map((router) => [router, "ModelRouter", router.acknowledged])];
   machines.sort(([a], [b]) => (b.trouble !== "") - (a.trouble !== ""));
   rows("pools", machines, (one) => machine(...one), 4, "No ServingPool and no ModelRouter here.");
