@@ -142,7 +142,7 @@ def _holds(rule: str, value: Any) -> bool:
     if "oldSelf" in rule:
         return True
     try:
-        return bool(compiled(rule)({"self": value}))
+        return bool(compiled(rule)(value))
     except CelError:
         return False  # a rule without a value refuses, as it does in the API server
 
