@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -138,7 +139,8 @@ async def test_an_agent_that_comes_back_to_a_full_disk_leaves_what_serves(
     assert told["appliedRevision"] == 1
     assert await running.pool() == "large"
     for path in ("/healthz", "/readyz"):
-        assert (await running.agent_client.get(path)).status_code == 200
+        probed = partial(running.agent_client.get, path)
+        await until(probed, lambda answer: answer.status_code == 200)
 
     part.unlink()
     await running.applied(running.write(only_small()))
