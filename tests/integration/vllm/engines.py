@@ -25,7 +25,7 @@ from tokenfleet.domain.pools.engines.engine import PORT
 from tokenfleet.domain.pools.models import WEIGHTS_ROOT
 from tokenfleet.domain.pools.workloads import workload
 
-START_LIMIT = 600.0  # seconds; an engine needs 45, and several times that on a busy machine
+START_LIMIT = 900.0  # seconds; an engine needs 45, and several times that on a busy machine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
