@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tokenfleet.adapters.drawing import Drawing, DrawingError
+from tokenfleet.adapters.drawing import Drawing, DrawingError, check
 
 
 def page() -> Drawing:
@@ -38,3 +38,18 @@ def test_shapes_say_more_under_the_mouse() -> None:
 def test_another_suffix_is_refused_with_what_to_write(tmp_path: Path) -> None:
     with pytest.raises(DrawingError, match=r"day\.gif: pictures end in \.svg, \.png, \.pdf"):
         page().write(tmp_path / "day.gif")
+
+
+def test_a_place_where_nothing_can_be_written_is_said_before_anything_is_computed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "folder.svg").mkdir()
+
+    check(tmp_path / "day.svg")
+    with pytest.raises(DrawingError, match="there is no folder"):
+        check(tmp_path / "none" / "day.svg")
+    with pytest.raises(DrawingError, match="a folder is there; name a file"):
+        check(tmp_path / "folder.svg")
+    monkeypatch.setattr("os.access", lambda *_: False)  # root may write anywhere
+    with pytest.raises(DrawingError, match="no permission to write there"):
+        check(tmp_path / "day.svg")

@@ -197,7 +197,7 @@ def test_lists_of_kubectl_are_read(capsys, tmp_path) -> None:
         pytest.param(["--rate", "chat=1"], "need the fleet", id="a load of nothing"),
         pytest.param(
             ["--scenario", "E", "--seeds", "1", "--policy", "none", "--plot", "/no/such/x.svg"],
-            "No such file",
+            "there is no folder /no/such",
             id="a picture nowhere",
         ),
         pytest.param(

@@ -5,6 +5,7 @@ knows fonts, which the operator does not: it is the extra `plot` of the package.
 """
 
 import importlib
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -146,8 +147,12 @@ def check(path: Path) -> None:
     """Refuse a file that could not be written, before anything is computed for it.
 
     Raises:
-        DrawingError: the suffix is not known, or its library is not there.
+        DrawingError: the suffix is not known, its library is not there, or nothing can be written
+            at the place.
     """
+    if why := _unwritable(path):
+        msg = f"{path}: {why}"
+        raise DrawingError(msg)
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         msg = f"{path}: pictures end in {', '.join(SUFFIXES)}"
@@ -159,6 +164,16 @@ def check(path: Path) -> None:
     except ImportError as error:
         msg = f"{path}: {suffix} needs matplotlib; pip install 'tokenfleet[plot]', or write .svg"
         raise DrawingError(msg) from error
+
+
+def _unwritable(path: Path) -> str:
+    folder = path.parent
+    if path.is_dir():
+        return "a folder is there; name a file"
+    if not folder.is_dir():
+        return f"there is no folder {folder}"
+    place = path if path.exists() else folder
+    return "" if os.access(place, os.W_OK) else "no permission to write there"
 
 
 def _svg(shape: Shape) -> str:

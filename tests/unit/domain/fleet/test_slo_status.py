@@ -340,3 +340,19 @@ def test_a_burn_rate_of_nothing_is_not_zero(
 
     assert status is not None
     assert status["current"].get("burnRate") == written
+
+
+@pytest.mark.parametrize(
+    ("limit", "accepted"),
+    [("400ms", ("False", "ThresholdAboveTimeout")), ("500ms", ("True", "Accepted"))],
+)
+def test_a_threshold_that_no_attempt_can_be_beyond_is_said(
+    limit: str, accepted: tuple[str, str]
+) -> None:
+    target = route()
+    target["spec"]["failover"] = {"firstTokenTimeout": limit}
+
+    status = plan_slo(look(target=target)).status
+
+    assert status is not None
+    assert conditions(status)["Accepted"] == accepted

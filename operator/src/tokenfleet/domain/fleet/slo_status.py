@@ -28,6 +28,7 @@ from tokenfleet.api.conditions import (
     Condition,
 )
 from tokenfleet.api.conditions import DATA_AVAILABLE as DATA
+from tokenfleet.api.quantities import format_duration, parse_duration
 from tokenfleet.api.v1alpha1.tokenslo import TokenSLO
 from tokenfleet.domain.fleet.conditions import condition, judged, merged, rfc3339, summary
 from tokenfleet.domain.fleet.parsing import parsed
@@ -146,7 +147,7 @@ def _unresolved(slo: TokenSLO, seen: SloSnapshot) -> list[Problem]:
             f" {', '.join(rules)}; correct spec.targetRef.sectionName{meanwhile}"
         )
         return [Problem(condition=RESOLVED_REFS, reason="RuleNotFound", message=text)]
-    return _unlisted(slo, route["spec"])
+    return [*_unlisted(slo, route["spec"]), *_cut_off(slo, route["spec"])]
 
 
 def _unlisted(slo: TokenSLO, route: Body) -> list[Problem]:
@@ -167,6 +168,22 @@ def _unlisted(slo: TokenSLO, route: Body) -> list[Problem]:
             )
             found.append(Problem(condition=RESOLVED_REFS, reason="NotListed", message=text))
     return found
+
+
+def _cut_off(slo: TokenSLO, route: Body) -> list[Problem]:
+    """Name a threshold that no attempt can be beyond and still be measured: all are cut before."""
+    latency, written = slo.spec.objective.latency, route.get("failover", {})
+    limit = written.get("firstTokenTimeout")
+    if latency is None or latency.signal != "TimeToFirstToken" or not limit:
+        return []
+    if latency.threshold <= parse_duration(limit):
+        return []
+    text = (
+        f"objective.latency.threshold is {format_duration(latency.threshold)}, and ModelRoute"
+        f" {slo.spec.target_ref.name} ends every wait for a first token after {limit}: an attempt"
+        " is bad before it is late; lower the threshold, or raise failover.firstTokenTimeout"
+    )
+    return [Problem(condition=ACCEPTED, reason="ThresholdAboveTimeout", message=text)]
 
 
 def _conditions(problems: Sequence[Problem], view: SLOView | None) -> list[Condition]:

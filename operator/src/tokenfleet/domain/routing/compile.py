@@ -26,6 +26,7 @@ from tokenfleet.domain.routing.egress import blocked
 from tokenfleet.domain.routing.ir import Attribution, Budget, Failover, Route, RouterConfig, Tracing
 from tokenfleet.domain.routing.naming import local_name
 from tokenfleet.domain.routing.neighbourhoods import Neighbourhoods
+from tokenfleet.domain.routing.reach import unreachable
 from tokenfleet.domain.routing.rule_slices import (
     Slice,
     narrowed,
@@ -229,7 +230,13 @@ def _route(
             failover=_failover(route),
             budget=_budget(route.spec.latency_budget),
         ),
-        _once([*(p for one in compiled for p in one.problems), *pin_problems(route)]),
+        _once(
+            [
+                *(p for one in compiled for p in one.problems),
+                *pin_problems(route),
+                *unreachable(route.spec.rules),
+            ]
+        ),
     )
 
 
