@@ -27,6 +27,10 @@ class AdminError(Exception):
     """Envoy does not answer."""
 
 
+class EnvoyGoneError(AdminError):
+    """Nobody listens where Envoy's admin interface is."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
     """What Envoy has accepted."""
@@ -43,10 +47,10 @@ class Running:
 class Admin:
     """Envoy's admin interface on the loopback."""
 
-    def __init__(self, port: int) -> None:
-        """Ask the Envoy with this admin port."""
+    def __init__(self, port: int, *, patience: float = 5.0) -> None:
+        """Ask the Envoy with this admin port; `patience`: seconds for each answer."""
         self._client = httpx.AsyncClient(
-            base_url=f"http://127.0.0.1:{port}", timeout=5.0, trust_env=False
+            base_url=f"http://127.0.0.1:{port}", timeout=patience, trust_env=False
         )
 
     async def close(self) -> None:
@@ -129,14 +133,24 @@ class Admin:
             answer = await self._client.get(path, params=parameters)
             answer.raise_for_status()
         except httpx.HTTPError as error:
-            raise AdminError(str(error) or type(error).__name__) from error
+            raise _admin_error(error) from error
         return answer
 
     async def _post(self, path: str) -> None:
         try:
             (await self._client.post(path)).raise_for_status()
         except httpx.HTTPError as error:
-            raise AdminError(str(error) or type(error).__name__) from error
+            raise _admin_error(error) from error
+
+
+def _admin_error(error: httpx.HTTPError) -> AdminError:
+    words = str(error) or type(error).__name__
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ConnectionRefusedError):
+            return EnvoyGoneError(words)
+        cause = cause.__cause__ or cause.__context__
+    return AdminError(words)
 
 
 async def validate(binary: str, candidate: Path) -> str:

@@ -1,0 +1,100 @@
+"""Nothing but Envoy's own word ends the wait for its requests: not its silence, and not its trouble."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import pytest
+
+from e2e.kit.ports import free_port
+from tokenfleet.agent import drain as draining
+from tokenfleet.agent.drain import drain
+from tokenfleet.agent.envoy import Admin, AdminError, EnvoyGoneError
+
+LONG = timedelta(minutes=5)
+BUSY = AdminError("ReadTimeout")
+GONE = EnvoyGoneError("All connection attempts failed")
+
+
+class Told(Admin):
+    """An Envoy that says one thing after the other; the last one for ever."""
+
+    def __init__(self, *said: int | AdminError, leaves: tuple[AdminError, ...] = ()) -> None:
+        self.said = list(said)
+        self.leaves = list(leaves)
+        self.left = False
+
+    async def drain(self) -> None:
+        if self.leaves:
+            raise self.leaves.pop(0)
+        self.left = True
+
+    async def active_requests(self) -> int:
+        said = self.said.pop(0) if len(self.said) > 1 else self.said[0]
+        if isinstance(said, AdminError):
+            raise said
+        return said
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(draining, "NOTICE_SECONDS", 0.0)
+    monkeypatch.setattr(draining, "STEP_SECONDS", 0.0)
+
+
+async def test_a_silence_is_no_sign_that_nothing_is_under_way() -> None:
+    envoy = Told(2, BUSY, BUSY, 1, BUSY, 0, leaves=(BUSY, BUSY))
+
+    await drain(envoy, LONG)
+
+    assert envoy.left
+    assert envoy.said == [0]
+
+
+async def test_an_envoy_that_is_gone_is_not_waited_for() -> None:
+    await drain(Told(1, GONE), LONG)
+    await drain(Told(1, leaves=(BUSY, GONE)), LONG)
+
+
+@pytest.mark.parametrize("said", [BUSY, 1], ids=["never answers", "is never idle"])
+async def test_the_limit_ends_the_wait_whatever_envoy_does(said: int | AdminError) -> None:
+    await drain(Told(said), timedelta(milliseconds=50))
+
+
+@asynccontextmanager
+async def envoy(*, hangs_up: bool) -> AsyncIterator[Admin]:
+    """An admin interface that takes a request, and answers nothing."""
+    over = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        if not hangs_up:
+            await over.wait()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    admin = Admin(server.sockets[0].getsockname()[1], patience=0.05)
+    try:
+        yield admin
+    finally:
+        over.set()
+        server.close()
+        await admin.close()
+
+
+@pytest.mark.parametrize("hangs_up", [False, True])
+async def test_one_that_does_not_answer_is_not_gone(*, hangs_up: bool) -> None:
+    async with envoy(hangs_up=hangs_up) as admin:
+        for ask in (admin.drain, admin.active_requests):
+            with pytest.raises(AdminError) as told:
+                await ask()
+            assert not isinstance(told.value, EnvoyGoneError)
+
+
+async def test_where_nobody_listens_envoy_is_gone() -> None:
+    admin = Admin(free_port())
+    for ask in (admin.drain, admin.active_requests):
+        with pytest.raises(EnvoyGoneError):
+            await ask()
+    await admin.close()
