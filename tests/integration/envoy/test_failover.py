@@ -1,7 +1,9 @@
 """What one request survives, on the real Envoy."""
 
 import asyncio
+import re
 from collections import Counter
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from tests.integration.envoy.configuration import attempts, configuration
 from tests.integration.envoy.conftest import Fleet, pool_of
 from tests.integration.envoy.model_server import Behaviour
+from tokenfleet.api.v1alpha1.modelroute import Failover
 
 pytestmark = pytest.mark.envoy
 
@@ -28,6 +31,43 @@ async def test_errors_of_a_pool_are_answered_by_the_next(serving: Fleet, status:
 
     assert await served_by(serving) == {"small": 40}
     assert serving.small.requests[0]["model"] == "llama-3b"
+
+
+def named(word: str) -> set[int]:
+    """Return the statuses that the API's text of `retryOn` names for a word of it, providers aside."""
+    found = re.search(rf"{word}:([^;.]*)[;.]", Failover.model_fields["retry_on"].description or "")
+    assert found
+    ranges = re.findall(r"(\d{3})(?: to (\d{3}))?", found[1])
+    return {status for low, high in ranges for status in range(int(low), int(high or low) + 1)}
+
+
+STATUSES = (300, 302, 307, 399, 400, 401, 403, 404, 405, 407, 408, 409, 413, 422, 425, 428, 429, 430,
+            499, 500, 501, 502, 503, 504, 505, 520, 529, 530, 599)  # fmt: skip
+
+
+@pytest.mark.parametrize("word", ["ServerError", "TooManyRequests", ""])
+async def test_those_statuses_are_tried_again_that_the_api_names(fleet: Fleet, word: str) -> None:
+    config = configuration(ALL_LARGE)
+    (route,) = config.routes
+    only = replace(
+        route.failover,
+        connect_failure=False,
+        server_error=word == "ServerError",
+        too_many_requests=word == "TooManyRequests",
+    )
+    await fleet.serve(replace(config, routes=(replace(route, failover=only),)))
+    again = set()
+    for status in STATUSES:
+        fleet.large.behaviour, fleet.small.requests = Behaviour(status=status), []
+        await fleet.ask()
+        if fleet.small.requests:
+            again.add(status)
+        fleet.large.behaviour = Behaviour()  # three failures in a row would take the replica out
+        assert pool_of(await fleet.ask()) == "large"
+
+    assert again == (named(word) & set(STATUSES) if word else set())
+    fleet.large.behaviour = Behaviour(answer=("{}",))
+    assert pool_of(await fleet.ask()) == "small", "no client could use it: it is asked in any case"
 
 
 async def test_a_client_s_own_error_is_its_answer(serving: Fleet) -> None:

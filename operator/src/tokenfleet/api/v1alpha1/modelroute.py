@@ -157,7 +157,11 @@ class Failover(Model):
         "ResponseTimeout",
     ]
     """Outcomes of an attempt after which the next pool is asked, as long as no byte has reached the
-    client. An error inside an answer with status 200 counts as the error that it names."""
+    client. ConnectFailure: no connection, or one that breaks before an answer begins. ServerError:
+    status 300 to 399, 408 and 500 to 599; of providers also 404 and 405, and 401 to 403 where the
+    credential is the router's. TooManyRequests: status 429 and 529. FirstTokenTimeout and
+    ResponseTimeout: the limits below. An error inside an answer with status 200 counts as the error
+    that it names; after an answer that no client could use, the next pool is asked in any case."""
     first_token_timeout: Annotated[timedelta, Duration("50ms", "10m")] | None = None
     """Longest wait for the first token of a stream. Absent: ten times the rule's TimeToFirstToken
     threshold, between 10s and 120s, else 60s; and only where another pool or replica can take
@@ -167,8 +171,8 @@ class Failover(Model):
     EndToEnd threshold, between 10s and 120s, else 10m; and only where another pool or replica can
     take over."""
     stall_timeout: Annotated[timedelta, Duration("50ms", "1h")] = timedelta(seconds=60)
-    """Longest silence of a stream after its first token; the client then gets an error event and
-    the end of the connection."""
+    """Longest silence of a stream after its first token; pings and comments are silence. The client
+    then gets an error event and the end of the connection."""
     attempts: Annotated[int, Field(ge=1, le=8)] = 3
     """Most pools that one request is tried on, the first included. Another replica of the first
     pool is asked once besides."""
