@@ -1,7 +1,7 @@
 //! What one answer, or one event of it, said of the values in [`crate::said`].
 
 use crate::fault::{Fault, Parts};
-use crate::said::{Member, Said, Where};
+use crate::said::{Form, Member, Said, Where};
 use crate::usage::{Slot, Usage};
 use crate::wanted::{Span, Value, Visit, Wrong};
 
@@ -23,7 +23,7 @@ const GIVEN_UP: [&[u8]; 6] = [
 pub struct Reading {
     /// `type`; empty where there is none.
     pub kind: Vec<u8>,
-    /// `content_block.type`
+    /// `content_block.type`, or `item.type`
     pub block: Vec<u8>,
     /// Whether `choices` is an array, and whether it is `[]`.
     pub choices: Option<bool>,
@@ -35,8 +35,12 @@ pub struct Reading {
     pub finished: u128,
     /// Whether a finish reason, or the status of a response, says that the engine gave up.
     pub aborted: bool,
+    /// What all of the choices are: bits of [`Form`].
+    forms: u8,
     /// What there is of that which is due, besides choices.
-    due: [bool; 5],
+    due: [bool; 8],
+    /// Whether something at the top holds something else.
+    holds: bool,
     /// Whether `object` is `error`.
     object_error: bool,
     usages: [Usage; 3],
@@ -45,6 +49,10 @@ pub struct Reading {
     detail: Parts,
     index: u32,
     finish: bool,
+    form: u8,
+    /// Whether the item of `data` being read has an embedding, and all before it.
+    datum: bool,
+    embedding: bool,
 }
 
 impl Reading {
@@ -58,8 +66,8 @@ impl Reading {
         }
         self.usages = Default::default();
         (self.choices, self.output, self.aborted) = (None, false, false);
-        self.due = [false; 5];
-        self.object_error = false;
+        self.due = [false; 8];
+        (self.object_error, self.holds, self.forms) = (false, false, 0);
         (self.present, self.finished, self.index, self.finish) = (0, 0, 0, false);
     }
 
@@ -73,9 +81,17 @@ impl Reading {
     #[must_use]
     pub fn has(&self, member: Member) -> bool {
         match member {
-            Member::Choices => self.choices == Some(false),
+            Member::Message => self.choices == Some(false) && self.are(Form::Message),
+            Member::ChoiceText => self.choices == Some(false) && self.are(Form::Text),
+            Member::Anything => self.holds,
             _ => self.due[member as usize],
         }
+    }
+
+    /// Whether all choices have this form.
+    #[must_use]
+    pub fn are(&self, form: Form) -> bool {
+        self.forms & form as u8 != 0
     }
 
     /// The error at the top, or the whole where it is one; `kind` is what the event is. `FastAPI`'s
@@ -104,9 +120,23 @@ impl Reading {
         &mut self.errors[usize::from(matches!(at, Where::Response))]
     }
 
+    fn form_is(&mut self, form: Form, value: Value<'_>) {
+        let right = match form {
+            Form::Message | Form::Delta => matches!(value, Value::Object { .. }),
+            Form::Text => {
+                self.output |= !empty(value);
+                matches!(value, Value::Text { .. })
+            }
+        };
+        if right {
+            self.form |= form as u8;
+        }
+    }
+
     fn choice_ends(&mut self) {
         let bit = 1 << self.index.min(127);
         self.present |= bit;
+        self.forms &= self.form;
         if self.finish {
             self.finished |= bit;
         }
@@ -130,7 +160,10 @@ impl Visit for Reading {
                 self.usage_of(at).set(first, Slot::Absent);
                 self.usage_of(at).set(last, Slot::Absent);
             }
-            Said::Choice => (self.index, self.finish) = (0, false),
+            Said::Choices => self.forms = u8::MAX,
+            Said::Choice => (self.index, self.finish, self.form) = (0, false, 0),
+            Said::Due(Member::Embedding) => self.embedding = true,
+            Said::Datum => self.datum = false,
             _ => {}
         }
     }
@@ -154,7 +187,22 @@ impl Visit for Reading {
             Said::Due(member @ Member::InputTokens) => {
                 self.due[member as usize] = matches!(value, Value::Number(_));
             }
-            Said::Due(member) => self.due[member as usize] = array(value).is_some(),
+            Said::Due(Member::Text) => {
+                self.due[Member::Text as usize] = matches!(value, Value::Text { .. });
+            }
+            Said::Due(Member::Embedding) => {
+                self.due[Member::Embedding as usize] =
+                    array(value) == Some(false) && self.embedding;
+                self.holds |= holds(value);
+            }
+            Said::Datum => self.embedding &= self.datum,
+            Said::Embedding => self.datum = !empty(value),
+            Said::Due(member) => {
+                self.due[member as usize] = array(value).is_some();
+                self.holds |= holds(value);
+            }
+            Said::Other => self.holds |= holds(value),
+            Said::Form(form) => self.form_is(form, value),
             Said::Kind => {
                 replace(&mut self.kind, text);
                 replace(&mut self.top.kind, text);
@@ -188,6 +236,11 @@ impl Visit for Reading {
 fn replace(to: &mut Vec<u8>, text: &[u8]) {
     to.clear();
     to.extend_from_slice(text);
+}
+
+/// Whether there is something in it, or at least room for it.
+fn holds(value: Value<'_>) -> bool {
+    matches!(value, Value::Array { .. } | Value::Object { empty: false })
 }
 
 fn array(value: Value<'_>) -> Option<bool> {

@@ -5,7 +5,10 @@
 
 mod answer;
 mod events;
+mod seal;
 mod verdict;
+
+use self::seal::Seal;
 
 use crate::abi::{Body, Envoy, Header, Next};
 use crate::answers::Shape;
@@ -35,7 +38,7 @@ enum Reading {
     /// A whole answer, held or on its way.
     Whole(Box<Answer>),
     /// Nobody here: it is compressed, though that was not asked for. The client can read it.
-    Sealed,
+    Sealed(Seal),
     /// A refusal that could be about the context window.
     Refused(Box<Answer>),
     /// Nobody, and nothing of it goes on: another answer was put in its place.

@@ -22,8 +22,10 @@ pub enum Endpoint {
 /// The API of an endpoint: what may be asked of it, and the shape of its errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Service {
-    /// `OpenAI`'s chat completions and completions: usage in a stream has to be asked for.
-    Choices,
+    /// `OpenAI`'s chat completions: usage in a stream has to be asked for.
+    Chat,
+    /// `OpenAI`'s completions: the same.
+    Completions,
     /// `OpenAI`'s responses.
     Responses,
     /// Anthropic's messages.
@@ -32,7 +34,11 @@ pub enum Service {
     Embeddings,
     /// Anthropic's count of a message's tokens.
     TokenCount,
-    /// Never streamed, and every engine answers in its own way: rerank, score, tokenize, ...
+    /// Transcriptions and translations of recordings.
+    Recordings,
+    /// Lists in every engine's own words: rerank, score, tokenize.
+    Lists,
+    /// Never streamed, and every engine answers in its own way.
     Plain,
 }
 
@@ -40,18 +46,27 @@ impl Service {
     /// Whether a request can ask for a stream. Then all else is JSON.
     #[must_use]
     pub fn streams(self) -> bool {
-        matches!(self, Service::Choices | Service::Responses | Service::Messages)
+        self.asks_usage() || matches!(self, Service::Responses | Service::Messages)
+    }
+
+    /// Whether a stream tells its usage only where it is asked to.
+    #[must_use]
+    pub fn asks_usage(self) -> bool {
+        matches!(self, Service::Chat | Service::Completions)
     }
 
     /// What every good whole answer has, whoever gives it: clients read on from there.
     #[must_use]
     pub fn due(self) -> Option<Member> {
         match self {
-            Service::Choices => Some(Member::Choices),
+            Service::Chat => Some(Member::Message),
+            Service::Completions => Some(Member::ChoiceText),
             Service::Responses => Some(Member::Output),
             Service::Messages => Some(Member::Content),
-            Service::Embeddings => Some(Member::Data),
+            Service::Embeddings => Some(Member::Embedding),
             Service::TokenCount => Some(Member::InputTokens),
+            Service::Recordings => Some(Member::Text),
+            Service::Lists => Some(Member::Anything),
             Service::Plain => None,
         }
     }
@@ -85,9 +100,11 @@ pub fn upstream(path: &[u8]) -> Option<Vec<u8>> {
 pub fn endpoint(method: &[u8], path: &[u8]) -> Endpoint {
     let path = bare(path);
     let found = match path.strip_prefix(b"/v1").unwrap_or(path) {
-        b"/rerank" | b"/score" | b"/tokenize" | b"/detokenize" => Endpoint::Model(Service::Plain),
+        b"/rerank" | b"/score" | b"/tokenize" => Endpoint::Model(Service::Lists),
+        b"/detokenize" => Endpoint::Model(Service::Plain),
         _ if !path.starts_with(b"/v1/") => return Endpoint::Nothing,
-        b"/chat/completions" | b"/completions" => Endpoint::Model(Service::Choices),
+        b"/chat/completions" => Endpoint::Model(Service::Chat),
+        b"/completions" => Endpoint::Model(Service::Completions),
         b"/responses" => Endpoint::Model(Service::Responses),
         b"/messages" => Endpoint::Model(Service::Messages),
         b"/messages/count_tokens" => Endpoint::Model(Service::TokenCount),
@@ -178,14 +195,15 @@ mod tests {
     #[test]
     fn paths_of_every_api_are_known() {
         for (path, found) in [
-            ("/v1/chat/completions", Endpoint::Model(Service::Choices)),
-            ("/v1/completions/?a=b", Endpoint::Model(Service::Choices)),
+            ("/v1/chat/completions", Endpoint::Model(Service::Chat)),
+            ("/v1/completions/?a=b", Endpoint::Model(Service::Completions)),
             ("/v1/responses", Endpoint::Model(Service::Responses)),
             ("/v1/messages?beta=true", Endpoint::Model(Service::Messages)),
             ("/v1/messages/count_tokens", Endpoint::Model(Service::TokenCount)),
             ("/v1/embeddings", Endpoint::Model(Service::Embeddings)),
-            ("/rerank", Endpoint::Model(Service::Plain)),
-            ("/v1/rerank", Endpoint::Model(Service::Plain)),
+            ("/rerank", Endpoint::Model(Service::Lists)),
+            ("/v1/rerank", Endpoint::Model(Service::Lists)),
+            ("/detokenize", Endpoint::Model(Service::Plain)),
             ("/v1/audio/translations", Endpoint::Form),
             ("/v1/models", Endpoint::Method("GET, HEAD")),
             ("/chat/completions", Endpoint::Nothing),

@@ -17,11 +17,12 @@
 //! ends so for whole.
 
 use crate::answer::Reading;
+use crate::endpoint::Service;
 use crate::fault::{Class, Fault};
 use crate::lines::{Lines, Part};
 use crate::pass::{Pass, Passing};
 use crate::repeat::Repeat;
-use crate::said::Said;
+use crate::said::{Form, Said};
 use crate::usage::{Counts, Usage};
 use crate::walk::Walker;
 
@@ -80,6 +81,12 @@ pub struct Events {
     done: bool,
     usage: Usage,
     hide_usage: bool,
+    /// The API whose events count; `None`: those of any.
+    service: Option<Service>,
+    /// Whether something has come, besides output, that is more than a sign of life.
+    heard: bool,
+    /// Whether the engine said last that it does what it does not show.
+    hidden: bool,
     /// Whether an event has begun.
     open: bool,
     passing: Passing,
@@ -93,8 +100,15 @@ impl Events {
         Events { hide_usage, ..Self::default() }
     }
 
+    /// Of this API: the client reads nothing else, whatever it says.
+    #[must_use]
+    pub fn of(self, service: Service) -> Self {
+        Events { service: Some(service), ..self }
+    }
+
     /// Read the next chunk; returns what the stream has come to.
     pub fn feed(&mut self, chunk: &[u8]) -> Seen {
+        let long = self.open && self.data && self.name != b"ping";
         // Where the event that is being read begins in this chunk.
         let mut begin = 0;
         if !self.open {
@@ -131,6 +145,8 @@ impl Events {
                 Part::More => break,
             }
         }
+        // A piece out of the middle of a large event is a part of it.
+        self.heard |= long && begin == 0;
         if self.open && (self.hide_usage || self.may_end()) {
             self.passing.hold(begin, chunk);
         } else if self.open {
@@ -160,6 +176,13 @@ impl Events {
     #[must_use]
     pub fn output_events(&self) -> u64 {
         self.outputs
+    }
+
+    /// Whether anything has come, since this was asked last, that brings the client further and is no
+    /// output. Comments, pings and empty events bring nobody further, but for those of an engine that has
+    /// said that it does what it does not show.
+    pub fn take_heard(&mut self) -> bool {
+        std::mem::take(&mut self.heard)
     }
 
     /// Events so far whose data no client can read.
@@ -202,6 +225,7 @@ impl Events {
     }
 
     fn event_ends(&mut self, begin: usize, end: usize) {
+        self.heard |= self.hidden;
         let only_usage = self.data && !self.head.is_empty() && self.judge();
         self.passing.event_ends(only_usage && self.hide_usage, (begin, end));
         self.name.clear();
@@ -228,22 +252,46 @@ impl Events {
         let usage = self.reading.usage();
         self.usage.update(&usage);
         let kind = self.kind().to_vec();
+        self.heard |= usage.told;
         if let Some(fault) = self.reading.fault(&kind) {
             self.fails(fault);
         } else if let Some(empty) = self.reading.choices {
             self.choices();
             return empty && usage.told;
-        } else {
+        } else if self.takes(&kind) {
             self.typed(&kind);
         }
         false
     }
 
+    /// Whether the client takes events of this type.
+    fn takes(&self, kind: &[u8]) -> bool {
+        match self.service {
+            Some(Service::Chat | Service::Completions) => false,
+            Some(Service::Responses) => kind.starts_with(b"response."),
+            Some(Service::Messages) => {
+                kind.starts_with(b"message_") || kind.starts_with(b"content_block_")
+            }
+            _ => true,
+        }
+    }
+
     fn choices(&mut self) {
-        self.present |= self.reading.present;
-        self.finished |= self.reading.finished;
+        let readable = match self.service {
+            Some(Service::Chat) => self.reading.are(Form::Delta),
+            Some(Service::Completions) => self.reading.are(Form::Text),
+            Some(Service::Responses | Service::Messages) => false,
+            _ => true,
+        };
         self.aborted |= self.reading.aborted;
-        if self.reading.output {
+        if readable {
+            self.present |= self.reading.present;
+        }
+        // The last event of a choice may say no more than that.
+        let finished = self.reading.finished & self.present;
+        self.heard |= finished != 0;
+        self.finished |= finished;
+        if readable && self.reading.output {
             self.output();
         }
     }
@@ -260,6 +308,11 @@ impl Events {
     fn typed(&mut self, kind: &[u8]) {
         let Reading { block, output, aborted, .. } = &self.reading;
         self.aborted |= aborted;
+        if kind == b"content_block_start" || kind == b"response.output_item.added" {
+            self.hidden = works_unseen(block);
+        }
+        let alive = matches!(kind, b"" | b"ping" | b"keepalive");
+        self.heard |= !(alive || kind.ends_with(b"delta"));
         match kind {
             b"response.completed"
             | b"response.incomplete"
@@ -295,6 +348,15 @@ impl Events {
     fn come_to(&mut self, seen: Seen) {
         self.seen = self.seen.max(seen);
     }
+}
+
+/// Whether an engine may be silent for as long as it takes, having begun this: it thinks without showing it,
+/// or uses a tool of its own.
+fn works_unseen(block: &[u8]) -> bool {
+    const UNSEEN: [&[u8]; 5] =
+        [b"thinking", b"redacted_thinking", b"reasoning", b"server_tool_use", b"mcp_tool_use"];
+    let of_client = matches!(block, b"function_call" | b"custom_tool_call");
+    UNSEEN.contains(&block) || block.ends_with(b"_call") && !of_client
 }
 
 #[cfg(test)]

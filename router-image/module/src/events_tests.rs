@@ -317,3 +317,79 @@ fn nothing_is_read_behind_the_end() {
         assert_eq!((read.seen, read.ending, read.outputs), (Seen::End, Ending::Complete, 1));
     }
 }
+
+#[test]
+fn only_events_of_the_api_count() {
+    let message = named(&[
+        r#"{"type":"content_block_delta","delta":{"type":"text_delta","text":"a"}}"#,
+        r#"{"type":"message_stop"}"#,
+    ]);
+    let response = named(&[
+        r#"{"type":"response.output_text.delta","delta":"a"}"#,
+        r#"{"type":"response.completed","response":{}}"#,
+    ]);
+    let text = data(&[r#"{"choices":[{"text":"a","finish_reason":"stop"}]}"#]);
+    let apis = [
+        (Service::Chat, data(&[WORD, STOP])),
+        (Service::Completions, text),
+        (Service::Responses, response),
+        (Service::Messages, message),
+    ];
+    for (service, _) in &apis {
+        for (other, stream) in &apis {
+            let mut events = Events::new(false).of(*service);
+            events.feed(stream.as_bytes());
+            let read = (events.output_events(), events.ending());
+            let ours = service == other;
+            let expected = if ours { (1, Ending::Complete) } else { (0, Ending::Cut) };
+            assert_eq!(read, expected, "{other:?} for {service:?}");
+        }
+    }
+}
+
+#[test]
+fn signs_of_life_bring_nobody_further() {
+    let ping = "event: ping\ndata: {\"type\": \"ping\"}\n\n";
+    let alive = [": ping\n\n", "\n", ping, "data:\n\n", "data: {}\n\n", "event: x\n\n"];
+    let empty = data(&[ROLE, r#"{"choices":[]}"#, r#"{"type":"keepalive","sequence_number":3}"#]);
+    let mut events = Events::new(false);
+    events.feed(data(&[ROLE, WORD]).as_bytes());
+    let mut further = |part: &str| {
+        let before = events.output_events();
+        events.feed(part.as_bytes());
+        events.take_heard() || events.output_events() > before
+    };
+    for part in alive.iter().copied().chain([&empty[..]]) {
+        assert!(!further(part), "{part}");
+    }
+    for part in [&data(&[STOP]), &data(&[USAGE]), &data(&[WORD])] {
+        assert!(further(part), "{part}");
+    }
+    assert!(!further(ping));
+    let step = r#"{"type":"response.web_search_call.searching"}"#;
+    assert!(further(&data(&[step])));
+    // A piece out of the middle of a large event is a part of it; the first one may be anything.
+    assert!(!further("data: {\"type\":\"response.image\",\"x\":\"aaa"));
+    assert!(further("aaaa"));
+}
+
+#[test]
+fn an_engine_that_says_that_it_thinks_unseen_may_take_its_time() {
+    let ping = "event: ping\ndata: {\"type\": \"ping\"}\n\n";
+    for (begun, item, unseen) in [
+        ("content_block_start", r#""content_block":{"type":"thinking"}"#, true),
+        ("content_block_start", r#""content_block":{"type":"server_tool_use"}"#, true),
+        ("content_block_start", r#""content_block":{"type":"text"}"#, false),
+        ("content_block_start", r#""content_block":{"type":"tool_use"}"#, false),
+        ("response.output_item.added", r#""item":{"type":"reasoning"}"#, true),
+        ("response.output_item.added", r#""item":{"type":"web_search_call"}"#, true),
+        ("response.output_item.added", r#""item":{"type":"function_call"}"#, false),
+        ("response.output_item.added", r#""item":{"type":"message"}"#, false),
+    ] {
+        let mut events = Events::new(false);
+        events.feed(named(&[&format!(r#"{{"type":"{begun}",{item}}}"#)]).as_bytes());
+        assert!(events.take_heard(), "{item}");
+        events.feed(ping.as_bytes());
+        assert_eq!(events.take_heard(), unseen, "{item}");
+    }
+}

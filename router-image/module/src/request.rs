@@ -5,7 +5,7 @@ mod choose;
 mod refuse;
 
 use self::choose::Choice;
-use self::refuse::{bad, nowhere, overloaded, too_large};
+use self::refuse::{bad, bad_host, nowhere, overloaded, too_large};
 use crate::abi::{Body, Envoy, Header, Headers, Next};
 use crate::answers::Refusal;
 use crate::choice::bucket;
@@ -115,8 +115,10 @@ impl Request {
         if straight.is_some() {
             found = endpoint::endpoint(method, path);
         }
-        if let Endpoint::Model(service) = found {
-            self.service.set(service);
+        match found {
+            Endpoint::Model(service) => self.service.set(service),
+            Endpoint::Form => self.service.set(Service::Recordings),
+            _ => {}
         }
         let anthropic = endpoint::is_anthropic(path) || headers.get(b"anthropic-version").is_some();
         self.anthropic.set(anthropic);
@@ -131,6 +133,11 @@ impl Request {
         };
         let plan = self.plan.get_or_init(|| plan);
         self.note_origin(&headers, plan);
+        // Envoy joins several hosts with a comma; nobody is to take one for the other (RFC 9112, section 3.2).
+        let host = headers.get(b":authority").unwrap_or_default();
+        if host.iter().any(|c| matches!(c, b',' | b'@')) {
+            return self.refuse(envoy, bad_host(), end);
+        }
         let form = match found {
             Endpoint::Model(_) => false,
             Endpoint::Form => true,

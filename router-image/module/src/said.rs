@@ -22,16 +22,22 @@ pub enum Where {
 /// What a whole answer has to have, by its API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Member {
-    /// `choices`, at least one.
-    Choices,
+    /// `choices`, at least one, each with a `message`.
+    Message,
+    /// `choices`, at least one, each with a `text`.
+    ChoiceText,
     /// `output`, an array.
     Output,
     /// `content`, an array.
     Content,
-    /// `data`, an array.
-    Data,
+    /// `data`, at least one, each with an `embedding`.
+    Embedding,
     /// `input_tokens`, a number.
     InputTokens,
+    /// `text`, a string.
+    Text,
+    /// Anything that holds something else: a list, an object.
+    Anything,
 }
 
 impl Member {
@@ -39,13 +45,26 @@ impl Member {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
-            Member::Choices => "choices",
+            Member::Message => "message",
+            Member::ChoiceText | Member::Text => "text",
             Member::Output => "output",
             Member::Content => "content",
-            Member::Data => "data",
+            Member::Embedding => "embedding",
             Member::InputTokens => "input_tokens",
+            Member::Anything => "results",
         }
     }
+}
+
+/// What a choice can be: which of them it is, is up to the API and to whether it is streamed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// `message`, of a whole chat completion.
+    Message = 1,
+    /// `delta`, of a streamed one.
+    Delta = 2,
+    /// `text`, of completions.
+    Text = 4,
 }
 
 /// A wanted value.
@@ -53,6 +72,8 @@ impl Member {
 pub enum Said {
     /// Known and of no interest.
     Nothing,
+    /// At the top, and none of those below.
+    Other,
     /// `type`: what the event is.
     Kind,
     /// `object`: what the answer is.
@@ -87,6 +108,12 @@ pub enum Said {
     Choices,
     /// One choice.
     Choice,
+    /// What it is.
+    Form(Form),
+    /// One item of `data`.
+    Datum,
+    /// `embedding` of an item.
+    Embedding,
     /// `index` of a choice.
     Index,
     /// `finish_reason` of a choice.
@@ -95,7 +122,7 @@ pub enum Said {
     Output,
     /// `delta` at the top.
     Delta,
-    /// `content_block.type`
+    /// `content_block.type`, `item.type`
     Block,
 }
 
@@ -164,7 +191,7 @@ macro_rules! error {
 }
 
 /// The values of interest.
-static TABLE: [Node<Said>; 17] = [
+static TABLE: [Node<Said>; 19] = [
     Node::key("choices", Said::Choices, 0, &[Node::item(Said::Choice, &CHOICE)]),
     Node::key("usage", Said::Usage(Where::Top), 0, usage!(Where::Top)),
     Node::key("type", Said::Kind, LONGEST_CODE, &[]),
@@ -184,20 +211,25 @@ static TABLE: [Node<Said>; 17] = [
     Node::key("status", Said::Status, LONGEST_CODE, &[]),
     Node::key("output", Said::Due(Member::Output), 0, &[]),
     Node::key("content", Said::Due(Member::Content), 0, &[]),
-    Node::key("data", Said::Due(Member::Data), 0, &[]),
+    Node::key("data", Said::Due(Member::Embedding), 0, &[Node::item(Said::Datum, &DATUM)]),
     Node::key("input_tokens", Said::Due(Member::InputTokens), 0, &[]),
-    Node::any_key(Said::Nothing),
+    Node::key("text", Said::Due(Member::Text), 0, &[]),
+    Node::key("item", Said::Nothing, 0, &[Node::key("type", Said::Block, LONGEST_CODE, &[])]),
+    Node::any_key(Said::Other),
 ];
 
-static CHOICE: [Node<Said>; 4] = [
+static DATUM: [Node<Said>; 1] = [Node::key("embedding", Said::Embedding, 0, &[])];
+
+static CHOICE: [Node<Said>; 5] = [
     Node::key("index", Said::Index, LONGEST_COUNT, &[]),
     Node::key(
         "delta",
-        Said::Nothing,
+        Said::Form(Form::Delta),
         0,
         &[Node::key("role", Said::Nothing, 0, &[]), Node::any_key(Said::Output)],
     ),
-    Node::key("text", Said::Output, 0, &[]),
+    Node::key("text", Said::Form(Form::Text), 0, &[]),
+    Node::key("message", Said::Form(Form::Message), 0, &[]),
     Node::key("finish_reason", Said::Finish, LONGEST_CODE, &[]),
 ];
 

@@ -178,7 +178,8 @@ impl Answer {
     pub fn lacks(&self, member: Member) -> bool {
         match self.wrong {
             None => self.walker.end().is_ok() && !self.reading.has(member),
-            Some((Wrong::NotAnObject, first)) => first == Some(b'['),
+            // A list is one of the things that some APIs answer with.
+            Some((Wrong::NotAnObject, first)) => first == Some(b'[') && member != Member::Anything,
             Some(_) => false,
         }
     }

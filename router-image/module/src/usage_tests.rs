@@ -213,13 +213,48 @@ fn an_engine_that_gave_up_says_so() {
 fn what_an_api_promises_is_missed() {
     for (member, good, bad) in [
         (
-            Member::Choices,
-            &[r#"{"choices":[{}]}"#, r#"{"choices":null,"choices":[0]}"#][..],
-            &[r#"{"choices":null}"#, r#"{"choices":[]}"#, r#"{"choices":{}}"#][..],
+            Member::Message,
+            &[
+                r#"{"choices":[{"message":{}}]}"#,
+                r#"{"choices":null,"choices":[{"message":{"content":null},"index":0}]}"#,
+            ][..],
+            &[
+                r#"{"choices":null}"#,
+                r#"{"choices":[]}"#,
+                r#"{"choices":{}}"#,
+                r#"{"choices":[{}]}"#,
+                r#"{"choices":[null]}"#,
+                r#"{"choices":[0]}"#,
+                r#"{"choices":[{"message":null}]}"#,
+                r#"{"choices":[{"delta":{"content":"a"}}]}"#,
+                r#"{"choices":[{"text":"a"}]}"#,
+                r#"{"choices":[{"message":{}},{"text":"a"}]}"#,
+            ][..],
         ),
+        (
+            Member::ChoiceText,
+            &[r#"{"choices":[{"text":""}]}"#, r#"{"choices":[{"text":"a"},{"text":"b"}]}"#],
+            &[r#"{"choices":[{"text":null}]}"#, r#"{"choices":[{"message":{"content":"a"}}]}"#],
+        ),
+        (Member::Text, &[r#"{"text":""}"#], &[r#"{"text":null}"#, r#"{"choices":[{"text":"a"}]}"#]),
         (Member::Output, &[r#"{"output":[]}"#], &[r#"{"output":null}"#, r#"{"output":""}"#]),
         (Member::Content, &[r#"{"content":[]}"#], &[r#"{"content":"a"}"#]),
-        (Member::Data, &[r#"{"data":[1,2]}"#], &[r#"{"data":{}}"#, r#"{"x":{"data":[1]}}"#]),
+        (
+            Member::Embedding,
+            &[
+                r#"{"data":[{"embedding":[0.5,1]},{"index":1,"embedding":"AAAA"}]}"#,
+                r#"{"data":[],"data":[{"embedding":[1]}]}"#,
+            ],
+            &[
+                r#"{"data":{}}"#,
+                r#"{"data":[]}"#,
+                r#"{"data":[1,2]}"#,
+                r#"{"data":[{"embedding":[]}]}"#,
+                r#"{"data":[{"embedding":[1]},{"index":1}]}"#,
+                r#"{"data":[{"embedding":[1]},{"embedding":null}]}"#,
+                r#"{"x":{"data":[{"embedding":[1]}]}}"#,
+            ],
+        ),
         (Member::InputTokens, &[r#"{"input_tokens":0}"#], &[r#"{"input_tokens":"7"}"#]),
     ] {
         let lacks = |body: &&str, size: usize| {

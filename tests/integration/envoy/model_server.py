@@ -13,10 +13,15 @@ LAST = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
 USAGE = {"prompt_tokens": 11, "completion_tokens": 7, "prompt_tokens_details": {"cached_tokens": 3}}
 
 MEMBERS: dict[str, Any] = {
-    "completions": {"choices": [{"index": 0, "finish_reason": "stop"}]},
+    "completions": {"choices": [{"index": 0, "message": {}, "text": "", "finish_reason": "stop"}]},
     "responses": {"output": []},
     "messages": {"content": []},
-    "embeddings": {"data": []},
+    "embeddings": {"data": [{"embedding": [0.5]}]},
+    "rerank": {"results": []},
+    "score": {"data": []},
+    "tokenize": {"tokens": []},
+    "transcriptions": {"text": ""},
+    "translations": {"text": ""},
     "count_tokens": {"input_tokens": 11},
 }
 """What whole answers have besides usage, by the last part of the path."""

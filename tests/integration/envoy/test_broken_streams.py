@@ -10,7 +10,9 @@ from tests.integration.envoy.pools import Pools
 from tests.integration.envoy.replica import Json
 from tests.integration.envoy.scripted import (
     DONE,
+    ROLE,
     SSE,
+    STOP,
     WHOLE,
     Cut,
     Data,
@@ -37,6 +39,8 @@ DELTA = event(
     {"type": "content_block_delta", "delta": {"type": "text_delta", "text": "a"}},
     "content_block_delta",
 )
+PING = event({"type": "ping"}, "ping")
+STOPPED = event({"type": "message_stop"}, "message_stop")
 SAID = event({"type": "response.output_text.delta", "delta": "a"}, "response.output_text.delta")
 TEXT = event({"choices": [{"index": 0, "text": "a", "finish_reason": None}]})
 ABORTED = event({"choices": [{"index": 0, "delta": {}, "finish_reason": "abort"}]})
@@ -67,6 +71,8 @@ BROKEN = (
     Row("aborted", (SSE, token("a"), token("b"), Pause(0.2), ABORTED, DONE, End), "broken_stream"),
     Row("aborted, and ends later", (SSE, token("a"), token("b"), ABORTED, DONE, Pause(0.2), End), "broken_stream"),
     Row("silent", (SSE, token("a"), token("b"), Pause(20)), "timeout"),
+    Row("alive, and says nothing", (SSE, token("a"), token("b"), *(Data(": x\n\n"), Pause(0.2), ROLE, Pause(0.2)) * 20, STOP, DONE, End), "timeout"),
+    Row("a message of pings", (SSE, MESSAGE, DELTA, DELTA, *(PING, Pause(0.3)) * 20, STOPPED, End), "timeout", path="/v1/messages"),
     Row("text without a finish reason", (SSE, TEXT, TEXT, Pause(0.2), DONE, End), "broken_stream", path="/v1/completions"),
     Row("a message without its stop", (SSE, MESSAGE, DELTA, DELTA, Pause(0.2), End), "broken_stream", path="/v1/messages"),
     Row("a message cut", (SSE, MESSAGE, DELTA, DELTA, Pause(0.2), Cut), "broken_stream", path="/v1/messages"),
@@ -82,7 +88,10 @@ def told(path: str, text: str) -> bool:
     match path:
         case "/v1/messages":
             kinds = (error["type"], error["error"]["type"])
-            return name == "event: error\n" and kinds == ("error", "api_error")
+            return name == "event: error\n" and kinds in {
+                ("error", "api_error"),
+                ("error", "timeout_error"),
+            }
         case "/v1/responses":
             return name == "event: error\n" and error["type"] == "error" and bool(error["code"])
         case _:

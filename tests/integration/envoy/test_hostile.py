@@ -235,7 +235,27 @@ SHAPES = {
     ),
     "null in a header": post(BODY, b"x: a\x00b"),
     "line end in a header": post(BODY, b"x: a\rtransfer-encoding: chunked"),
+    "two codings": post(chunked(BODY), b"transfer-encoding: gzip, chunked"),
+    "no coding": post(BODY, b"transfer-encoding: identity", b"content-length: %d" % len(BODY)),
+    "chunked on two lines": post(chunked(BODY), *[b"transfer-encoding: chunked"] * 2),
+    "one length twice": post(BODY, *[b"content-length: %d" % len(BODY)] * 2),
+    "line feed in a chunk": post(chunked(BODY).replace(b"\r\n", b"\n", 1), b"transfer-encoding: chunked"),
+    "two hosts": post(BODY, b"host: other"),
+    "one host twice": post(BODY, b"host: router"),
+    "two hosts in one": post(BODY).replace(b"host: router", b"host: router,other"),
+    "somebody at a host": post(BODY).replace(b"host: router", b"host: router@other"),
+    "space before a header": post(BODY).replace(b"host: router", b" host: router"),
+}  # fmt: skip
+STATUSES = {
+    "unknown coding": 501,
+    "chunked twice": 501,
+    "chunked first": 501,
+    "two codings": 501,
+    "chunked on two lines": 501,
+    "folded line": 200,  # its pieces are joined by a blank (RFC 9112, section 5.2)
+    "line end in a header": 200,  # it is taken out: the rest is a part of the value
 }
+"""Of those that are not answered with 400."""
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape)
@@ -243,9 +263,9 @@ async def test_no_shape_of_a_request_smuggles_another_one(attacked: Fleet, shape
     """It is refused, or it is one request: the engine never sees the one inside."""
     received = await talk(attacked, SHAPES[shape], patience=20)
 
-    assert all(status in {200, 400, 404, 405, 501} for status in statuses(received)), received
-    assert len(attacked.large.requests) <= statuses(received).count(200)
-    assert all(seen["model"] == "llama-70b" for seen in attacked.large.requests)
+    assert statuses(received) == [STATUSES.get(shape, 400)], received
+    assert len(attacked.large.requests) == statuses(received).count(200)
+    assert all("transfer-encoding" not in seen for seen in attacked.large.headers)
     assert (await attacked.ask()).status_code == 200
 
 

@@ -285,10 +285,10 @@ async def test_tokens_are_counted_in_answers_and_in_streams(serving: Fleet) -> N
 @pytest.mark.parametrize(
     "answer",
     [
-        pytest.param(('{"choices":[0],"usage":{"prompt_tokens":11,"completion_tokens":7},"logprobs":"', "x" * 90_000, '"}'), id="ahead of much else"),
-        pytest.param(('{"object":"x","choices":[0],"us', 'age"', " : ", '{"prompt_tokens":11,"d":{"a":1}', ',"completion_tok', 'ens":7}', "}"), id="in pieces"),
-        pytest.param((r'{"choices":[0],"text":"\"usage\":{\"prompt_tokens\":99}","kind":"usage",', '"usage":{"prompt_tokens":11,"completion_tokens":7}}'), id="beside text about it"),
-        pytest.param((f'{{"choices":[0],"embedding":[{"0.25," * 20_000}1],', '"usage":{"prompt_tokens":11,"completion_tokens":7}}'), id="after much else"),
+        pytest.param(('{"choices":[{"message":{}}],"usage":{"prompt_tokens":11,"completion_tokens":7},"logprobs":"', "x" * 90_000, '"}'), id="ahead of much else"),
+        pytest.param(('{"object":"x","choices":[{"message":{}}],"us', 'age"', " : ", '{"prompt_tokens":11,"d":{"a":1}', ',"completion_tok', 'ens":7}', "}"), id="in pieces"),
+        pytest.param((r'{"choices":[{"message":{}}],"text":"\"usage\":{\"prompt_tokens\":99}","kind":"usage",', '"usage":{"prompt_tokens":11,"completion_tokens":7}}'), id="beside text about it"),
+        pytest.param((f'{{"choices":[{{"message":{{}}}}],"embedding":[{"0.25," * 20_000}1],', '"usage":{"prompt_tokens":11,"completion_tokens":7}}'), id="after much else"),
     ],
 )  # fmt: skip
 async def test_usage_is_found_wherever_it_stands_in_an_answer(

@@ -41,6 +41,42 @@ async def test_what_is_no_http_is_refused_in_json(serving: Fleet, sent: bytes, s
     assert not serving.large.requests
 
 
+@pytest.mark.parametrize("path", [CHAT, "/v1/messages", "/v1/models"])
+async def test_a_request_that_names_two_hosts_is_refused(serving: Fleet, path: str) -> None:
+    method = "GET" if path == "/v1/models" else "POST"
+    hosts = b"host: one\r\nhost: two\r\n"
+    length = b"content-length: 2\r\n\r\n{}" if method == "POST" else b"\r\n"
+
+    received = await talk(serving, f"{method} {path} HTTP/1.1\r\n".encode() + hosts + length)
+
+    assert statuses(received) == [400]
+    error = json.loads(received.partition(b"\r\n\r\n")[2])["error"]
+    assert error["message"] == "the request does not name one host"
+
+
+async def test_the_host_of_a_whole_url_is_the_one_that_counts(serving: Fleet) -> None:
+    """Proxies ignore the other one (RFC 9112, section 3.2.2)."""
+    body = b'{"model":"chat","messages":[]}'
+    head = f"POST http://one{CHAT} HTTP/1.1\r\nhost: two\r\ncontent-length: {len(body)}\r\n\r\n"
+
+    received = await talk(serving, head.encode() + body)
+
+    assert statuses(received) == [200]
+    assert [seen["host"] for seen in serving.large.headers] == ["one"]
+
+
+async def test_an_upload_over_the_limit_is_read_before_it_is_refused(serving: Fleet) -> None:
+    """Envoy says `100 Continue` before the module sees the request."""
+    size = 2 * 1024 * 1024
+    length = f"content-length: {size}\r\nexpect: 100-continue\r\n\r\n"
+    head = f"POST {CHAT} HTTP/1.1\r\nhost: x\r\n{length}".encode()
+
+    received = await talk(serving, head + b"x" * size)
+
+    assert statuses(received) == [100, 413]
+    assert json.loads(received.rpartition(b"\r\n\r\n")[2])["error"]["code"] == "request_too_large"
+
+
 async def test_a_null_in_a_path_is_refused(serving: Fleet) -> None:
     received = await talk(serving, b"GET /v1/models%00 HTTP/1.1\r\nhost: x\r\n\r\n")
 

@@ -50,10 +50,52 @@ ANSWER = "".join(step.text for step in GOOD_WHOLE if isinstance(step, Data))
 
 GOOD_ANY = (
     WHOLE,
-    Data('{"good":1,"choices":[0],"output":[],"content":[],"data":[],"input_tokens":1}'),
+    Data(
+        '{"good":1,"choices":[{"message":{},"text":""}],"output":[],"content":[],'
+        '"data":[{"embedding":[1]}],"input_tokens":1,"text":""}'
+    ),
     End,
 )
 """A whole answer of any API."""
+
+
+def typed(kind: str, **members: object) -> Data:
+    """Return an event of responses or messages."""
+    return event({"type": kind, **members}, kind)
+
+
+GOOD_TEXT = (
+    SSE,
+    event({"choices": [{"index": 0, "text": "good"}]}),
+    event({"choices": [{"index": 0, "text": "", "finish_reason": "stop"}]}),
+    DONE,
+    End,
+)
+GOOD_RESPONSE = (
+    SSE,
+    typed("response.created", response={}),
+    typed("response.output_text.delta", delta="good"),
+    typed("response.completed", response={"status": "completed", "output": []}),
+    End,
+)
+GOOD_MESSAGE = (
+    SSE,
+    typed("message_start", message={"usage": {"input_tokens": 1}}),
+    typed("content_block_start", index=0, content_block={"type": "text", "text": ""}),
+    typed("content_block_delta", index=0, delta={"type": "text_delta", "text": "good"}),
+    typed("content_block_stop", index=0),
+    typed("message_delta", delta={"stop_reason": "end_turn"}, usage={"output_tokens": 1}),
+    typed("message_stop"),
+    End,
+)
+GOOD_STREAMS = {
+    CHAT: GOOD,
+    "/v1/completions": GOOD_TEXT,
+    "/v1/responses": GOOD_RESPONSE,
+    "/v1/messages": GOOD_MESSAGE,
+}
+"""A stream of each API."""
+GZIP = Head(kind="application/json", more=(("content-encoding", "gzip"),))
 
 
 @dataclass(frozen=True)
@@ -98,6 +140,23 @@ BAD = (
     whole("no output", (WHOLE, Data('{"output":null}'), End), "broken_stream", path="/v1/responses"),
     whole("no content", (WHOLE, Data('{"content":"x"}'), End), "broken_stream", path="/v1/messages"),
     whole("no data", (WHOLE, Data('{"data":{}}'), End), "broken_stream", path="/v1/embeddings"),
+    whole("no vector", (WHOLE, Data('{"data":[]}'), End), "broken_stream", path="/v1/embeddings"),
+    whole("a vector of nothing", (WHOLE, Data('{"data":[{"embedding":[1]},{"embedding":[]}]}'), End), "broken_stream", path="/v1/embeddings"),
+    whole("a list without a vector", (WHOLE, Data('{"data":[{"index":0}]}'), End), "broken_stream", path="/v1/embeddings"),
+    whole("an error of a store", (Head(kind="application/xml"), Data("<Error/>"), End), "broken_stream", path="/v1/embeddings"),
+    whole("a page of text", (Head(kind="text/xml"), Data("<Error/>"), End), "broken_stream", path="/rerank"),
+    whole("a choice of nothing", (WHOLE, Data('{"choices":[{}]}'), End), "broken_stream"),
+    whole("no choice at all", (WHOLE, Data('{"choices":[null]}'), End), "broken_stream"),
+    whole("a message of nothing", (WHOLE, Data('{"choices":[{"message":null,"finish_reason":"stop"}]}'), End), "broken_stream"),
+    whole("a piece of a stream", (WHOLE, Data('{"choices":[{"delta":{"content":"x"},"finish_reason":"stop"}]}'), End), "broken_stream"),
+    whole("a text for a message", (WHOLE, Data('{"choices":[{"text":"x","finish_reason":"stop"}]}'), End), "broken_stream"),
+    whole("a message for a text", GOOD_WHOLE, "broken_stream", path="/v1/completions"),
+    whole("no ranking", (WHOLE, Data('{"message":"Not Found"}'), End), "broken_stream", path="/v1/rerank"),
+    whole("a ranking of nothing", (WHOLE, Data('{"results":null}'), End), "broken_stream", path="/rerank"),
+    whole("no scores", (WHOLE, Data('{"statusCode":502,"body":"x"}'), End), "broken_stream", path="/score"),
+    whole("no tokens", (WHOLE, Data("{}"), End), "broken_stream", path="/tokenize"),
+    whole("not compressed as it says", (GZIP, Data(ANSWER), End), "broken_stream"),
+    whole("nothing, compressed", (GZIP, End), "broken_stream"),
     whole("no count", (WHOLE, Data("{}"), End), "broken_stream", path="/v1/messages/count_tokens"),
     whole("lines of JSON", (Head(kind="application/x-ndjson"), Data("{}\n{}\n"), End), "broken_stream"),
     whole("an answer that was given up", (WHOLE, Data('{"choices":[{"finish_reason":"network_error"}]}'), End), "broken_stream"),
@@ -121,6 +180,9 @@ BAD = (
     Row("what FastAPI says as an event", (SSE, event({"detail": "Not Found"}), Pause(9)), "server_error"),
     Row("a whole answer for a stream", GOOD_WHOLE, "broken_stream"),
     Row("a stream that was given up", (SSE, event({"choices": [{"index": 0, "finish_reason": "insufficient_system_resource"}]}), DONE, End), "broken_stream"),
+    Row("a stream not compressed as it says", (Head(more=(("content-encoding", "zstd"),)), *GOOD[1:]), "broken_stream"),
+    Row("a whole answer in an event", (SSE, event(ANSWER), DONE, End), "broken_stream"),
+    Row("choices of nothing", (SSE, event({"choices": [{"index": 0, "delta": None, "finish_reason": "stop"}]}), DONE, End), "broken_stream"),
     Row("an end and nothing before it", (SSE, DONE, End), "broken_stream"),
     Row("a stream of HTTP/1.0, closed", (Raw(OLD + b"content-type: text/event-stream\r\n\r\n: x\n\n"), Cut), "broken_stream"),
 )  # fmt: skip
@@ -134,13 +196,18 @@ FINE = (
     whole("numbers that only some read", (WHOLE, Data('{"good":NaN}'), End)),
     whole("a mark comes first", (WHOLE, Data("\ufeff"), *GOOD_WHOLE[1:])),
     whole("an array", (WHOLE, Data('[{"index":0,"good":1}]'), End), path="/rerank"),
+    whole("a ranking", (WHOLE, Data('{"results":[],"good":1}'), End), path="/v1/rerank"),
+    whole("a ranking inside", (WHOLE, Data('{"output":{"results":[]},"good":1}'), End), path="/v1/rerank"),
+    whole("lists of tokens", (WHOLE, Data('[[{"id":1,"text":"good"}]]'), End), path="/tokenize"),
     whole("scores", (WHOLE, Data('{"scores":[0.5],"good":1}'), End), path="/score"),
     whole("texts", (WHOLE, Data('{"text":"good"}'), End), path="/detokenize"),
     whole("vectors", (WHOLE, Data('{"data":[{"embedding":"good"}]}'), End), path="/v1/embeddings"),
+    whole("vectors by kind", (WHOLE, Data('{"data":[{"embedding":{"float":[1]}}],"good":1}'), End), path="/v1/embeddings"),
     whole("a response", (WHOLE, Data('{"output":[],"status":"incomplete","good":1}'), End), path="/v1/responses"),
     whole("a message", (WHOLE, Data('{"content":[],"good":1}'), End), path="/v1/messages"),
     whole("a count", (WHOLE, Data('{"input_tokens":1,"good":1}'), End), path="/v1/messages/count_tokens"),
-    whole("what a filter left", (WHOLE, Data('{"choices":[{"good":1,"finish_reason":"content_filter"}]}'), End)),
+    whole("what a filter left", (WHOLE, Data('{"choices":[{"message":{"good":1},"finish_reason":"content_filter"}]}'), End)),
+    whole("a text", (WHOLE, Data('{"choices":[{"text":"good"}]}'), End), path="/v1/completions"),
     whole("bytes", (Head(kind="application/octet-stream"), Data("good"), End), path="/v1/embeddings"),
     whole("compressed unasked", (Head(kind="application/json", more=(("content-encoding", "br"),)), Data("good"), End)),
     Row("a stream compressed unasked", (Head(more=(("content-encoding", "br"),)), Data("go"), Data("od"), End)),
@@ -153,6 +220,7 @@ FINE = (
     Row("a mark before the stream", (SSE, Data("\ufeff"), *GOOD[1:])),
     Row("something behind the end", (*GOOD[:-1], Data("data: {}x\n\n"), event(ERROR), End)),
     Row("in pieces", (SSE, *(step for at in range(0, len(TEXT), 40) for step in (Data(TEXT[at : at + 40]), Pause(0.01))), End)),
+    Row("an end that says no more", (SSE, token("good"), event({"choices": [{"index": 0, "finish_reason": "stop"}]}), DONE, End)),
     Row("neither usage nor an end", (SSE, token("good"), STOP, End)),
     Row("a stream before trailers", (Raw(NEW + b"content-type: text/event-stream\r\n" + CHUNKED + chunk(TEXT) + b"0\r\nx: 1\r\n\r\n"),)),
     Row("a stream closed as HTTP/1.0 does", (Raw(OLD + b"content-type: text/event-stream\r\n\r\n" + TEXT.encode()), Cut)),
@@ -163,7 +231,7 @@ async def answered(pools: Pools, row: Row) -> tuple[Seen, list[tuple[str, str]]]
     """Ask the pools, the first of which plays the row; return what came of it."""
     before = Counter(await pools.outcomes())
     pools.large[0].script = row.script
-    pools.small[0].script = GOOD if row.stream else GOOD_ANY
+    pools.small[0].script = GOOD_STREAMS[row.path] if row.stream else GOOD_ANY
     seen = await pools.ask({"stream": row.stream}, path=row.path)
     found = sorted((Counter(await pools.outcomes()) - before).elements())
     pools.large[0].script = GOOD  # three failures in a row would take the replica out
@@ -193,6 +261,20 @@ async def test_an_unusual_form_is_no_fault(pools: Pools) -> None:
         right = (seen.status, seen.pool, seen.whole) == (200, "large", True)
         if not (right and "good" in seen.body) or found != [("large", "ok")]:
             wrong[row.about] = (seen, found)
+    assert not wrong, wrong
+
+
+async def test_a_stream_in_the_words_of_another_api_is_taken_over(pools: Pools) -> None:
+    """No client of this one could read a word of it."""
+    await pools.serve(CONFIG)
+    wrong = {}
+    for path, good in GOOD_STREAMS.items():
+        for other, script in GOOD_STREAMS.items():
+            ours = Row("", script if other != path else good, path=path)
+            seen, found = await answered(pools, ours)
+            first = [("large", "ok" if other == path else "broken_stream")]
+            if found != first + [("small", "ok")] * (other != path) or "good" not in seen.body:
+                wrong[path, other] = (seen, found)
     assert not wrong, wrong
 
 

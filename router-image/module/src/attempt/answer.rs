@@ -1,5 +1,6 @@
 //! What an attempt's answer is, and what of it goes on.
 
+use super::seal::Seal;
 use super::verdict::{fail, give_up, judge_fault, mark, refused};
 use super::{Attempt, Reading};
 use crate::abi::{Body, Envoy, Header, Next};
@@ -22,8 +23,7 @@ impl Attempt {
         let Some(stream) = self.stream.get() else { return Next::Continue };
         let headers = envoy.headers(Header::Response);
         let status = headers.get(b":status").and_then(number).unwrap_or(0);
-        let coding = headers.get(b"content-encoding");
-        let sealed = coding.is_some_and(|coding| !coding.eq_ignore_ascii_case(b"identity"));
+        let sealed = headers.get(b"content-encoding").and_then(Seal::of).map(Reading::Sealed);
         let kind = Kind::of(headers.get(b"content-type").unwrap_or_default(), &stream.decision);
         let events = kind == Kind::Events;
         self.left.set(headers.get(b"content-length").and_then(number));
@@ -42,19 +42,19 @@ impl Attempt {
                 give_up(envoy, stream);
                 return Next::Continue;
             }
-            200..=299 if sealed => Reading::Sealed,
-            200..=299 if events && stream.decision.wants_whole() => {
+            200..=299 if events && sealed.is_none() && stream.decision.wants_whole() => {
                 fail(envoy, stream, "500");
                 let words = "the pool streams its answer, which was not asked for";
                 let refusal = Refusal::new(500, "bad_answer", words);
                 return self.instead(envoy, stream, &refusal, end);
             }
-            200..=299 if events => {
-                Reading::Events(Box::new(Events::new(stream.decision.hide_usage)))
+            200..=299 if events && sealed.is_none() => {
+                let Decision { hide_usage, service, .. } = stream.decision;
+                Reading::Events(Box::new(Events::new(hide_usage).of(service)))
             }
             200..=299 => {
                 self.json_is_due.set(kind == Kind::Json);
-                Reading::Whole(Box::default())
+                sealed.unwrap_or_else(|| Reading::Whole(Box::default()))
             }
             // One that wants to speak another protocol is as far away as one that sends elsewhere.
             100..=199 | 300..=399 => {
@@ -124,8 +124,22 @@ impl Attempt {
                 }
                 Next::Continue
             }
-            Reading::Sealed => {
-                if self.holds.replace(false) {
+            Reading::Sealed(seal) => {
+                if self.holds.get() {
+                    let words = match begins(envoy, body, *seal) {
+                        Some(true) => None,
+                        Some(false) => {
+                            Some((500, "the pool's answer is not compressed as it says"))
+                        }
+                        None if end => Some((502, "the pool's answer is empty")),
+                        None => return Next::Keep,
+                    };
+                    if let Some((status, words)) = words {
+                        *reading = Reading::Dropped;
+                        let refusal = Refusal::new(status, "bad_answer", words);
+                        return self.fail_with(envoy, stream, &refusal, body);
+                    }
+                    self.holds.set(false);
                     stream.token();
                 }
                 if end {
@@ -199,6 +213,12 @@ impl Attempt {
         Next::Continue
     }
 
+    /// What is held is no answer, and here is why.
+    fn fail_with(&self, envoy: &mut Envoy, stream: &Stream, why: &Refusal, body: Body) -> Next {
+        fail(envoy, stream, if why.status == 500 { "500" } else { "502" });
+        self.replace(envoy, stream, why, body)
+    }
+
     /// Keeps what has come, or lets everything go where it is too much.
     fn hold(&self, envoy: &mut Envoy, body: Body, stream: &Stream) -> Next {
         if !self.holds.get() {
@@ -242,8 +262,7 @@ impl Attempt {
         }
         let flaw = self.flaw(stream, answer);
         if let Some(refusal) = flaw.as_ref().filter(|_| self.holds.get()) {
-            fail(envoy, stream, if refusal.status == 500 { "500" } else { "502" });
-            return self.replace(envoy, stream, refusal, body);
+            return self.fail_with(envoy, stream, refusal, body);
         }
         if self.holds.get() {
             stream.token();
@@ -290,7 +309,10 @@ impl Kind {
             kind.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name))
         };
         let untold = kind.is_empty() || is(b"text/plain");
-        let json = is(b"application/json") || is(b"text/html");
+        // Requests in JSON are answered so, or in numbers; with words or marks, something else has answered.
+        let page =
+            is(b"text/html") || decision.named.quoted && (is(b"text/") || is(b"application/xml"));
+        let json = is(b"application/json") || page;
         // Clients that ask for a stream read one, whatever it is called.
         if is(b"text/event-stream") || untold && decision.stream {
             Kind::Events
@@ -316,6 +338,17 @@ fn struck(envoy: &Envoy, stream: &Stream) -> bool {
     strikes::any()
         && stream.may_fail_over()
         && strikes::refuses(envoy.replica().unwrap_or_default())
+}
+
+/// Whether a compressed answer begins as such do; `None` where nothing of it has come.
+fn begins(envoy: &Envoy, body: Body, seal: Seal) -> Option<bool> {
+    let mut found = None;
+    envoy.each(body, |piece| {
+        if found.is_none() && !piece.is_empty() {
+            found = Some(seal.fits(piece));
+        }
+    });
+    found
 }
 
 fn read(envoy: &Envoy, answer: &mut Answer, body: Body) {

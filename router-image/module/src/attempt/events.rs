@@ -74,7 +74,8 @@ impl Attempt {
         if seen == Seen::Error || events.malformed_events() > 0 {
             stream.judge(Outcome::BrokenStream);
         }
-        if let (Some(watch), false) = (stream.watch.get(), end) {
+        let further = events.take_heard() || events.output_events() != before;
+        if let (Some(watch), true) = (stream.watch.get(), further && !end) {
             watch.touch();
         }
         // They may leave before the connection says that this is all.

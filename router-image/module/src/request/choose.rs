@@ -3,7 +3,6 @@
 use super::Request;
 use crate::answers::Refusal;
 use crate::choice::{bucket, Facts};
-use crate::endpoint::Service;
 use crate::plan::{Plan, Route, BUCKETS};
 use crate::rewrite::{ask_usage, rename, Edit};
 use crate::scan;
@@ -66,7 +65,7 @@ impl Request {
             edits.push(rename(&facts, &pool.serves));
             name = pool.serves.clone().into_bytes();
         }
-        let asks = facts.stream && self.service.get() == Service::Choices;
+        let asks = facts.stream && self.service.get().asks_usage();
         let usage = if asks { ask_usage(&facts) } else { None };
         let hide_usage = usage.is_some();
         edits.extend(usage);

@@ -14,6 +14,11 @@ pub(super) fn bad(wrong: &Wrong) -> Refusal {
     Refusal::bad(wrong.param(), wrong.to_string())
 }
 
+/// A host that is several, or none.
+pub(super) fn bad_host() -> Refusal {
+    Refusal::new(400, "bad_request", "the request does not name one host")
+}
+
 /// A body over the limit.
 pub(super) fn too_large(plan: &Plan) -> Refusal {
     let words = format!("the request body is larger than {} bytes", plan.body_limit);
