@@ -47,6 +47,11 @@ def test_every_flag_reaches_the_client() -> None:
     ("flags", "words"),
     [
         ((URL.replace("//", "//ali:secret@"),), "--prometheus-url must hold no credentials"),
+        (("--prometheus-url=http://[::1",), "--prometheus-url must name a host"),
+        (("--prometheus-url=http://prometheus:99999",), "no port above 65535"),
+        (("--prometheus-url=http://prometheus:port",), "no port above 65535"),
+        (("--prometheus-url=http://my prometheus:9090",), "--prometheus-url must name a host"),
+        (("--prometheus-url=http://:9090",), "--prometheus-url must name a host"),
         (
             (
                 URL,

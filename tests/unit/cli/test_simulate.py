@@ -203,6 +203,14 @@ def test_lists_of_kubectl_are_read(capsys, tmp_path) -> None:
         pytest.param(
             ["--scenario", "E", "--plot", "x.jpg"], ".svg, .png, .pdf", id="an unknown picture"
         ),
+        pytest.param(
+            [*FLEET[1:], "--rate", "assistant/fast=inf"],
+            "load: rules.assistant/fast.rate: must be a number up to 1000000, not inf",
+            id="an endless rate",
+        ),
+        pytest.param(
+            [*FLEET[1:], "--capacity", "large=1e30"], "must be a number up to 1000000", id="no end"
+        ),
         pytest.param([*FLEET[1:], "--scenario", "E"], "of your own", id="yours and a scenario"),
         pytest.param(
             [*FLEET[1:], "--rate", "assistant/quick=1"],

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from tokenfleet.adapters.prometheus.access import Access
 from tokenfleet.adapters.prometheus.source import PrometheusSource
@@ -23,6 +24,7 @@ UNKNOWN: Final = (
 )
 
 _ADDRESS: Final = re.compile(r"https?://[^/\s]")
+_SPACE: Final = re.compile(r"[\s\x00-\x1f]")
 _HEADER: Final = re.compile(r"[A-Za-z0-9-]{1,64}=[ -~]{0,1024}")
 
 
@@ -98,6 +100,10 @@ def _check(args: argparse.Namespace) -> None:
             "--prometheus-url must hold no credentials: use --prometheus-password-file",
         ),
         (
+            not _usable(args.prometheus_url),
+            f"--prometheus-url must name a host, no port above 65535: {args.prometheus_url[:80]}",
+        ),
+        (
             args.prometheus_token_file and args.prometheus_username,
             "--prometheus-token-file and --prometheus-username exclude each other",
         ),
@@ -113,6 +119,14 @@ def _check(args: argparse.Namespace) -> None:
     for found, message in wrong:
         if found:
             raise ValueError(message)
+
+
+def _usable(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0 and not _SPACE.search(url)
+    except ValueError:  # a bracket without its other, or no port
+        return False
 
 
 def _headers(pairs: Sequence[str]) -> dict[str, str]:

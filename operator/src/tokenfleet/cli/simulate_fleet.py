@@ -2,10 +2,10 @@
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
@@ -21,6 +21,9 @@ from tokenfleet.simulation.forecast_report import document, picture, text
 from tokenfleet.simulation.written import WrittenError, WrittenFault, WrittenLoad, cause, read
 
 Body = dict[str, Any]
+
+LARGEST: Final = 1_000_000
+"""Of rates, capacities and factors: requests are simulated one by one."""
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -77,7 +80,11 @@ def run(args: argparse.Namespace, shown: Progress) -> int:
     stated, measured = _stated(args), tuple[str, ...]()
     if args.measured:
         stated, measured = _measured(stated, args, found[name])
-    load = read(StatedLoad, stated, str(args.load or "load"))
+    source = str(args.load or "load")
+    if endless := next(_endless(stated), None):
+        msg = f"{source}: {endless}"
+        raise WrittenError(msg)
+    load = read(StatedLoad, stated, source)
     pace = {"scrape": args.scrape, "tick": args.tick}
     made = forecast(found[name], load, seeds=args.seeds, **pace, progress=shown)
     if measured:  # that more is asked at one hour than at another is no cause
@@ -122,6 +129,21 @@ def _stated(args: argparse.Namespace) -> Body:
     faults = [*(body.get("faults") or ()), *(_fault(said) for said in args.fault or ())]
     lasts = {"lasts": args.lasts} if args.lasts else {}
     return {**body, **lasts, "rules": rules, "pools": pools, "faults": faults}
+
+
+def _endless(value: Any, place: str = "") -> Iterator[str]:
+    """Yield the numbers with which a simulation would never end, or say nothing."""
+    if isinstance(value, dict | list):
+        inner = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, one in inner:
+            yield from _endless(one, f"{place}.{key}".lstrip("."))
+    elif isinstance(value, int | float | str):
+        try:
+            fits = abs(float(value)) <= LARGEST
+        except (ValueError, OverflowError):
+            fits = isinstance(value, str)  # a word
+        if not fits:
+            yield f"{place}: must be a number up to {LARGEST}, not {str(value)[:40]}"
 
 
 def _merged(stated: Any, field: str, values: Mapping[str, float]) -> Any:
