@@ -11,6 +11,7 @@ What fails leaves the last good files in place, and is said until the next revis
 
 import asyncio
 import logging
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
@@ -20,7 +21,7 @@ from tokenfleet.adapters.envoy.clusters import Endpoint
 from tokenfleet.adapters.envoy.outside import NO_KEYS, Keys, key_file, key_name
 from tokenfleet.adapters.envoy.render import Resources, discovery_response, render, standalone
 from tokenfleet.adapters.envoy.wire import Json, canonical
-from tokenfleet.agent.envoy import Admin, AdminError, validate
+from tokenfleet.agent.envoy import Admin, AdminError, EnvoyGoneError, validate
 from tokenfleet.agent.files import (
     BOOTSTRAP,
     CANDIDATE,
@@ -201,23 +202,36 @@ class Publisher:
         self._folder.write(name, discovery_response(kind, resources, str(self._generation)))
 
     async def _running(self) -> int | None:
-        """Return how many files Envoy has refused so far; None while it is not up."""
-        try:
-            return (await self._admin.running()).rejected
-        except AdminError:
-            return None
+        """Return how many files Envoy has refused so far; None while it is not up.
+
+        Raises:
+            PublishError: it is up, and does not answer.
+        """
+        end = time.monotonic() + CONFIRM_SECONDS
+        while time.monotonic() < end:
+            try:
+                return (await self._admin.running()).rejected
+            except EnvoyGoneError:
+                return None
+            except AdminError as error:
+                logger.info("envoy does not answer: %s", error)
+            await asyncio.sleep(CONFIRM_STEP)
+        msg = f"envoy has not said within {CONFIRM_SECONDS:.0f} s what it runs"
+        raise PublishError(msg)
 
     async def _confirm(
         self, refused: int | None, *, clusters: bool = False, routes: bool = False
     ) -> None:
         wanted = str(self._generation)
-        waited = 0.0
-        while waited < CONFIRM_SECONDS:
+        begun = time.monotonic()
+        while (waited := time.monotonic() - begun) < CONFIRM_SECONDS:
             try:
                 running = await self._admin.running()
-            except AdminError:
+            except EnvoyGoneError:
                 if refused is None:
                     return  # Envoy reads the files when it starts
+            except AdminError as error:
+                logger.info("envoy does not answer: %s", error)
             else:
                 in_force = (not clusters or running.clusters == wanted) and (
                     not routes or running.routes == wanted
@@ -230,7 +244,6 @@ class Publisher:
                     msg = f"envoy rejected version {wanted} of its files"
                     raise RejectedError(msg)
             await asyncio.sleep(CONFIRM_STEP)
-            waited += CONFIRM_STEP
         msg = f"envoy has not accepted version {wanted} of its files within {CONFIRM_SECONDS:.0f} s"
         raise PublishError(msg)
 
