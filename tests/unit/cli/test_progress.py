@@ -3,6 +3,7 @@
 import io
 import re
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -75,11 +76,13 @@ def test_nothing_is_shown_to_a_file_or_to_who_wants_quiet(
 
 
 def test_what_is_shown_is_taken_away_before_an_error_is_said(
-    monkeypatch: pytest.MonkeyPatch, tmp_path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    """The disk is full when the picture is written, after everything was computed."""
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    plot = tmp_path / "nowhere" / "e.svg"
+    plot = tmp_path / "e.svg"
+    plot.symlink_to("/dev/full")
 
     assert main([*FORECAST, f"--plot={plot}"]) == 2
     assert terminal.lines()[-1].startswith("tokenfleet simulate: ")
