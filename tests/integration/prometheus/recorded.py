@@ -7,6 +7,7 @@ Here every sample has the time that the test gives it, so that numbers are exact
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Self
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -26,7 +27,7 @@ class Recorded:
     prometheus: Prometheus
     pods: tuple[str, ...] = ("router-1", "router-2")
 
-    def record(self, exposition: Callable[[float], str]) -> None:
+    def record(self, exposition: Callable[[float], str]) -> Self:
         """Write what every pod said, each second; `exposition` of the seconds since its start."""
         times = range(0, SECONDS + 1, SCRAPE_SECONDS)
         begun = NOW.timestamp() - SECONDS
@@ -45,3 +46,4 @@ class Recorded:
                 for (name, labels), values in points.items()
             ]
             write(self.prometheus.url, series)
+        return self

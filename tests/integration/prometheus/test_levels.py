@@ -84,9 +84,7 @@ def exposition(seconds: float) -> str:
 
 @pytest.fixture(scope="module")
 def bench(recorder: Prometheus) -> Recorded:
-    recorded = Recorded(recorder)
-    recorded.record(exposition)
-    return recorded
+    return Recorded(recorder).record(exposition)
 
 
 @pytest.fixture(scope="module")

@@ -64,9 +64,7 @@ def histogram(name: str, labels: str, buckets: dict[str, float], count: float) -
 
 @pytest.fixture(scope="module")
 def bench(recorder: Prometheus) -> Recorded:
-    recorded = Recorded(recorder)
-    recorded.record(exposition)
-    return recorded
+    return Recorded(recorder).record(exposition)
 
 
 @pytest.fixture(scope="module")

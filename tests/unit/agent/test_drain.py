@@ -8,13 +8,12 @@ from datetime import timedelta
 import pytest
 
 from e2e.kit.ports import free_port
+from tests.unit.agent.told import BUSY, GONE, said_next
 from tokenfleet.agent import drain as draining
 from tokenfleet.agent.drain import drain
 from tokenfleet.agent.envoy import Admin, AdminError, EnvoyGoneError
 
 LONG = timedelta(minutes=5)
-BUSY = AdminError("ReadTimeout")
-GONE = EnvoyGoneError("All connection attempts failed")
 
 
 class Told(Admin):
@@ -31,10 +30,7 @@ class Told(Admin):
         self.left = True
 
     async def active_requests(self) -> int:
-        said = self.said.pop(0) if len(self.said) > 1 else self.said[0]
-        if isinstance(said, AdminError):
-            raise said
-        return said
+        return said_next(self.said)
 
 
 @pytest.fixture(autouse=True)

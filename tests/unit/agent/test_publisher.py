@@ -7,15 +7,14 @@ import pytest
 
 from tests.integration.envoy.configuration import configuration
 from tests.unit.agent.test_server import SETTINGS
+from tests.unit.agent.told import BUSY, GONE, said_next
 from tokenfleet.agent import publisher as publishing
-from tokenfleet.agent.envoy import Admin, AdminError, EnvoyGoneError, Running
+from tokenfleet.agent.envoy import Admin, AdminError, Running
 from tokenfleet.agent.publisher import Publisher, PublishError
 from tokenfleet.domain.routing.codec import Document, encode
 
 DATA = {"config": encode(Document(revision=1, config=configuration({"large": 1000})))}
 ENDPOINTS = {"large": (("10.0.0.1", 8000),)}
-BUSY = AdminError("ReadTimeout")
-GONE = EnvoyGoneError("All connection attempts failed")
 OLD = Running(clusters="0", routes="0", rejected=0)
 NEW = Running(clusters="1", routes="1", rejected=0)
 
@@ -27,10 +26,7 @@ class Told(Admin):
         self.said = list(said)
 
     async def running(self) -> Running:
-        said = self.said.pop(0) if len(self.said) > 1 else self.said[0]
-        if isinstance(said, AdminError):
-            raise said
-        return said
+        return said_next(self.said)
 
 
 @pytest.fixture(autouse=True)
