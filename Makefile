@@ -26,8 +26,7 @@ demo: .venv/ready ## watch a real fleet defend its objective (KEEP=1 leaves it u
 test: ahead check property integration stories ## everything: units, invariants, real components, e2e stories
 
 ahead: .venv/ready ## begin builds beside other work (TOKENFLEET_LLAMA_CPP=off, TOKENFLEET_ARGO_CD=off: not)
-	@$(PYTHON) -m e2e.cluster.llama --ahead
-	@$(PYTHON) -m e2e.argo.build --ahead
+	@$(PYTHON) -m e2e.ahead
 
 check: .venv/ready ## what every change takes: lint, types, layers, unit tests; Rust too
 	@$(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check .

@@ -1,7 +1,6 @@
 """Argo CD's application controller and repo server, built once from their Go module.
 
-    python -m e2e.argo.build           build it now, if it is not built
-    python -m e2e.argo.build --ahead   build it beside other work, and say nothing about it
+    python -m e2e.argo.build    build it now, if it is not built
 
 The build takes seven minutes of one core. `TOKENFLEET_ARGO_CD=off` leaves it out; what needs it is
 then skipped, with that reason.
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from e2e.cluster import once, paths
-from e2e.cluster.build import compile_module, go_command, go_environment
+from e2e.cluster.build import FLAGS, compile_module, go_command, go_environment
 from e2e.cluster.errors import ClusterError
 from e2e.cluster.progress import step
 from e2e.cluster.space import require_space
@@ -31,8 +30,7 @@ MODULE: Final = "github.com/argoproj/argo-cd/v3"
 PROGRAM: Final = "argocd"
 NAMES: Final = ("argocd-application-controller", "argocd-repo-server", "argocd-redis")
 """Under which the one binary is called; see main.go."""
-FLAGS: Final = ("-trimpath", "-gcflags=all=-dwarf=false", "-ldflags=-s -w")
-"""Nobody debugs it: no DWARF."""
+LINKED: Final = "-ldflags=-s -w"
 MANIFESTS: Final = (
     "crds/application-crd.yaml",
     "crds/appproject-crd.yaml",
@@ -54,7 +52,7 @@ def switched_off() -> bool:
 
 def folder() -> Path:
     """Return where the programs and their manifests lie once they are built."""
-    digest = hashlib.sha256("\0".join((*FLAGS, *NAMES, *MANIFESTS, VERIFIER)).encode())
+    digest = hashlib.sha256("\0".join((*FLAGS, LINKED, *NAMES, *MANIFESTS, VERIFIER)).encode())
     for name in SOURCES:
         digest.update((HERE / name).read_bytes())
     return paths.SOFTWARE / f"argocd-{digest.hexdigest()[:16]}"
@@ -72,11 +70,9 @@ def programs() -> Path:
     return target
 
 
-def ahead() -> None:
-    """Begin the build in a process of its own, if it is wanted and not done; it outlives us."""
-    if not switched_off() and not folder().exists():
-        # After llama.cpp's: a story is the only one to need it, and it is told late.
-        once.begin("argocd", "e2e.argo.build", niceness=19)
+def missing() -> bool:
+    """Say whether it is wanted and not built."""
+    return not switched_off() and not folder().exists()
 
 
 def _build(target: Path) -> None:
@@ -85,7 +81,7 @@ def _build(target: Path) -> None:
     part = target.with_name(f".{target.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(mode=0o755)
-    command = [go, "build", "-v", *FLAGS, "-o", str(part / PROGRAM), "."]
+    command = [go, "build", "-v", *FLAGS, LINKED, "-o", str(part / PROGRAM), "."]
     compile_module(command, folder=HERE, expected=EXPECTED_COMPILATIONS)
     for name in NAMES:
         (part / name).symlink_to(PROGRAM)
@@ -111,6 +107,6 @@ def _source(go: str) -> Path:
 
 if __name__ == "__main__":
     try:
-        ahead() if "--ahead" in sys.argv[1:] else programs()
+        programs()
     except ClusterError as error:
         sys.exit(f"tokenfleet: {error}")

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from e2e.cluster import paths
-from e2e.cluster.build import TAGS, binaries, ensure_built, go_command, go_environment
+from e2e.cluster.build import FLAGS, TAGS, binaries, ensure_built, go_command, go_environment
 from e2e.cluster.errors import ClusterError
 from e2e.cluster.progress import step
 
@@ -37,7 +37,7 @@ def ensure_program(name: str, package: str, modules: Sequence[str], sums: str) -
     unfinished = target.with_suffix(f".{os.getpid()}")
     with step(f"building {name} (seconds, or minutes where Go's own cache is empty)"):
         done = subprocess.run(
-            [go_command(), "build", f"-modfile={module}", "-trimpath", "-ldflags", "-s -w",
+            [go_command(), "build", f"-modfile={module}", *FLAGS, "-ldflags", "-s -w",
              "-tags", TAGS, "-o", str(unfinished), package],
             cwd=paths.HERE, env=go_environment(), capture_output=True, text=True, check=False,
         )  # fmt: skip

@@ -11,6 +11,7 @@ from pathlib import Path
 from e2e.cluster import dockerfiles, images, lifecycle, paths, sbom, software
 from e2e.cluster.build import binaries, ensure_built
 from e2e.cluster.errors import ClusterError
+from e2e.cluster.packages import ensure_packages
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,6 +47,9 @@ def _parser() -> argparse.ArgumentParser:
     add("kubeconfig", lambda _: print(paths.KUBECONFIG), "Print the path of the kubeconfig.")
     add("env", _env, 'Print shell exports: eval "$(python -m e2e.cluster env)".')
     add("build", lambda _: print(ensure_built()), "Build the programs and print their folder.")
+    add(
+        "install", _install, "Install what 'up' needs besides them: Debian's packages, Envoy, vLLM."
+    )
     load = add("load", _load, "Publish the operator's and the router's images from a working tree.")
     load.add_argument("--source", type=Path, default=paths.REPOSITORY, help="default: this one")
     load.add_argument("--tag", help="default: the version in its pyproject.toml")
@@ -58,6 +62,11 @@ def _parser() -> argparse.ArgumentParser:
 
 def _up(options: argparse.Namespace) -> None:
     lifecycle.up(with_vllm=not options.no_vllm)
+
+
+def _install(_: argparse.Namespace) -> None:
+    ensure_packages()
+    software.install()
 
 
 def _status(_: argparse.Namespace) -> int:

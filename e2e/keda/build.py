@@ -17,7 +17,14 @@ from pathlib import Path
 from typing import Final
 
 from e2e.cluster import beside, once, paths
-from e2e.cluster.build import binaries, compile_module, ensure_built, go_command, go_environment
+from e2e.cluster.build import (
+    FLAGS,
+    binaries,
+    compile_module,
+    ensure_built,
+    go_command,
+    go_environment,
+)
 from e2e.cluster.errors import ClusterError
 from e2e.cluster.progress import step
 from e2e.cluster.space import require_space
@@ -90,7 +97,7 @@ def _build(target: Path) -> None:
         part / "keda.mod", REQUIRED, SUMS.read_text(encoding="utf-8"), {MODULE: source}
     )
     compile_module(
-        [go, "build", "-v", f"-modfile={named}", "-trimpath", "-ldflags", "-s -w", "-o", f"{part}/",
+        [go, "build", "-v", f"-modfile={named}", *FLAGS, "-ldflags", "-s -w", "-o", f"{part}/",
          *(f"{MODULE}/cmd/{name}" for name in PROGRAMS)],
         folder=paths.HERE, expected=EXPECTED_COMPILATIONS,
     )  # fmt: skip

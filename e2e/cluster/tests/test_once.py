@@ -1,5 +1,7 @@
 """Builds that are made once, on a machine that has built nothing yet."""
 
+import os
+import signal
 import threading
 import time
 from pathlib import Path
@@ -27,6 +29,38 @@ def test_a_build_begins_ahead_where_nothing_was_ever_cached(empty_home: Path) ->
     while "Namespaces" not in (empty_home / "zen.log").read_text() and time.monotonic() < end:
         time.sleep(0.1)
     assert "Namespaces" in (empty_home / "zen.log").read_text()
+
+
+def test_what_builds_ahead_gives_way_to_other_sessions_too() -> None:
+    if not Path("/proc/self/autogroup").exists():
+        pytest.skip("this kernel does not share processors among sessions")
+    number = once.begin("waits", "http.server", "0", "--bind", "127.0.0.1", niceness=17)
+    try:
+        assert Path(f"/proc/{number}/autogroup").read_text().split()[-1] == "17"
+    finally:
+        os.kill(number, signal.SIGTERM)
+
+
+def test_who_waits_hears_how_far_a_build_begun_ahead_is(
+    empty_home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(once, "REPORT_EVERY", 0.01)
+
+    def second() -> None:
+        with once.alone("zen", "the Zen"):
+            pass
+
+    waiter = threading.Thread(target=second)
+    with once.alone("zen", "the Zen"):
+        (empty_home / "zen.log").write_text("first\n[cluster  12.3s] half of it is built\n")
+        waiter.start()
+        end, told = time.monotonic() + LONGEST, ""
+        while "half of it" not in told and time.monotonic() < end:
+            time.sleep(0.05)
+            told += "".join(capsys.readouterr())
+    waiter.join(LONGEST)
+
+    assert told.splitlines()[-1].endswith("s]   half of it is built")
 
 
 def test_who_has_to_wait_is_told_what_for_and_then_goes_on(

@@ -1,0 +1,55 @@
+"""Begin what takes minutes to build, beside work that needs none of it yet.
+
+    python -m e2e.ahead
+
+Each build runs in a process of its own, and who needs it waits for it. Those that are needed later
+give way to those that are needed sooner, and all of them to what runs in the foreground.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from e2e.argo import build as argo
+from e2e.cluster import build, dockerfiles, llama, once, software
+from e2e.cluster.progress import say
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """Something that is built once, and how to build it."""
+
+    name: str
+    """Of its lock and of its log in the cache."""
+    called: str
+    command: tuple[str, ...]
+    """What `python -m` takes."""
+    niceness: int
+    missing: Callable[[], bool]
+
+
+CLUSTER: Final = (
+    Build("cluster", "Kubernetes and Prometheus", ("e2e.cluster", "build"), 3, build.missing),
+    Build("install", "vLLM and Envoy", ("e2e.cluster", "install"), 3, software.missing),
+    Build("image-bases", "bases of images", ("e2e.cluster.dockerfiles",), 19, dockerfiles.missing),
+)
+"""Of the built-in cluster: not for those whose KUBECONFIG names another."""
+PROGRAMS: Final = (
+    Build("llama", "llama-server", ("e2e.cluster.llama",), 15, llama.missing),
+    Build("argocd", "Argo CD", ("e2e.argo.build",), 19, argo.missing),
+)
+
+
+def main() -> None:
+    """Begin every build that is wanted and not done."""
+    chosen = PROGRAMS if os.environ.get("KUBECONFIG") else (*CLUSTER, *PROGRAMS)
+    begun = [build for build in chosen if build.missing()]
+    for each in begun:
+        once.begin(each.name, *each.command, niceness=each.niceness)
+    if begun:
+        say(f"building beside other work, once: {', '.join(each.called for each in begun)}")
+
+
+if __name__ == "__main__":
+    main()
