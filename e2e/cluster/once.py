@@ -25,7 +25,7 @@ def alone(name: str, called: str) -> Iterator[None]:
     paths.SOFTWARE.mkdir(parents=True, exist_ok=True)
     with (paths.CACHE / f"{name}.lock").open("w") as lock:
         if not _taken(lock):
-            say(f"waiting for the build of {called} that is under way")
+            say(f"waiting for {called}: another process is at it")
             _wait(lock, _log(name))
         yield
 

@@ -56,7 +56,7 @@ def install_missing(packages: list[str]) -> None:
             f"with your package manager and run this again"
         )
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    with once.alone("apt", "what apt-get installs"), step(f"installing {', '.join(packages)}"):
+    with once.alone("apt", "apt-get"), step(f"installing {', '.join(packages)}"):
         for attempt in (["apt-get", "update"], command):
             done = subprocess.run(
                 attempt, env=environment, capture_output=True, text=True, check=False

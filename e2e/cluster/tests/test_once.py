@@ -82,5 +82,5 @@ def test_who_has_to_wait_is_told_what_for_and_then_goes_on(
         done.append("first")
     waiter.join(LONGEST)
 
-    assert "waiting for the build of the Zen" in told
+    assert "waiting for the Zen" in told
     assert done == ["first", "second"]
