@@ -2,7 +2,7 @@
 
     python -m e2e.cluster.llama    build it now, if it is not built
 
-The build takes a quarter of an hour of one core. `TOKENFLEET_LLAMA_CPP=off` leaves it out; what needs
+The build takes eight minutes of one core. `TOKENFLEET_LLAMA_CPP=off` leaves it out; what needs
 it is then skipped, with that reason.
 """
 
@@ -30,6 +30,8 @@ OPTIONS: Final = (
     # Behaviour is tried, not speed: a third of the compiler's time, and a program for any x86-64.
     "-DCMAKE_C_FLAGS_RELEASE=-O1",
     "-DCMAKE_CXX_FLAGS_RELEASE=-O1",
+    "-DCMAKE_UNITY_BUILD=ON",
+    "-DCMAKE_UNITY_BUILD_BATCH_SIZE=8",
     "-DBUILD_SHARED_LIBS=OFF",
     "-DGGML_NATIVE=OFF",
     "-DGGML_AVX=OFF",
@@ -50,6 +52,8 @@ OPTIONS: Final = (
     "-DLLAMA_SUBPROCESS=OFF",
 )
 """What cmake is told: the server, its engine for CPUs, and nothing else."""
+APART: Final = paths.HERE / "llama.cmake"
+"""Names the sources that are not compiled together with others."""
 NEEDED_SPACE: Final = 2 << 30
 """Bytes: the unpacked source 0.3 GiB, objects 0.5 GiB, and room."""
 
@@ -67,7 +71,8 @@ def tools() -> Path:
 def folder() -> Path:
     """Return where the program lies once it is built."""
     digest = hashlib.sha256("\0".join(OPTIONS).encode())
-    digest.update(SOURCE.read_bytes())
+    for file in (SOURCE, APART):
+        digest.update(file.read_bytes())
     return paths.SOFTWARE / f"llama-{digest.hexdigest()[:16]}"
 
 
@@ -78,7 +83,7 @@ def server() -> Path:
         return target / PROGRAM
     with once.alone("llama", "llama-server"):
         if not (target / PROGRAM).exists():
-            with step("building llama-server (about 10 minutes on 2 cores, once)"):
+            with step("building llama-server (about 5 minutes on 2 cores, once)"):
                 _build(target)
     return target / PROGRAM
 
@@ -97,7 +102,8 @@ def _build(target: Path) -> None:
     part.mkdir(mode=0o755)
     source = _unpack(programs, part / "source")
     _run([str(programs / "cmake"), "-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={programs / 'ninja'}",
-          "-S", str(source), "-B", str(part / "objects"), *OPTIONS])  # fmt: skip
+          "-S", str(source), "-B", str(part / "objects"),
+          f"-DCMAKE_PROJECT_TOP_LEVEL_INCLUDES={APART}", *OPTIONS])  # fmt: skip
     _run([str(programs / "cmake"), "--build", str(part / "objects"), "--target", PROGRAM])
     shutil.copyfile(part / "objects" / "bin" / PROGRAM, part / PROGRAM)
     _run(["strip", str(part / PROGRAM)])

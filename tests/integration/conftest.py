@@ -12,6 +12,8 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 HERE: Final = PurePosixPath("tests/integration")
+BUILT_LATE: Final = "llama"
+"""Needs a program whose build gives way to everything else."""
 ON_THE_CLUSTER: Final = {"api", "chart", "console", "explain", "kubernetes", "plugin"}
 
 
@@ -28,6 +30,12 @@ def group(file: PurePosixPath) -> str:
         return str(file.parent)
     folder = file.relative_to(HERE).parts[0]
     return "cluster" if folder in ON_THE_CLUSTER else folder
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave for the end what waits for a build."""
+    items.sort(key=lambda item: group(PurePosixPath(item.nodeid.partition("::")[0])) == BUILT_LATE)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFolder:
