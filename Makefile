@@ -42,9 +42,9 @@ integration: .venv/ready ## each part against the real thing: API server, Envoy,
 	@$(if $(KUBECONFIG),,$(CLUSTER) up)
 	@$(PYTHON) -m pytest -v --durations=5 -n 2 $(REAL)
 
-stories: .venv/ready ## what users see, told on a real cluster, AT_ONCE=3 at a time
+stories: .venv/ready ## what users see, told on real clusters, AT_ONCE=3 at a time
 	@$(if $(KUBECONFIG),,$(CLUSTER) up)
-	@$(PYTHON) -m pytest -v --durations=15 -n $(AT_ONCE) --dist loadfile --no-loadscope-reorder $(STORIES)
+	@$(PYTHON) -m e2e.stories $(AT_ONCE)
 
 keda: .venv/ready ## five minutes: the real KEDA takes a pool to zero and back (built once, 2 minutes)
 	@$(if $(KUBECONFIG),,$(CLUSTER) up)

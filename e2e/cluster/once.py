@@ -1,6 +1,7 @@
 """Builds that are made once: one at a time, and begun ahead of those who need them."""
 
 import fcntl
+import os
 import re
 import subprocess
 import sys
@@ -18,16 +19,24 @@ from e2e.cluster.progress import REPORT_EVERY, say
 def alone(name: str, called: str) -> Iterator[None]:
     """Build while nobody else does; who waits is told what for, and may find it done.
 
+    Who waits lends its right to the processors to the build that it waits for.
+
     Args:
         name: of the lock and of the log in the cache.
         called: what people call it.
     """
     paths.SOFTWARE.mkdir(parents=True, exist_ok=True)
-    with (paths.CACHE / f"{name}.lock").open("w") as lock:
+    with (paths.CACHE / f"{name}.lock").open("a+") as lock:
         if not _taken(lock):
             say(f"waiting for {called}: another process is at it")
             _wait(lock, _log(name))
-        yield
+        lock.truncate(0)
+        print(os.getpid(), file=lock, flush=True)
+        niceness = _niceness()
+        try:
+            yield
+        finally:
+            _set_niceness(os.getpid(), niceness)
 
 
 def begin(name: str, *command: str, niceness: int) -> int:
@@ -45,11 +54,25 @@ def begin(name: str, *command: str, niceness: int) -> int:
             cwd=paths.REPOSITORY, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             start_new_session=True,
         )  # fmt: skip
-    # Where Linux shares processors among sessions, niceness counts only inside one (sched(7), "The
-    # autogroup feature").
-    with suppress(OSError):
-        Path(f"/proc/{process.pid}/autogroup").write_text(str(niceness))
+    _set_niceness(process.pid, niceness)
     return process.pid
+
+
+def _niceness(process: int | str = "self") -> int:
+    """Return the niceness of a process's session; 0 where the kernel knows none.
+
+    Where Linux shares processors among sessions, that of a process counts only inside its session
+    (sched(7), "The autogroup feature").
+    """
+    with suppress(OSError, IndexError, ValueError):
+        return int(Path(f"/proc/{process}/autogroup").read_text().split()[-1])
+    return 0
+
+
+def _set_niceness(process: int, niceness: int) -> None:
+    if _niceness(process) != niceness:
+        with suppress(OSError):
+            Path(f"/proc/{process}/autogroup").write_text(str(niceness))
 
 
 def _taken(lock: IO[str]) -> bool:
@@ -62,8 +85,12 @@ def _taken(lock: IO[str]) -> bool:
 
 def _wait(lock: IO[str], log: Path) -> None:
     """Wait for the lock; tell what the log of a build that was begun ahead says meanwhile."""
-    told, reported = "", time.monotonic()
+    told, reported, own = "", time.monotonic(), _niceness()
     while not _taken(lock):
+        lock.seek(0)
+        holder = lock.read().strip()
+        if holder.isdecimal() and own < _niceness(holder):
+            _set_niceness(int(holder), own)
         time.sleep(0.2)
         if time.monotonic() - reported > 4 * REPORT_EVERY:
             reported = time.monotonic()

@@ -11,11 +11,9 @@ from e2e.kit.kubectl import Cluster
 @cache
 def connect() -> Cluster:
     """Return the cluster to work with, brought up where it is the built-in one."""
-    named = os.environ.get("KUBECONFIG", "")
-    if named and not _is_builtin(Path(named)):
-        return Cluster(
-            kubeconfig=Path(named).resolve(), kubectl=program("kubectl"), helm=program("helm")
-        )
+    if foreign():
+        named = Path(os.environ["KUBECONFIG"])
+        return Cluster(kubeconfig=named.resolve(), kubectl=program("kubectl"), helm=program("helm"))
     from e2e.cluster.build import binaries  # noqa: PLC0415
     from e2e.cluster.lifecycle import ensure_cluster  # noqa: PLC0415  Linux only; not needed elsewhere
 
@@ -28,9 +26,15 @@ def connect() -> Cluster:
     )
 
 
+def foreign() -> bool:
+    """Say whether KUBECONFIG names a cluster that is not the built-in one."""
+    named = os.environ.get("KUBECONFIG", "")
+    return bool(named) and not _is_builtin(Path(named))
+
+
 def leave_running() -> bool:
     """Say whether a cluster is there before anybody asked for one: then it is not ours to end."""
-    if os.environ.get("KUBECONFIG") and not _is_builtin(Path(os.environ["KUBECONFIG"])):
+    if foreign():
         return True
     from e2e.cluster import lifecycle  # noqa: PLC0415
 

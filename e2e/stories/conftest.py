@@ -70,6 +70,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if _is_story(item):
             item.add_marker(pytest.mark.cluster)
+            if _chapter(item) in ALONE:
+                item.add_marker(pytest.mark.alone)
     items.sort(key=_place)  # stable: files keep their own order
 
 

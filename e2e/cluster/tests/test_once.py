@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -31,12 +33,52 @@ def test_a_build_begins_ahead_where_nothing_was_ever_cached(empty_home: Path) ->
     assert "Namespaces" in (empty_home / "zen.log").read_text()
 
 
+SHARED_AMONG_SESSIONS = Path("/proc/self/autogroup")
+HOLDS = """
+import pathlib, sys
+from e2e.cluster import once
+own = pathlib.Path("/proc/self/autogroup")
+own.write_text(sys.argv[1])
+with once.alone("zen", "the Zen"):
+    print("begun", flush=True)
+    sys.stdin.readline()
+print(own.read_text().split()[-1], flush=True)
+"""
+"""Builds, in a session of its own and with a niceness, until it is told that it is done."""
+
+
+def niceness(process: int | str) -> int:
+    return int(Path(f"/proc/{process}/autogroup").read_text().split()[-1])
+
+
+@pytest.mark.skipif(not SHARED_AMONG_SESSIONS.exists(), reason="sessions are not told apart here")
+def test_who_waits_lends_its_right_to_the_processors(empty_home: Path) -> None:
+    def begun(own: int) -> subprocess.Popen[str]:
+        cache = {"XDG_CACHE_HOME": str(empty_home)}
+        return subprocess.Popen(
+            [sys.executable, "-c", HOLDS, str(own)],
+            cwd=paths.REPOSITORY, env={**os.environ, **cache}, start_new_session=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    with begun(17) as builder:
+        assert builder.stdout.readline() == "begun\n"
+        with begun(3) as waiter:
+            end = time.monotonic() + LONGEST
+            while niceness(builder.pid) != 3 and time.monotonic() < end:
+                time.sleep(0.05)
+            lent = niceness(builder.pid)
+            after = [process.communicate("\n", LONGEST)[0] for process in (builder, waiter)]
+
+    assert lent == 3
+    assert after == ["17\n", "begun\n3\n"]
+
+
+@pytest.mark.skipif(not SHARED_AMONG_SESSIONS.exists(), reason="sessions are not told apart here")
 def test_what_builds_ahead_gives_way_to_other_sessions_too() -> None:
-    if not Path("/proc/self/autogroup").exists():
-        pytest.skip("this kernel does not share processors among sessions")
     number = once.begin("waits", "http.server", "0", "--bind", "127.0.0.1", niceness=17)
     try:
-        assert Path(f"/proc/{number}/autogroup").read_text().split()[-1] == "17"
+        assert niceness(number) == 17
     finally:
         os.kill(number, signal.SIGTERM)
 

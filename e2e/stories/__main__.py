@@ -1,0 +1,69 @@
+"""Tell every story, on two built-in clusters at once.
+
+    python -m e2e.stories [AT_ONCE]    AT_ONCE: stories at a time on the first one, 3 by default
+
+    first cluster    stories that leave in peace what others rest on, several at a time
+    second cluster   one by one: those that take it away, or change it
+
+On a cluster of the user's own (`KUBECONFIG`) all are told there: the second kind waits until nothing
+else is told.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import IO, Final
+
+from e2e.cluster import paths
+from e2e.kit.clusters import foreign
+
+HERE: Final = Path(__file__).parent
+SECOND: Final = str(9 - paths.INSTANCE)
+"""The number of the second cluster."""
+
+
+def main(at_once: str = "3") -> int:
+    """Tell them; return the first exit status that is not 0."""
+    several = ["-n", at_once, "--dist", "loadfile", "--no-loadscope-reorder"]
+    if foreign():
+        return subprocess.run(_pytest(*several), check=False).returncode
+    environment = {name: text for name, text in os.environ.items() if name != "KUBECONFIG"}
+    environment["TOKENFLEET_CLUSTER_INSTANCE"] = SECOND
+    with tempfile.TemporaryFile("w+") as log:
+        second = subprocess.Popen(
+            _pytest("-m", "alone"), env=environment, stdout=log, stderr=subprocess.STDOUT
+        )
+        try:
+            first = subprocess.run(_pytest("-m", "not alone", *several), check=False).returncode
+            _follow(second, log)
+        finally:
+            second.terminate()
+            second.wait()
+            down = [sys.executable, "-m", "e2e.cluster", "down"]
+            subprocess.run(down, env=environment, check=False)
+    return first or second.returncode
+
+
+def _pytest(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "pytest", "-v", "--durations=15", *arguments, str(HERE)]
+
+
+def _follow(process: subprocess.Popen[bytes], log: IO[str]) -> None:
+    """Print what a process has written, and go on until it ends."""
+    print("\nStories on the second cluster, told meanwhile:", flush=True)
+    with open(log.fileno(), closefd=False) as written:
+        written.seek(0)
+        while True:
+            ended = process.poll() is not None
+            for line in written:
+                print(line, end="", flush=True)
+            if ended:
+                return
+            time.sleep(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
