@@ -28,6 +28,8 @@ _PROGRAMS: Final = {"nodejs": "node", "npm": "npm"}
 
 VLLM_SPACE: Final = 8 << 30
 """Bytes: vLLM, torch and what they need take 6 GiB installed."""
+AUTHORITIES: Final = Path("/etc/ssl/certs/ca-certificates.crt")
+"""Of Debian and its like: the certificates that the machine trusts."""
 UNUSED: Final = r"/tests?/|/testing/|/transformers/models/(?!auto/)[^/]+/"
 """What no server imports, or a few of very many; a quarter of what there is to compile."""
 _OPERATOR: Final = ("operator", paths.REPOSITORY / "operator" / "requirements.txt")
@@ -93,7 +95,7 @@ def node_packages(manifest: Path) -> Path:
         shutil.copy(manifest / name, unfinished)
     with step(f"installing {manifest.name} from package-lock.json"):
         _run(["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts",
-              "--prefix", str(unfinished)])  # fmt: skip
+              "--prefix", str(unfinished)], trusting="NODE_EXTRA_CA_CERTS")  # fmt: skip
     return _finish(unfinished, folder)
 
 
@@ -207,9 +209,19 @@ def tool_environment() -> Path:
     return folder / "bin"
 
 
-def _run(command: Sequence[str]) -> None:
+def _run(command: Sequence[str], *, trusting: str = "") -> None:
+    """Run a command to its end; `trusting` names its variable for more authorities to trust."""
+    # The machine's own, as a company's proxy has one; what the user says goes first.
+    more = {trusting: str(AUTHORITIES)} if trusting and AUTHORITIES.exists() else {}
     # Containers run as other users: what is installed must be readable by all.
-    done = subprocess.run(command, capture_output=True, text=True, check=False, umask=0o022)
+    done = subprocess.run(
+        command,
+        env={**more, **os.environ},
+        capture_output=True,
+        text=True,
+        check=False,
+        umask=0o022,
+    )
     if done.returncode:
         raise ClusterError(f"'{' '.join(command[:4])} ...' failed: {done.stderr.strip()[-600:]}")
 
