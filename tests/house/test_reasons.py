@@ -16,7 +16,7 @@ from tokenfleet.domain.slo.reporting.views import Reason
 
 SOURCE = Path("operator/src/tokenfleet")
 WORD = re.compile(r"[A-Z][a-z]+[A-Za-z0-9]*")
-MAKERS = {"Failure", "Problem", "Trouble", "_problem"}
+MAKERS = {"Failure", "Problem", "Refusal", "Trouble", "_problem"}
 """Calls whose first words are a condition and its reason."""
 FOREIGN = {
     "BackendTrafficPolicy": "a kind of Envoy Gateway",
