@@ -37,7 +37,7 @@ CertificateBundle = Annotated[
 
 
 class ServerTLS(Model):
-    """How replicas that speak TLS prove who they are."""
+    """How the router checks the certificates of replicas that speak TLS."""
 
     server_name: ServerName | None = None
     """Name in their certificates, also sent as SNI; absent means `<service>.<namespace>.svc`."""
@@ -94,7 +94,7 @@ class External(Model):
     )
 
     provider: Provider
-    """Whose API it is: which headers carry the key, and what can be asked of it."""
+    """Whose API it is. It decides which header has the key, and which paths are served."""
     base_url: Annotated[BaseURL | None, Field(alias="baseURL")] = None
     """Address of the API up to `/chat/completions`, as for OpenAI's SDK; its path replaces the
     client's `/v1`. Absent means the provider's own:

@@ -103,7 +103,7 @@ class FallbackReference(Model):
 
 
 class RouteRule(Model):
-    """One path through the fleet: what matches, which pools serve, which stand in."""
+    """One rule: which requests it takes, which pools serve them, and which pools stand in."""
 
     validations: ClassVar[tuple[CEL, ...]] = (
         CEL(
@@ -122,8 +122,8 @@ class RouteRule(Model):
     name: ObjectName
     """Name of the rule; TokenSLO's `sectionName` refers to it."""
     matches: Annotated[list[RuleMatch], Field(max_length=16), ListAtomic()] = []
-    """Alternatives: the rule takes a request that fits any of them. Without matches the rule takes
-    every request; only the last rule may, and must, be so."""
+    """Alternatives: the rule takes a request that fits any of them. A rule without matches takes
+    every request. The last rule must have no matches, and every other rule must have some."""
     backend_refs: Annotated[
         list[BackendReference], Field(min_length=1, max_length=8), ListAtomic(), named_once("pool")
     ]
@@ -171,11 +171,11 @@ class Failover(Model):
     EndToEnd threshold, between 10s and 120s, else 10m; and only where another pool or replica can
     take over."""
     stall_timeout: Annotated[timedelta, Duration("50ms", "1h")] = timedelta(seconds=60)
-    """Longest silence of a stream after its first token; pings and comments are silence. The client
-    then gets an error event and the end of the connection."""
+    """Longest silence of a stream after its first token; pings and comments count as silence. Then
+    the client gets an error event, and the connection ends."""
     attempts: Annotated[int, Field(ge=1, le=8)] = 3
-    """Most pools that one request is tried on, the first included. Another replica of the first
-    pool is asked once besides."""
+    """Most pools that one request is tried on, the first included. In addition, another replica of
+    the first pool is tried once."""
 
     validations: ClassVar[tuple[CEL, ...]] = (
         CEL(
@@ -217,7 +217,7 @@ class Pin(Model):
     atomic: ClassVar[bool] = True
 
     rules: Annotated[list[PinnedRule], Field(min_length=1, max_length=64), ListMap(("name",))]
-    """Rules that are pinned; the others keep being controlled."""
+    """Rules that are pinned. Objectives go on to control the other rules."""
     until: datetime
     """When the pin ends, as RFC 3339, for example `2026-03-01T18:00:00Z`. From then on shares step
     back to the weights as written."""
@@ -296,16 +296,16 @@ class PoolShare(Model):
     name: ObjectName
     """ServingPool."""
     share: Annotated[int, Field(ge=0, le=1000)]
-    """Conversations of 1000."""
+    """How many of 1000 conversations the pool gets."""
 
 
 class RuleStatus(Model):
     """Where the traffic of a rule, or of a slice of one, goes, and why."""
 
     name: Annotated[str, Field(min_length=1, max_length=700, pattern=RULE_OR_SLICE)]
-    """Name of the rule. A slice, the requests of a rule that an objective with a selector acts on,
-    has its rule's name and what it holds, `answers[type=chat]`; the rule itself is then the rest.
-    """
+    """Name of the rule. A slice is those requests of a rule that an objective with a selector acts
+    on. Its name is the rule's with the selector, `answers[type=chat]`; the rule then stands for all
+    other requests."""
     shares: Annotated[list[PoolShare], Field(max_length=16), ListMap(("name",))] = []
     """Shares by pool; they sum to 1000."""
     reason: Annotated[str, Field(max_length=64)] = "AsWritten"
@@ -323,7 +323,7 @@ class RuleStatus(Model):
 
 
 class ParentStatus(Model):
-    """What one router makes of the route."""
+    """The state of the route on one router."""
 
     parent_ref: NamespacedReference
     """The router, as `spec.parentRefs` names it."""
@@ -337,7 +337,7 @@ class ModelRouteStatus(Model):
     observed_generation: Count | None = None
     """The `metadata.generation` this status was computed from."""
     parents: Annotated[list[ParentStatus], Field(max_length=8), ListAtomic()] = []
-    """What each router of `spec.parentRefs` makes of the route, in that order."""
+    """The state of the route on each router of `spec.parentRefs`, in that order."""
     rules: Annotated[list[RuleStatus], Field(max_length=576), ListMap(("name",))] = []
     """Where each rule's traffic goes: in order, slices before their rule."""
     latency_budget: Annotated[list[StageStatus], Field(max_length=20), ListMap(("stage",))] = []
@@ -345,12 +345,13 @@ class ModelRouteStatus(Model):
     traffic: Annotated[str, Field(max_length=1024)] = ""
     """One line for people: the shares of every rule."""
     control: Annotated[str, Field(max_length=16)] = ""
-    """Who decides the shares now: Auto, Disabled, Pinned, PinEnded (its time is over: as Auto) or
-    PinRefused (it names a pool that its rule has not: shares stay)."""
+    """Who decides the shares now: Auto, Disabled, Pinned, PinEnded (the pin's time is over: as with
+    Auto) or PinRefused (the pin names a pool that its rule does not have: shares stay)."""
     operator: Annotated[str, Field(max_length=317)] = ""
     """The operator that manages the object, by its Lease: `NAMESPACE/NAME`."""
     contender: Annotated[str, Field(max_length=317)] = ""
-    """Another operator that watches the object too and leaves it alone; it writes this itself."""
+    """Another operator that watches the object too, and does not manage it. That operator writes
+    this field."""
     conditions: Annotated[list[Condition], Field(max_length=16), ListMap(("type",))] = []
     """Accepted, ResolvedRefs, Programmed, ManagedByAnother, Ready."""
 

@@ -58,13 +58,13 @@ class HeaderAttribute(Model):
 
 
 class UserAttribute(HeaderAttribute):
-    """The user, and what is told of it."""
+    """The user, and what is reported about users."""
 
     report: Annotated[Literal["Names", "Hashes", "None"], Earlier({"Off": "None"})] = "Names"
-    """What ConfigMap `<router>-users` and the status of TokenSLOs say of those who use most. Names:
-    as requests say them. Hashes: the first 16 hex digits of the SHA-256 of
-    `<namespace>/<router>/<name>`: readers do not see names, and who knows one can find it. None:
-    nothing; nothing is read from the routers either."""
+    """What ConfigMap `<router>-users` and the status of TokenSLOs show about the users who spend
+    most. Names: their names, as in requests. Hashes: the first 16 hex digits of the SHA-256 of
+    `<namespace>/<router>/<name>`, so that readers see no names, but whoever knows a name can find
+    it. None: nothing, and the routers are not asked for it."""
 
 
 class Attribution(Model):
@@ -133,20 +133,20 @@ class RouterService(Union):
 
 
 class NetworkAccess(Model):
-    """NetworkPolicies for the router and its pools: the flows of docs/network.md, no others."""
+    """NetworkPolicies that allow the connections of operator/docs/network.md, and no others."""
 
     clients: Annotated[list[NetworkPeer], Field(max_length=16), ListAtomic()] = []
     """Pods, namespaces or addresses that may send requests; empty means all."""
     prometheus: Annotated[list[NetworkPeer], Field(max_length=16), ListAtomic()] = []
     """Pods, namespaces or addresses that may scrape the router and the pools; empty means all."""
     upstreams: Annotated[list[NetworkPeer], Field(max_length=16), ListAtomic()] = []
-    """Where the router may send requests beside the namespace's managed pools: the pods of Existing
-    pools."""
+    """Where the router may send requests in addition to the namespace's managed pools: the pods of
+    Existing pools."""
     provider_ports: Annotated[
         list[Annotated[int, Field(ge=1, le=65535)]], Field(max_length=16), ListSet()
     ] = []
-    """Ports of the providers of External pools, mostly 443: opened towards every address, and DNS
-    with them. Empty opens none."""
+    """Ports of the providers of External pools, mostly 443. The router may connect to them at every
+    address, and use DNS. Empty allows none."""
 
 
 class RouteNamespaces(Union):
@@ -191,8 +191,8 @@ class SidecarRouter(Model):
     """A router in the pods of applications, which reach it on the loopback."""
 
     service_accounts: Annotated[list[SubdomainName], Field(min_length=1, max_length=32), ListSet()]
-    """Service accounts of the applications. Each may read this router's configuration and the
-    namespace's EndpointSlices, and nothing else by us."""
+    """Service accounts of the applications. The operator lets each read this router's configuration
+    and the namespace's EndpointSlices, and nothing else."""
     port: Annotated[int, Field(ge=1024, le=65535)] = 8787
     """Port on 127.0.0.1 where applications find the router."""
     start_limit: Annotated[timedelta, Duration("1s", "5m")] = timedelta(seconds=30)
@@ -275,7 +275,7 @@ class ModelRouterSpec(Union):
     """Requests that get a line of JSON on the router's standard output. Errors: those whose status
     is 400 or more, or whose outcome is not ok. Absent means None."""
     tracing: Tracing | None = None
-    """OpenTelemetry spans; absent means none. W3C trace context passes either way."""
+    """OpenTelemetry spans; absent means none. W3C trace context is passed on in both cases."""
 
 
 class RouterReplica(Model):
@@ -311,13 +311,14 @@ class ModelRouterStatus(Model):
     operator: Annotated[str, Field(max_length=317)] = ""
     """The operator that manages the object, by its Lease: `NAMESPACE/NAME`."""
     contender: Annotated[str, Field(max_length=317)] = ""
-    """Another operator that watches the object too and leaves it alone; it writes this itself."""
+    """Another operator that watches the object too, and does not manage it. That operator writes
+    this field."""
     conditions: Annotated[list[Condition], Field(max_length=16), ListMap(("type",))] = []
     """Accepted, Programmed, Progressing, ManagedByAnother, Ready."""
 
 
 class ModelRouter(Model):
-    """Where requests enter: Envoy with the project's module, in pods of its own or of others."""
+    """Where requests enter: Envoy with the project's module, in its own or applications' pods."""
 
     validations: ClassVar[tuple[CEL, ...]] = (named(56, "it names the Service `<router>-router`"),)
 

@@ -13,13 +13,13 @@ _LADDER_CEL: Final = "[" + ", ".join(f"duration('{ms}ms')" for ms in LADDER_MILL
 
 
 class LatencyObjective(Model):
-    """A target fraction of attempts must stay within a threshold; failed ones never do."""
+    """A target fraction of attempts must stay within a threshold; failed ones count as too slow."""
 
     signal: Literal["TimeToFirstToken", "EndToEnd", "TimePerOutputToken"] = "TimeToFirstToken"
     """What is timed. TimeToFirstToken: streams only, from the end of the request to the first
     token; seen while the answer still runs, so prefer it for shifting. EndToEnd: the whole attempt,
     streamed or not; seen when it has ended. TimePerOutputToken: the rest of a stream divided by its
-    tokens. Where clients ask for whole answers, promise EndToEnd."""
+    tokens. Where clients do not stream, use EndToEnd."""
     threshold: Annotated[
         Annotated[timedelta, Duration("5ms", "10m")],
         CEL(
@@ -88,7 +88,7 @@ class FastPathObjective(Model):
 
 
 class Objective(Union):
-    """What good means."""
+    """What is promised."""
 
     members: ClassVar[Mapping[str, Member]] = {
         "latency": Member(chosen_by=("Latency",)),
@@ -106,13 +106,14 @@ class Objective(Union):
     latency: LatencyObjective | None = None
     """A latency objective."""
     error_rate: ErrorRateObjective | None = None
-    """An error objective. Errors do not depend on load: a shift goes straight to the floor."""
+    """An error objective. Less load does not cure errors, so a shift moves all traffic but
+    `primaryFloor` at once."""
     cost_per_request: CostObjective | None = None
     """A cost objective. Needs `price` on the pools; shifts in steps of 0.1, and only where every
     backend and fallback of the rule has token prices."""
     spend: SpendObjective | None = None
-    """An objective about money by the hour or day. Needs prices and shifts as a cost objective
-    does, while the forecast is above the limit."""
+    """An objective about money by the hour or day. It needs prices, and shifts while the forecast
+    is above the limit, in the same steps as a cost objective."""
     cache_hit_rate: CacheHitObjective | None = None
     """A cache objective. It should seldom shift: conversations that move start with a cold cache,
     so a shift lowers the hit rate."""

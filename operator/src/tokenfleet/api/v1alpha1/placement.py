@@ -112,7 +112,7 @@ class PodAffinityTerm(Verbatim):
     """As core/v1 PodAffinityTerm."""
 
     topology_key: LabelKey
-    """Label of nodes that makes them one place."""
+    """Label of nodes. Nodes with the same value are one place."""
     label_selector: LabelSelector | None = None
     """Pods that count."""
     namespace_selector: LabelSelector | None = None
@@ -158,11 +158,12 @@ class TopologySpreadConstraint(Verbatim):
     """As core/v1 TopologySpreadConstraint; the selector is the pods that it is written for."""
 
     max_skew: Annotated[int, Field(ge=1, le=100)] = 1
-    """Most pods by which places may differ."""
+    """Largest difference in the number of pods between two places."""
     topology_key: LabelKey
-    """Label of nodes that makes them one place, for example `topology.kubernetes.io/zone`."""
+    """Label of nodes, for example `topology.kubernetes.io/zone`. Nodes with the same value are one
+    place."""
     when_unsatisfiable: Literal["DoNotSchedule", "ScheduleAnyway"] = "ScheduleAnyway"
-    """What happens to a pod that would break it."""
+    """What happens to a pod that would exceed `maxSkew`."""
     min_domains: Annotated[int, Field(ge=1, le=100)] | None = None
     """Least number of places; with `DoNotSchedule` only."""
 
@@ -261,10 +262,10 @@ class PoolSecurityContext(Model):
     supplemental_groups: Annotated[
         list[Annotated[int, Field(ge=1, le=2147483647)]], Field(max_length=8), ListSet()
     ] = []
-    """Groups of device files, for example of `/dev/kfd` and `/dev/dri`."""
+    """Groups that own device files, for example `/dev/kfd` and `/dev/dri`."""
     read_only_root_filesystem: bool = True
-    """Whether the image's own files are read-only. Some runtimes' device hooks have to write
-    there."""
+    """Whether the image's own files are read-only. Set it to false where a container runtime must
+    write there to add devices."""
     capabilities: Capabilities = Capabilities()
     """Further rights."""
 
@@ -295,8 +296,8 @@ class PodOptions(Model):
     ] = []
     """How the pods are spread over places."""
     service_account_name: SubdomainName | None = None
-    """ServiceAccount, for clouds that give access to buckets by it. Its token is not mounted; what
-    a cloud's own webhook mounts is."""
+    """ServiceAccount, for clouds that give access to buckets by it. The operator does not mount its
+    token; a cloud's own webhook may mount one."""
     scheduler_name: SubdomainName | None = None
     """Scheduler; absent means the cluster's own."""
     resource_claims: Annotated[list[PodResourceClaim], Field(max_length=8), ListMap(("name",))] = []

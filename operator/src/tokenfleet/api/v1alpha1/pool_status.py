@@ -9,11 +9,11 @@ from tokenfleet.api.conventions import Count, ListMap, Model
 
 
 class SpeculationStatus(Model):
-    """What speculation is worth."""
+    """How useful speculation is."""
 
     acceptance: Annotated[str, Field(max_length=4, pattern=r"^[01][.][0-9]{2}$")] = "0.00"
-    """Part of the proposed tokens that the target took in the last half an hour, in steps of
-    0.05."""
+    """Part of the proposed tokens that the target model accepted in the last half an hour, in steps
+    of 0.05."""
 
 
 class PrefetchStatus(Model):
@@ -43,11 +43,12 @@ class ServingPoolStatus(Model):
     operator: Annotated[str, Field(max_length=317)] = ""
     """The operator that manages the object, by its Lease: `NAMESPACE/NAME`."""
     contender: Annotated[str, Field(max_length=317)] = ""
-    """Another operator that watches the object too and leaves it alone; it writes this itself."""
+    """Another operator that watches the object too, and does not manage it. That operator writes
+    this field."""
     speculation: SpeculationStatus | None = None
-    """What speculation is worth; absent while nothing is proposed, or no metrics say so."""
+    """How useful speculation is; absent while nothing is proposed, or metrics do not show it."""
     prefetch: PrefetchStatus | None = None
-    """Download into the cache; absent while nothing is known of one."""
+    """Download into the cache; absent while no download is known."""
     conditions: Annotated[list[Condition], Field(max_length=16), ListMap(("type",))] = []
     """Accepted, Available, Progressing, RolloutGapless, EngineComplete, WeightsFetched,
     ManagedByAnother, Ready."""

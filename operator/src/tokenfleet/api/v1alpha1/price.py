@@ -30,8 +30,8 @@ class PoolPrice(Union):
     }
 
     type: Literal["PerReplicaHour", "PerMillionTokens"]
-    """Kind of price; the member of the same name counts. Only token prices can move traffic: the
-    price of a replica's hour, seen by request, rises when requests leave."""
+    """Kind of price; the member of the same name counts. Only token prices can move traffic: with a
+    price by the hour, each request costs more the fewer requests a pool has."""
     per_replica_hour: Price | None = None
     """Price of one replica for one hour."""
     per_million_tokens: TokenPrices | None = None

@@ -107,8 +107,8 @@ class Parallelism(Model):
     """Nodes that one replica is spread over, each with an equal part of its devices; `resources`
     are those of one node. More than 1 needs LeaderWorkerSet (leaderworkerset.x-k8s.io/v1)."""
     expert: bool = False
-    """Whether the experts of a mixture-of-experts model are spread over all devices, each whole,
-    instead of each being split over them."""
+    """True: each expert of a mixture-of-experts model is on one device, and the experts are spread
+    over all devices. False: each expert is split over the devices."""
 
 
 class CPUOptions(Model):
@@ -224,17 +224,17 @@ class Existing(Model):
     service_ref: ServiceReference | None = None
     """The Service whose endpoints are the replicas."""
     inference_pool_ref: InferencePoolReference | None = None
-    """The InferencePool whose pods are the replicas: its selector and port are followed, its
-    endpoint picker is not asked."""
+    """The InferencePool whose pods are the replicas. Its selector and port are used, its endpoint
+    picker is not."""
     tls: ServerTLS | None = None
-    """How the replicas prove who they are; absent means plain HTTP."""
+    """TLS to the replicas; absent means plain HTTP."""
     credential_secret_ref: ExistingCredential | None = None
     """A key that the replicas ask for, in place of what clients send. The router's service account
     must be allowed to read this Secret; the operator never does."""
 
 
 class Served(Model):
-    """What the pool answers for."""
+    """The model that the pool serves, and its names."""
 
     validations: ClassVar[tuple[CEL, ...]] = (
         CEL(
@@ -322,7 +322,7 @@ class ServingPoolSpec(Union):
     type: Literal["Managed", "Existing", "External"] = "Managed"
     """Who deploys the servers: the operator, somebody else in this cluster, or a provider."""
     served: Served
-    """What the pool answers for."""
+    """The model that the pool serves, and its names."""
     replicas: Annotated[int, Field(ge=0, le=1000)] = 1
     """Wanted replicas. Leave it out of git when an autoscaler owns it. Ignored for Existing
     and External."""

@@ -18,12 +18,12 @@ class CustomSpeculation(Model):
 
 
 class SpeculativeTree(Model):
-    """Several proposals for each place, instead of one chain."""
+    """A tree of proposed tokens, with several proposals for each place, instead of one chain."""
 
     depth: Annotated[int, Field(ge=1, le=64)]
-    """Places ahead that are proposed for."""
+    """How many tokens ahead are proposed."""
     width: Annotated[int, Field(ge=1, le=64)]
-    """Proposals for each place that are followed."""
+    """How many proposals are followed at each place."""
 
 
 class Speculative(Union):
@@ -46,5 +46,5 @@ class Speculative(Union):
     custom: CustomSpeculation | None = None
     """Another way, for `type: Custom`."""
     off_above: Annotated[int, Field(ge=1, le=65536)] | None = None
-    """Requests that one replica computes at once, above which nothing is proposed: verifying costs
-    throughput when the device is busy. Absent means always on."""
+    """Number of requests that one replica computes at once, above which nothing is proposed:
+    speculation costs throughput when the device is busy. Absent means that it is always on."""

@@ -56,7 +56,7 @@ class Selector(Model):
 
 
 class MinimumEvents(Model):
-    """How much evidence a judgement needs."""
+    """How many attempts a judgement needs."""
 
     validations: ClassVar[tuple[CEL, ...]] = (
         CEL(
@@ -69,7 +69,8 @@ class MinimumEvents(Model):
     total: Annotated[int, Field(ge=1, le=100_000)] = 5
     """Fewest attempts that a window must hold to be judged. A proof may need more."""
     bad: Annotated[int, Field(ge=1, le=100_000)] = 5
-    """Fewest bad attempts in a window that proves a breach: one client's retries are no proof."""
+    """Fewest bad attempts in a window that proves a breach, so that the retries of one client prove
+    nothing."""
 
 
 class Control(Model):
@@ -85,22 +86,23 @@ class Control(Model):
 
     short_window: Annotated[timedelta, Duration("5s", "10m")] = timedelta(minutes=1)
     """The shortest window that attempts are counted in; the others are 2, 4, 8 ... 128 times as
-    long. Set it to at least four scrape intervals: where it is shorter, all windows are taken
-    longer, and condition DataAvailable says so."""
+    long. Set it to at least four scrape intervals: if it is shorter, all windows become longer,
+    and condition DataAvailable says so."""
     long_window: Annotated[timedelta, Duration("10s", "1h")] = timedelta(minutes=3)
     """Window that status and metrics report, and over which demand and coverage are measured."""
     minimum_events: MinimumEvents = MinimumEvents()
-    """How much evidence a judgement needs."""
+    """How many attempts a judgement needs."""
 
 
 class DataPolicy(Model):
-    """What the loop does when it cannot see."""
+    """What the control loop does without usable measurements."""
 
     on_unknown: Literal["Hold"] = "Hold"
-    """Hold: shares stay as they are, and timers stop, until data are back."""
+    """Hold: shares stay as they are until there are measurements again. This time does not count
+    as waiting time."""
     max_staleness: Annotated[timedelta, Duration("5s", "1h")] = timedelta(minutes=2)
-    """Greatest age of the newest sample; beyond it the loop cannot see. Values above 4m have no
-    effect: Prometheus forgets samples after 5m."""
+    """Greatest age of the newest sample; with older samples nothing is judged. Values above 4m have
+    no effect: Prometheus forgets samples after 5m."""
     min_coverage: Annotated[Decimal, Fraction("0.1", "1")] = Decimal("0.8")
     """Fraction of expected scrapes that the long window, and each window that is judged, must hold,
     for each router replica."""
@@ -121,18 +123,18 @@ class ShiftTraffic(Model):
 
     primary_floor: Annotated[Decimal, Fraction("0", "0.5")] = Decimal("0.02")
     """Share that the primary keeps in any shift, as a part of what it gets by its weight, so that
-    its recovery can be seen. With 0 nothing can be seen: a step back is tried after each hold,
-    which doubles as long as it fails."""
+    its recovery can be measured. With 0 it may get no traffic at all. Then a step back is tried
+    after each hold, and the hold doubles as long as that fails."""
     max_shift: Annotated[Decimal, Fraction("0.05", "1")] = Decimal("0.98")
     """Largest part of the primary's traffic that may leave it, 0 to 1."""
     settle: Annotated[timedelta, Duration("5s", "1h")] = timedelta(seconds=105)
     """Least wait between two shifts. Only attempts since the last one are judged, so it is longer
     with a long threshold or little traffic."""
     dwell: Annotated[timedelta, Duration("5s", "1h")] = timedelta(seconds=210)
-    """Wait between two steps of a recovery; best the long window and 30 s more."""
+    """Wait between two steps of a recovery. The long window and 30 s more is a good value."""
     hold_before_recovery: Annotated[timedelta, Duration("5s", "24h")] = timedelta(minutes=5)
-    """Wait before the first step back, most of which must prove the primary well; doubles with each
-    failed recovery."""
+    """Wait before the first step back. Attempts in most of this time must prove the primary well.
+    It doubles with each failed recovery."""
     max_hold: Annotated[timedelta, Duration("5s", "24h")] = timedelta(hours=1)
     """Longest `holdBeforeRecovery` after doubling."""
     fallback_max_utilization: Annotated[Decimal, Fraction("0.1", "1")] = Decimal("0.85")
@@ -207,20 +209,20 @@ class TokenSLOSpec(Model):
     selector: Selector = Selector()
     """Narrows the objective to some requests, known by their headers."""
     objective: Objective
-    """What good means."""
+    """What is promised."""
     window: Annotated[timedelta, Duration("1h", "2160h")] = timedelta(hours=672)
     """Window of the error budget in status, for Latency and ErrorRate. It moves no traffic.
     Prometheus must keep samples that long: `status.budget.covered` says how much was measured."""
     control: Control = Control()
     """The windows of the control loop."""
     data: DataPolicy = DataPolicy()
-    """What the loop does when it cannot see."""
+    """What the control loop does without usable measurements."""
     on_breach: OnBreach = OnBreach()
     """What to do when the objective is missed."""
 
 
 class DataStatus(Model):
-    """Whether the loop can see."""
+    """Whether there are measurements that the control loop can judge by."""
 
     state: Literal["OK", "NoTraffic", "Insufficient", "Unknown"] = "Unknown"
     """OK, NoTraffic, Insufficient or Unknown."""
@@ -232,7 +234,7 @@ class DataStatus(Model):
 
 
 class Current(Model):
-    """The long window at the last decision or heartbeat."""
+    """The long window (`control.longWindow`) when it was last written."""
 
     total: Count = 0
     """Attempts."""
@@ -249,7 +251,7 @@ class Current(Model):
 
 
 class Quantiles(Model):
-    """The indicator's distribution over the long window, estimated from the histogram."""
+    """Times over the long window, estimated from the histogram."""
 
     p50: Annotated[str, Field(max_length=24)] = ""
     """Median, with its unit, for example `240ms`."""
@@ -261,7 +263,7 @@ class BudgetStatus(Model):
     """The error budget over `spec.window`."""
 
     remaining: Annotated[str, Field(max_length=16)] = ""
-    """Part of the budget that is left: `1` is untouched, `0` is spent, below is overspent."""
+    """Part of the budget that is left: `1` is untouched, `0` is spent, less than 0 is overspent."""
     total: Count = 0
     """Attempts."""
     bad: Count = 0
@@ -312,26 +314,26 @@ class Shadow(Model):
     shares: Annotated[list[PoolShare], Field(max_length=16), ListMap(("name",))] = []
     """Shares by pool that a shift would have reached."""
     transition: Annotated[str, Field(max_length=8)] = ""
-    """The last transition it would have taken."""
+    """The last transition that it would have taken."""
     message: Annotated[str, Field(max_length=1024)] = ""
-    """Why."""
+    """Why, with the numbers."""
 
 
 class Decision(Model):
     """One transition of the control state machine."""
 
     id: Annotated[str, Field(max_length=64)]
-    """Identifier: the same inputs give the same one."""
+    """Identifier; equal inputs give equal identifiers."""
     transition: Annotated[str, Field(max_length=8)]
-    """Name of the transition, for example T1; the table is in the control-loop page."""
+    """Name of the transition, for example T1; operator/docs/control-loop.md has the table."""
     at: datetime
-    """When."""
+    """When it was taken."""
     from_share: Annotated[str, Field(max_length=8)]
     """Primary's part of its baseline before, 0 to 1."""
     to_share: Annotated[str, Field(max_length=8)]
     """Primary's part of its baseline after, 0 to 1."""
     reason: Annotated[str, Field(max_length=1024)]
-    """Why, with the numbers and limits."""
+    """Why, with the numbers and the limits."""
 
 
 class TokenSLOStatus(Model):
@@ -342,11 +344,11 @@ class TokenSLOStatus(Model):
     state: Annotated[str, Field(max_length=16)] = ""
     """Normal, Shifted, Recovering or Frozen."""
     data: DataStatus = DataStatus()
-    """Whether the loop can see."""
+    """Whether there are measurements that the control loop can judge by."""
     current: Current = Current()
-    """The long window."""
+    """Counts of the long window. While nothing changes they are renewed every 30 to 60 minutes."""
     quantiles: Quantiles = Quantiles()
-    """The distribution."""
+    """Median and 99th percentile of the times."""
     budget: BudgetStatus | None = None
     """What is left of the error budget; absent for cost and caching, and where nothing is known."""
     top_burners: Annotated[list[BurnerStatus], Field(max_length=5), ListAtomic()] = []
@@ -358,11 +360,12 @@ class TokenSLOStatus(Model):
     shadow: Shadow | None = None
     """What ShiftTraffic would have done, for `onBreach.type: Alert`."""
     last_decision: Decision | None = None
-    """The last transition."""
+    """The last decision."""
     operator: Annotated[str, Field(max_length=317)] = ""
     """The operator that manages the object, by its Lease: `NAMESPACE/NAME`."""
     contender: Annotated[str, Field(max_length=317)] = ""
-    """Another operator that watches the object too and leaves it alone; it writes this itself."""
+    """Another operator that watches the object too, and does not manage it. That operator writes
+    this field."""
     conditions: Annotated[list[Condition], Field(max_length=16), ListMap(("type",))] = []
     """Accepted, ResolvedRefs, DataAvailable, Met, Voting, Affordable, ManagedByAnother, Ready."""
 
