@@ -2,11 +2,13 @@
 
 import json
 import re
+from datetime import timedelta
 
 import pytest
 import yaml
 
 from tests.house.repository import ROOT
+from tokenfleet.backtest.alerts import BLIND_FOR, SATURATED_FOR
 
 FILES = ROOT / "charts/tokenfleet/files"
 RUNBOOKS = ROOT / "operator/docs/runbooks"
@@ -55,6 +57,16 @@ def test_an_alert_has_a_runbook_with_all_its_parts(rule: dict) -> None:
     assert rule["labels"]["severity"] in {"page", "ticket"}
     index = (ROOT / "operator/docs/alerts.md").read_text(encoding="utf-8")
     assert f"| [{rule['alert']}](runbooks/{page.name}) | {rule['labels']['severity']} |" in index
+
+
+@pytest.mark.parametrize(
+    ("alert", "waited"),
+    [("TokenSLOBlind", BLIND_FOR), ("ModelRouteSaturated", SATURATED_FOR)],
+)
+def test_a_backtest_waits_as_long_as_the_alert(alert: str, waited: timedelta) -> None:
+    (rule,) = (rule for rule in RULES if rule["alert"] == alert)
+
+    assert rule["for"] == f"{waited // timedelta(minutes=1)}m"
 
 
 def test_no_runbook_is_left_over() -> None:

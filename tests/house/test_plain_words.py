@@ -17,6 +17,12 @@ RIDDLES = (
     "wakes nobody",
     "the bill does",
     "then luck decides",
+    "one too many",
+    "out of the blue",
+    "overload saws",
+    "nowhere to go",
+    "nobody can say",
+    "the operator's books",
 )
 """What readers did not understand; write what happens instead."""
 

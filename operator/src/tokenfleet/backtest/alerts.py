@@ -31,8 +31,10 @@ from tokenfleet.ports import MetricHistory, Sample
 PAIRS: Final = {NEAR[-1]: NEAR[0], FAR[0]: NEAR[1], FARTHEST[0]: FAR[0]}
 """Long window -> the short one that must burn as fast."""
 
-PATIENCE: Final = timedelta(minutes=5)
-"""How long an objective may be unseen before somebody is told."""
+BLIND_FOR: Final = timedelta(minutes=10)
+"""How long an objective cannot be judged before somebody is told; `for` of TokenSLOBlind."""
+SATURATED_FOR: Final = timedelta(minutes=2)
+"""How long no fallback can take more before somebody is told; `for` of ModelRouteSaturated."""
 
 
 class Alert(NamedTuple):
@@ -77,10 +79,10 @@ def of_replay(outcome: Outcome) -> dict[tuple[str, str], timedelta]:
 def _wrong(outcome: Outcome) -> Iterator[tuple[tuple[str, str], timedelta]]:
     for name, slo in outcome.slos.items():
         if slo.data.kind is Kind.UNKNOWN:
-            yield ("data unknown", name), PATIENCE
+            yield ("data unknown", name), BLIND_FOR
     for name, rule in outcome.rules.items():
         if rule.saturated:
-            yield ("saturated", name), timedelta(minutes=1)
+            yield ("saturated", name), SATURATED_FOR
         if rule.reason == "Frozen":
             yield ("frozen", name), timedelta(0)
 
