@@ -69,3 +69,63 @@ def test_the_version_is_a_flag_too(capsys: pytest.CaptureFixture[str]) -> None:
         command.main(["--version"])
 
     assert capsys.readouterr().out == f"{__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("flag", "said"),
+    [
+        ("--tick=5", ("--tick: '5' is not a duration such as 500ms, 30s, 10m or 1h30m: give it a"
+                     " unit, as in 5s")),
+        ("--namespaces=team-a,Team_B", ("--namespaces must be 1 to 63 small letters, digits and"
+                                       " dashes, with a letter or digit at both ends, such as"
+                                       " team-a, not 'Team_B'")),
+        ("--lease-namespace=Nope!", "--lease-namespace must be 1 to 63 small letters"),
+        ("--metrics-port=99999", "--metrics-port must be between 0 and 65535, not 99999"),
+        ("--log-level=loud", ("--log-level must be one of DEBUG, INFO, WARNING, ERROR, CRITICAL,"
+                             " not loud")),
+    ],
+    ids=lambda text: text.partition("=")[0],
+)  # fmt: skip
+def test_a_flag_that_makes_no_sense_is_named(
+    flag: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command.main(["run", flag]) == 2
+    assert capsys.readouterr().err.startswith(f"tokenfleet run: {said}")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("DISABLE_SHIFTING", "yes", "TOKENFLEET_DISABLE_SHIFTING must be true or false, not yes"),
+        ("CONSOLE_TOKEN", "on", "TOKENFLEET_CONSOLE_TOKEN must be true or false, not on"),
+        ("LOG_FORMAT", "xml", "--log-format must be json or text, not xml"),
+    ],
+)
+def test_a_variable_that_says_neither_yes_nor_no_is_refused(
+    variable: str,
+    value: str,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Who writes `yes` believes that nothing is shifted."""
+    monkeypatch.setenv(f"TOKENFLEET_{variable}", value)
+
+    assert command.main(["run"]) == 2
+    assert capsys.readouterr().err == f"tokenfleet run: {said}\n"
+
+
+@pytest.mark.parametrize(("value", "off"), [("1", True), ("TRUE", True), ("0", False), ("", False)])
+def test_a_variable_that_is_a_switch(
+    value: str, *, off: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOKENFLEET_DISABLE_SHIFTING", value)
+
+    assert parsed().disable_shifting is off
+
+
+def test_an_agent_without_a_router_says_what_is_missing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert command.main(["agent", "run"]) == 2
+    assert "--router must be 1 to 63 small letters" in capsys.readouterr().err

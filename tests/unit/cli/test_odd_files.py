@@ -64,6 +64,17 @@ BAD = [
     pytest.param("name: chat}", "generateName: chat-}", "without `metadata.name`", id="no name"),
     pytest.param("name: chat}", 'name: "ch\\e[2Jat"}', "ModelRoute ch\\x1b[2Jat: metadata.name must be",
                  id="a name that steers terminals"),
+    pytest.param("rules:", "rule:", "ModelRoute chat: spec.rules: must be given; write rules in place of rule?",
+                 id="a required field with a typo"),
+    pytest.param("{name: large}]", "{name: Large_1}]", "spec.rules.0.backendRefs.0.name: must be small letters,"
+                 " digits and dashes, with a letter or digit at both ends, not Large_1", id="a name that is none"),
+    pytest.param("type: ShiftTraffic", "type: shift", "spec.onBreach.type: must be Alert or ShiftTraffic, not shift\n",
+                 id="a word that is none"),
+    pytest.param("[chat]", "[]", "spec.modelNames: must not be empty\n", id="no name at all"),
+    pytest.param("{name: large}]", "{name: large, weight: 2000}]", "weight: must be at most 1000, not 2000\n",
+                 id="too much"),
+    pytest.param("{name: chat}", "{name: chat, namespace: Team_A}", "ModelRoute chat in ", id="no namespace"),
+    pytest.param("kind: TokenSLO", "kind: List", "holds a List whose `items` is no list", id="a list without items"),
 ]  # fmt: skip
 
 

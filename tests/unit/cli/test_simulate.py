@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tokenfleet.cli.forecast_text import length
 from tokenfleet.cli.main import main
 from tokenfleet.simulation.run import POLICIES
 
@@ -103,7 +104,7 @@ def test_a_fleet_of_your_own_in_words(capsys) -> None:
     assert main([*CHAT, SLOW, "--rate=chat/all=4", "--for=30m"]) == 0
     said = capsys.readouterr().out
 
-    assert said.startswith("primary Slow 5 from 10 min for 10 min; 0.5 h, one run")
+    assert said.startswith("primary Slow 5 from 10 min for 10 min; 30 min, one run")
     assert "primary: 1 x 8 requests/s as declared" in said
     assert "  T1   first-token: " in said
     assert ": shifting to fallback (primary: 100 % -> " in said
@@ -147,6 +148,30 @@ def test_a_fleet_of_your_own_as_data_and_as_a_picture(capsys, tmp_path) -> None:
         assert f">{decision['transition']}<" in plot.read_text()
 
 
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(7200, "2 h"), (5400, "1 h 30 min"), (60, "1 min"), (45, "45 s"), (3601, "1 h 1 s")],
+)
+def test_lengths_are_written_as_people_write_them(seconds: int, words: str) -> None:
+    assert length(seconds) == words
+
+
+def test_what_begins_after_the_end_is_said(capsys, tmp_path) -> None:
+    """It would never happen, and the result would look like a fleet that bears it."""
+    load = tmp_path / "load.yaml"
+    load.write_text(
+        "rules: {chat: {rate: 1, episodes: [{from: 2m, rate: 9}, {from: 9m, rate: 9}]}}"
+    )
+    fault = "--fault=pool=primary,type=Outage,from=5h"
+
+    assert main([*CHAT, "--for=5m", fault, f"--load={load}"]) == 0
+    assert capsys.readouterr().err.splitlines() == [
+        f"tokenfleet simulate: {what} begins after the end of the run, which lasts 5 min: let it"
+        " begin earlier, or give --for more"
+        for what in ("fault Outage of primary", "an episode of chat")
+    ]
+
+
 def test_rules_without_objectives_fill_pools_too_and_nothing_is_judged(capsys) -> None:
     """The fast rule of the example asks nearly all of the small pool: it cannot stand in."""
     fault = "--fault=pool=chat-large,type=Slow,from=10m,factor=5"
@@ -179,7 +204,7 @@ def test_lists_of_kubectl_are_read(capsys, tmp_path) -> None:
     file.write_text("kind: List\nitems:\n" + "\n".join(f"-\n{item}" for item in items))
 
     assert main(["simulate", f"--file={file}", "--seeds=1", "--for=10m"]) == 0
-    assert "nothing goes wrong; 0.166667 h" in capsys.readouterr().out
+    assert "nothing goes wrong; 10 min" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -219,6 +244,26 @@ def test_lists_of_kubectl_are_read(capsys, tmp_path) -> None:
         ),
         pytest.param([*FLEET[1:], "--rate", "1"], "NAME=NUMBER", id="a rate of nobody"),
         pytest.param(
+            [*FLEET[1:], "--rate", "assistant=1", "--rate", "assistant=2"],
+            "--rate names assistant twice",
+            id="two rates of one rule",
+        ),
+        pytest.param(
+            [*FLEET[1:], "--fault", "pool=chat-large,type=Outage,pool=chat-small"],
+            "pool stands there twice",
+            id="a fault of two pools",
+        ),
+        pytest.param(
+            [*FLEET[1:], "-n", "Nope!"],
+            "--namespace must be 1 to 63 small letters, digits and dashes",
+            id="a namespace that is none",
+        ),
+        pytest.param(
+            [*FLEET[1:], "--router", "other"],
+            "no objective is for ModelRouter other: --router may be default",
+            id="a router without objectives",
+        ),
+        pytest.param(
             [*FLEET[1:], "--fault", "pool=chat-tiny,type=Outage"],
             "there is no pool chat-tiny, only",
             id="a pool that is not there",
@@ -235,7 +280,7 @@ def test_lists_of_kubectl_are_read(capsys, tmp_path) -> None:
         ),
         pytest.param(
             [*FLEET[1:], "--fault", "pool=chat-large,type=Slow,factor=2,since=10m"],
-            "since: there is no such field; known",
+            "since: there is no such field; there are every, factor, for, from",
             id="a field that is not known",
         ),
         pytest.param(

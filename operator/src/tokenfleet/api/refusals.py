@@ -14,6 +14,7 @@ from typing import Any, Final
 from tokenfleet.api.cel import CelError, compiled
 from tokenfleet.api.conventions import LIST_TYPE, VALIDATIONS, Model
 from tokenfleet.api.crdgen import INT_OR_STRING, schema_of
+from tokenfleet.api.wording import instead
 
 Node = Mapping[str, Any]
 
@@ -79,6 +80,12 @@ def _refused(value: Any, node: Node, path: tuple[str, ...]) -> Iterator[str]:
     if wrong:
         yield _told(path, wrong)
         return
+    if lacking := [name for name in node.get("required", ()) if name not in value]:
+        unknown = value.keys() - node["properties"].keys()
+        yield from (
+            _told((*path, name), f"must be given{instead(name, unknown)}") for name in lacking
+        )
+        return  # rules are about what is there
     if twice := _twice(value, node):
         yield _told(path, f"holds {twice} twice")
     for rule in node.get(VALIDATIONS, ()):

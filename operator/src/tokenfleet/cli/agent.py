@@ -22,6 +22,7 @@ from tokenfleet.agent.service import Agent
 from tokenfleet.agent.settings import AGENT_PORT, TOKEN_FOLDER, ApiServer, Settings
 from tokenfleet.api.quantities import parse_duration
 from tokenfleet.cli.examples import examples
+from tokenfleet.cli.labels import label
 from tokenfleet.domain.routing.containers import heap_of
 
 
@@ -67,11 +68,13 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if args.task == "check":
         return _checked(args.envoy)
-    if not args.router:
-        print("--router is required", file=sys.stderr)
+    try:
+        told = settings(args)
+    except ValueError as error:
+        print(f"tokenfleet agent: {error}", file=sys.stderr)
         return 2
     try:
-        asyncio.run(_run(settings(args)))
+        asyncio.run(_run(told))
     except UnfitModuleError as error:
         print(error, file=sys.stderr)
         return 1
@@ -79,10 +82,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def settings(args: argparse.Namespace) -> Settings:
-    """Return the settings that the arguments mean; files that do not exist are left out."""
+    """Return the settings that the arguments mean; files that do not exist are left out.
+
+    Raises:
+        ValueError: a flag makes no sense.
+    """
     return Settings(
-        router=args.router,
-        namespace=args.namespace,
+        router=label("--router", args.router),
+        namespace=label("--namespace", args.namespace),
         pod=args.pod,
         folder=args.folder,
         envoy=args.envoy,

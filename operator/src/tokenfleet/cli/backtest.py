@@ -18,6 +18,7 @@ from tokenfleet.backtest.plot import draw
 from tokenfleet.backtest.run import Plan, Progress, Result, backtest
 from tokenfleet.cli.inputs import read_objects
 from tokenfleet.cli.instants import instant, positive
+from tokenfleet.cli.labels import label
 from tokenfleet.cli.output import TEXT, add_output_flag, for_scripts
 from tokenfleet.cli.progress import add_flag, progress
 from tokenfleet.cli.prometheus import access, add_flags_of_people
@@ -141,7 +142,8 @@ def _input(args: argparse.Namespace, now: datetime) -> tuple[Plan, tuple[Subject
     known = access(args)
     assert known is not None  # there is a URL
     timeout = positive("--timeout", args.timeout)
-    found = subjects_of(read_objects(args.file), namespace=args.namespace)
+    where = label("--namespace", args.namespace)
+    found = subjects_of(read_objects(args.file), namespace=where)
     return plan, found, replace(known, timeout=timeout)
 
 

@@ -2,23 +2,26 @@
 
 import argparse
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
 from tokenfleet.adapters.clock import SystemClock
 from tokenfleet.cli import measured_load
+from tokenfleet.cli.forecast_text import length, text
 from tokenfleet.cli.inputs import read_objects, read_one
+from tokenfleet.cli.labels import label
 from tokenfleet.cli.output import TEXT, for_scripts
 from tokenfleet.cli.progress import Progress
+from tokenfleet.cli.stated import stated as read
+from tokenfleet.cli.terminal import harmless
 from tokenfleet.domain.fleet.documents import UnfitError
 from tokenfleet.domain.fleet.subject import Subject, subjects_of
+from tokenfleet.domain.fleet.yaml_text import UnreadableError, loaded
 from tokenfleet.simulation.forecast import StatedLoad, forecast
-from tokenfleet.simulation.forecast_report import document, picture, text
-from tokenfleet.simulation.written import WrittenError, WrittenFault, WrittenLoad, cause, read
+from tokenfleet.simulation.forecast_report import document, picture
+from tokenfleet.simulation.written import WrittenError, WrittenFault, WrittenLoad, cause
 
 Body = dict[str, Any]
 
@@ -72,34 +75,48 @@ def run(args: argparse.Namespace, shown: Progress) -> int:
         PortError: Prometheus does not answer, or refuses.
         OSError: the picture cannot be written.
     """
-    found = {s.router: s for s in subjects_of(read_objects(args.file), namespace=args.namespace)}
-    name = args.router or next(iter(found))
-    if name not in found or (len(found) > 1 and not args.router):
-        msg = f"choose one with --router: the file has objectives for {', '.join(found)}"
-        raise UnfitError(msg)
+    subject = _chosen(args)
     stated, measured = _stated(args), tuple[str, ...]()
     if args.measured:
-        stated, measured = _measured(stated, args, found[name])
+        stated, measured = _measured(stated, args, subject)
     source = str(args.load or "load")
     if endless := next(_endless(stated), None):
         msg = f"{source}: {endless}"
         raise WrittenError(msg)
     load = read(StatedLoad, stated, source)
+    mine = {} if args.measured else load.rules
+    for late in _too_late(load.faults, mine, load.lasts):
+        print(f"tokenfleet simulate: {harmless(late)}", file=sys.stderr)
     pace = {"scrape": args.scrape, "tick": args.tick}
-    made = forecast(found[name], load, seeds=args.seeds, **pace, progress=shown)
+    made = forecast(subject, load, seeds=args.seeds, **pace, progress=shown)
     if measured:  # that more is asked at one hour than at another is no cause
         scenario = replace(made.scenario, fault_at=cause(WrittenLoad(rate=0), load.faults))
         made = replace(made, scenario=scenario, assumed=(*measured, *made.assumed))
     shown.say("")
     if args.plot:
         picture(made).write(args.plot)
-    for problem in found[name].problems:
+    for problem in subject.problems:
         print(f"tokenfleet simulate: {problem}", file=sys.stderr)
     if args.output == TEXT:
         print(text(made))
     else:
         print(for_scripts(document(made), args.output), end="")
     return 0
+
+
+def _chosen(args: argparse.Namespace) -> Subject:
+    """Return the fleet of the router that is meant."""
+    try:
+        where = label("--namespace", args.namespace)
+    except ValueError as error:
+        raise WrittenError(str(error)) from error
+    found = {s.router: s for s in subjects_of(read_objects(args.file), namespace=where)}
+    name = args.router or next(iter(found))
+    if name not in found or (len(found) > 1 and not args.router):
+        wrong = f"no objective is for ModelRouter {name}" if args.router else "choose a router"
+        msg = f"{wrong}: --router may be {' or '.join(found)}"
+        raise UnfitError(msg)
+    return found[name]
 
 
 def _measured(
@@ -111,22 +128,46 @@ def _measured(
         raise WrittenError(str(error)) from error
 
 
+def _too_late(
+    faults: Iterable[WrittenFault], rules: Mapping[str, WrittenLoad], lasts: float
+) -> Iterator[str]:
+    """Say what begins after the end, and so never."""
+    late = [f"fault {one.type} of {one.pool}" for one in faults if one.start >= lasts]
+    late += [
+        f"an episode of {name}"
+        for name, rule in rules.items()
+        if any(one.start >= lasts for one in rule.episodes)
+    ]
+    for what in late:
+        yield (
+            f"{what} begins after the end of the run, which lasts {length(round(lasts))}: let it"
+            " begin earlier, or give --for more"
+        )
+
+
+def _written(file: Path) -> Any:
+    try:
+        documents = loaded(read_one(file))
+    except UnreadableError as error:
+        msg = f"{file} {error}"
+        raise WrittenError(msg) from error
+    if len(documents) > 1:
+        msg = f"{file} holds {len(documents)} documents; a load is one, without ---"
+        raise WrittenError(msg)
+    return documents[0] if documents else {}
+
+
 def _stated(args: argparse.Namespace) -> Body:
     """Return the load file with the flags on top."""
-    body: Any = {}
-    if args.load:
-        content = read_one(args.load)
-        try:
-            body = yaml.safe_load(content) or {}
-        except (yaml.YAMLError, RecursionError, ValueError) as error:
-            msg = f"{args.load} is no YAML: {' '.join(str(error).split())}"
-            raise WrittenError(msg) from error
+    body = _written(args.load) if args.load else {}
     if not isinstance(body, dict):
         msg = f"{args.load} holds no fields; expected lasts, rules, pools or faults"
         raise WrittenError(msg)
     rules = _merged(body.get("rules"), "rate", _numbers("--rate", args.rate))
     pools = _merged(body.get("pools"), "requestsPerSecond", _numbers("--capacity", args.capacity))
-    faults = [*(body.get("faults") or ()), *(_fault(said) for said in args.fault or ())]
+    faults = body.get("faults") or []
+    if isinstance(faults, list):  # refused where it is read
+        faults = [*faults, *(_fault(said) for said in args.fault or ())]
     lasts = {"lasts": args.lasts} if args.lasts else {}
     return {**body, **lasts, "rules": rules, "pools": pools, "faults": faults}
 
@@ -151,7 +192,9 @@ def _merged(stated: Any, field: str, values: Mapping[str, float]) -> Any:
         return stated  # refused where it is read
     merged = dict(stated or {})
     for name, value in values.items():
-        merged[name] = {**(merged.get(name) or {}), field: value}
+        before = merged.get(name) or {}
+        if isinstance(before, dict):  # else it is refused where it is read
+            merged[name] = {**before, field: value}
     return merged
 
 
@@ -159,6 +202,9 @@ def _numbers(flag: str, said: Sequence[str] | None) -> dict[str, float]:
     found = {}
     for one in said or ():
         name, _, value = one.rpartition("=")
+        if name in found:
+            msg = f"{flag} names {name} twice: write it once"
+            raise WrittenError(msg)
         try:
             found[name] = float(value)
         except ValueError:
@@ -176,6 +222,11 @@ def _fault(said: str) -> Body:
         name, sign, value = part.partition("=")
         if not sign:
             msg = f"--fault {said}: {part} is not of the form name=value"
+            raise WrittenError(msg)
+        if name.strip() in body:
+            msg = (
+                f"--fault {said}: {name.strip()} stands there twice; another fault is another flag"
+            )
             raise WrittenError(msg)
         body[name.strip()] = value.strip()
     read(WrittenFault, body, f"--fault {said}")

@@ -2,24 +2,20 @@
 
 import argparse
 import asyncio
-import re
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Final
 
 from tokenfleet.adapters.kubernetes import KubernetesCluster, connect
 from tokenfleet.adapters.kubernetes.kubeconfig import namespace_of
 from tokenfleet.cli.faults import FORESEEN, said
+from tokenfleet.cli.labels import label
 from tokenfleet.cli.names import listed
 from tokenfleet.domain.console.fleet_view import FleetView, fleet_view
 from tokenfleet.reconcilers.resources import BY_KIND, POOLS, ROUTERS, ROUTES, SLOS
 
 ALL: str = ""
 """Stands for all namespaces."""
-
-_LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-"""A DNS label (RFC 1123)."""
 
 
 def add_target_flags(parser: argparse.ArgumentParser, *, everywhere: bool = False) -> None:
@@ -43,13 +39,9 @@ def namespace(args: argparse.Namespace) -> str:
     """
     if getattr(args, "all_namespaces", False):
         return ALL
-    if args.namespace and not _LABEL.fullmatch(args.namespace):
-        msg = (
-            f"--namespace {args.namespace!r}: a namespace is named by small letters, digits and"
-            " dashes, such as team-a"
-        )
-        raise ValueError(msg)
-    return args.namespace or namespace_of(args.kubeconfig or None, args.context or None)
+    if args.namespace:
+        return label("--namespace", args.namespace)
+    return namespace_of(args.kubeconfig or None, args.context or None)
 
 
 @asynccontextmanager

@@ -1,14 +1,15 @@
 """Kubernetes objects from text: YAML documents, JSON, and lists as `kubectl get` writes them."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any, Final, TypeVar
 
-from tokenfleet.api.conventions import API_VERSION, GROUP, Model
+from tokenfleet.api.conventions import API_VERSION, DNS_LABEL, GROUP, Model
 from tokenfleet.api.refusals import refusals
 from tokenfleet.api.v1alpha1.kinds import KINDS
 from tokenfleet.api.yaml_scalars import read_as
-from tokenfleet.domain.fleet.parsing import parsed
+from tokenfleet.domain.fleet.parsing import REMEDY, parsed
 from tokenfleet.domain.fleet.problems import Problem
 from tokenfleet.domain.fleet.typos import unknown_fields
 from tokenfleet.domain.fleet.yaml_text import UnreadableError, loaded
@@ -18,6 +19,9 @@ M = TypeVar("M", bound=Model)
 Body = dict[str, Any]
 
 KIND_NAMES: Final = tuple(kind.kind for kind, _ in KINDS)
+
+LONGEST: Final = 63
+"""Characters of a namespace's name (RFC 1123 label)."""
 
 SHOWN: Final = 40
 """Characters of something unexpected that a message repeats."""
@@ -82,7 +86,7 @@ def _wrong(item: Model | Problem, body: Mapping[str, Any], model: type[M]) -> li
     """Say what is wrong with an object; the rules of the CRD say best what to write instead."""
     refused = list(refusals(model, body))
     if isinstance(item, Problem):
-        return [*refused, item.message]
+        return [*refused, item.message.removesuffix(REMEDY)]
     return unknown_fields(item, body) or refused
 
 
@@ -90,7 +94,7 @@ def _flat(body: Any) -> Iterator[Any]:
     """Return the objects of a list; `items` of anything else are its own affair."""
     if isinstance(body, dict) and str(body.get("kind", "")).endswith("List"):
         items = body.get("items")
-        yield from items if isinstance(items, list) else []
+        yield from items if isinstance(items, list) else [body]  # refused where it is checked
     else:
         yield body
 
@@ -103,6 +107,9 @@ def _checked(body: Any, source: str) -> Body:
     if not isinstance(kind, str) or not kind:
         msg = f"{source} holds an object without `kind`"
         raise UnfitError(msg)
+    if kind == "List":
+        msg = f"{source} holds a List whose `items` is no list"
+        raise UnfitError(msg)
     name = metadata.get("name") if isinstance(metadata, dict) else None
     if not isinstance(name, str):
         msg = f"{source} holds a {kind} without `metadata.name`"
@@ -110,6 +117,12 @@ def _checked(body: Any, source: str) -> Body:
     namespace = body["metadata"].get("namespace")
     if not isinstance(namespace, str | None):
         msg = f"{kind} {name} in {source}: `metadata.namespace` is no text"
+        raise UnfitError(msg)
+    if namespace and not (len(namespace) <= LONGEST and re.match(DNS_LABEL, namespace)):
+        msg = (
+            f"{kind} {name} in {source}: `metadata.namespace` must be 1 to {LONGEST} small letters,"
+            f" digits and dashes, with a letter or digit at both ends, not {namespace[:SHOWN]}"
+        )
         raise UnfitError(msg)
     if meant := _meant(kind, str(body.get("apiVersion") or "")):
         msg = f"{source} holds {kind} {name}: {meant}"

@@ -1,15 +1,19 @@
 """Reading of stored objects into API models, without exceptions."""
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 
+from tokenfleet.api import wording
 from tokenfleet.api.conditions import ACCEPTED
 from tokenfleet.api.conventions import Model
 from tokenfleet.domain.fleet.problems import Problem
 
 T = TypeVar("T", bound=Model)
+
+REMEDY: Final = "; correct the field or upgrade the operator"
+"""How messages about objects in a cluster end."""
 
 
 def parsed(model: type[T], body: Mapping[str, Any]) -> T | Problem:
@@ -18,11 +22,9 @@ def parsed(model: type[T], body: Mapping[str, Any]) -> T | Problem:
     try:
         return model.model_validate({k: v for k, v in body.items() if k != "status"})
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        why = first["msg"].removeprefix("Value error, ")  # pydantic's word for a validator of ours
+        where, why = wording.first(error)
         return Problem(
             condition=ACCEPTED,
             reason="InvalidSpec",
-            message=f"{where}: {why}; correct the field or upgrade the operator",
+            message=f"{where}: {why}{REMEDY}",
         )

@@ -74,7 +74,7 @@ def subjects_of(objects: Iterable[Body], *, namespace: str) -> tuple[Subject, ..
     """
     bodies = [_placed(body, namespace) for body in objects]
     if not any(is_a("TokenSLO", body) for body in bodies):
-        msg = "the file holds no TokenSLO"
+        msg = "the file holds no TokenSLO; name the one that holds it with -f too"
         raise UnfitError(msg)
     found: list[Subject] = []
     for name in sorted({body["metadata"]["namespace"] for body in bodies}):
