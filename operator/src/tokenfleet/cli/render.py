@@ -6,7 +6,7 @@ API objects -> `compile_router` -> Envoy's files.
 
 import argparse
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Final
@@ -26,14 +26,15 @@ from tokenfleet.api.v1alpha1.tokenslo import TokenSLO
 from tokenfleet.cli.examples import examples
 from tokenfleet.cli.inputs import STDIN, InputError, read_objects
 from tokenfleet.cli.terminal import harmless
-from tokenfleet.domain.fleet.documents import UnfitError, read
+from tokenfleet.domain.fleet.documents import UnfitError, is_a, read
 from tokenfleet.domain.fleet.pool_service import pool_backing
+from tokenfleet.domain.fleet.slo_problems import slo_problems
 from tokenfleet.domain.routing.admission import allows
 from tokenfleet.domain.routing.backing import Backing, service_name
 from tokenfleet.domain.routing.compile import Compiled, compile_router
 from tokenfleet.domain.routing.containers import CONFIG_FOLDER
 from tokenfleet.domain.routing.ir import RouterConfig
-from tokenfleet.domain.routing.naming import local_name
+from tokenfleet.domain.routing.naming import Place, local_name, place_of
 
 PARTS: Final = ("problems", "config", "plan", "routes", "clusters", "listeners", "bootstrap")
 """What can be printed; `bootstrap` is everything in one file that `envoy --config-path` takes."""
@@ -78,14 +79,16 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 def run(args: argparse.Namespace) -> int:
     """Run the command; 1 when an object has a problem, 2 when the input cannot be used."""
     try:
-        routers = rendered(read_objects(args.file or [STDIN]))
+        bodies = read_objects(args.file or [STDIN])
+        routers = rendered(bodies)
     except (InputError, UnfitError) as error:
         return _refused(str(error))
     parts = args.part or PARTS[:3]
     wanted = {name: r for name, r in routers.items() if args.router in ("", name)}
     if not wanted:
-        there = f"; there are {', '.join(routers)}" if routers else ""
-        return _refused(f"there is no ModelRouter {args.router}".rstrip() + f" in the input{there}")
+        there = f"there are {', '.join(routers)}" if routers else "add its file, by another -f"
+        named = f"there is no ModelRouter {args.router}".rstrip()
+        return _refused(f"{named} in the input; {there}")
     print(
         yaml.safe_dump_all(
             (
@@ -97,7 +100,33 @@ def run(args: argparse.Namespace) -> int:
         ),
         end="",
     )
-    return 1 if any(r.compiled.problems for r in wanted.values()) else 0
+    said = [*_of_objectives(bodies, wanted.values())]
+    for sentence in said:
+        print(f"tokenfleet render: {harmless(sentence)}", file=sys.stderr)
+    return 1 if said or any(r.compiled.problems for r in wanted.values()) else 0
+
+
+def _of_objectives(bodies: Sequence[Json], routers: Iterable[Rendered]) -> Iterator[str]:
+    """Say what keeps objectives from meaning what they say, as their conditions would.
+
+    Those of routes that no rendered router carries are left out, where the route is there.
+    """
+    routes = {_key(body): body for body in bodies if is_a("ModelRoute", body)}
+    carried = {
+        place_of(route.name, at=one.compiled.config.namespace)
+        for one in routers
+        for route in one.compiled.config.routes
+    }
+    refused = {name: why for one in routers for name, why in one.compiled.refused.items()}
+    for slo in read(TokenSLO, bodies):
+        home, name = slo.metadata.namespace, slo.metadata.name
+        route = routes.get(Place(home, slo.spec.target_ref.name))
+        if route is not None and _key(route) not in carried:
+            continue
+        words = [problem.message for problem in slo_problems(slo, route)]
+        if not words and (why := refused.get(f"{home}/{name}")):
+            words = [why.message]
+        yield from (f"TokenSLO {home}/{name}: {one}" for one in words)
 
 
 def _refused(said: str) -> int:
@@ -206,6 +235,10 @@ def _as_kubernetes_writes(kind: str) -> Iterator[None]:
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         msg = f"a {kind} in the input is not of the form that Kubernetes gives it"
         raise UnfitError(msg) from error
+
+
+def _key(body: Json) -> Place:
+    return Place(_place(body), str(body["metadata"]["name"]))
 
 
 def _place(body: Json) -> str:

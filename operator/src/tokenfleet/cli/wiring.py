@@ -8,6 +8,7 @@ from datetime import timedelta
 from tokenfleet.adapters.prometheus.access import Access
 from tokenfleet.domain.fleet.keys import POOL, ROUTE, ROUTER, SLO, ObjectKey
 from tokenfleet.domain.fleet.platform import Platform
+from tokenfleet.domain.fleet.slo_pace import Pace
 from tokenfleet.handlers.condition_metrics import ConditionCollector
 from tokenfleet.handlers.declared_metrics import DeclaredCollector
 from tokenfleet.handlers.election import Elector
@@ -299,6 +300,7 @@ def _visits(
             budgets=outside.budgets.budgets if outside.budgets is not None else dict,
             paths=core.path_shares.views,
             users=users.spent,
+            pace=Pace(tick=options.tick, scrape=options.scrape_interval),
         ),
     }
     applier = Applier(

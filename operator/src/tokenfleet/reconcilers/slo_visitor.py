@@ -9,6 +9,7 @@ from tokenfleet.domain.fleet.aims import resolves
 from tokenfleet.domain.fleet.keys import ROUTE, SLO, ObjectKey, key_of
 from tokenfleet.domain.fleet.plan import Plan
 from tokenfleet.domain.fleet.route_status import router_of
+from tokenfleet.domain.fleet.slo_pace import Pace
 from tokenfleet.domain.fleet.slo_status import SloSnapshot, plan_slo
 from tokenfleet.domain.fleet.steering import promises_of
 from tokenfleet.domain.routing.naming import local_name
@@ -37,6 +38,8 @@ class SloVisitor:
     """Returns `namespace/name` -> view, for objectives about the share of a path."""
     users: Callable[[ObjectKey], Iterable[Mapping[Place, Summary]]]
     """Returns what users of a router spent, one item for each hour."""
+    pace: Pace | None = None
+    """How often is looked and scraped; None: not known."""
     written: dict[ObjectKey, datetime] = field(default_factory=dict)
     """When this process last wrote each status, or first saw one that may stay as it is."""
 
@@ -59,6 +62,7 @@ class SloVisitor:
                 routed=any(self.store.get(router) is not None for router in routers),
                 budget=self.budgets().get(f"{key.namespace}/{key.name}"),
                 users=self._users(owner, routers),
+                pace=self.pace,
                 written_at=self.written.get(key),
                 now=self.clock.now(),
             )

@@ -82,6 +82,9 @@ def test_an_objective_on_the_whole_route_speaks_for_each_rule() -> None:
         ({"type": "ErrorRate", "errorRate": {"max": "0.01"}}, "at most 1 % errors"),
         ({"type": "CostPerRequest", "costPerRequest": {"max": "0.01"}}, "at most 0.01 a request"),
         ({"type": "CacheHitRate", "cacheHitRate": {"min": "0.70"}}, "at least 70 % of prompts cached"),
+        ({"type": "Spend", "spend": {"max": "200"}}, "at most 200 a day"),
+        ({"type": "Spend", "spend": {"max": "9", "per": "Hour"}}, "at most 9 an hour"),
+        ({"type": "FastPathShare", "fastPathShare": {"min": "0.80"}}, "at least 80 % of requests by this rule"),
         ({"type": "FromTheFuture", "fromTheFuture": {}}, "FromTheFuture"),
     ],
 )  # fmt: skip
@@ -123,6 +126,19 @@ def test_pins_and_stops_are_worth_a_look() -> None:
         "ModelRoute ns/chat is pinned until 2026-01-01T13:00:00Z",
         "ModelRoute ns/other is not controlled: spec.trafficControl.type is Disabled",
     )
+
+
+def test_a_route_without_a_fallback_that_runs_is_worth_a_look() -> None:
+    asleep = {
+        "type": "FallbackAvailable",
+        "status": "False",
+        "reason": "ScaledToZero",
+        "message": "its fallback small has 0 replicas",
+    }
+    body = route(status={"conditions": [READY, asleep]})
+    view = fleet_view(routers=(), routes=(body,), pools=(), objectives=())
+
+    assert troubles(view) == ("ModelRoute ns/chat: its fallback small has 0 replicas",)
 
 
 def test_an_object_that_says_almost_nothing_is_shown_all_the_same() -> None:

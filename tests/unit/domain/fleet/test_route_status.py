@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from tests.unit.domain.fleet.builders import T0, conditions, message, route, seen, slo
-from tokenfleet.api.conditions import ACCEPTED, PROGRAMMED, READY, RESOLVED_REFS
+from tokenfleet.api.conditions import ACCEPTED, FALLBACK_AVAILABLE, PROGRAMMED, READY, RESOLVED_REFS
 from tokenfleet.domain.fleet.conditions import condition
 from tokenfleet.domain.fleet.problems import Problem
 from tokenfleet.domain.fleet.route_status import RouteSnapshot, plan_route
@@ -53,6 +53,21 @@ def test_a_problem_decides_its_condition_and_the_summary() -> None:
     assert conditions(status)[ACCEPTED] == ("False", "ModelNameConflict")
     assert conditions(status)[READY] == ("False", "ModelNameConflict")
     assert message(status, READY) == "chat belongs to other"
+
+
+def test_a_fallback_that_sleeps_is_told_and_the_route_is_ready() -> None:
+    """An autoscaler may wake it: nothing is wrong with the route."""
+    asleep = Problem(
+        condition=FALLBACK_AVAILABLE, reason="ScaledToZero", message="small has 0 replicas"
+    )
+
+    status = plan_route(look(view(asleep))).status
+    awake = plan_route(look(view(), body=route(status=status))).status
+
+    assert conditions(status)[FALLBACK_AVAILABLE] == ("False", "ScaledToZero")
+    assert message(status, FALLBACK_AVAILABLE) == "small has 0 replicas"
+    assert conditions(status)[READY] == ("True", "Ready")
+    assert FALLBACK_AVAILABLE not in conditions(awake)
 
 
 def pinned(until: str, pool: str = "small") -> dict:

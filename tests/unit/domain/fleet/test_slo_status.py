@@ -8,6 +8,7 @@ import pytest
 from tests.unit.domain.fleet.builders import T0, conditions, message, route, seen, slo
 from tokenfleet.api.v1alpha1.tokenslo import TokenSLOStatus
 from tokenfleet.domain.fleet.router_visit import plan_router
+from tokenfleet.domain.fleet.slo_pace import Pace
 from tokenfleet.domain.fleet.slo_status import (
     HEARTBEAT,
     LIVELY,
@@ -356,3 +357,124 @@ def test_a_threshold_that_no_attempt_can_be_beyond_is_said(
 
     assert status is not None
     assert conditions(status)["Accepted"] == accepted
+
+
+def spoken_of(selector: dict, section: str = "slow", **spec) -> tuple[tuple[str, str], str]:
+    """Return the condition ResolvedRefs of an objective with a selector, and its message."""
+    fast = {"features": ["suggestions"], "requestBytes": {"max": 8000}}
+    rules = [
+        {"name": "fast", "matches": [fast], "backendRefs": [{"name": "small"}]},
+        {
+            "name": "edits",
+            "matches": [{"requestTypes": ["edit"]}],
+            "backendRefs": [{"name": "small"}],
+        },
+        {"name": "slow", "backendRefs": [{"name": "large"}]},
+    ]
+    target = route(features=["generation"], requestTypes=["chat"], rules=rules)
+    body = slo(
+        selector=selector,
+        targetRef={"name": "chat", "sectionName": section},
+        onBreach={"type": "Alert"},
+        **spec,
+    )
+    status = plan_slo(look(body=body, target=target)).status
+    return conditions(status)["ResolvedRefs"], message(status, "ResolvedRefs")
+
+
+@pytest.mark.parametrize(
+    ("selector", "section", "because"),
+    [
+        ({"features": ["generation"]}, "fast", "its matches ask for others"),
+        ({"features": ["other"]}, "fast", "its matches ask for others"),
+        ({"requestTypes": ["edit"]}, "slow", "edits stands before it and takes them all"),
+    ],
+)
+def test_a_selector_of_requests_that_go_elsewhere_is_said(
+    selector: dict, section: str, because: str
+) -> None:
+    """It would never have an attempt to judge, and look like an objective without traffic."""
+    told, said = spoken_of(selector, section)
+
+    assert told == ("False", "SelectorMatchesNothing")
+    assert f"gets to rule {section} of ModelRoute chat: {because}; correct selector" in said
+
+
+@pytest.mark.parametrize(
+    ("selector", "section"),
+    [
+        ({"features": ["suggestions"]}, "slow"),  # those above 8,000 bytes
+        ({"features": ["suggestions"]}, "edits"),
+        ({"requestTypes": ["edit", "chat"]}, "slow"),
+        ({}, "fast"),
+    ],
+)
+def test_a_selector_of_some_requests_is_well(selector: dict, section: str) -> None:
+    assert spoken_of(selector, section)[0] == ("True", "ResolvedRefs")
+
+
+PACE = Pace(tick=timedelta(seconds=15), scrape=timedelta(seconds=15))
+
+
+def at_pace(pace: Pace, **spec) -> dict:
+    body = slo(onBreach={"type": "Alert"}, **spec)
+    status = plan_slo(replace(look(body=body), pace=pace)).status
+    assert status is not None
+    return status
+
+
+def test_samples_that_are_always_too_old_are_said() -> None:
+    status = at_pace(PACE, data={"maxStaleness": "10s"})
+
+    assert conditions(status)["Accepted"] == ("False", "StaleBetweenScrapes")
+    assert "data.maxStaleness is 10s, and routers are scraped every 15s" in message(
+        status, "Accepted"
+    )
+    assert "raise it to at least 30s, two scrapes" in message(status, "Accepted")
+    assert conditions(at_pace(PACE, data={"maxStaleness": "15s"}))["Accepted"][0] == "True"
+    assert conditions(at_pace(PACE))["Accepted"][0] == "True"
+
+
+OTHERS = "attempts between two looks count in longer windows only; set it to at least 1m"
+
+
+@pytest.mark.parametrize(
+    ("control", "pace", "said"),
+    [
+        ({}, PACE, ""),
+        ({"shortWindow": "5s", "longWindow": "10s"}, PACE, ""),  # four scrapes are longer
+        (
+            {"shortWindow": "20s", "longWindow": "3m"},
+            Pace(tick=timedelta(minutes=1), scrape=timedelta(seconds=5)),
+            f"the operator looks every 1m, and spec.control.shortWindow is shorter: {OTHERS}",
+        ),
+        (
+            {"shortWindow": "20s", "longWindow": "30s"},
+            Pace(tick=timedelta(minutes=1), scrape=timedelta(seconds=5)),
+            (
+                f"the operator looks every 1m, and spec.control.shortWindow and longWindow are shorter:"
+                f" {OTHERS}"
+            ),
+        ),
+    ],
+)
+def test_a_window_that_is_shorter_than_a_tick_is_said(control: dict, pace: Pace, said: str) -> None:
+    status = at_pace(pace, control=control)
+
+    assert message(status, "DataAvailable") == said
+    assert conditions(status)["Ready"][0] == "True"
+
+
+def test_a_window_of_costs_that_is_shorter_than_scrapes_is_said() -> None:
+    spend = {"type": "Spend", "spend": {"max": "5", "per": "Hour"}}
+    status = at_pace(PACE, objective=spend, control={"shortWindow": "5s"})
+
+    assert message(status, "DataAvailable") == (
+        "the shortest window is 20s, 4 x spec.control.shortWindow: too short for a look every 15s"
+        " and a scrape every 15s; set it to at least 15s"
+    )
+    assert message(at_pace(PACE, objective=spend), "DataAvailable") == ""
+    path = {"type": "FastPathShare", "fastPathShare": {"min": "0.5"}}
+    assert (
+        message(at_pace(PACE, objective=path, control={"shortWindow": "5s"}), "DataAvailable") == ""
+    )

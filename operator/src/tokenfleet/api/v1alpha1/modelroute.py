@@ -353,7 +353,7 @@ class ModelRouteStatus(Model):
     """Another operator that watches the object too, and does not manage it. That operator writes
     this field."""
     conditions: Annotated[list[Condition], Field(max_length=16), ListMap(("type",))] = []
-    """Accepted, ResolvedRefs, Programmed, ManagedByAnother, Ready."""
+    """Accepted, ResolvedRefs, Programmed, FallbackAvailable, ManagedByAnother, Ready."""
 
 
 class ModelRoute(Model):

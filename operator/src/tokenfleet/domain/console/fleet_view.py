@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from tokenfleet.api.conditions import MET, READY
+from tokenfleet.api.conditions import FALLBACK_AVAILABLE, MET, READY
 
 Body = Mapping[str, Any]
 
@@ -60,6 +60,8 @@ class RouteView:
     pinned_until: str
     trouble: str
     """Why it is not ready; empty where it is."""
+    warning: str
+    """Why no fallback can stand in; empty where one can."""
     rules: tuple[RuleView, ...]
 
 
@@ -178,6 +180,8 @@ def troubles(view: FleetView) -> tuple[str, ...]:
             said.append(f"{name} misses {slo.promise}: burn rate {rate}{would}")
     for route in view.routes:
         place = f"ModelRoute {route.namespace}/{route.name}"
+        if route.warning:
+            said.append(f"{place}: {route.warning}")
         if route.control == "Pinned":
             said.append(f"{place} is pinned until {route.pinned_until}")
         if route.control == "Disabled":
@@ -196,6 +200,7 @@ def _route(body: Body, verdicts: Sequence[tuple[str, Verdict]]) -> RouteView:
         control=control.get("type", "Auto"),
         pinned_until=_pinned_until(control),
         trouble=_trouble(body),
+        warning=_said(body, FALLBACK_AVAILABLE),
         rules=tuple(
             _rule(rule, known.get(rule["name"], {}), verdicts) for rule in spec.get("rules", ())
         ),
@@ -313,16 +318,19 @@ def promise(objective: Body) -> str:
     """Say in words what an objective promises; its type where this version does not know it."""
     latency, errors = objective.get("latency"), objective.get("errorRate")
     cost, cache = objective.get("costPerRequest"), objective.get("cacheHitRate")
+    spend, path = objective.get("spend"), objective.get("fastPathShare")
     if latency:
         what = _TIMED.get(latency.get("signal", "TimeToFirstToken"), latency.get("signal", ""))
         every = "every" if what.startswith("streams") else "within"
         return f"{_percent(latency.get('target'))} of {what} {every} {latency.get('threshold')}"
     if errors:
         return f"at most {_percent(errors.get('max'))} errors"
-    if cost:
-        return f"at most {cost.get('max')} a request"
-    if cache:
-        return f"at least {_percent(cache.get('min'))} of prompts cached"
+    if money := cost or spend:
+        each = "an hour" if money.get("per") == "Hour" else "a day"
+        return f"at most {money.get('max')} {'a request' if cost else each}"
+    if part := cache or path:
+        of = "prompts cached" if cache else "requests by this rule"
+        return f"at least {_percent(part.get('min'))} of {of}"
     return str(objective.get("type", ""))
 
 
@@ -344,6 +352,19 @@ def _place(body: Body) -> tuple[str, str]:
 def _status(body: Body, type_: str) -> str:
     conditions = body.get("status", {}).get("conditions", ())
     return next((str(one["status"]) for one in conditions if one["type"] == type_), "Unknown")
+
+
+def _said(body: Body, type_: str) -> str:
+    """Return the message of a condition that is False; empty where it is not."""
+    conditions = body.get("status", {}).get("conditions", ())
+    return next(
+        (
+            str(one.get("message", ""))
+            for one in conditions
+            if (one["type"], one["status"]) == (type_, "False")
+        ),
+        "",
+    )
 
 
 def _trouble(body: Body) -> str:

@@ -6,7 +6,14 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from tokenfleet.api.conditions import ACCEPTED, PROGRAMMED, READY, RESOLVED_REFS, Condition
+from tokenfleet.api.conditions import (
+    ACCEPTED,
+    FALLBACK_AVAILABLE,
+    PROGRAMMED,
+    READY,
+    RESOLVED_REFS,
+    Condition,
+)
 from tokenfleet.api.v1alpha1.modelrouter import ModelRouter
 from tokenfleet.domain.fleet.conditions import (
     condition,
@@ -106,6 +113,8 @@ def _status(seen: RouteSnapshot) -> dict[str, Any] | None:
     rules = _rules(seen)
     traffic = _traffic(rules)
     ready = judged(READY, problems, reason="Ready", message=traffic)
+    asleep = judged(FALLBACK_AVAILABLE, problems, reason="Available")
+    fresh += [asleep] if asleep.status == "False" else []
     folded = summary(fresh, (ACCEPTED, RESOLVED_REFS, PROGRAMMED), message=traffic)
     fresh.append(folded if folded.status != "True" else ready)
     before = seen.body.get("status", {})

@@ -28,12 +28,13 @@ from tokenfleet.api.conditions import (
     Condition,
 )
 from tokenfleet.api.conditions import DATA_AVAILABLE as DATA
-from tokenfleet.api.quantities import format_duration, parse_duration
 from tokenfleet.api.v1alpha1.tokenslo import TokenSLO
 from tokenfleet.domain.fleet.conditions import condition, judged, merged, rfc3339, summary
 from tokenfleet.domain.fleet.parsing import parsed
 from tokenfleet.domain.fleet.plan import Plan
 from tokenfleet.domain.fleet.problems import Problem
+from tokenfleet.domain.fleet.slo_pace import Pace, hasty, never_fresh
+from tokenfleet.domain.fleet.slo_problems import slo_problems
 from tokenfleet.domain.slo.control.memory import State
 from tokenfleet.domain.slo.engine import SLOView
 from tokenfleet.domain.slo.objectives.error_budget import Budget
@@ -59,9 +60,6 @@ MESSAGE: Final = 256
 REASON: Final = 512
 """Longest reason of a decision."""
 
-OTHER: Final = "other"
-"""Label of requests whose feature or request type the route does not list."""
-
 LIVE: Final = ("current", "quantiles", "budget", "topBurners", "spend", "shiftCost")
 """Parts of the status that are numbers and nothing else."""
 
@@ -81,6 +79,8 @@ class SloSnapshot:
     """Who spends most of its money; empty for other objectives."""
     routed: bool
     """Whether a router that carries the route exists; its visit brings the view."""
+    pace: Pace | None = None
+    """How often is looked and scraped; None: not known."""
     written_at: datetime | None
     """When this process last wrote its status, or first saw it; None: never."""
     now: datetime
@@ -89,13 +89,14 @@ class SloSnapshot:
 def plan_slo(seen: SloSnapshot) -> Plan:
     """Plan the status of one objective; nothing else belongs to it."""
     slo = parsed(TokenSLO, seen.body)
-    problems = [slo] if isinstance(slo, Problem) else _unresolved(slo, seen)
+    problems = [slo] if isinstance(slo, Problem) else _problems(slo, seen)
     generation = seen.body["metadata"].get("generation", 0)
     old = seen.body.get("status", {})
     if not problems and seen.view is None and seen.routed and seen.written_at is None and old:
         return Plan()  # A restarted operator waits for the router's visit; the old words stand.
     view = seen.view if not isinstance(slo, Problem) else None
-    fresh = _conditions(problems, view)
+    haste = hasty(slo, seen.pace) if isinstance(slo, TokenSLO) and seen.pace is not None else ""
+    fresh = _conditions(problems, view, haste)
     if view is not None and not isinstance(slo, Problem):
         fresh.append(_voting(slo, view, seen.route))
         fresh += _affordable(view)
@@ -131,62 +132,12 @@ def _lively(view: SLOView, old: Mapping[str, Any]) -> bool:
     return view.state != State.NORMAL or view.met is False or moved
 
 
-def _unresolved(slo: TokenSLO, seen: SloSnapshot) -> list[Problem]:
-    target, route = slo.spec.target_ref, seen.route
-    meanwhile = "; until then it stays with what it was about" if seen.view is not None else ""
-    if route is None:
-        text = (
-            f"ModelRoute {target.name} does not exist in namespace {slo.metadata.namespace};"
-            f" create it or correct spec.targetRef.name{meanwhile}"
-        )
-        return [Problem(condition=RESOLVED_REFS, reason="RouteNotFound", message=text)]
-    rules = [rule["name"] for rule in route["spec"]["rules"]]
-    if target.section_name is not None and target.section_name not in rules:
-        text = (
-            f"ModelRoute {target.name} has no rule {target.section_name}, only"
-            f" {', '.join(rules)}; correct spec.targetRef.sectionName{meanwhile}"
-        )
-        return [Problem(condition=RESOLVED_REFS, reason="RuleNotFound", message=text)]
-    return [*_unlisted(slo, route["spec"]), *_cut_off(slo, route["spec"])]
+def _problems(slo: TokenSLO, seen: SloSnapshot) -> list[Problem]:
+    found = slo_problems(slo, seen.route, kept=seen.view is not None)
+    return [*found, *(never_fresh(slo, seen.pace) if seen.pace is not None else ())]
 
 
-def _unlisted(slo: TokenSLO, route: Body) -> list[Problem]:
-    """Name what the selector asks for and the route does not list: it has no label of its own."""
-    found = []
-    for field, asked in (
-        ("features", slo.spec.selector.features),
-        ("requestTypes", slo.spec.selector.request_types),
-    ):
-        matches = [match for rule in route["rules"] for match in rule.get("matches", ())]
-        listed = {*route.get(field, ()), *(v for match in matches for v in match.get(field, ()))}
-        missing = sorted({*asked} - listed - {OTHER})
-        if missing:
-            text = (
-                f"selector.{field} names {', '.join(missing)}, which ModelRoute"
-                f" {slo.spec.target_ref.name} does not list: such requests are counted as {OTHER}"
-                f" and cannot be told apart; add it to spec.{field} of the route"
-            )
-            found.append(Problem(condition=RESOLVED_REFS, reason="NotListed", message=text))
-    return found
-
-
-def _cut_off(slo: TokenSLO, route: Body) -> list[Problem]:
-    """Name a threshold that no attempt can be beyond and still be measured: all are cut before."""
-    latency, written = slo.spec.objective.latency, route.get("failover", {})
-    limit = written.get("firstTokenTimeout")
-    if latency is None or latency.signal != "TimeToFirstToken" or not limit:
-        return []
-    if latency.threshold <= parse_duration(limit):
-        return []
-    text = (
-        f"objective.latency.threshold is {format_duration(latency.threshold)}, and ModelRoute"
-        f" {slo.spec.target_ref.name} ends every wait for a first token after {limit}: an attempt"
-        " is bad before it is late; lower the threshold, or raise failover.firstTokenTimeout"
-    )
-    return [Problem(condition=ACCEPTED, reason="ThresholdAboveTimeout", message=text)]
-
-
-def _conditions(problems: Sequence[Problem], view: SLOView | None) -> list[Condition]:
+def _conditions(problems: Sequence[Problem], view: SLOView | None, haste: str) -> list[Condition]:
     fresh = [
         judged(ACCEPTED, problems, reason="Accepted"),
         judged(RESOLVED_REFS, problems, reason="ResolvedRefs"),
@@ -196,17 +147,21 @@ def _conditions(problems: Sequence[Problem], view: SLOView | None) -> list[Condi
         fresh += [condition(DATA, "Unknown", reason="NotJudged", message=text)]
         fresh += [condition(MET, "Unknown", reason="NotJudged", message=text)]
     else:
-        fresh += [_data(view), _met(view)]
+        fresh += [_data(view, haste), _met(view)]
     fresh.append(summary(fresh, (ACCEPTED, RESOLVED_REFS, DATA), message="the objective is judged"))
     return fresh
 
 
-def _data(view: SLOView) -> Condition:
-    """Say whether the loop can see; the numbers stand in `status.data`, which may change freely."""
+def _data(view: SLOView, haste: str) -> Condition:
+    """Say whether the loop can see; the numbers stand in `status.data`, which may change freely.
+
+    How it is judged otherwise than written is no trouble, and said beside.
+    """
     data = view.data
     if not data.known:
         return condition(DATA, status=False, reason=data.reason or "Unknown", message=data.message)
-    return condition(DATA, status=True, reason=data.kind.value, message=view.note)
+    notes = "; ".join(filter(None, (view.note, haste)))
+    return condition(DATA, status=True, reason=data.kind.value, message=notes)
 
 
 def _voting(slo: TokenSLO, view: SLOView, route: Body | None) -> Condition:

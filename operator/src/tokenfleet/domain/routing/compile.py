@@ -21,6 +21,7 @@ from tokenfleet.api.v1alpha1.servingpool import ServingPool
 from tokenfleet.api.v1alpha1.tokenslo import TokenSLO
 from tokenfleet.domain.fleet.problems import Problem
 from tokenfleet.domain.routing import conflicts, deadlines
+from tokenfleet.domain.routing.asleep import asleep
 from tokenfleet.domain.routing.backing import Backing
 from tokenfleet.domain.routing.egress import blocked
 from tokenfleet.domain.routing.ir import Attribution, Budget, Failover, Route, RouterConfig, Tracing
@@ -129,7 +130,7 @@ def compile_router(  # noqa: PLR0913 - one for each kind of object, and what run
             rules += [*(_slice(one, part) for part in cut.slices), one]
         noted = _route(name, route, names, rules, mine)
         found = problems.setdefault(name, [])
-        found.extend(noted.problems)
+        found.extend((*noted.problems, *asleep(route.spec.rules, stand.pools_of(home_of))))
         part, wanted = noted.part, _label_sets(noted.part)
         if label_sets + wanted > LABEL_SETS_MAX:
             found.append(_cardinality(wanted, label_sets))

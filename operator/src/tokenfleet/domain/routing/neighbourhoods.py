@@ -47,6 +47,10 @@ class Neighbourhoods:
             known[place.namespace].backings[place.name] = stands
         return cls(home, dict(known))
 
+    def pools_of(self, namespace: str) -> Mapping[str, ServingPool]:
+        """Return the pools of a namespace by name."""
+        return self.known.get(namespace, _Neighbourhood()).pools
+
     def compiled(self, rule: RouteRule, namespace: str) -> CompiledRule:
         """Compile a rule of a route in one namespace; its pools are called as the router does."""
         there = self.known.get(namespace, _Neighbourhood())

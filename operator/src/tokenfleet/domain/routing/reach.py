@@ -6,7 +6,8 @@ for at least as strictly. Only single matches are compared, so nothing is called
 not; two earlier matches that cover a third one together are not found.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from tokenfleet.api.conditions import ACCEPTED
 from tokenfleet.api.v1alpha1.modelroute import RouteRule, RuleMatch
@@ -25,6 +26,48 @@ def unreachable(rules: Sequence[RouteRule]) -> Iterator[Problem]:
                 message=f"rule {rule.name} gets no request: {names} stands before it and takes all"
                 f" that it asks for; put {rule.name} first, or remove it",
             )
+
+
+class Missed(NamedTuple):
+    """Why requests do not get to a rule."""
+
+    takers: tuple[str, ...]
+    """Rules before it that take them; empty: it does not ask for them."""
+
+
+def missed(
+    rules: Sequence[RouteRule], name: str, wanted: Mapping[str, Sequence[str]]
+) -> Missed | None:
+    """Return why no request of some features and request types gets to a rule; None: some does.
+
+    Args:
+        rules: of the route.
+        name: one of them.
+        wanted: `features` and `requestTypes`, any of each; empty means all.
+    """
+    number = next(at for at, rule in enumerate(rules) if rule.name == name)
+    asked = [_narrowed(match, wanted) for match in rules[number].matches or (RuleMatch(),)]
+    takers = [_taker(match, rules[:number]) for match in asked if match is not None]
+    if not all(takers):
+        return None
+    return Missed(tuple(dict.fromkeys(taker for taker in takers if taker)))
+
+
+def _narrowed(match: RuleMatch, wanted: Mapping[str, Sequence[str]]) -> RuleMatch | None:
+    """Return what of a match is wanted; None: nothing."""
+    asked = {"features": match.features, "request_types": match.request_types}
+    both = {
+        field: _both(own, wanted[name])
+        for (field, own), name in zip(asked.items(), ("features", "requestTypes"), strict=True)
+    }
+    return None if None in both.values() else match.model_copy(update=both)
+
+
+def _both(own: Sequence[str], wanted: Sequence[str]) -> list[str] | None:
+    """Return the values that are in both, of which an empty one means all; None: there is none."""
+    if not own or not wanted:
+        return [*own, *wanted]
+    return [value for value in own if value in wanted] or None
 
 
 def _taker(match: RuleMatch, earlier: Iterable[RouteRule]) -> str | None:
