@@ -9,7 +9,9 @@ from e2e.kit.ports import free_port
 from tests.unit.cli import odd_servers as odd
 from tests.unit.cli.odd_servers import Answer, kubeconfig, serving
 from tokenfleet.adapters.kubernetes import cluster as adapter
+from tokenfleet.cli import faults
 from tokenfleet.cli.main import main
+from tokenfleet.ports import PortError
 
 COMMANDS = {
     "status": [],
@@ -127,10 +129,20 @@ def test_a_cluster_that_hangs_ends_the_command(
     ("answer", "reason"),
     [
         (odd.LOGIN_PAGE, "sends no JSON: is it Prometheus's own address?"),
-        (odd.NO_CREDENTIALS, "prometheus refused the query (HTTP 401, Unauthorized)"),
+        (
+            odd.SOMETHING_ELSE,
+            "sends no result of a query (KeyError('data')): is it Prometheus's own",
+        ),
+        (
+            odd.NO_CREDENTIALS,
+            (
+                "prometheus refused the query (HTTP 401, Unauthorized): it wants"
+                " credentials; set --prometheus-token-file or --prometheus-password-file"
+            ),
+        ),
         (odd.NO_SAMPLES, "this Prometheus has heard nothing of Tokenfleet in the last hour"),
     ],
-    ids=["a login page", "no credentials", "another one"],
+    ids=["a login page", "another server", "no credentials", "another one"],
 )
 def test_a_prometheus_that_is_of_no_use_is_said(
     answer: Answer, reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -150,6 +162,45 @@ def test_a_prometheus_that_is_not_there_is_said_without_its_query(
         said = told(capsys, ["history"], *where, "--prometheus-url", nobody)
 
     assert said == f"tokenfleet history: prometheus: cannot reach {nobody}: Connection refused\n"
+
+
+def test_https_where_there_is_none_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with serving({"": odd.EMPTY_LIST}) as server:
+        where = ("--kubeconfig", kubeconfig(server, tmp_path))
+        url = server.replace("http", "https")
+        said = told(capsys, ["history"], *where, "--prometheus-url", url)
+
+    assert said == (
+        "tokenfleet history: no TLS connection to prometheus: what answers speaks no TLS; does"
+        " --prometheus-url begin with http://?\n"
+    )
+
+
+def test_a_certificate_of_the_api_server_that_is_not_trusted_is_said() -> None:
+    error = PortError(
+        "GET /apis/x: Cannot connect to host 127.0.0.1:6443 ssl:True [SSLCertVerificationError: (1,"
+        " '[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate"
+        " (_ssl.c:1006)')]"
+    )
+
+    assert faults.said(error) == (
+        "the API server's certificate is not trusted (self-signed certificate): set"
+        " certificate-authority of the cluster in the kubeconfig to its authority, and server to a"
+        " name that the certificate holds"
+    )
+
+
+@pytest.mark.parametrize("flag", ["--route=chat", "--last=5m", "--most=5"])
+def test_what_only_by_looks_at_is_refused_without_it(
+    flag: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The view would look like that of one route, or of five minutes."""
+    with serving({"": odd.EMPTY_LIST}) as server:
+        refused = told(capsys, ["top"], flag, "--kubeconfig", kubeconfig(server, tmp_path))
+
+    assert refused.startswith(f"tokenfleet top: {flag.partition('=')[0]} needs --by")
 
 
 def test_top_shows_what_is_known_where_prometheus_fails(

@@ -136,11 +136,10 @@ def _input(args: argparse.Namespace, now: datetime) -> tuple[Plan, tuple[Subject
     )
     if args.plot:
         check(args.plot)
-    if not args.prometheus_url.startswith(("http://", "https://")):
-        msg = f"--prometheus-url must be an http or https URL, not '{args.prometheus_url}'"
-        raise ValueError(msg)
     known = access(args)
-    assert known is not None  # there is a URL
+    if known is None:
+        msg = "--prometheus-url must be given: the address of Prometheus, as http://localhost:9090"
+        raise ValueError(msg)
     timeout = positive("--timeout", args.timeout)
     where = label("--namespace", args.namespace)
     found = subjects_of(read_objects(args.file), namespace=where)

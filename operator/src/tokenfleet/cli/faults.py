@@ -51,6 +51,12 @@ UNAUTHORIZED: Final = (
 )
 
 
+UNTRUSTED: Final = (
+    "the API server's certificate is not trusted ({}): set certificate-authority of the cluster in"
+    " the kubeconfig to its authority, and server to a name that the certificate holds"
+)
+
+
 def said(error: Exception) -> str:
     """Return what a person is told of an error, one line."""
     text = str(error)
@@ -60,6 +66,9 @@ def said(error: Exception) -> str:
     if call is None or not isinstance(error, PortError):
         return _line(text)
     reason = text[call.end() :]
+    if "CERTIFICATE_VERIFY_FAILED" in reason:
+        why = reason.partition("certificate verify failed: ")[2].partition(" (_ssl")[0]
+        return _line(UNTRUSTED.format(why or "it cannot be verified"))
     if isinstance(error, RefusedError):
         return _line(forbidden([error]) or f"the cluster refuses: {reason}")
     if reason == "Unauthorized":

@@ -11,6 +11,9 @@ Body = dict[str, Any]
 
 STDIN: Final = "-"
 
+SUFFIXES: Final = (".yaml", ".yml", ".json")
+"""Of the files that are read of a folder, as kubectl has them."""
+
 MOST: Final = 32 << 20
 """Characters of one file: 20 times what 500 routes with their status take as YAML."""
 
@@ -83,8 +86,8 @@ def _texts(name: str) -> list[tuple[str, str]]:
     path = Path(name)
     if not path.is_dir():
         return [(name, read_one(path))]
-    files = sorted(path.glob("*.y*ml"))
+    files = sorted(file for file in path.iterdir() if file.suffix in SUFFIXES)
     if not files:
-        msg = f"{path}: the folder holds no .yaml file"
+        msg = f"{path}: the folder itself holds no file that ends in {', '.join(SUFFIXES)}"
         raise InputError(msg)
     return [(str(file), read_one(file)) for file in files]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from tokenfleet.adapters.prometheus.access import Access
+from tokenfleet.adapters.prometheus.access import VALUES, Access, Settings
 from tokenfleet.adapters.prometheus.source import PrometheusSource
 from tokenfleet.cli.faults import NothingThereError
 
@@ -22,6 +22,17 @@ UNKNOWN: Final = (
     "this Prometheus has heard nothing of Tokenfleet in the last hour: is it the one that scrapes"
     " the operator and its routers?"
 )
+
+FLAGS: Final = Settings(
+    url="--prometheus-url",
+    ca="--prometheus-ca-file",
+    client="--prometheus-client-cert-file",
+    tls="--prometheus-ca-file",
+    token="--prometheus-token-file",  # noqa: S106 - names of flags, no secrets
+    basic="--prometheus-password-file",
+    headers="--prometheus-header",
+)
+"""What messages call the settings where a person runs a command."""
 
 _ADDRESS: Final = re.compile(r"https?://[^/\s]")
 _SPACE: Final = re.compile(r"[\s\x00-\x1f]")
@@ -63,6 +74,7 @@ def add_flags_of_people(parser: argparse.ArgumentParser) -> None:
         group.add_argument(flag, default=value, metavar="VALUE", help=text)
 
     add_flags(add, group)
+    parser.set_defaults(prometheus_settings=FLAGS)
 
 
 def access(args: argparse.Namespace) -> Access | None:
@@ -86,6 +98,7 @@ def access(args: argparse.Namespace) -> Access | None:
         password_file=_path(args.prometheus_password_file),
         ca_file=_path(args.prometheus_ca_file),
         client_certificate=(certificate, key) if certificate and key else None,
+        settings=getattr(args, "prometheus_settings", VALUES),
     )
 
 

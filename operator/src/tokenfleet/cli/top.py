@@ -17,6 +17,9 @@ from tokenfleet.cli.spending import add_common_flags, rows, written
 from tokenfleet.cli.target import answered
 from tokenfleet.domain.spending.user_history import hour_of
 
+HOUR: Final = "1h"
+"""How far is looked back unless more is asked for."""
+
 MOST: Final = 20
 """Rows that are shown unless more are asked for."""
 
@@ -39,8 +42,8 @@ def add_parser(subparsers: Any) -> None:
     add_common_flags(parser, everywhere=True)
     parser.set_defaults(by="")
     add = parser.add_argument
-    add("--last", default="1h", help="with --by: how far to look back; users: in whole hours")
-    add("--most", type=count, default=MOST, help=f"with --by: rows to show (default {MOST})")
+    add("--last", help="with --by: how far to look back (default 1h); users: in whole hours")
+    add("--most", type=count, help=f"with --by: rows to show (default {MOST})")
     add("--every", default="5s", metavar="TIME", help="time between two looks (default 5s)")
     add("--once", action="store_true", help="look once, on a terminal too")
     parser.set_defaults(run=run)
@@ -60,13 +63,26 @@ def count(text: str) -> int:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; 1 where nothing can be said."""
-    return answered("top", lambda: _top(args) if args.by else watch(args))
+    return answered("top", lambda: _top(args) if args.by else _watch(args))
+
+
+async def _watch(args: argparse.Namespace) -> int:
+    """Show the fleet; what only --by looks at must not seem to count.
+
+    Raises:
+        ValueError: a flag of --by is there without it.
+    """
+    flags = {"--route": args.route, "--last": args.last, "--most": args.most}
+    if given := ", ".join(flag for flag, value in flags.items() if value):
+        msg = f"{given} needs --by: the view of the fleet is of all routes, and of now"
+        raise ValueError(msg)
+    return await watch(args)
 
 
 async def _top(args: argparse.Namespace) -> int:
-    start, end = span(args.by, SystemClock().now(), positive("--last", args.last))
+    start, end = span(args.by, SystemClock().now(), positive("--last", args.last or HOUR))
     found = await rows(args, start, end)
-    print(written(found[: args.most], args.by, args.output), end="")
+    print(written(found[: args.most or MOST], args.by, args.output), end="")
     return 0
 
 

@@ -201,7 +201,7 @@ async def test_a_folder_of_headers_is_read_before_every_query(server: Server, tm
 async def test_credentials_are_not_carried_elsewhere(server: Server, status: int) -> None:
     server.status, server.answered = status, {"Location": "http://127.0.0.1:1/login"}
 
-    with pytest.raises(AccessError, match=r"sends the operator on to http://127\.0\.0\.1:1/login"):
+    with pytest.raises(AccessError, match=r"sends the query on to http://127\.0\.0\.1:1/login"):
         await ask(server.url)
 
 

@@ -1,10 +1,11 @@
 """How to be let in by a Prometheus: credentials, certificates, and what to say when they are wrong.
 
 Credentials lie in files, because mounted Secrets rotate: they are read before every query and stand
-in no log, no message and no pod spec. What refuses them names the setting to correct, in the words
-of the chart's values.
+in no log, no message and no pod spec. What refuses them names the setting to correct: a value of
+the chart, or a flag where a person runs a command.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -17,11 +18,39 @@ from requests.auth import AuthBase, HTTPBasicAuth
 
 from tokenfleet.ports import PortError
 
+_OPENSSL: Final = re.compile(r"\[[A-Z0-9]+: [A-Z0-9_]+\] ([^(]+?) \(_ssl")
+"""An error of OpenSSL within the texts of urllib3 and requests."""
+
 REFUSALS: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
 
 class AccessError(PortError):
     """Credentials or certificates are missing or wrong: a person has to correct a setting."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What messages call the settings of an access."""
+
+    url: str
+    ca: str
+    client: str
+    tls: str
+    token: str
+    basic: str
+    headers: str
+
+
+VALUES: Final = Settings(
+    url="prometheus.url",
+    ca="prometheus.tls.caSecretRef",
+    client="prometheus.tls.clientSecretRef",
+    tls="prometheus.tls",
+    token="prometheus.tokenSecretRef",  # noqa: S106 - names of settings, no secrets
+    basic="prometheus.basicAuth",
+    headers="prometheus.headers",
+)
+"""Those of the chart."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +76,8 @@ class Access:
     """Certificates to trust; None: the system's."""
     client_certificate: tuple[Path, Path] | None = None
     """Certificate and key to present, both PEM."""
+    settings: Settings = VALUES
+    """Where it was set, for messages."""
 
 
 class Credentials(AuthBase):
@@ -83,8 +114,8 @@ def refuse(access: Access, response: requests.Response) -> None:
     if response.is_redirect:
         place = response.headers.get("Location", "")[:100]
         msg = (
-            f"prometheus sends the operator on to {place}: a login page wants credentials, else set"
-            " prometheus.url to where it leads"
+            f"prometheus sends the query on to {place}: a login page wants credentials, else set"
+            f" {access.settings.url} to where it leads"
         )
         raise AccessError(msg)
     if response.status_code in REFUSALS:
@@ -93,30 +124,39 @@ def refuse(access: Access, response: requests.Response) -> None:
         raise AccessError(msg)
 
 
-def untrusted(error: Exception) -> AccessError:
+def untrusted(error: Exception, access: Access) -> AccessError:
     """Say what to do about a failed TLS handshake, or a certificate file that cannot be read."""
-    text = str(error)
+    text, settings = str(error), access.settings
     if "CERTIFICATE_VERIFY_FAILED" in text:
         said = text.partition("certificate verify failed: ")[2].partition(" (_ssl")[0]
         remedy = (
-            f"its certificate is not trusted ({said[:100]}); set prometheus.tls.caSecretRef to its"
-            " authority, and prometheus.url to a name that the certificate holds"
+            f"its certificate is not trusted ({said[:100]}); set {settings.ca} to its"
+            f" authority, and {settings.url} to a name that the certificate holds"
         )
     elif "CERTIFICATE" in text.upper() and "ALERT" in text.upper():
-        remedy = "it wants a client certificate that it trusts; set prometheus.tls.clientSecretRef"
+        remedy = f"it wants a client certificate that it trusts; set {settings.client}"
+    elif "WRONG_VERSION_NUMBER" in text:
+        remedy = f"what answers speaks no TLS; does {settings.url} begin with http://?"
     else:
-        remedy = f"{text[-160:]}; look at prometheus.url and prometheus.tls"
+        remedy = f"{_reason(text)}; look at {settings.url} and {settings.tls}"
     return AccessError(f"no TLS connection to prometheus: {remedy}")
 
 
+def _reason(text: str) -> str:
+    """Return what OpenSSL says, without the libraries around it: `[X509: NAME] what is wrong`."""
+    found = _OPENSSL.search(text)
+    return found[1] if found else text[-160:]
+
+
 def _remedy(access: Access) -> str:
+    settings = access.settings
     if access.bearer_token_file is not None:
-        return f"correct the token in {access.bearer_token_file} (prometheus.tokenSecretRef)"
+        return f"correct the token in {access.bearer_token_file} ({settings.token})"
     if access.username:
-        return f"correct the password of user {access.username} (prometheus.basicAuth)"
+        return f"correct the password of user {access.username} ({settings.basic})"
     return (
-        "it wants credentials; set prometheus.tokenSecretRef or prometheus.basicAuth, and"
-        " prometheus.headers where it has tenants"
+        f"it wants credentials; set {settings.token} or {settings.basic}, and"
+        f" {settings.headers} where it has tenants"
     )
 
 

@@ -40,6 +40,10 @@ _ERRNO: Final = re.compile(r"\[Errno -?\d+\] ([^'\")]+)")
 """An error of the system within the texts of urllib3 and requests."""
 
 
+_CUT: Final = ("ConnectionResetError", "RemoteDisconnected", "BadStatusLine")
+"""How a server of TLS answers one who speaks none, in the texts of urllib3 and requests."""
+
+
 class PartialError(PortError):
     """The store answered, and said that something is missing."""
 
@@ -116,7 +120,7 @@ class PrometheusSource:
             msg = f"prometheus did not answer within {self._timeout:g} s"
             raise PortError(msg) from error
         except requests.exceptions.SSLError as error:
-            raise untrusted(error) from error
+            raise untrusted(error, self._access) from error
         except requests.ConnectionError as error:
             msg = f"prometheus: cannot reach {self._access.url[:200]}: {_reason(error)}"
             raise PortError(msg) from error
@@ -130,9 +134,12 @@ class PrometheusSource:
             msg = f"prometheus: {str(error)[:200]}"
             raise PortError(msg) from error
         except OSError as error:  # requests looks for the certificate files only now
-            raise untrusted(error) from error
+            raise untrusted(error, self._access) from error
         except (KeyError, TypeError, ValueError) as error:
-            msg = f"prometheus answered what is not a query result: {error!r}"
+            msg = (
+                f"prometheus: what answers at {self._access.url[:200]} sends no result of a query"
+                f" ({error!r}): is it Prometheus's own address?"
+            )
             raise PortError(msg) from error
 
     def _refuse(self, response: requests.Response, *_: Any, **__: Any) -> None:
@@ -143,8 +150,11 @@ class PrometheusSource:
 
 def _reason(error: Exception) -> str:
     """Return why there is no connection, without the query and the libraries around it."""
-    found = _ERRNO.search(str(error))
-    return found[1] if found else str(error)[:200]
+    text = str(error)
+    if any(word in text for word in _CUT):
+        return "it ends the connection without an answer: is it https:// there, or another server?"
+    found = _ERRNO.search(text)
+    return found[1] if found else text[:200]
 
 
 def _refuse_partial(response: requests.Response) -> None:
