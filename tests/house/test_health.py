@@ -98,7 +98,7 @@ def test_flux_says_what_the_page_says(row: Row) -> None:
 def test_flux_without_expressions_waits_for_what_is_not_ready(row: Row) -> None:
     """It cannot tell what a person must heal, and never takes it for well."""
     wanted = "InProgress" if row.flux == "Failed" else flux(subject(row))
-    if row.reason == "ScaledToZero":
+    if (row.type, row.reason) == ("Available", "ScaledToZero"):
         wanted = "InProgress"
     if row.reason == "DeadlineExceeded":
         wanted = "Current"  # it serves, with what was there before
