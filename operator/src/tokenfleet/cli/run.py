@@ -85,8 +85,8 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run until SIGTERM; 1 when leadership or a loop was lost."""
     try:
-        _configure_logging(args.log_format, args.log_level)
         options = _options(args)
+        _configure_logging(args.log_format, args.log_level)
     except ValueError as error:
         print(f"tokenfleet run: {error}", file=sys.stderr)
         return 2
