@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 from e2e.cluster import paths
 from e2e.kit.clusters import foreign
@@ -31,14 +31,14 @@ def main(at_once: str = "3") -> int:
     if foreign():
         return subprocess.run(_pytest(*several), check=False).returncode
     environment = {name: text for name, text in os.environ.items() if name != "KUBECONFIG"}
-    environment["TOKENFLEET_CLUSTER_INSTANCE"] = SECOND
-    with tempfile.TemporaryFile("w+") as log:
+    environment |= {"TOKENFLEET_CLUSTER_INSTANCE": SECOND, "PYTHONUNBUFFERED": "1"}
+    with tempfile.NamedTemporaryFile("w", prefix="tokenfleet-stories-") as log:
         second = subprocess.Popen(
             _pytest("-m", "alone"), env=environment, stdout=log, stderr=subprocess.STDOUT
         )
         try:
             first = subprocess.run(_pytest("-m", "not alone", *several), check=False).returncode
-            _follow(second, log)
+            _follow(second, Path(log.name))
         finally:
             second.terminate()
             second.wait()
@@ -51,11 +51,10 @@ def _pytest(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "pytest", "-v", "--durations=15", *arguments, str(HERE)]
 
 
-def _follow(process: subprocess.Popen[bytes], log: IO[str]) -> None:
+def _follow(process: subprocess.Popen[bytes], log: Path) -> None:
     """Print what a process has written, and go on until it ends."""
     print("\nStories on the second cluster, told meanwhile:", flush=True)
-    with open(log.fileno(), closefd=False) as written:
-        written.seek(0)
+    with log.open(errors="replace") as written:
         while True:
             ended = process.poll() is not None
             for line in written:

@@ -210,7 +210,8 @@ def test_the_operator_understands_its_arguments(render: Render, access: tuple[st
             *access,
         )
     )
-    options = run._options(parser.parse_args(everything))
+    put_in = [text.replace("$(POD_NAMESPACE)", "here") for text in everything]  # the kubelet does
+    options = run._options(parser.parse_args(put_in))
 
     assert options.namespaces == ("a", "b")
     assert options.fixed_ids is False
