@@ -9,8 +9,8 @@ STORIES := e2e/stories
 FIGURES := operator/docs/figures
 # Tests that leave figures, too: attacks, scrapes, changes of plan.
 BESIDE := $(addprefix tests/integration/envoy/test_,hostile.py large_scrapes.py share_changes.py)
-# Stories at a time: each has a fleet of its own and mostly waits.
-AT_ONCE ?= 3
+# Stories at a time on the first cluster: each has a fleet of its own and mostly waits.
+AT_ONCE ?= 2
 
 .PHONY: help demo test ahead check property integration stories keda bench simulate fuzz memcheck golden site cluster cluster-down images gpu-check requirements clean
 
@@ -42,7 +42,7 @@ integration: .venv/ready ## each part against the real thing: API server, Envoy,
 	@$(if $(KUBECONFIG),,$(CLUSTER) up)
 	@$(PYTHON) -m pytest -v --durations=5 -n 2 $(REAL)
 
-stories: .venv/ready ## what users see, told on real clusters, AT_ONCE=3 at a time
+stories: .venv/ready ## what users see, told on real clusters, AT_ONCE=2 at a time and one on a second cluster
 	@$(if $(KUBECONFIG),,$(CLUSTER) up)
 	@$(PYTHON) -m e2e.stories $(AT_ONCE)
 
