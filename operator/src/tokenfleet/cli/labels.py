@@ -3,8 +3,8 @@
 import re
 from typing import Final
 
-_LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-"""A DNS label (RFC 1123)."""
+from tokenfleet.api.conventions import DNS_LABEL
+from tokenfleet.domain.fleet.documents import LONGEST
 
 SHOWN: Final = 80
 """Characters of a wrong name that a message repeats."""
@@ -16,10 +16,10 @@ def label(flag: str, name: str) -> str:
     Raises:
         ValueError: it is none; the message names the flag and says what is allowed.
     """
-    if _LABEL.fullmatch(name):
+    if len(name) <= LONGEST and re.fullmatch(DNS_LABEL, name):
         return name
     msg = (
-        f"{flag} must be 1 to 63 small letters, digits and dashes, with a letter or digit at both"
-        f" ends, such as team-a, not {name[:SHOWN]!r}"
+        f"{flag} must be 1 to {LONGEST} small letters, digits and dashes, with a letter or digit"
+        f" at both ends, such as team-a, not {name[:SHOWN]!r}"
     )
     raise ValueError(msg)

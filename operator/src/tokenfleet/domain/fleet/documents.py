@@ -118,7 +118,7 @@ def _checked(body: Any, source: str) -> Body:
     if not isinstance(namespace, str | None):
         msg = f"{kind} {name} in {source}: `metadata.namespace` is no text"
         raise UnfitError(msg)
-    if namespace and not (len(namespace) <= LONGEST and re.match(DNS_LABEL, namespace)):
+    if namespace and not (len(namespace) <= LONGEST and re.fullmatch(DNS_LABEL, namespace)):
         msg = (
             f"{kind} {name} in {source}: `metadata.namespace` must be 1 to {LONGEST} small letters,"
             f" digits and dashes, with a letter or digit at both ends, not {namespace[:SHOWN]}"
