@@ -72,7 +72,9 @@ async def play(stage: Stage) -> None:
     await goes_by_keyboard(page, stage)
     await finds(page)
     await contrasts(page)
+    await fits_a_narrow_window(page)
     await nothing_becomes_markup(stage)
+    await takes_any_address(stage)
     await empty_and_broken(stage)
     await five_hundred_routes(stage)
     refused = [one for one in page.errors if "502" not in one]
@@ -172,6 +174,25 @@ async def contrasts(page: Page) -> None:
         for name in ("none", "focus"):
             assert contrast(colours[name], colours["card"]) >= 3, (scheme, name)
     await page.scheme("light")
+
+
+async def fits_a_narrow_window(page: Page) -> None:
+    """WCAG 2.2, reflow: at 320 pixels nobody scrolls the page sideways to read it."""
+    await page.size(320, 800)
+    wide = (
+        "[...document.querySelectorAll('body *')].filter((one) => !one.closest('.scroll, svg')"
+        " && one.getBoundingClientRect().right > 320.5).map((one) => one.outerHTML.slice(0, 80))"
+    )
+    assert await page.says(wide) == []
+    assert await page.says("document.documentElement.scrollWidth") <= 320
+    await page.size(1280, 900)
+
+
+async def takes_any_address(stage: Stage) -> None:
+    """A link that somebody has cut in an e-mail shows the fleet."""
+    for address in ("#%", "#%zz/route", "#nowhere/none", "#/", "#search/assistant/more"):
+        page = await stage.open(fleet(), where=address)
+        assert "5 routes" in await text(page, "#summary"), address
 
 
 async def nothing_becomes_markup(stage: Stage) -> None:

@@ -197,8 +197,17 @@ async function refresh() {
   }
 }
 
+/** The route that the address names; nothing where it names none. */
+function addressed() {
+  try {
+    return decodeURIComponent(location.hash.slice(1));
+  } catch {  // a percent sign that escapes nothing
+    return "";
+  }
+}
+
 function follow() {
-  const named = decodeURIComponent(location.hash.slice(1));
+  const named = addressed();
   if (named.includes("/")) {
     choose(named);
     draw();
