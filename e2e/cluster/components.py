@@ -242,7 +242,7 @@ def cni_folder() -> Path:
     return debian if (debian / "ptp").exists() else Path("/opt/cni/bin")
 
 
-def api_ready(timeout: float = 2.0) -> bool:
+def api_ready(timeout: float = 10.0) -> bool:
     """Return whether the API server says it is ready; works on the host and on the node."""
     if not pki_files.certificate("ca").exists():
         return False

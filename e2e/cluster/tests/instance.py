@@ -36,7 +36,7 @@ def cluster(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[
         text=True,
         check=False,
     )
-    assert not check or done.returncode == 0, done.stderr
+    assert not check or done.returncode == 0, done.stdout + done.stderr
     return done
 
 
