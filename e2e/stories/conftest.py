@@ -28,6 +28,7 @@ CHAPTERS = (
     "defence",
     "autoscaler",
     "keda",
+    "real_engine",
     "gitops",
     "defaults",
     "people",
@@ -40,7 +41,6 @@ CHAPTERS = (
     "lifecycle",
     "pages",
     "images",
-    "real_engine",
 )
 """The files of stories: what everything else rests on comes first, what runs alone last."""
 ALONE = {
@@ -51,9 +51,8 @@ ALONE = {
     "lifecycle",
     "pages",
     "images",
-    "real_engine",
 }
-"""Stories that take away or change what all others rest on, or need the whole machine."""
+"""Stories that take away or change what all others rest on."""
 
 WHOLE = {"pages"}
 """Those that keep away what others rest on from their first story to their last."""

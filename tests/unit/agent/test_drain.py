@@ -1,6 +1,8 @@
 """Nothing but Envoy's own word ends the wait for its requests: not its silence, and not its trouble."""
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -94,3 +96,10 @@ async def test_where_nobody_listens_envoy_is_gone() -> None:
         with pytest.raises(EnvoyGoneError):
             await ask()
     await admin.close()
+
+
+def test_the_drain_does_not_pay_for_the_agent() -> None:
+    """Both run in one container at the end of a pod, with the agent's memory limit."""
+    asked = "import sys, tokenfleet.cli.agent; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert {"aiohttp", "jwt", "tokenfleet.agent.service"}.isdisjoint(done.stdout.split())

@@ -23,8 +23,7 @@ from tokenfleet.agent.watch import api_client, states
 from tokenfleet.domain.fleet.proof import audience
 from tokenfleet.domain.routing.codec import CodecError, decode
 from tokenfleet.domain.routing.ir import Pool
-from tokenfleet.domain.routing.naming import place_of
-from tokenfleet.domain.routing.workload import config_name
+from tokenfleet.domain.routing.naming import config_name, place_of
 
 logger = logging.getLogger(__name__)
 

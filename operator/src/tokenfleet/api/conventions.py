@@ -309,10 +309,12 @@ SERVICE_NAME: Final = "^[a-z]([-a-z0-9]*[a-z0-9])?$"
 """RFC 1035 label, the form of a Service's name."""
 DNS_LABEL: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 """RFC 1123 label, the form of most names."""
+DNS_LABEL_MAX: Final = 63
+"""Characters of such a label."""
 LABEL_VALUE: Final = r"^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
 HEADER_NAME: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 
-ObjectName = Annotated[str, Field(min_length=1, max_length=63, pattern=DNS_LABEL)]
+ObjectName = Annotated[str, Field(min_length=1, max_length=DNS_LABEL_MAX, pattern=DNS_LABEL)]
 """Name of an object in the same namespace."""
 
 DNS_SUBDOMAIN: Final = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"

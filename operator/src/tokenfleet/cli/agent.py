@@ -18,12 +18,11 @@ from tokenfleet.adapters.envoy.wire import ADMIN_PORT, TRAFFIC_PORT, Ports
 from tokenfleet.agent.drain import drain
 from tokenfleet.agent.envoy import Admin
 from tokenfleet.agent.module import UnfitModuleError, check_module
-from tokenfleet.agent.service import Agent
 from tokenfleet.agent.settings import AGENT_PORT, TOKEN_FOLDER, ApiServer, Settings
 from tokenfleet.api.quantities import parse_duration
 from tokenfleet.cli.examples import examples
 from tokenfleet.cli.labels import label
-from tokenfleet.domain.routing.containers import heap_of
+from tokenfleet.domain.routing.heap import heap_of
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -112,6 +111,9 @@ def _heap(args: argparse.Namespace) -> int:
 
 
 async def _run(told: Settings) -> None:
+    # The drain, which runs beside an agent in its container, must not pay for a second one.
+    from tokenfleet.agent.service import Agent  # noqa: PLC0415
+
     task = asyncio.current_task()
     assert task is not None
     for number in (signal.SIGTERM, signal.SIGINT):

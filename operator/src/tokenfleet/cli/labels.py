@@ -3,8 +3,7 @@
 import re
 from typing import Final
 
-from tokenfleet.api.conventions import DNS_LABEL
-from tokenfleet.domain.fleet.documents import LONGEST
+from tokenfleet.api.conventions import DNS_LABEL, DNS_LABEL_MAX
 
 SHOWN: Final = 80
 """Characters of a wrong name that a message repeats."""
@@ -16,10 +15,10 @@ def label(flag: str, name: str) -> str:
     Raises:
         ValueError: it is none; the message names the flag and says what is allowed.
     """
-    if len(name) <= LONGEST and re.fullmatch(DNS_LABEL, name):
+    if len(name) <= DNS_LABEL_MAX and re.fullmatch(DNS_LABEL, name):
         return name
     msg = (
-        f"{flag} must be 1 to {LONGEST} small letters, digits and dashes, with a letter or digit"
-        f" at both ends, such as team-a, not {name[:SHOWN]!r}"
+        f"{flag} must be 1 to {DNS_LABEL_MAX} small letters, digits and dashes, with a letter or"
+        f" digit at both ends, such as team-a, not {name[:SHOWN]!r}"
     )
     raise ValueError(msg)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any, Final, TypeVar
 
-from tokenfleet.api.conventions import API_VERSION, DNS_LABEL, GROUP, Model
+from tokenfleet.api.conventions import API_VERSION, DNS_LABEL, DNS_LABEL_MAX, GROUP, Model
 from tokenfleet.api.refusals import refusals
 from tokenfleet.api.v1alpha1.kinds import KINDS
 from tokenfleet.api.yaml_scalars import read_as
@@ -19,9 +19,6 @@ M = TypeVar("M", bound=Model)
 Body = dict[str, Any]
 
 KIND_NAMES: Final = tuple(kind.kind for kind, _ in KINDS)
-
-LONGEST: Final = 63
-"""Characters of a namespace's name (RFC 1123 label)."""
 
 SHOWN: Final = 40
 """Characters of something unexpected that a message repeats."""
@@ -118,10 +115,11 @@ def _checked(body: Any, source: str) -> Body:
     if not isinstance(namespace, str | None):
         msg = f"{kind} {name} in {source}: `metadata.namespace` is no text"
         raise UnfitError(msg)
-    if namespace and not (len(namespace) <= LONGEST and re.fullmatch(DNS_LABEL, namespace)):
+    if namespace and not (len(namespace) <= DNS_LABEL_MAX and re.fullmatch(DNS_LABEL, namespace)):
         msg = (
-            f"{kind} {name} in {source}: `metadata.namespace` must be 1 to {LONGEST} small letters,"
-            f" digits and dashes, with a letter or digit at both ends, not {namespace[:SHOWN]}"
+            f"{kind} {name} in {source}: `metadata.namespace` must be 1 to {DNS_LABEL_MAX} small"
+            f" letters, digits and dashes, with a letter or digit at both ends,"
+            f" not {namespace[:SHOWN]}"
         )
         raise UnfitError(msg)
     if meant := _meant(kind, str(body.get("apiVersion") or "")):

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from tokenfleet.api.quantities import parse_quantity
 from tokenfleet.api.v1alpha1.servingpool import Resources
+from tokenfleet.domain.routing.heap import HEAP_LIMIT, heap_of
 
 TRAFFIC_PORT: Final = 8080
 AGENT_PORT: Final = 9091
@@ -22,10 +23,6 @@ AGENT_RESOURCES: Final = {
 """The agent takes 60 MiB; Envoy's validation, which runs in its container, 100 MiB more."""
 WORKERS: Final = 2
 """Envoy's worker threads where no CPU limit says otherwise; one carries about 4,000 requests/s."""
-HEAP_LIMIT: Final = 1024 * 1024 * 1024
-"""Bytes of heap where no memory limit says otherwise."""
-HEAP_PART: Final = 4, 5
-"""Part of the memory limit that the heap may take; the rest is stacks, code and buffers."""
 
 Body = dict[str, Any]
 
@@ -136,12 +133,6 @@ def container_security() -> Body:
         "readOnlyRootFilesystem": True,
         "capabilities": {"drop": ["ALL"]},
     }
-
-
-def heap_of(memory: str) -> int:
-    """Return the bytes of heap that fit into a memory limit."""
-    part, whole = HEAP_PART
-    return int(parse_quantity(memory)) * part // whole
 
 
 def seconds(duration: timedelta) -> int:

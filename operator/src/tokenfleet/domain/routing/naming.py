@@ -30,3 +30,8 @@ def place_of(local: str, *, at: str) -> Place:
     """Return the object that a router in namespace `at` calls so."""
     namespace, slash, name = local.rpartition("/")
     return Place(namespace if slash else at, name)
+
+
+def config_name(router: str) -> str:
+    """Return the name of the ConfigMap that a router runs from."""
+    return f"{router}-config"

@@ -17,6 +17,7 @@ from tokenfleet.domain.fleet.pod_security import pod_security
 from tokenfleet.domain.fleet.scheduling import toleration
 from tokenfleet.domain.routing import sidecar
 from tokenfleet.domain.routing.containers import AGENT_PORT, agent, envoy, seconds, volumes
+from tokenfleet.domain.routing.naming import config_name
 from tokenfleet.domain.routing.network_policy import pools_policy, router_policy
 
 SCRAPE_INTERVAL: Final = "15s"
@@ -51,11 +52,6 @@ def workload(router: ModelRouter, image: str, platform: Platform = PLAIN) -> tup
         _disruption_budget(router),
         *monitor,
     )
-
-
-def config_name(router: str) -> str:
-    """Return the name of the ConfigMap that a router runs from."""
-    return f"{router}-config"
 
 
 def child_name(router: str) -> str:
