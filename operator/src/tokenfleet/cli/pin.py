@@ -21,7 +21,7 @@ def add_parser(subparsers: Any) -> None:
         help="fix the shares of a rule for a while",
         description="Fix the shares of one rule of a ModelRoute, by writing its"
         " spec.trafficControl. TokenSLOs have no vote on the rule until the pin ends; then shares"
-        " ramp back.",
+        " return in steps.",
         **examples(
             ("chat small=100", "all traffic of the only rule to pool small, for an hour"),
             ("chat large=30 small=70 --rule slow --for 4h", "shares of one rule"),

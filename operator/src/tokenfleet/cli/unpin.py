@@ -16,7 +16,7 @@ def add_parser(subparsers: Any) -> None:
         "unpin",
         help="end a pin or a stop",
         description="End a pin or a stop of a ModelRoute: spec.trafficControl.type becomes Auto,"
-        " shares ramp back to the weights as written, and TokenSLOs may move them again.",
+        " shares return in steps to the weights as written, and TokenSLOs may move them again.",
         **examples(
             ("chat", "all rules of the route"),
             ("chat --rule slow", "one rule; pins of the others stay"),
@@ -42,7 +42,7 @@ async def _unpin(args: argparse.Namespace) -> int:
             cluster,
             [(route, wanted)],
             args,
-            question=f"ModelRoute {wanted.namespace}/{wanted.name}, {what}: shares ramp back, and"
-            " TokenSLOs decide again. Go on?",
+            question=f"ModelRoute {wanted.namespace}/{wanted.name}, {what}: shares return in steps,"
+            " and TokenSLOs decide again. Go on?",
             done="unpinned",
         )
