@@ -264,6 +264,21 @@ async def test_an_unusual_form_is_no_fault(pools: Pools) -> None:
     assert not wrong, wrong
 
 
+async def test_a_compressed_answer_is_one_without_usage(pools: Pools) -> None:
+    """The router asks for none, and cannot read those that come."""
+    brotli = (("content-encoding", "br"),)
+    whole = (Head(kind="application/json", more=brotli), Data(json.dumps(USAGE)), End)
+    stream = (Head(more=brotli), event(USAGE), End)
+    await pools.serve(CONFIG)
+    for script, streamed in ((whole, False), (stream, True)):
+        pools.large[0].script = script
+        await pools.ask({"stream": streamed})
+
+    assert await pools.outcomes() == [("large", "ok")] * 2
+    assert await pools.value("tokenfleet_usage_missing_total") == 2
+    assert await pools.value("tokenfleet_completion_tokens_total") == 0
+
+
 async def test_a_stream_in_the_words_of_another_api_is_taken_over(pools: Pools) -> None:
     """No client of this one could read a word of it."""
     await pools.serve(CONFIG)
