@@ -7,7 +7,9 @@ import asyncio
 import base64
 import itertools
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -97,12 +99,14 @@ class Page:
 @asynccontextmanager
 async def browser() -> AsyncIterator[Page]:
     """Start it with a profile of its own; end it and forget the profile."""
-    with tempfile.TemporaryDirectory(prefix="tokenfleet-browser-") as folder:
+    profile = tempfile.TemporaryDirectory(prefix="tokenfleet-browser-", ignore_cleanup_errors=True)
+    with profile as folder:
         flags = ("--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--remote-debugging-port=0")
         process = subprocess.Popen(
             [binary(), *flags, f"--user-data-dir={folder}", "about:blank"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            start_new_session=True,
         )
         try:
             port = await _port(Path(folder) / "DevToolsActivePort")
@@ -117,7 +121,8 @@ async def browser() -> AsyncIterator[Page]:
                         await page.call(f"{domain}.enable")
                     yield page
         finally:
-            process.terminate()
+            # Debian's command is a script that starts the browser, and that starts more.
+            os.killpg(process.pid, signal.SIGKILL)
             process.wait(timeout=90)
 
 
