@@ -28,7 +28,6 @@ CHAPTERS = (
     "defence",
     "autoscaler",
     "keda",
-    "real_engine",
     "gitops",
     "defaults",
     "people",
@@ -41,6 +40,7 @@ CHAPTERS = (
     "lifecycle",
     "pages",
     "images",
+    "real_engine",
 )
 """The files of stories: what everything else rests on comes first, what runs alone last."""
 ALONE = {
@@ -51,8 +51,10 @@ ALONE = {
     "lifecycle",
     "pages",
     "images",
+    "real_engine",
 }
-"""Stories that take away or change what all others rest on."""
+"""Stories that take away or change what all others rest on, or need the processors: beside two others
+a real engine is replaced too slowly."""
 
 WHOLE = {"pages"}
 """Those that keep away what others rest on from their first story to their last."""
