@@ -54,7 +54,7 @@ ALONE = {
     "real_engine",
 }
 """Stories that take away or change what all others rest on, or need the processors: beside two others
-a real engine is replaced too slowly."""
+the streams of a real engine do not end in time."""
 
 WHOLE = {"pages"}
 """Those that keep away what others rest on from their first story to their last."""
