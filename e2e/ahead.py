@@ -6,7 +6,6 @@ Each build runs in a process of its own, and who needs it waits for it. Those th
 give way to those that are needed sooner, and all of them to what runs in the foreground.
 """
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -14,6 +13,7 @@ from typing import Final
 from e2e.argo import build as argo
 from e2e.cluster import build, dockerfiles, llama, once, software
 from e2e.cluster.progress import say
+from e2e.kit.clusters import foreign
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ PROGRAMS: Final = (
 
 def main() -> None:
     """Begin every build that is wanted and not done."""
-    chosen = PROGRAMS if os.environ.get("KUBECONFIG") else (*CLUSTER, *PROGRAMS)
+    chosen = PROGRAMS if foreign() else (*CLUSTER, *PROGRAMS)
     begun = [build for build in chosen if build.missing()]
     for each in begun:
         once.begin(each.name, *each.command, niceness=each.niceness)

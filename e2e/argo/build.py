@@ -19,16 +19,11 @@ from pathlib import Path
 from typing import Final
 
 from e2e.cluster import once, paths
-from e2e.cluster.build import (
-    FLAGS,
-    compile_module,
-    ensure_built,
-    go_command,
-    go_environment,
-)
+from e2e.cluster.build import FLAGS, compile_module, ensure_built, go_command, go_environment
 from e2e.cluster.errors import ClusterError
 from e2e.cluster.progress import step
 from e2e.cluster.space import require_space
+from e2e.kit.clusters import foreign
 
 SWITCH: Final = "TOKENFLEET_ARGO_CD"
 HERE: Final = Path(__file__).resolve().parent
@@ -70,7 +65,7 @@ def programs() -> Path:
     target = folder()
     if target.exists():
         return target
-    if not os.environ.get("KUBECONFIG"):
+    if not foreign():
         ensure_built()  # two thirds of the packages are the same
     with once.alone("argocd", "Argo CD"):
         if not target.exists():

@@ -242,7 +242,7 @@ def cni_folder() -> Path:
     return debian if (debian / "ptp").exists() else Path("/opt/cni/bin")
 
 
-def api_ready(timeout: float = 10.0) -> bool:
+def api_ready() -> bool:
     """Return whether the API server says it is ready; works on the host and on the node."""
     if not pki_files.certificate("ca").exists():
         return False
@@ -250,7 +250,7 @@ def api_ready(timeout: float = 10.0) -> bool:
     context.load_cert_chain(certificate("admin"), key("admin"))
     try:
         with urllib.request.urlopen(
-            f"{paths.API_URL}/readyz", timeout=timeout, context=context
+            f"{paths.API_URL}/readyz", timeout=10, context=context
         ) as response:
             return bool(response.status == 200)
     except (urllib.error.URLError, OSError):

@@ -33,7 +33,9 @@ def test_argo_cd_is_built_from_the_modules_of_the_cluster() -> None:
 
 
 def test_both_are_compiled_by_the_same_go() -> None:
-    go = {
-        re.search(r"^go (\S+)$", file.read_text(), re.MULTILINE)[1] for file in (CLUSTER, ARGO_CD)
-    }  # type: ignore[index]
-    assert len(go) == 1
+    cluster, argo_cd = (
+        re.findall(r"^go (\S+)$", file.read_text(encoding="utf-8"), re.MULTILINE)
+        for file in (CLUSTER, ARGO_CD)
+    )
+    assert len(cluster) == 1
+    assert cluster == argo_cd

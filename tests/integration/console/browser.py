@@ -99,6 +99,7 @@ class Page:
 @asynccontextmanager
 async def browser() -> AsyncIterator[Page]:
     """Start it with a profile of its own; end it and forget the profile."""
+    # What is killed may have a file open to the last moment.
     profile = tempfile.TemporaryDirectory(prefix="tokenfleet-browser-", ignore_cleanup_errors=True)
     with profile as folder:
         flags = ("--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--remote-debugging-port=0")

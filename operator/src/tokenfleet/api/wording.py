@@ -13,7 +13,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from tokenfleet.api.conventions import DNS_LABEL, DNS_SUBDOMAIN, LABEL_VALUE
+from tokenfleet.api.conventions import DNS_LABEL, DNS_LABEL_WORDS, DNS_SUBDOMAIN, LABEL_VALUE
 from tokenfleet.api.quantities import format_duration
 
 SHOWN: Final = 40
@@ -57,7 +57,7 @@ _FORMS: Final[Mapping[str, str]] = {
 """Type of an error -> what to write."""
 
 _PATTERNS: Final[Mapping[str, str]] = {
-    DNS_LABEL: "must be small letters, digits and dashes, with a letter or digit at both ends",
+    DNS_LABEL: f"must be {DNS_LABEL_WORDS}",
     DNS_SUBDOMAIN: "must be small letters, digits, dashes and dots, with a letter or digit at both"
     " ends",
     LABEL_VALUE: "must be letters, digits and -_., with a letter or digit at both ends",

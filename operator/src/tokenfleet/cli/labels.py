@@ -1,9 +1,8 @@
 """Names that flags take, where they become names of the cluster: each is a DNS label."""
 
-import re
 from typing import Final
 
-from tokenfleet.api.conventions import DNS_LABEL, DNS_LABEL_MAX
+from tokenfleet.api.conventions import DNS_LABEL_MAX, DNS_LABEL_WORDS, is_dns_label
 
 SHOWN: Final = 80
 """Characters of a wrong name that a message repeats."""
@@ -15,10 +14,10 @@ def label(flag: str, name: str) -> str:
     Raises:
         ValueError: it is none; the message names the flag and says what is allowed.
     """
-    if len(name) <= DNS_LABEL_MAX and re.fullmatch(DNS_LABEL, name):
+    if is_dns_label(name):
         return name
     msg = (
-        f"{flag} must be 1 to {DNS_LABEL_MAX} small letters, digits and dashes, with a letter or"
-        f" digit at both ends, such as team-a, not {name[:SHOWN]!r}"
+        f"{flag} must be 1 to {DNS_LABEL_MAX} {DNS_LABEL_WORDS}, such as team-a,"
+        f" not {name[:SHOWN]!r}"
     )
     raise ValueError(msg)

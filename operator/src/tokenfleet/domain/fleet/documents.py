@@ -1,11 +1,17 @@
 """Kubernetes objects from text: YAML documents, JSON, and lists as `kubectl get` writes them."""
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any, Final, TypeVar
 
-from tokenfleet.api.conventions import API_VERSION, DNS_LABEL, DNS_LABEL_MAX, GROUP, Model
+from tokenfleet.api.conventions import (
+    API_VERSION,
+    DNS_LABEL_MAX,
+    DNS_LABEL_WORDS,
+    GROUP,
+    Model,
+    is_dns_label,
+)
 from tokenfleet.api.refusals import refusals
 from tokenfleet.api.v1alpha1.kinds import KINDS
 from tokenfleet.api.yaml_scalars import read_as
@@ -115,11 +121,10 @@ def _checked(body: Any, source: str) -> Body:
     if not isinstance(namespace, str | None):
         msg = f"{kind} {name} in {source}: `metadata.namespace` is no text"
         raise UnfitError(msg)
-    if namespace and not (len(namespace) <= DNS_LABEL_MAX and re.fullmatch(DNS_LABEL, namespace)):
+    if namespace and not is_dns_label(namespace):
         msg = (
-            f"{kind} {name} in {source}: `metadata.namespace` must be 1 to {DNS_LABEL_MAX} small"
-            f" letters, digits and dashes, with a letter or digit at both ends,"
-            f" not {namespace[:SHOWN]}"
+            f"{kind} {name} in {source}: `metadata.namespace` must be 1 to {DNS_LABEL_MAX}"
+            f" {DNS_LABEL_WORDS}, not {namespace[:SHOWN]}"
         )
         raise UnfitError(msg)
     if meant := _meant(kind, str(body.get("apiVersion") or "")):
