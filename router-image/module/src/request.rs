@@ -2,24 +2,22 @@
 
 mod answer;
 mod choose;
+mod own;
 mod refuse;
 
 use self::choose::Choice;
+use self::own::Own;
 use self::refuse::{bad, bad_host, nowhere, overloaded, too_large};
-use crate::abi::{Body, Envoy, Header, Headers, Next};
+use crate::abi::{Body, Envoy, Header, Next};
 use crate::answers::Refusal;
-use crate::choice::bucket;
 use crate::endpoint::{self, Endpoint, Service};
 use crate::held::{Held, BODIES};
 use crate::multipart::Form;
-use crate::outside::KEY;
 use crate::plan::Plan;
 use crate::rewrite::{Edit, Rewriter};
 use crate::scan::{self, Scanner, Wrong};
-use crate::stages::HEADER;
 use crate::stream::Stream;
 use crate::ticket::{ask, hops, Ticket, VIA};
-use crate::users;
 use crate::waiting::clock;
 use crate::watch::Watch;
 use std::cell::{Cell, OnceCell, RefCell};
@@ -304,66 +302,6 @@ impl Request {
     pub fn destroyed(&self) {
         if let Some(ticket) = self.ticket.take() {
             ticket.release();
-        }
-    }
-}
-
-/// What a client's own headers say, for when its body is whole.
-#[derive(Default)]
-struct Own {
-    length: Option<usize>,
-    compressed: bool,
-    /// The gateways that the request has passed.
-    passed: Box<[u8]>,
-    /// It says what only the router says: a pool's key.
-    forged: bool,
-    feature: Option<Box<[u8]>>,
-    request_type: Option<Box<[u8]>>,
-    /// The bucket of its conversation, or of its user.
-    bucket: Option<u32>,
-    user: Box<[u8]>,
-    /// Lines of the header that reports stages; empty where no route has a budget.
-    stages: Vec<Box<[u8]>>,
-}
-
-impl Own {
-    fn stages(&self) -> impl Iterator<Item = &[u8]> {
-        self.stages.iter().map(|line| &**line)
-    }
-
-    fn of(headers: &Headers, plan: &Plan) -> Own {
-        let told = |name: &str| match name {
-            "" => None,
-            name => headers.get(name.as_bytes()).filter(|value| !value.is_empty()),
-        };
-        let user = told(&plan.headers.user);
-        Own {
-            length: headers.get(b"content-length").and_then(number),
-            compressed: headers.get(b"accept-encoding").is_some_and(|own| own != b"identity"),
-            passed: headers.get(VIA).map(Box::from).unwrap_or_default(),
-            forged: headers.get(KEY).is_some(),
-            feature: told(&plan.headers.feature).map(Box::from),
-            request_type: told(&plan.headers.request_type).map(Box::from),
-            bucket: told(&plan.headers.session).or(user).map(bucket),
-            user: user.map(users::name).unwrap_or_default(),
-            stages: if plan.budgets {
-                headers.all(HEADER).map(Box::from).collect()
-            } else {
-                Vec::new()
-            },
-        }
-    }
-
-    fn correct(&self, envoy: &mut Envoy, size: usize) {
-        if self.length != Some(size) {
-            put_length(envoy, Header::Request, size);
-        }
-        if self.compressed {
-            // Compressed answers cannot be read on the way.
-            envoy.set_header(Header::Request, b"accept-encoding", b"identity");
-        }
-        if self.forged {
-            envoy.remove_header(Header::Request, KEY);
         }
     }
 }
