@@ -1,6 +1,6 @@
 """Runs the load as a pod: the modules of this package go there in a ConfigMap.
 
-The pod uses the operator's image (Python and httpx), ends by itself, and writes its records to its
+The pod uses the operator's image (Python and aiohttp), ends by itself, and writes its records to its
 log, from where they are followed live and, in the end, read whole.
 """
 
