@@ -1,17 +1,19 @@
-"""A few plain calls to the API server, with the standard library alone."""
+"""A few plain calls to the API server, over one connection, with the standard library alone."""
 
 from __future__ import annotations
 
+import http.client
+import io
 import json
 import ssl
 import urllib.error
-import urllib.request
 from typing import Any, Final
 
 from e2e.cluster import paths, pki_files
 
 CONFLICT: Final = 409
 NOT_FOUND: Final = 404
+FIRST_ERROR: Final = 400
 
 
 class Api:
@@ -20,6 +22,7 @@ class Api:
     def __init__(self, user: str) -> None:
         self._context = ssl.create_default_context(cafile=str(pki_files.certificate("ca")))
         self._context.load_cert_chain(pki_files.certificate(user), pki_files.key(user))
+        self._open: http.client.HTTPSConnection | None = None
 
     def get(self, path: str) -> dict[str, Any]:
         """Return the object or list at `path`."""
@@ -52,12 +55,25 @@ class Api:
         body: dict[str, Any] | None = None,
         content_type: str = "application/json",
     ) -> dict[str, Any]:
-        request = urllib.request.Request(
-            f"{paths.API_URL}{path}",
-            method=method,
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"Content-Type": content_type, "Accept": "application/json"},
+        sent = None if body is None else json.dumps(body)
+        headers = {"Content-Type": content_type, "Accept": "application/json"}
+        connection, self._open = self._open or self._connection(), None
+        try:
+            connection.request(method, path, sent, headers)
+            response = connection.getresponse()
+            answer = response.read()
+        except http.client.HTTPException as error:
+            raise ConnectionError(str(error)) from error
+        self._open = connection  # not one that failed: the server may have started again
+        if response.status >= FIRST_ERROR:
+            raise urllib.error.HTTPError(
+                f"{paths.API_URL}{path}", response.status, response.reason, response.headers,
+                io.BytesIO(answer),
+            )  # fmt: skip
+        found: dict[str, Any] = json.loads(answer)
+        return found
+
+    def _connection(self) -> http.client.HTTPSConnection:
+        return http.client.HTTPSConnection(
+            paths.NODE_ADDRESS, paths.API_PORT, timeout=10, context=self._context
         )
-        with urllib.request.urlopen(request, timeout=10, context=self._context) as response:
-            answer: dict[str, Any] = json.load(response)
-            return answer

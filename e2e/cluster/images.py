@@ -52,7 +52,7 @@ Mount = tuple[Path, str]
 
 def pause() -> Image:
     """Return the image that holds a pod's namespaces."""
-    mounts = [(binaries() / "kubernetes", "/pause")]
+    mounts = [(binaries() / "pause", "/pause")]
     return stand_in([PAUSE_IMAGE], mounts, entrypoint=("/pause",), user=f"{NOBODY}:{NOBODY}")
 
 

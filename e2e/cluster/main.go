@@ -1,5 +1,5 @@
 // Command kubernetes is a whole Kubernetes node in one binary: etcd, the control plane, kubelet,
-// kube-proxy, cluster DNS and the pod sandbox's pause process, chosen by argv[0].
+// kube-proxy and cluster DNS, chosen by argv[0].
 //
 // One binary because these programs share most of their code: apart, they would take several times
 // the time to build and the space to keep. Nothing here changes what any of them does.
@@ -28,7 +28,6 @@ import (
 var programs = map[string]func(){
 	"coredns": coredns,
 	"etcd":    func() { etcdmain.Main(os.Args) },
-	"pause":   pause,
 }
 
 // commands are built only when asked for: some of them register flags when they are made.
