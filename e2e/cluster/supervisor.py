@@ -29,9 +29,9 @@ KERNEL_SETTINGS: Final = {
     "kernel/keys/root_maxbytes": "25000000",
 }
 """What the kubelet insists on. They belong to the whole machine, so it is shown copies."""
-FEWER_COLLECTIONS: Final = {"GOGC": "300"}
-"""For the programs in Go, which share few processors with what is tried: a third of the collections
-of garbage, for more memory."""
+FEWER_COLLECTIONS: Final = {"GOGC": "200"}
+"""For the programs in Go, which share few processors with what is tried: half of the collections
+of garbage, for half a GiB."""
 RESTART_DELAY: Final = 1.0
 """Seconds before a program that ended is started again: no busy loop when it cannot start."""
 
