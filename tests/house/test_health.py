@@ -13,7 +13,7 @@ from lupa import lua51
 
 from tests.house.condition_table import Row, rows
 from tests.house.repository import ROOT
-from tokenfleet.api.conditions import Condition
+from tokenfleet.api.v1alpha1.condition import Condition
 from tokenfleet.api.v1alpha1.kinds import KINDS
 from tokenfleet.domain.fleet.conditions import condition, summary
 

@@ -10,7 +10,7 @@ from e2e.demo.story import FAST, MANIFESTS, SLOW
 from e2e.kit import repository
 from e2e.kit.yamls import load
 from e2e.stories import fleet
-from tokenfleet.api.quantities import parse_duration
+from tokenfleet.api.units import parse_duration
 from tokenfleet.api.v1alpha1.kinds import KINDS
 
 SCHEMAS = {

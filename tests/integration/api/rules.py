@@ -11,12 +11,8 @@ from typing import Any
 
 from e2e.kit.yamls import merged
 from tests.integration.api.subjects import at
-from tokenfleet.api.quantities import (
-    DURATION_FORM,
-    DURATION_PATTERN,
-    FRACTION_FORM,
-    FRACTION_PATTERN,
-)
+from tokenfleet.api.quantities import DURATION_FORM, FRACTION_FORM, FRACTION_PATTERN
+from tokenfleet.api.units import DURATION_PATTERN
 
 FORMS = (
     (DURATION_PATTERN, DURATION_FORM.message, ("30d", "1.5s", "90")),

@@ -98,8 +98,24 @@ async def test_where_nobody_listens_envoy_is_gone() -> None:
     await admin.close()
 
 
+def loaded_by(*arguments: str) -> set[str]:
+    """Return the modules that a command has loaded at its end."""
+    asked = (
+        "import atexit, sys; from tokenfleet.cli.main import main;"
+        " atexit.register(lambda: print('', *(n for n, m in sys.modules.items() if m)));"
+        f" main({[*arguments]})"
+    )
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    return set(done.stdout.splitlines()[-1].split())
+
+
+def test_httpx_does_not_load_its_own_command_line() -> None:
+    loaded = loaded_by("agent", "--help")
+
+    assert "httpx" in loaded
+    assert {"httpx._main", "click", "rich", "pygments"}.isdisjoint(loaded)
+
+
 def test_the_drain_does_not_pay_for_the_agent() -> None:
     """Both run in one container at the end of a pod, with the agent's memory limit."""
-    asked = "import sys, tokenfleet.cli.agent; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
-    assert {"aiohttp", "jwt", "tokenfleet.agent.service"}.isdisjoint(done.stdout.split())
+    assert {"aiohttp", "jwt", "tokenfleet.agent.service"}.isdisjoint(loaded_by("agent", "--help"))

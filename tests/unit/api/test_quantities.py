@@ -9,16 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from tokenfleet.api.quantities import (
-    Duration,
-    Fraction,
-    PositiveDecimal,
-    Quantity,
-    QuantityRange,
-    format_duration,
-    parse_duration,
-    parse_quantity,
-)
+from tokenfleet.api.quantities import Duration, Fraction, PositiveDecimal, Quantity, QuantityRange
+from tokenfleet.api.units import format_duration, parse_duration, parse_quantity
 
 
 class Sample(BaseModel):

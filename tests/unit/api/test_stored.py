@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from tests.support.earlier_words import RENAMED, in_todays_words
-from tokenfleet.api.quantities import parse_duration
+from tokenfleet.api.units import parse_duration
 from tokenfleet.api.v1alpha1.kinds import KINDS
 from tokenfleet.domain.fleet import router_config
 

@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from tokenfleet.api.quantities import parse_quantity
+from tokenfleet.api.units import parse_quantity
 
 Evaluate = Callable[[Any], Any]
 

@@ -1,11 +1,9 @@
-"""Conditions as in `metav1.Condition`, and the types and reasons that are part of this API."""
+"""The types of conditions that are part of this API; `v1alpha1.condition` is the object.
 
-from datetime import datetime
-from typing import Annotated, Final, Literal
+Constants alone: the router's agent reads them too, and pays for no API model.
+"""
 
-from pydantic import Field
-
-from tokenfleet.api.conventions import Count, Model
+from typing import Final
 
 ACCEPTED: Final = "Accepted"
 """The spec is valid and nobody else claims what it claims."""
@@ -33,20 +31,3 @@ WEIGHTS_FETCHED: Final = "WeightsFetched"
 """What a pool's engines load lies in its cache."""
 READY: Final = "Ready"
 """The summary: the object does what its spec says."""
-
-
-class Condition(Model):
-    """One aspect of an object's state (`metav1.Condition`)."""
-
-    type: Annotated[str, Field(max_length=64)]
-    """CamelCase name of the aspect."""
-    status: Literal["True", "False", "Unknown"]
-    """Whether it holds."""
-    observed_generation: Count | None = None
-    """The `metadata.generation` that this condition was computed from."""
-    last_transition_time: datetime | None = None
-    """When status last changed (RFC 3339, UTC)."""
-    reason: Annotated[str, Field(max_length=64)]
-    """CamelCase word for machines; part of this API."""
-    message: Annotated[str, Field(max_length=32768)] = ""
-    """Sentence for people: names the object, the number and the limit."""

@@ -7,7 +7,6 @@ schema structural. Terms follow the Kubernetes API conventions (api-conventions.
 sig-architecture).
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Final, Self
@@ -23,6 +22,8 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, core_schema
+
+from tokenfleet.api.names import DNS_LABEL, DNS_LABEL_MAX
 
 GROUP: Final = "tokenfleet.dev"
 VERSION: Final = "v1alpha1"
@@ -308,23 +309,11 @@ def named_once(what: str, *, namespaced: bool = False) -> CEL:
 
 SERVICE_NAME: Final = "^[a-z]([-a-z0-9]*[a-z0-9])?$"
 """RFC 1035 label, the form of a Service's name."""
-DNS_LABEL: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
-"""RFC 1123 label, the form of most names."""
-DNS_LABEL_MAX: Final = 63
-"""Characters of such a label."""
-DNS_LABEL_WORDS: Final = "small letters, digits and dashes, with a letter or digit at both ends"
-"""What it is, for whoever wrote another."""
 LABEL_VALUE: Final = r"^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
 HEADER_NAME: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 
 ObjectName = Annotated[str, Field(min_length=1, max_length=DNS_LABEL_MAX, pattern=DNS_LABEL)]
 """Name of an object in the same namespace."""
-
-
-def is_dns_label(name: str) -> bool:
-    """Say whether a text is an RFC 1123 label."""
-    return len(name) <= DNS_LABEL_MAX and re.fullmatch(DNS_LABEL, name) is not None
-
 
 DNS_SUBDOMAIN: Final = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
 """RFC 1123 subdomain, the form of names of Secrets, claims and classes."""

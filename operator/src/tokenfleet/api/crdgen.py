@@ -31,7 +31,8 @@ from tokenfleet.api.conventions import (
     Kind,
     Model,
 )
-from tokenfleet.api.quantities import DECIMAL_PATTERN, FRACTION_FORM, format_duration
+from tokenfleet.api.quantities import DECIMAL_PATTERN, FRACTION_FORM
+from tokenfleet.api.units import format_duration
 from tokenfleet.api.yaml_scalars import read_as
 
 INT_OR_STRING: Final = "x-kubernetes-int-or-string"

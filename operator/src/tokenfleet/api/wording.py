@@ -13,8 +13,9 @@ from typing import Any, Final
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from tokenfleet.api.conventions import DNS_LABEL, DNS_LABEL_WORDS, DNS_SUBDOMAIN, LABEL_VALUE
-from tokenfleet.api.quantities import format_duration
+from tokenfleet.api.conventions import DNS_SUBDOMAIN, LABEL_VALUE
+from tokenfleet.api.names import DNS_LABEL, DNS_LABEL_WORDS
+from tokenfleet.api.units import format_duration
 
 SHOWN: Final = 40
 """Characters of a wrong value that a message repeats."""

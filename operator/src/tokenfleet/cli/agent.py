@@ -19,7 +19,7 @@ from tokenfleet.agent.drain import drain
 from tokenfleet.agent.envoy import Admin
 from tokenfleet.agent.module import UnfitModuleError, check_module
 from tokenfleet.agent.settings import AGENT_PORT, TOKEN_FOLDER, ApiServer, Settings
-from tokenfleet.api.quantities import parse_duration
+from tokenfleet.api.units import parse_duration
 from tokenfleet.cli.examples import examples
 from tokenfleet.cli.labels import label
 from tokenfleet.domain.routing.heap import heap_of

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from tokenfleet.api.quantities import parse_duration
+from tokenfleet.api.units import parse_duration
 
 
 def instant(flag: str, text: str, now: datetime) -> datetime:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from tokenfleet.api.conventions import DNS_LABEL_MAX, DNS_LABEL_WORDS, is_dns_label
+from tokenfleet.api.names import DNS_LABEL_MAX, DNS_LABEL_WORDS, is_dns_label
 
 SHOWN: Final = 80
 """Characters of a wrong name that a message repeats."""

@@ -10,7 +10,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from types import ModuleType
+from typing import Any, Final, cast
 
 from tokenfleet import __version__
 
@@ -70,6 +71,9 @@ def _run(arguments: Sequence[str], prog: str, commands: Mapping[str, str]) -> in
     asked = next((word for word in arguments if not word.startswith("-")), "")
     if asked not in commands:
         _hint(parser, asked, arguments, commands)
+    # httpx takes an ImportError for "no command line of its own is wanted"; it would import rich,
+    # click and pygments for one, a third of a second.
+    sys.modules.setdefault("httpx._main", cast("ModuleType", None))
     module: Any = None
     for name, text in commands.items():
         if name == asked:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from tokenfleet.api.quantities import format_duration
+from tokenfleet.api.units import format_duration
 from tokenfleet.api.wording import NEAR, words
 from tokenfleet.simulation.written import Seconds, Written, WrittenError
 

@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 
 from aiohttp import web
 
-from tokenfleet.api.quantities import parse_duration
+from tokenfleet.api.units import parse_duration
 from tokenfleet.ports import PortError, Reader, Readers
 
 log = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, Self, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
-from tokenfleet.api.quantities import parse_duration
+from tokenfleet.api.units import parse_duration
 from tokenfleet.domain.fleet.facts import MILLION
 from tokenfleet.domain.slo.objectives.spec import ObjectiveSpec
 from tokenfleet.domain.slo.observation.measurement import Signal, TokenPrices

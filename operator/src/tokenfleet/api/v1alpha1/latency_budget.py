@@ -5,7 +5,8 @@ from typing import Annotated, ClassVar, Final
 
 from pydantic import Field
 
-from tokenfleet.api.conventions import CEL, DNS_LABEL, ListMap, Model
+from tokenfleet.api.conventions import CEL, ListMap, Model
+from tokenfleet.api.names import DNS_LABEL
 from tokenfleet.api.quantities import Duration
 
 ROUTING: Final = "routing"

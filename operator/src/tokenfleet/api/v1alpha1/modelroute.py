@@ -6,7 +6,6 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
 
-from tokenfleet.api.conditions import Condition
 from tokenfleet.api.conventions import (
     CEL,
     Count,
@@ -26,6 +25,7 @@ from tokenfleet.api.conventions import (
 )
 from tokenfleet.api.quantities import Duration
 from tokenfleet.api.v1alpha1 import columns
+from tokenfleet.api.v1alpha1.condition import Condition
 from tokenfleet.api.v1alpha1.latency_budget import LatencyBudget, RemainingBudget, StageStatus
 from tokenfleet.api.v1alpha1.metadata import Metadata
 

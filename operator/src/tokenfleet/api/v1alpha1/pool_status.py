@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from tokenfleet.api.conditions import Condition
 from tokenfleet.api.conventions import Count, ListMap, Model
+from tokenfleet.api.v1alpha1.condition import Condition
 
 
 class SpeculationStatus(Model):

@@ -11,7 +11,6 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
 
-from tokenfleet.api.conditions import Condition
 from tokenfleet.api.conventions import (
     CEL,
     Count,
@@ -28,6 +27,7 @@ from tokenfleet.api.conventions import (
 )
 from tokenfleet.api.quantities import Duration, Fraction, PositiveDecimal
 from tokenfleet.api.v1alpha1 import columns
+from tokenfleet.api.v1alpha1.condition import Condition
 from tokenfleet.api.v1alpha1.metadata import Metadata
 from tokenfleet.api.v1alpha1.modelroute import PoolShare
 from tokenfleet.api.v1alpha1.objectives import Objective

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
-from tokenfleet.api.conditions import PROGRESSING, READY, Condition
+from tokenfleet.api.conditions import PROGRESSING, READY
+from tokenfleet.api.v1alpha1.condition import Condition
 from tokenfleet.domain.fleet.problems import Problem
 
 MESSAGE_LIMIT: Final = 1024

@@ -4,14 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any, Final, TypeVar
 
-from tokenfleet.api.conventions import (
-    API_VERSION,
-    DNS_LABEL_MAX,
-    DNS_LABEL_WORDS,
-    GROUP,
-    Model,
-    is_dns_label,
-)
+from tokenfleet.api.conventions import API_VERSION, GROUP, Model
+from tokenfleet.api.names import DNS_LABEL_MAX, DNS_LABEL_WORDS, is_dns_label
 from tokenfleet.api.refusals import refusals
 from tokenfleet.api.v1alpha1.kinds import KINDS
 from tokenfleet.api.yaml_scalars import read_as

@@ -7,7 +7,8 @@ request. What requests come to is in the router's metrics.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tokenfleet.api.conditions import ACCEPTED, AVAILABLE, PROGRESSING, Condition
+from tokenfleet.api.conditions import ACCEPTED, AVAILABLE, PROGRESSING
+from tokenfleet.api.v1alpha1.condition import Condition
 from tokenfleet.api.v1alpha1.external import External
 from tokenfleet.api.v1alpha1.model_source import SecretKeyReference
 from tokenfleet.api.v1alpha1.servingpool import ServingPool

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from tokenfleet.api.conditions import ACCEPTED, AVAILABLE, PROGRESSING, READY, Condition
+from tokenfleet.api.conditions import ACCEPTED, AVAILABLE, PROGRESSING, READY
 from tokenfleet.api.conventions import PREFETCH_LABEL
+from tokenfleet.api.v1alpha1.condition import Condition
 from tokenfleet.api.v1alpha1.servingpool import InferencePoolReference, ServingPool
 from tokenfleet.domain.fleet.conditions import condition, judged, merged, summary
 from tokenfleet.domain.fleet.keys import ObjectKey, key_of

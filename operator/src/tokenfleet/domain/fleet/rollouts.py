@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tokenfleet.api.conditions import PROGRESSING, Condition
+from tokenfleet.api.conditions import PROGRESSING
+from tokenfleet.api.v1alpha1.condition import Condition
 from tokenfleet.domain.fleet.conditions import condition
 from tokenfleet.domain.fleet.troubles import newest, refused, troubles
 

@@ -6,14 +6,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from tokenfleet.api.conditions import (
-    ACCEPTED,
-    FALLBACK_AVAILABLE,
-    PROGRAMMED,
-    READY,
-    RESOLVED_REFS,
-    Condition,
-)
+from tokenfleet.api.conditions import ACCEPTED, FALLBACK_AVAILABLE, PROGRAMMED, READY, RESOLVED_REFS
+from tokenfleet.api.v1alpha1.condition import Condition
 from tokenfleet.api.v1alpha1.modelrouter import ModelRouter
 from tokenfleet.domain.fleet.conditions import (
     condition,

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Final
 
-from tokenfleet.api.conditions import ACCEPTED, PROGRAMMED, Condition
+from tokenfleet.api.conditions import ACCEPTED, PROGRAMMED
 from tokenfleet.api.conventions import ROUTER_LABEL
+from tokenfleet.api.v1alpha1.condition import Condition
 from tokenfleet.domain.fleet.conditions import (
     PENDING,
     condition,

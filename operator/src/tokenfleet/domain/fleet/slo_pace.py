@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Final
 
 from tokenfleet.api.conditions import ACCEPTED
-from tokenfleet.api.quantities import format_duration as words
+from tokenfleet.api.units import format_duration as words
 from tokenfleet.api.v1alpha1.tokenslo import TokenSLO
 from tokenfleet.domain.fleet.problems import Problem
 from tokenfleet.domain.slo.objectives.spec import CLEAR_FACTOR, SCRAPES

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from tokenfleet.api.conditions import ACCEPTED, RESOLVED_REFS
-from tokenfleet.api.quantities import format_duration, parse_duration
+from tokenfleet.api.units import format_duration, parse_duration
 from tokenfleet.api.v1alpha1.modelroute import ModelRoute
 from tokenfleet.api.v1alpha1.tokenslo import TokenSLO
 from tokenfleet.domain.fleet.parsing import parsed

@@ -19,15 +19,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from tokenfleet.api.conditions import (
-    ACCEPTED,
-    AFFORDABLE,
-    MET,
-    RESOLVED_REFS,
-    VOTING,
-    Condition,
-)
+from tokenfleet.api.conditions import ACCEPTED, AFFORDABLE, MET, RESOLVED_REFS, VOTING
 from tokenfleet.api.conditions import DATA_AVAILABLE as DATA
+from tokenfleet.api.v1alpha1.condition import Condition
 from tokenfleet.api.v1alpha1.tokenslo import TokenSLO
 from tokenfleet.domain.fleet.conditions import condition, judged, merged, rfc3339, summary
 from tokenfleet.domain.fleet.parsing import parsed

@@ -7,7 +7,7 @@ live in memory only: the first visit after a start makes them again.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tokenfleet.api.conditions import Condition
+from tokenfleet.api.v1alpha1.condition import Condition
 from tokenfleet.domain.fleet.problems import Problem
 from tokenfleet.domain.slo.engine import RuleView, SLOView
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from tokenfleet.api.quantities import parse_quantity
+from tokenfleet.api.units import parse_quantity
 from tokenfleet.api.v1alpha1.servingpool import ACCELERATORS, Managed
 from tokenfleet.domain.pools.engines.engine import Engine
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from tokenfleet.api.conditions import ACCEPTED
 from tokenfleet.api.conventions import GROUP
-from tokenfleet.api.quantities import parse_quantity
+from tokenfleet.api.units import parse_quantity
 from tokenfleet.api.v1alpha1.model_source import COMMIT
 from tokenfleet.api.v1alpha1.servingpool import Managed, Parallelism, ServingPool
 from tokenfleet.domain.fleet.problems import Problem

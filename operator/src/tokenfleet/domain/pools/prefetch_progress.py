@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tokenfleet.api.conditions import WEIGHTS_FETCHED, Condition
+from tokenfleet.api.conditions import WEIGHTS_FETCHED
+from tokenfleet.api.v1alpha1.condition import Condition
 from tokenfleet.domain.fleet.conditions import condition
 from tokenfleet.domain.fleet.troubles import TOLD, Trouble, troubles
 from tokenfleet.domain.pools.prefetch import Weights, ended

@@ -12,7 +12,7 @@ import math
 from datetime import timedelta
 from typing import Any, Final
 
-from tokenfleet.api.conditions import Condition
+from tokenfleet.api.v1alpha1.condition import Condition
 from tokenfleet.api.v1alpha1.servingpool import Managed, ServingPool
 
 # How long a stopping replica goes on taking requests, so that every router has heard that it is

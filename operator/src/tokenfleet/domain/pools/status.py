@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from tokenfleet.api.conditions import ACCEPTED, AVAILABLE, PROGRESSING, Condition
+from tokenfleet.api.conditions import ACCEPTED, AVAILABLE, PROGRESSING
+from tokenfleet.api.v1alpha1.condition import Condition
 from tokenfleet.api.v1alpha1.servingpool import ServingPool
 from tokenfleet.domain.fleet.conditions import condition, judged, summary
 from tokenfleet.domain.fleet.problems import Problem

@@ -13,7 +13,7 @@ from typing import Final, Generic, TypeVar
 from urllib.parse import urlsplit
 
 from tokenfleet.api.conditions import ACCEPTED
-from tokenfleet.api.quantities import parse_quantity
+from tokenfleet.api.units import parse_quantity
 from tokenfleet.api.v1alpha1.latency_budget import ROUTERS_OWN, LatencyBudget
 from tokenfleet.api.v1alpha1.modelroute import ModelRoute
 from tokenfleet.api.v1alpha1.modelrouter import ModelRouter

@@ -4,7 +4,7 @@ from datetime import timedelta
 from math import ceil
 from typing import Any, Final
 
-from tokenfleet.api.quantities import parse_quantity
+from tokenfleet.api.units import parse_quantity
 from tokenfleet.api.v1alpha1.servingpool import Resources
 from tokenfleet.domain.routing.heap import HEAP_LIMIT, heap_of
 

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from tokenfleet.api.quantities import parse_quantity
+from tokenfleet.api.units import parse_quantity
 
 HEAP_LIMIT: Final = 1024 * 1024 * 1024
 """Bytes of heap where no memory limit says otherwise."""

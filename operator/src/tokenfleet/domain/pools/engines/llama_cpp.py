@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from tokenfleet.api.quantities import parse_quantity
+from tokenfleet.api.units import parse_quantity
 from tokenfleet.api.v1alpha1.model_source import ModelSource
 from tokenfleet.api.v1alpha1.servingpool import Managed, ServingPool
 from tokenfleet.api.v1alpha1.speculative import Speculative

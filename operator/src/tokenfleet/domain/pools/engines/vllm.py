@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final
 
-from tokenfleet.api.quantities import parse_quantity
+from tokenfleet.api.units import parse_quantity
 from tokenfleet.api.v1alpha1.servingpool import CPUOptions, Managed, ServingPool
 from tokenfleet.domain.fleet.problems import Problem
 from tokenfleet.domain.pools import caches, models, rollout
