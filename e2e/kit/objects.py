@@ -49,8 +49,8 @@ class Objects:
     """Reads as one kubeconfig may."""
 
     def __init__(self, kubeconfig: Path) -> None:
-        # Here and not above: it takes more than a second of processor time, and the demo's console,
-        # which reads nothing this way, imports this file too.
+        # Here and not above: it takes more than a second of processor time, and much of what imports
+        # this file never reads.
         from kubernetes.config import new_client_from_config  # noqa: PLC0415
 
         self._client = new_client_from_config(config_file=str(kubeconfig))
