@@ -51,10 +51,12 @@ ALONE = {
     "lifecycle",
     "pages",
     "images",
-    "real_engine",
 }
-"""Stories that take away or change what all others rest on, or need the processors: beside two others
-the streams of a real engine do not end in time."""
+"""Stories that take away or change what all others rest on."""
+
+LAST = {"real_engine"}
+"""Those that need the processors: beside two others the streams of a real engine do not end in
+time. They wait until nothing else is told on their cluster."""
 
 WHOLE = {"pages"}
 """Those that keep away what others rest on from their first story to their last."""
@@ -98,7 +100,7 @@ def pytest_runtest_protocol(
     chapter = _chapter(item)
     if not _between:
         lock = contextlib.ExitStack()
-        lock.enter_context(locks.held(connect(), "stories", alone=chapter in ALONE))
+        lock.enter_context(locks.held(connect(), "stories", alone=chapter in ALONE | LAST))
         _between.append(lock)
     try:
         return (yield)

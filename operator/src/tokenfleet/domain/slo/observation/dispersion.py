@@ -49,8 +49,8 @@ def dispersion(
         prior: phi of what was not seen.
     """
     found, size = [1.0], 1
+    before, own = slots[judged:], slots[:judged]
     while size <= LONGEST_BLOCK:
-        before, own = _blocks(slots[judged:], size), _blocks(slots[:judged], size)
         parts = [
             part for part, fewest in ((before, FEWEST_BLOCKS), (own, OWN)) if len(part) >= fewest
         ]
@@ -62,13 +62,14 @@ def dispersion(
             whole = PRIOR_SLOTS + freedom
             phi = (prior * PRIOR_SLOTS + chi) / whole
             found.append(phi * (1 + doubt * math.sqrt(freedom) / whole))
-        size *= 2
+        before, own, size = _doubled(before), _doubled(own), 2 * size
     return max(found)
 
 
-def _blocks(slots: Sequence[Slot], size: int) -> list[Slot]:
-    groups = [slots[i : i + size] for i in range(0, len(slots) - size + 1, size)]
-    return [(sum(s[0] for s in group), sum(s[1] for s in group)) for group in groups]
+def _doubled(blocks: Sequence[Slot]) -> list[Slot]:
+    """Return blocks of twice the length; the oldest is left out where it has no partner."""
+    pairs = zip(blocks[::2], blocks[1::2], strict=False)
+    return [(newer[0] + older[0], newer[1] + older[1]) for newer, older in pairs]
 
 
 def _pearson(blocks: Sequence[Slot]) -> tuple[float, float]:
