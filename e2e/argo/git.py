@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from e2e.argo.processes import LOOPBACK, listening, process
+from e2e.argo.processes import LOOPBACK
 from e2e.kit.ports import free_port
+from e2e.kit.processes import listening, process
 from e2e.kit.yamls import dump
 
 BRANCH: Final = "main"

@@ -6,9 +6,7 @@ import contextlib
 import os
 import secrets
 import shutil
-import socket
-import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +14,8 @@ from typing import Any, Final
 from e2e.argo import build
 from e2e.kit.kubectl import Cluster, CommandError, Namespace
 from e2e.kit.ports import free_port
-from e2e.kit.waiting import NotYet, wait_for, wait_served
+from e2e.kit.processes import listening, process
+from e2e.kit.waiting import wait_served
 
 NAMESPACE: Final = "argocd"
 LOOPBACK: Final = "127.0.0.1"
@@ -143,38 +142,3 @@ class _Processes:
             "HOSTNAME": "argocd-application-controller-0",
             "PATH": f"{self.programs}:{helm}:{os.environ['PATH']}",
         }
-
-
-@contextlib.contextmanager
-def process(
-    command: list[str], *, log: Any, environment: Mapping[str, str] | None = None
-) -> Iterator[None]:
-    """Run a program until the block ends; a killed test takes it along."""
-    started = subprocess.Popen(
-        ["setpriv", "--pdeathsig", "TERM", *command],
-        env={**os.environ, **(environment or {})},
-        stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-    )  # fmt: skip
-    try:
-        yield
-    finally:
-        started.terminate()
-        try:
-            started.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            started.kill()
-            started.wait()
-
-
-def listening(address: str) -> None:
-    """Wait until somebody answers at `HOST:PORT`."""
-    host, _, port = address.rpartition(":")
-
-    def answers() -> bool | NotYet:
-        try:
-            socket.create_connection((host, int(port)), timeout=5).close()
-        except OSError as error:
-            return NotYet(str(error))
-        return True
-
-    wait_for(f"a process at {address}", answers, timeout=180, every=0.1)

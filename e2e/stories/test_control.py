@@ -82,12 +82,26 @@ def small_fallback(fleet: Fleet) -> Iterator[None]:
     fleet.apply(written.pool(FALLBACK, capacity=None))
 
 
+def demand(fleet: Fleet) -> str:
+    """Return the query for the requests per second that the operator sees for the primary."""
+    where = f'namespace="{fleet.namespace.name}",pool="{PRIMARY}"'
+    return f"max(tokenfleet_pool_demand{{{where}}})"
+
+
+def least_seen(fleet: Fleet, monitoring: Namespace) -> float:
+    """Return the lowest rate that the operator has lately seen: what it moved had to fit by that.
+
+    Where the processors are busy, a load is not always as fast as it should be.
+    """
+    query = f"min_over_time({demand(fleet)}[30s:2s])"
+    return prometheus.number(monitoring, query) or 0.0
+
+
 def wait_measured(fleet: Fleet, monitoring: Namespace, rate: float) -> None:
     """Wait until the operator has seen a load of so many requests per second: what fits depends on it."""
-    demand = f'max(tokenfleet_pool_demand{{namespace="{fleet.namespace.name}",pool="{PRIMARY}"}})'
 
     def measured() -> bool | NotYet:
-        seen = prometheus.number(monitoring, demand) or 0.0
+        seen = prometheus.number(monitoring, demand(fleet)) or 0.0
         return seen > 0.8 * rate or NotYet(f"{seen:.1f} requests/s")
 
     wait_for("the load to be measured", measured, timeout=120, namespace=fleet.namespace)
@@ -100,9 +114,13 @@ def test_a_small_fallback_gets_what_it_can_take_and_no_more(
     fleet.apply(written.slo(rule=fleet.rule))
     wait_measured(fleet, monitoring, 8.0)
     fleet.breach()
-    least = 1000 * (1 - CHANCE * ROOM / 8)
 
-    never("too much moved", lambda: fleet.shares()[PRIMARY] < least, seconds=30)
+    def too_much() -> str:
+        rate = least_seen(fleet, monitoring)
+        moved = rate * fleet.shares()[FALLBACK] / 1000
+        return f"{moved:.1f} of {rate:.1f} requests/s" if moved > CHANCE * ROOM else ""
+
+    never("too much moved", too_much, seconds=30)
     assert fleet.shares()[PRIMARY] < 800, "little was shifted, although there is room"
     where = f'namespace="{fleet.namespace.name}",rule="{fleet.rule}"'
 
@@ -140,15 +158,20 @@ def test_two_rules_share_the_room_of_one_fallback(fleet: Fleet, monitoring: Name
     wait_measured(fleet, monitoring, rate * len(rules))
     fleet.behave(PRIMARY, **SLOW)
 
-    def moved() -> float:
-        """Return the requests per second that both rules send to the fallback."""
+    def moved(rate: float) -> float:
+        """Return the requests per second that the fallback gets when each rule has so many."""
         return sum(rate * fleet.shares(rule)[FALLBACK] / 1000 for rule in rules)
 
     def shifted() -> bool | NotYet:
-        return moved() > 0.5 * ROOM or NotYet(f"{moved():.1f} requests/s")
+        return moved(rate) > 0.5 * ROOM or NotYet(f"{moved(rate):.1f} requests/s")
+
+    def too_much() -> str:
+        each = least_seen(fleet, monitoring) / len(rules)
+        found = moved(each)
+        return f"{found:.1f} of {each:.1f} requests/s each" if found > CHANCE * ROOM else ""
 
     wait_for("both to shift", shifted, timeout=180, namespace=fleet.namespace)
-    never("more moved than fits", lambda: moved() > CHANCE * ROOM, seconds=30)
+    never("more moved than fits", too_much, seconds=30)
     fleet.behave(PRIMARY)
     fleet.namespace.run("delete", "tokenslo", "--all")
     finished(load, at_least=100)

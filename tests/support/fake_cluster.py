@@ -6,8 +6,8 @@ series may change. What it promises is held to the real API server by
 tests/integration/kubernetes/test_contract.py. Writes can be made to fail, before or after they act.
 """
 
-import copy
 import itertools
+import json
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -63,7 +63,7 @@ class FakeCluster:
     async def get(self, resource: Resource, namespace: str, name: str) -> Body | None:
         self._up()
         found = self.objects.get((resource.kind, namespace, name))
-        return copy.deepcopy(found) if found else None
+        return _sent(found) if found else None
 
     async def serves(self, resource: Resource) -> bool:
         self._up()
@@ -106,7 +106,7 @@ class FakeCluster:
             page = found[first : first + self.page]
             if metadata_only:
                 page = [{k: body[k] for k in ("apiVersion", "kind", "metadata")} for body in page]
-            yield copy.deepcopy(page)
+            yield _sent(page)
 
     async def apply(self, body: Body, *, manager: str) -> Body:
         return self._write("apply", body, lambda: self._apply(body, manager, status=False))
@@ -173,7 +173,7 @@ class FakeCluster:
         self._lose(address, changed)
         owners = self._owned.setdefault(address, {})
         owners.setdefault((manager, False), set()).update(changed & fresh.keys())
-        return copy.deepcopy(dict(body))
+        return _sent(body)
 
     def _lose(self, address: Address, changed: set[Path]) -> None:
         """Let nobody own fields that somebody changes."""
@@ -216,16 +216,16 @@ class FakeCluster:
             wanted["metadata"] = {
                 k: v for k, v in meta.items() if k in ("labels", "annotations", "ownerReferences")
             }
-        new = copy.deepcopy(stored) if stored else {"metadata": {}}
+        new = _sent(stored) if stored else {"metadata": {}}
         new["metadata"] |= {"name": meta["name"], "namespace": meta["namespace"]}
-        leaves = {path: value for path, value in _leaves(wanted) if path != ("metadata",)}
+        leaves = {path: value for path, value in _leaves(_sent(wanted)) if path != ("metadata",)}
         owners = self._owned.setdefault(address, {})
         others = [paths for owner, paths in owners.items() if owner != (manager, status)]
         for path in owners.get((manager, status), set()) - leaves.keys():
             if not any(path in paths for paths in others):
                 _drop(new, path)
         for path, value in leaves.items():
-            _set(new, path, copy.deepcopy(value))
+            _set(new, path, value)
         stored_leaves = dict(_leaves(stored or {}))
         owned = {path for path in leaves if path not in UNOWNED}
         won = {path for path in owned if stored_leaves.get(path) != leaves[path]}
@@ -252,17 +252,17 @@ class FakeCluster:
             meta |= {k: old[k] for k in ("uid", "generation", "creationTimestamp")}
             meta["resourceVersion"] = old["resourceVersion"]
             if new == stored:
-                return copy.deepcopy(stored)
+                return _sent(stored)
             if bump and new.get("spec") != stored.get("spec"):
                 meta["generation"] = old["generation"] + 1
         meta["resourceVersion"] = str(next(self._versions))
         self.objects[address] = new
         self._tell("MODIFIED" if stored else "ADDED", new)
-        return copy.deepcopy(new)
+        return _sent(new)
 
     def _tell(self, type_: str, body: dict[str, Any]) -> None:
         for watcher in self.watchers:
-            watcher(type_, copy.deepcopy(body))
+            watcher(type_, _sent(body))
 
     def _write(self, verb: str, body: Body, act: Callable[[], Body]) -> Body:
         self._up()
@@ -284,6 +284,11 @@ class FakeCluster:
         if self.outage:
             msg = "the API server is down"
             raise PortError(msg)
+
+
+def _sent(value: Any) -> Any:
+    """Return what arrives of a value: a copy, of what JSON can hold."""
+    return json.loads(json.dumps(value))
 
 
 def _address(body: Mapping[str, Any]) -> Address:

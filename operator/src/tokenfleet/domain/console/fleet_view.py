@@ -200,7 +200,7 @@ def _route(body: Body, verdicts: Sequence[tuple[str, Verdict]]) -> RouteView:
         control=control.get("type", "Auto"),
         pinned_until=_pinned_until(control),
         trouble=_trouble(body),
-        warning=_said(body, FALLBACK_AVAILABLE),
+        warning=_warning(body),
         rules=tuple(
             _rule(rule, known.get(rule["name"], {}), verdicts) for rule in spec.get("rules", ())
         ),
@@ -281,7 +281,7 @@ def _objective(body: Body) -> ObjectiveView:
         rule=target.get("sectionName", ""),
         promise=promise(spec.get("objective", {})),
         action=spec.get("onBreach", {}).get("type", "Alert"),
-        verdict=_SAID.get(_status(body, MET), "unknown"),
+        verdict=_SAID.get(_condition(body, MET).get("status", ""), "unknown"),
         state=status.get("state", ""),
         data=" ".join(filter(None, (data.get("state", "Unknown"), data.get("reason", "")))),
         burn_rate=current.get("burnRate", ""),
@@ -349,28 +349,20 @@ def _place(body: Body) -> tuple[str, str]:
     return body["metadata"].get("namespace", ""), body["metadata"]["name"]
 
 
-def _status(body: Body, type_: str) -> str:
+def _condition(body: Body, type_: str) -> Body:
+    """Return a condition; empty where nobody has set it."""
     conditions = body.get("status", {}).get("conditions", ())
-    return next((str(one["status"]) for one in conditions if one["type"] == type_), "Unknown")
+    return next((one for one in conditions if one["type"] == type_), {})
 
 
-def _said(body: Body, type_: str) -> str:
-    """Return the message of a condition that is False; empty where it is not."""
-    conditions = body.get("status", {}).get("conditions", ())
-    return next(
-        (
-            str(one.get("message", ""))
-            for one in conditions
-            if (one["type"], one["status"]) == (type_, "False")
-        ),
-        "",
-    )
+def _warning(body: Body) -> str:
+    found = _condition(body, FALLBACK_AVAILABLE)
+    return str(found.get("message", "")) if found.get("status") == "False" else ""
 
 
 def _trouble(body: Body) -> str:
-    conditions = body.get("status", {}).get("conditions", ())
-    found = next((one for one in conditions if one["type"] == READY), None)
-    if found is None:
+    found = _condition(body, READY)
+    if not found:
         return UNSEEN
     if found["status"] == "True":
         return ""
