@@ -2,8 +2,7 @@
 
     python -m e2e.stories [AT_ONCE]    AT_ONCE: stories at a time on the first one, 2 by default
 
-    first cluster    stories that leave in peace what others rest on, several at a time; at the end
-                     those that need the processors
+    first cluster    stories that leave in peace what others rest on, several at a time
     second cluster   one by one: those that take it away, or change it
 
 On a cluster of the user's own (`KUBECONFIG`) all are told there: the second kind waits until nothing

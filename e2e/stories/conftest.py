@@ -51,12 +51,10 @@ ALONE = {
     "lifecycle",
     "pages",
     "images",
+    "real_engine",
 }
-"""Stories that take away or change what all others rest on."""
-
-LAST = {"real_engine"}
-"""Those that need the processors: beside two others the streams of a real engine do not end in
-time. They wait until nothing else is told on their cluster."""
+"""Stories that take away or change what all others rest on, or need the processors: beside two others
+the streams of a real engine do not end in time."""
 
 WHOLE = {"pages"}
 """Those that keep away what others rest on from their first story to their last."""
@@ -100,7 +98,7 @@ def pytest_runtest_protocol(
     chapter = _chapter(item)
     if not _between:
         lock = contextlib.ExitStack()
-        lock.enter_context(locks.held(connect(), "stories", alone=chapter in ALONE | LAST))
+        lock.enter_context(locks.held(connect(), "stories", alone=chapter in ALONE))
         _between.append(lock)
     try:
         return (yield)
