@@ -1,5 +1,7 @@
 """What bounds a shift and what ends it: other objectives, small fallbacks, pins, people."""
 
+import math
+import time
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -88,23 +90,26 @@ def demand(fleet: Fleet) -> str:
     return f"max(tokenfleet_pool_demand{{{where}}})"
 
 
-def least_seen(fleet: Fleet, monitoring: Namespace) -> float:
-    """Return the lowest rate that the operator has lately seen: what it moved had to fit by that.
+def least_seen(fleet: Fleet, monitoring: Namespace, since: float) -> float:
+    """Return the lowest rate that the operator has seen since a moment: what it moved had to fit by that.
 
     Where the processors are busy, a load is not always as fast as it should be.
     """
-    query = f"min_over_time({demand(fleet)}[30s:2s])"
-    return prometheus.number(monitoring, query) or 0.0
+    window = math.ceil(time.monotonic() - since)
+    seen = prometheus.number(monitoring, f"min_over_time({demand(fleet)}[{window}s:1s])")
+    assert seen, "the operator has seen no load"
+    return seen
 
 
-def wait_measured(fleet: Fleet, monitoring: Namespace, rate: float) -> None:
-    """Wait until the operator has seen a load of so many requests per second: what fits depends on it."""
+def wait_measured(fleet: Fleet, monitoring: Namespace, rate: float) -> float:
+    """Wait until the operator has seen a load of so many requests per second; return when that was."""
 
     def measured() -> bool | NotYet:
         seen = prometheus.number(monitoring, demand(fleet)) or 0.0
         return seen > 0.8 * rate or NotYet(f"{seen:.1f} requests/s")
 
     wait_for("the load to be measured", measured, timeout=120, namespace=fleet.namespace)
+    return time.monotonic()
 
 
 @pytest.mark.usefixtures("small_fallback")
@@ -112,11 +117,11 @@ def test_a_small_fallback_gets_what_it_can_take_and_no_more(
     fleet: Fleet, load: LoadRun, monitoring: Namespace
 ) -> None:
     fleet.apply(written.slo(rule=fleet.rule))
-    wait_measured(fleet, monitoring, 8.0)
+    since = wait_measured(fleet, monitoring, 8.0)
     fleet.breach()
 
     def too_much() -> str:
-        rate = least_seen(fleet, monitoring)
+        rate = least_seen(fleet, monitoring, since)
         moved = rate * fleet.shares()[FALLBACK] / 1000
         return f"{moved:.1f} of {rate:.1f} requests/s" if moved > CHANCE * ROOM else ""
 
@@ -155,7 +160,7 @@ def test_two_rules_share_the_room_of_one_fallback(fleet: Fleet, monitoring: Name
     talk = {"rate": rate, "max_tokens": 8, "prompt_words": 12}
     load = fleet.start_load(features=tuple(Feature(name=rule, **talk) for rule in rules))
     fleet.apply(*(written.slo(name=f"chat-{rule}", rule=rule) for rule in rules))
-    wait_measured(fleet, monitoring, rate * len(rules))
+    since = wait_measured(fleet, monitoring, rate * len(rules))
     fleet.behave(PRIMARY, **SLOW)
 
     def moved(rate: float) -> float:
@@ -166,7 +171,7 @@ def test_two_rules_share_the_room_of_one_fallback(fleet: Fleet, monitoring: Name
         return moved(rate) > 0.5 * ROOM or NotYet(f"{moved(rate):.1f} requests/s")
 
     def too_much() -> str:
-        each = least_seen(fleet, monitoring) / len(rules)
+        each = least_seen(fleet, monitoring, since) / len(rules)
         found = moved(each)
         return f"{found:.1f} of {each:.1f} requests/s each" if found > CHANCE * ROOM else ""
 
