@@ -1,7 +1,6 @@
 """A registry of OCI artifacts on the loopback: Debian's `docker-registry`, storing into a folder."""
 
 import shutil
-import subprocess
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import yaml
 
+from e2e.kit.processes import process
 from e2e.kit.waiting import NotYet, wait_for
 
 PACKAGE = "docker-registry"
@@ -30,16 +30,12 @@ def registry(folder: Path) -> Iterator[str]:
     storage = {"filesystem": {"rootdirectory": str(folder / "registry")}}
     text = {"version": 0.1, "storage": storage, "http": {"addr": ADDRESS}}
     settings.write_text(yaml.safe_dump(text), encoding="utf-8")
-    process = subprocess.Popen(
-        [PACKAGE, "serve", str(settings)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-
-    try:
+    with (
+        (folder / "registry.log").open("w") as log,
+        process([PACKAGE, "serve", str(settings)], log=log),
+    ):
         wait_for("the registry", _answers, timeout=120, every=0.2)
         yield ADDRESS
-    finally:
-        process.terminate()
-        process.wait(timeout=60)
 
 
 def _answers() -> bool | NotYet:
