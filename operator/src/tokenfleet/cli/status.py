@@ -25,7 +25,8 @@ from tokenfleet.cli.terminal import (
     painted,
     table,
 )
-from tokenfleet.domain.console.fleet_view import UNSEEN, FleetView, Flow, PoolView, troubles
+from tokenfleet.domain.console.fleet_view import FleetView, Flow, PoolView, troubles
+from tokenfleet.domain.fleet.stored_conditions import UNSEEN
 
 EMPTY: Final = (
     "There is no fleet here: no ModelRouter, ServingPool, ModelRoute or TokenSLO; -A looks further."

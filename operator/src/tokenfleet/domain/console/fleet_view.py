@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from tokenfleet.api.conditions import FALLBACK_AVAILABLE, MET, READY
+from tokenfleet.domain.fleet.stored_conditions import stored, trouble
 
 Body = Mapping[str, Any]
 
 Verdict = Literal["met", "missed", "unknown", "none"]
 """What the objectives of a rule come to; `none`: there is none. The worst one speaks."""
-
-UNSEEN: Final = "no operator has looked at it yet"
 
 _WORST: Final[tuple[Verdict, ...]] = ("missed", "unknown", "met")
 _SAID: Final[Mapping[str, Verdict]] = {"True": "met", "False": "missed"}
@@ -199,7 +198,7 @@ def _route(body: Body, verdicts: Sequence[tuple[str, Verdict]]) -> RouteView:
         models=tuple(spec.get("modelNames", ())),
         control=control.get("type", "Auto"),
         pinned_until=_pinned_until(control),
-        trouble=_trouble(body),
+        trouble=trouble(body, READY),
         warning=_warning(body),
         rules=tuple(
             _rule(rule, known.get(rule["name"], {}), verdicts) for rule in spec.get("rules", ())
@@ -255,7 +254,7 @@ def _pool(body: Body) -> PoolView:
         type=body.get("spec", {}).get("type", ""),
         ready=int(status.get("readyReplicas", 0)),
         replicas=int(status.get("replicas", 0)),
-        trouble=_trouble(body),
+        trouble=trouble(body, READY),
     )
 
 
@@ -266,7 +265,7 @@ def _router(body: Body) -> RouterView:
         name=name,
         revision=int(status.get("configRevision", 0)),
         acknowledged=status.get("acknowledged", ""),
-        trouble=_trouble(body),
+        trouble=trouble(body, READY),
     )
 
 
@@ -281,7 +280,7 @@ def _objective(body: Body) -> ObjectiveView:
         rule=target.get("sectionName", ""),
         promise=promise(spec.get("objective", {})),
         action=spec.get("onBreach", {}).get("type", "Alert"),
-        verdict=_SAID.get(_condition(body, MET).get("status", ""), "unknown"),
+        verdict=_SAID.get(stored(body, MET).get("status", ""), "unknown"),
         state=status.get("state", ""),
         data=" ".join(filter(None, (data.get("state", "Unknown"), data.get("reason", "")))),
         burn_rate=current.get("burnRate", ""),
@@ -293,7 +292,7 @@ def _objective(body: Body) -> ObjectiveView:
         budget_remaining=(status.get("budget") or {}).get("remaining", ""),
         would_have=_would_have(status.get("shadow")),
         last_decision=(status.get("lastDecision") or {}).get("reason", ""),
-        trouble=_trouble(body),
+        trouble=trouble(body, READY),
     )
 
 
@@ -349,21 +348,6 @@ def _place(body: Body) -> tuple[str, str]:
     return body["metadata"].get("namespace", ""), body["metadata"]["name"]
 
 
-def _condition(body: Body, type_: str) -> Body:
-    """Return a condition; empty where nobody has set it."""
-    conditions = body.get("status", {}).get("conditions", ())
-    return next((one for one in conditions if one["type"] == type_), {})
-
-
 def _warning(body: Body) -> str:
-    found = _condition(body, FALLBACK_AVAILABLE)
+    found = stored(body, FALLBACK_AVAILABLE)
     return str(found.get("message", "")) if found.get("status") == "False" else ""
-
-
-def _trouble(body: Body) -> str:
-    found = _condition(body, READY)
-    if not found:
-        return UNSEEN
-    if found["status"] == "True":
-        return ""
-    return f"{found['reason']}: {found.get('message', '')}".rstrip(": ")

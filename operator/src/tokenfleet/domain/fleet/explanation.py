@@ -19,6 +19,7 @@ from tokenfleet.domain.fleet.conditions import rfc3339
 from tokenfleet.domain.fleet.parsing import parsed
 from tokenfleet.domain.fleet.problems import Problem
 from tokenfleet.domain.fleet.steering import promises_of
+from tokenfleet.domain.fleet.stored_conditions import trouble
 from tokenfleet.domain.routing.ir import BUCKETS
 from tokenfleet.domain.routing.rule_slices import (
     Slice,
@@ -158,7 +159,7 @@ def explain(seen: Seen) -> Explanation:
         route=route.metadata.name,
         models=tuple(route.spec.model_names),
         control=f"{control.type}{until}",
-        trouble=_trouble(seen.route, READY),
+        trouble=trouble(seen.route, READY),
         stages=tuple(
             Took(stage=one.stage, budget=one.budget, p50=one.p50, p99=one.p99)
             for one in route.status.latency_budget
@@ -208,7 +209,7 @@ def _pool(name: str, told: tuple[str, str], share: int, body: Body | None) -> Po
         share=share,
         ready=int(status.get("readyReplicas", 0)),
         replicas=int(status.get("replicas", 0)),
-        trouble=_trouble(body, READY) if body is not None else "it does not exist",
+        trouble=trouble(body, READY) if body is not None else "it does not exist",
     )
 
 
@@ -353,11 +354,3 @@ def _rate(seen: Seen, voters: Iterable[Promise], cause: str, share: float) -> Ra
 
 def _key(route: ModelRoute, rule: str) -> RuleKey:
     return RuleKey(route.metadata.namespace, route.metadata.name, rule)
-
-
-def _trouble(body: Body, kind: str) -> str:
-    conditions = body.get("status", {}).get("conditions", ())
-    found = next((one for one in conditions if one["type"] == kind), None)
-    if found is None:
-        return "no operator has looked at it yet"
-    return "" if found["status"] == "True" else f"{found['reason']}: {found['message']}"
