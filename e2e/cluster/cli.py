@@ -47,9 +47,10 @@ def _parser() -> argparse.ArgumentParser:
     add("kubeconfig", lambda _: print(paths.KUBECONFIG), "Print the path of the kubeconfig.")
     add("env", _env, 'Print shell exports: eval "$(python -m e2e.cluster env)".')
     add("build", lambda _: print(ensure_built()), "Build the programs and print their folder.")
-    add(
+    install = add(
         "install", _install, "Install what 'up' needs besides them: Debian's packages, Envoy, vLLM."
     )
+    install.add_argument("--no-vllm", action="store_true", help="leave vLLM (6 GiB) out")
     load = add("load", _load, "Publish the operator's and the router's images from a working tree.")
     load.add_argument("--source", type=Path, default=paths.REPOSITORY, help="default: this one")
     load.add_argument("--tag", help="default: the version in its pyproject.toml")
@@ -64,9 +65,9 @@ def _up(options: argparse.Namespace) -> None:
     lifecycle.up(with_vllm=not options.no_vllm)
 
 
-def _install(_: argparse.Namespace) -> None:
+def _install(options: argparse.Namespace) -> None:
     ensure_packages()
-    software.install()
+    images.prepare(with_vllm=not options.no_vllm)
 
 
 def _status(_: argparse.Namespace) -> int:

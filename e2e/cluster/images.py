@@ -298,6 +298,20 @@ def publish_pause() -> None:
     publish([pause()])
 
 
+def prepare(*, with_vllm: bool = True) -> None:
+    """Install and build what the stand-ins hold; needs no node."""
+    software.operator_runtime()
+    software.envoy()
+    if with_vllm:
+        software.vllm()
+    module.router_module(paths.REPOSITORY)
+
+
+def unprepared(*, with_vllm: bool = True) -> bool:
+    """Say whether something of that is not there."""
+    return software.missing(with_vllm=with_vllm) or module.missing(paths.REPOSITORY)
+
+
 def publish_all(*, with_vllm: bool = True) -> None:
     """Import every stand-in whose content is new to the node."""
     publish([pause()])

