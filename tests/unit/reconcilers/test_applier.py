@@ -117,6 +117,38 @@ async def test_a_child_that_somebody_changed_is_applied_again(bench: Bench) -> N
     assert bench.cluster.objects["Deployment", "ns", "large"]["spec"] == {"replicas": 2}
 
 
+async def test_a_child_that_is_wanted_again_was_taken_away_by_nobody_else(bench: Bench) -> None:
+    """A budget for disruptions that is switched on and off and on."""
+    for _ in range(4):
+        assert await bench.apply(deployment(), config_map()) == []
+        (child,) = (body for key, body in bench.cluster.objects.items() if key[0] == "ConfigMap")
+        gone = Deletion(key=key_of(child), uid=child["metadata"]["uid"])
+        plan = Plan(applies=(deployment(),), deletes=(gone,))
+        assert await bench.applier.apply_children(plan, owner=bench.owner) == []
+        bench.store.remove(gone.key)
+
+    assert bench.cluster.writes("ConfigMap") == [("apply", "c"), ("delete", "c")] * 4
+
+
+async def test_a_child_that_somebody_else_takes_away_is_contested(bench: Bench) -> None:
+    told = []
+    for _ in range(4):
+        told += await bench.apply(config_map())
+        bench.cluster.objects.pop(("ConfigMap", "ns", "c"), None)
+        bench.store.remove(ObjectKey("ConfigMap", "ns", "c"))
+        bench.clock.advance(seconds=30)
+
+    assert "somebody deletes it" in str(told[-1])
+
+
+async def test_of_an_object_that_is_gone_nothing_is_remembered(bench: Bench) -> None:
+    await bench.apply(deployment(), config_map())
+    await bench.applier.write_status(bench.owner, {"replicas": 1})
+    bench.applier.forget(key_of(bench.owner))
+
+    assert bench.applier._written == {}
+
+
 async def test_an_object_of_somebody_else_is_never_touched(bench: Bench) -> None:
     bench.cluster.put({**deployment(7), "metadata": {"name": "large", "namespace": "ns"}})
 

@@ -90,9 +90,10 @@ class Applier:
         self._cluster, self._store = cluster, store
         self._telemetry, self._may_write = telemetry, may_write
         self._optional = optional
-        self._written: dict[tuple[ObjectKey, str], tuple[str, str]] = {}
-        """What we wrote last: (key, manager) -> (digest of the body, what tells that it is still
-        as we wrote it: for a status its resourceVersion, for a child uid and claim)."""
+        self._written: dict[ObjectKey, dict[ObjectKey, tuple[str, str]]] = {}
+        """Owner -> child, or the owner itself for its status -> what we wrote last: digest of the
+        body, and what tells that it is still as we wrote it: for a status its resourceVersion, for
+        a child uid and claim."""
         self._contests = Contests(clock)
 
     async def replace(self, body: Body, *, owner: Body) -> Body:
@@ -151,7 +152,7 @@ class Applier:
             complete = adopted(body, owner)
             failures += await self._tried(key_of(complete), self._apply_child(complete, owner))
         for deletion in plan.deletes:
-            failures += await self._tried(deletion.key, self._delete_child(deletion))
+            failures += await self._tried(deletion.key, self._delete_child(deletion, owner))
         return failures
 
     async def _tried(self, child: ObjectKey, write: Awaitable[None]) -> list[Failure]:
@@ -176,9 +177,12 @@ class Applier:
             return await self._optional.gone(BY_KIND[kind])
         return False
 
-    async def _delete_child(self, deletion: Deletion) -> None:
+    async def _delete_child(self, deletion: Deletion, owner: Body) -> None:
         self.fence()
         kind, namespace, name = deletion.key
+        # Where it is wanted again, nobody else has taken it away.
+        self._written.get(key_of(owner), {}).pop(deletion.key, None)
+        self._contests.forget(deletion.key)
         await self._cluster.delete(BY_KIND[kind], namespace, name, uid=deletion.uid)
         self._telemetry.wrote(kind, "delete")
 
@@ -194,7 +198,7 @@ class Applier:
             "status": status,
         }
         version = metadata["resourceVersion"]
-        if self._is_current(key, STATUS_MANAGER, body, version):
+        if self._written.get(key, {}).get(key) == (digest(body), version):
             return False
         self.fence()
         # What was planned for an older spec, or for a namesake that is gone, must not be written.
@@ -202,7 +206,8 @@ class Applier:
         guarded = {**body, "metadata": {**body["metadata"], "resourceVersion": version}}
         stored = await self._apply_status(key, guarded, STATUS_MANAGER)
         if stored is not None:
-            self._remember(key, STATUS_MANAGER, body, stored)
+            newest = stored["metadata"]["resourceVersion"]
+            self._written.setdefault(key, {})[key] = (digest(body), newest)
         return stored is not None
 
     async def write_contender(self, owner: Body, operator: str) -> bool:
@@ -239,8 +244,9 @@ class Applier:
         return stored
 
     def forget(self, owner: ObjectKey) -> None:
-        """Drop the memory of a deleted object."""
-        self._written.pop((owner, STATUS_MANAGER), None)
+        """Drop the memory of a deleted object and of its children."""
+        for key in self._written.pop(owner, {}):
+            self._contests.forget(key)
 
     async def _apply_child(self, body: Body, owner: Body) -> None:
         """Apply a child that is not as wanted.
@@ -249,7 +255,8 @@ class Applier:
             ContestedError: somebody else changes it again and again; it is, or will be, healed.
         """
         key = key_of(body)
-        seen, written = self._store.get(key), self._written.get((key, CHILDREN_MANAGER))
+        mine = self._written.setdefault(key_of(owner), {})
+        seen, written = self._store.get(key), mine.get(key)
         if seen is None and BY_KIND[key.kind] in OPTIONAL:
             written = None  # It went with its definition, and nobody contests it.
         state = _state(seen) if seen is not None else "deleted"
@@ -265,7 +272,7 @@ class Applier:
         self.fence()
         stored = await self._cluster.apply(body, manager=CHILDREN_MANAGER)
         self._telemetry.wrote(key.kind, "apply")
-        self._written[key, CHILDREN_MANAGER] = (digest(body), _state(with_claim(stored, stored)))
+        mine[key] = (digest(body), _state(with_claim(stored, stored)))
         self._store.put(stored, writer=key_of(owner))
         if changed:
             self._contests.healed(key, who)
@@ -334,13 +341,6 @@ class Applier:
         if not self._may_write():
             msg = "the lease is lost: another replica leads"
             raise NotLeaderError(msg)
-
-    def _is_current(self, key: ObjectKey, manager: str, body: Body, version: str) -> bool:
-        return self._written.get((key, manager)) == (digest(body), version)
-
-    def _remember(self, key: ObjectKey, manager: str, body: Body, stored: Body) -> None:
-        version = stored["metadata"]["resourceVersion"]
-        self._written[key, manager] = (digest(body), version)
 
 
 def _holds(stored: Body, wanted: Body) -> bool:

@@ -83,6 +83,10 @@ class Contests:
             contest.healed = True
             contest.rivals = rivals or contest.rivals
 
+    def forget(self, key: ObjectKey) -> None:
+        """Drop what is known of a child that the operator itself has taken away."""
+        self._contests.pop(key, None)
+
     def check(self, key: ObjectKey) -> None:
         """Tell of a contest that goes on.
 
