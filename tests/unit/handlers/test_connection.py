@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from tokenfleet.handlers.connection import Connection, Pacing
+from tokenfleet.handlers.connection import Connection, Events, Pacing
 from tokenfleet.handlers.registry import build_registry
 from tokenfleet.handlers.settings import NoMemories, configure
 from tokenfleet.reconcilers.resources import CONFIG_MAPS
@@ -53,6 +53,7 @@ DISCOVERY: dict[str, Any] = {
 }
 BOOKMARK = '{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"8"}}}\n'
 EXPIRED = '{"type":"ERROR","object":{"code":410,"message":"expired"}}\n'
+EXPIRED_ALONE = '{"type":"ERROR","object":{"code":410}}\n'
 FAILED = '{"type":"ERROR","object":{"code":500,"message":"etcdserver: no leader"}}\n'
 
 
@@ -142,6 +143,43 @@ async def test_watches_that_end_at_once_are_begun_less_and_less(
     assert server.asked["list"] == (6 if ends else 1)
     assert pauses.seen[0] < 2
     assert pauses.seen[-1] > 3 * pauses.seen[0]
+
+
+class Pieces:
+    """An answer's content, as the network cuts it."""
+
+    def __init__(self, *pieces: str) -> None:
+        self._pieces = pieces
+
+    async def iter_chunked(self, _: int) -> AsyncIterator[bytes]:
+        for piece in self._pieces:
+            yield piece.encode()
+
+
+def cuts(text: str) -> list[tuple[str, ...]]:
+    """Return a text in two pieces, cut at each place, in three, and in single letters."""
+    two = [(text[:at], text[at:]) for at in range(len(text) + 1)]
+    three = [(text[:at], text[at : at + 9], text[at + 9 :]) for at in range(len(text))]
+    return [*two, *three, tuple(text)]
+
+
+async def passed_on(*pieces: str) -> str:
+    events = Events("/api", cast("Any", Pieces(*pieces)))
+    return b"".join([piece async for piece in events.iter_chunked(1 << 20)]).decode()
+
+
+@pytest.mark.parametrize("before", ["", BOOKMARK, 2 * BOOKMARK])
+async def test_an_error_is_known_wherever_it_is_cut(before: str) -> None:
+    """Kopf would end the process."""
+    for pieces in cuts(before + FAILED):
+        assert await passed_on(*pieces) == before + EXPIRED_ALONE, pieces
+
+
+async def test_everything_else_is_passed_on_as_it_came() -> None:
+    speaks = '{"type":"ADDED","object":{"text":"{\\"type\\":\\"ERROR\\",\\"object\\":"}}\n'
+    text = speaks + BOOKMARK + '{"type":"ERR'
+    for pieces in cuts(text):
+        assert await passed_on(*pieces) == text, pieces
 
 
 async def test_a_watch_that_lasted_is_followed_at_once_and_pauses_begin_anew() -> None:

@@ -95,19 +95,36 @@ class Events:
         return getattr(self._content, name)
 
     async def iter_chunked(self, n: int) -> AsyncIterator[bytes]:
-        """Yield the bytes in pieces of at most `n`, up to an error."""
-        begins = True
+        """Yield the bytes in pieces of about `n`, up to an error.
+
+        A line that begins as an error does is held back until more is known: pieces end anywhere.
+        """
+        begins, held = True, b""
         async for piece in self._content.iter_chunked(n):
-            lines, failed, error = piece.partition(ERROR)
-            if failed and (lines.endswith(b"\n") or (begins and not lines)):
+            data, held = held + piece, b""
+            before, error = _parted(data, begins=begins)
+            if error:
                 if GONE not in error:
-                    log.warning(
-                        "watch of %s: %s", self._path, error[:TOLD].decode(errors="replace")
-                    )
-                yield lines + EXPIRED
+                    told = error.removeprefix(ERROR)[:TOLD].decode(errors="replace")
+                    log.warning("watch of %s: %s", self._path, told)
+                yield before + EXPIRED
                 return
-            yield piece
-            begins = piece.endswith(b"\n")
+            last = data.rfind(b"\n") + 1
+            if (last or begins) and ERROR.startswith(data[last:]):
+                data, held = data[:last], data[last:]
+            if data:
+                yield data
+                begins = data.endswith(b"\n")
+        if held:
+            yield held
+
+
+def _parted(data: bytes, *, begins: bool) -> tuple[bytes, bytes]:
+    """Return what comes before a line of an error, and that line; `begins`: with a whole line."""
+    if begins and data.startswith(ERROR):
+        return b"", data
+    at = data.find(b"\n" + ERROR)
+    return (data[: at + 1], data[at + 1 :]) if at >= 0 else (data, b"")
 
 
 class Connection:
