@@ -74,6 +74,32 @@ class Bench:
         return found
 
 
+class Cut(httpx.AsyncByteStream):
+    """An answer that comes in pieces of so many bytes, the last of them not whole."""
+
+    def __init__(self, size: int, *events: dict[str, Any]) -> None:
+        text = "".join(f"{json.dumps(event, ensure_ascii=False)}\n" for event in events)
+        self._data, self._size = text.encode() + b'{"type":', size
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for at in range(0, len(self._data), self._size):
+            yield self._data[at : at + self._size]
+
+
+@pytest.mark.parametrize("size", [1, 7, 1 << 16])
+async def test_a_text_may_hold_what_else_ends_a_line(
+    monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    """The API server writes an annotation's NEL and line separator as they are."""
+    event = changed("8")
+    event["object"]["metadata"]["annotations"] = {"note": "one\u0085two\u2028three\x7f\u001c"}
+    bench = Bench(monkeypatch, httpx.Response(200, stream=Cut(size, event, changed("9"))))
+
+    assert await bench.run() == ["7", "8", "9"]
+    assert bench.asked == [("list", ""), ("watch", "7"), ("watch", "9")]
+    assert bench.contacts == [True]
+
+
 async def test_a_server_that_ends_watches_at_once_is_asked_less_and_less(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -162,11 +162,20 @@ async def _watch(
         "GET", path, params={k: v for k, v in parameters.items() if v}
     ) as answer:
         answer.raise_for_status()
-        async for line in answer.aiter_lines():
+        async for line in _lines(answer):
             event = json.loads(line)
             if event["type"] == "ERROR":
                 raise WatchError(event["object"].get("message", "expired"))
             yield event
+
+
+async def _lines(answer: httpx.Response) -> AsyncIterator[bytes]:
+    """Yield whole lines. The text of an object may hold what else ends a line in Unicode."""
+    rest = b""
+    async for piece in answer.aiter_bytes():
+        *whole, rest = (rest + piece).split(b"\n")
+        for line in filter(None, whole):
+            yield line
 
 
 def _apply(objects: dict[str, Body], event: Body, keep: Callable[[Body], Body]) -> None:
