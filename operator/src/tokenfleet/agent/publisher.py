@@ -79,6 +79,9 @@ class Publisher:
         self.data: Mapping[str, str] | None = None
         """The data of `<router>-config` that is in force."""
         self.published = self._recalled()
+        self._doubtful: Mapping[str, Json] | None = None
+        """Clusters by name that Envoy may have, after files that it was not seen to accept; None:
+        the files are what is published."""
 
     async def publish(
         self, data: Mapping[str, str], endpoints: Endpoints, keys: Keys = NO_KEYS
@@ -96,7 +99,7 @@ class Publisher:
         document = _decoded(data)
         before = self.published
         resources = self._render(document.config, endpoints, keys)
-        if resources != before.resources:
+        if resources != before.resources or self._doubtful is not None:
             if before.document is None or _shape(document.config, keys) != _shape(
                 before.document.config, before.keys
             ):
@@ -108,6 +111,7 @@ class Publisher:
                 # Envoy has kept what it runs; an Envoy that restarts must find the same.
                 self._generation += 1
                 self._write_all(before.resources)
+                self._doubtful = None
                 raise
         self.data = data
         self.published = Published(
@@ -177,18 +181,24 @@ class Publisher:
 
     async def _replace(self, before: Resources, after: Resources) -> None:
         running = await self._running()
-        names = {cluster["name"] for cluster in after.clusters}
-        leaving = tuple(cluster for cluster in before.clusters if cluster["name"] not in names)
-        if after.clusters != before.clusters:
+        # Against what Envoy may have by now, nothing can be left out.
+        anew = self._doubtful is not None
+        new = {cluster["name"]: cluster for cluster in after.clusters}
+        held = {cluster["name"]: cluster for cluster in before.clusters}
+        held |= self._doubtful or {}
+        leaving = tuple(cluster for name, cluster in held.items() if name not in new)
+        self._doubtful = held | new
+        if anew or after.clusters != before.clusters:
             self._write_clusters((*after.clusters, *leaving))
             await self._confirm(running, clusters=True)
-        if after.routes != before.routes:
+        if anew or after.routes != before.routes:
             self._write(ROUTES, "routes", after.routes)
             await self._confirm(running, routes=True)
-        if after.listeners != before.listeners:
+        if anew or after.listeners != before.listeners:
             self._write(LISTENERS, "listeners", after.listeners)
         if leaving:
             self._write_clusters(after.clusters)
+        self._doubtful = None
 
     def _write_all(self, resources: Resources) -> None:
         self._write_clusters(resources.clusters)
