@@ -1,16 +1,25 @@
 """`<router>-config`: size, round trip, and what is rebuilt from status."""
 
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from copy import deepcopy
 from dataclasses import replace
+from functools import reduce
 from typing import Any
 
 import pytest
 
+from tests.integration.envoy.configuration import configuration
 from tests.unit.domain.fleet.builders import pool, route, router
-from tests.unit.domain.slo.builders import BUSY
+from tests.unit.domain.slo.builders import BUSY, T0
 from tokenfleet.api.v1alpha1.modelroute import ModelRoute
 from tokenfleet.api.v1alpha1.modelrouter import ModelRouter
 from tokenfleet.api.v1alpha1.servingpool import ServingPool
+from tokenfleet.domain.fleet.departed import Departed
+from tokenfleet.domain.fleet.keys import ObjectKey
 from tokenfleet.domain.fleet.last_good import resolved_now
+from tokenfleet.domain.fleet.plan import EventNote
 from tokenfleet.domain.fleet.router_config import (
     LEAP,
     Held,
@@ -23,7 +32,7 @@ from tokenfleet.domain.fleet.router_config import (
 )
 from tokenfleet.domain.routing.codec import REVISION_MAX, Document, too_large
 from tokenfleet.domain.routing.compile import compile_router
-from tokenfleet.domain.slo.control.memory import RuleMemory
+from tokenfleet.domain.slo.control.memory import LoopMemory, RuleMemory, State
 
 
 def thousand_rules() -> Held:
@@ -110,6 +119,62 @@ def test_a_copy_with_a_revision_out_of_the_air_leaves_room_for_the_next_ones() -
 def test_damage_is_an_error_and_never_an_empty_configuration(data: dict[str, str]) -> None:
     with pytest.raises(UnreadableConfigError):
         read(data)
+
+
+def one_of_everything() -> dict[str, str]:
+    """Return data in which every part of the record has something."""
+    rule = RuleMemory(loops={"large": LoopMemory(state=State.SHIFTED, w=0.5, fallback="small")})
+    note = EventNote(
+        type="Warning", reason="TrafficShifted", action="SetShares", note="why", id="i", at=T0,
+        about=ObjectKey("ModelRoute", "ns", "chat"), transitions=("T1",),
+    )  # fmt: skip
+    gone = Departed(at=T0, models=("chat",), shares={"large": 500}, memory=rule)
+    return write(
+        Held(
+            document=Document(revision=3, config=configuration({"large": 500, "small": 500})),
+            memory={"ns/chat/slow": rule},
+            claims={"chat": "chat"},
+            departed={"ns/chat/old": gone},
+            untold=(note,),
+            resolved={"chat/slow": (1, 2)},
+            targets={"slo": "chat/slow"},
+        )
+    )
+
+
+def places(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    yield place
+    if isinstance(value, dict | list):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from places(item, (*place, key))
+
+
+def changed(value: Any, place: tuple[Any, ...], new: Any) -> Any:
+    """Return a document with another value at a place; `...`: with none."""
+    if not place:
+        return new
+    found = deepcopy(value)
+    inner = reduce(lambda part, key: part[key], place[:-1], found)
+    if new is ...:
+        del inner[place[-1]]
+    else:
+        inner[place[-1]] = new
+    return found
+
+
+WRONG = [..., None, True, -1, 10**30, -(10**18), 1.5, float("nan"), "", "x", [], {}, [[]], {"a": 1}]
+
+
+@pytest.mark.parametrize("part", one_of_everything())
+def test_whatever_is_damaged_is_unreadable_or_can_be_written_again(part: str) -> None:
+    """A visit must be able to say so: another error would end it, again and again."""
+    data = one_of_everything()
+    document = json.loads(data[part])
+    for place in places(document):
+        for wrong in WRONG if place else WRONG[1:]:
+            damaged = json.dumps(changed(document, place, wrong))
+            with suppress(UnreadableConfigError):
+                assert write(read({**data, part: damaged})), (place, wrong)
 
 
 def status(**shares: int) -> dict[str, Any]:

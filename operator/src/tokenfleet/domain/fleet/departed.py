@@ -58,7 +58,8 @@ def decode(text: str) -> dict[str, Departed]:
     """Read what `encode` wrote.
 
     Raises:
-        ValueError, KeyError, TypeError, AttributeError: it is something else.
+        ValueError, LookupError, TypeError, AttributeError, OverflowError, OSError: it is something
+            else.
     """
     return {
         str(key): Departed(

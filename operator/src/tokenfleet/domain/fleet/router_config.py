@@ -50,7 +50,13 @@ DEPARTED: Final = "departed"
 UNTOLD: Final = "untold"
 """Key of what has to be told yet."""
 
-_UNREADABLE: Final = (CodecError, UnreadableMemoryError, ValueError, AttributeError, TypeError)
+_UNREADABLE: Final = (
+    CodecError,
+    UnreadableMemoryError,
+    *(ValueError, AttributeError, TypeError, LookupError),
+    *(OverflowError, OSError),  # of instants that no clock shows
+)
+"""What reading something else than was written raises."""
 LEAP: Final = 100_000
 """Revisions that a replica may be ahead of what status says, after a restore of an old backup: at
 ten steps an hour, a year."""

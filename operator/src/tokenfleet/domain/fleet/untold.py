@@ -43,7 +43,7 @@ def decode(text: str) -> tuple[EventNote, ...]:
     """Read what `encode` wrote.
 
     Raises:
-        ValueError, TypeError, KeyError: it is something else.
+        ValueError, TypeError, LookupError, OverflowError, OSError: it is something else.
     """
     return tuple(_unpacked(*item) for item in json.loads(text))
 
@@ -90,6 +90,10 @@ def _unpacked(  # noqa: PLR0913, PLR0917 - one for each place of the list
     *place: str,
 ) -> EventNote:
     kind, namespace, name = place
+    texts = (id_, type_, reason, action, words, transitions, *place)
+    if not all(isinstance(text, str) for text in texts):
+        msg = "a note is made of texts"
+        raise TypeError(msg)
     return EventNote(
         type="Warning" if _TYPES[type_] == "Warning" else "Normal",
         reason=reason,
