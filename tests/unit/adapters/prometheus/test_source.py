@@ -143,6 +143,10 @@ async def test_a_refusal_is_asked_once(server: Server, status: int) -> None:
         pytest.param(b"{}", id="no data"),
         pytest.param(vector({"metric": {}}), id="a row without a value"),
         pytest.param(vector("text"), id="a row that is no object"),
+        pytest.param(vector({"metric": {}, "value": [1e30, "1"]}), id="a time that is none"),
+        pytest.param(vector({"metric": {}, "value": [1e999, "1"]}), id="a time without end"),
+        pytest.param(b'["warnings"]', id="no object"),
+        pytest.param(b'{"data": ' + b"[" * 100_000, id="deeper than can be read"),
     ],
 )
 async def test_what_is_no_vector_is_an_error(server: Server, body: bytes) -> None:

@@ -162,7 +162,8 @@ def changed(value: Any, place: tuple[Any, ...], new: Any) -> Any:
     return found
 
 
-WRONG = [..., None, True, -1, 10**30, -(10**18), 1.5, float("nan"), "", "x", [], {}, [[]], {"a": 1}]
+ODD = [10**30, -(10**18), 1.5, float("nan"), float("inf")]
+WRONG = [..., None, True, -1, *ODD, "", "x", [], {}, [[]], {"a": 1}]
 
 
 @pytest.mark.parametrize("part", one_of_everything())

@@ -79,7 +79,7 @@ class PrometheusSource:
         rows = await loop.run_in_executor(self._threads, self._rows, ask)
         try:
             return at_home(_samples(rows))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             msg = f"prometheus answered what is not an instant vector: {error!r}"
             raise PortError(msg) from error
 
@@ -105,7 +105,7 @@ class PrometheusSource:
         rows = await loop.run_in_executor(self._threads, self._rows, ask)
         try:
             return [_series(row) for row in rows]
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             msg = f"prometheus answered what is not a range vector: {error!r}"
             raise PortError(msg) from error
 
@@ -135,7 +135,7 @@ class PrometheusSource:
             raise PortError(msg) from error
         except OSError as error:  # requests looks for the certificate files only now
             raise untrusted(error, self._access) from error
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             msg = (
                 f"prometheus: what answers at {self._access.url[:200]} sends no result of a query"
                 f" ({error!r}): is it Prometheus's own address?"
