@@ -53,6 +53,8 @@ async def test_an_acknowledgement_is_read() -> None:
         pytest.param(httpx.Response(200, json=[1]), id="a list"),
         pytest.param(httpx.Response(200, json={"pod": "p"}), id="no revision"),
         pytest.param(httpx.Response(200, json={**GOOD, "appliedRevision": "x"}), id="no number"),
+        pytest.param(httpx.Response(200, text='{"pod":"p","appliedRevision":1e999}'), id="no end"),
+        pytest.param(httpx.Response(200, text="[" * 100_000), id="deeper than can be read"),
     ],
 )
 async def test_what_is_not_an_acknowledgement_is_a_port_error(
@@ -187,6 +189,8 @@ async def test_an_agent_that_knows_no_users_has_none() -> None:
         pytest.param([{**USERS[0], "users": [["ada", 1]]}], id="a short row"),
         pytest.param([{**USERS[0], "users": None}], id="no users"),
         pytest.param([{"hour": 1}], id="no labels"),
+        pytest.param([{**USERS[0], "unseen": -1}], id="less than nothing"),
+        pytest.param([{**USERS[0], "unseen": 1e300}], id="more than there is"),
     ],
 )
 async def test_what_is_no_report_of_users_is_a_port_error(answer: object) -> None:

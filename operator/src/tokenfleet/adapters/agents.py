@@ -15,7 +15,7 @@ from tokenfleet.domain.fleet.keys import ObjectKey
 from tokenfleet.domain.fleet.proof import audience
 from tokenfleet.domain.slo.observation.measurement import Usage
 from tokenfleet.domain.spending.prices import Place
-from tokenfleet.domain.spending.summary import Spending, Summary
+from tokenfleet.domain.spending.summary import Spending, Summary, amount
 from tokenfleet.domain.spending.user_history import Window, hour_of
 from tokenfleet.ports import Acknowledgement, PortError, UserReport
 
@@ -74,7 +74,7 @@ class HttpRouterFleet:
                 error=str(data.get("error") or ""),
                 credentials={str(k): str(v) for k, v in data.get("credentials", {}).items()},
             )
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
             msg = f"agent {address} answered {answer.text[:120]!r}"
             raise PortError(msg) from error
 
@@ -156,14 +156,14 @@ def _summary(raw: Mapping[str, Any]) -> tuple[tuple[Place, Window], Summary]:
     names = {}
     for name, answers, prompt, cached, written, completion, inherited in raw["users"]:
         usage = Usage(
-            requests=float(answers),
-            prompt=float(prompt),
-            cached=float(cached),
-            completion=float(completion),
-            written=float(written),
+            requests=amount(answers),
+            prompt=amount(prompt),
+            cached=amount(cached),
+            completion=amount(completion),
+            written=amount(written),
         )
-        names[str(name)] = Spending(usage, unseen=float(inherited))
-    return (place, hour), Summary(names, Spending(unseen=float(raw["unseen"])))
+        names[str(name)] = Spending(usage, unseen=amount(inherited))
+    return (place, hour), Summary(names, Spending(unseen=amount(raw["unseen"])))
 
 
 def _decoded(address: str, answer: httpx.Response) -> Any:
@@ -172,7 +172,7 @@ def _decoded(address: str, answer: httpx.Response) -> Any:
         raise PortError(msg)
     try:
         return answer.json()
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         msg = f"agent {address} answered {answer.text[:120]!r}"
         raise PortError(msg) from error
 

@@ -105,9 +105,24 @@ def test_a_report_holds_the_windows_that_begin_in_it() -> None:
         pytest.param("[]", id="a list"),
         pytest.param('{"chat": {"rest": [0, 0]}}', id="no users"),
         pytest.param('{"chat": {"rest": [0, 0], "users": [["ada", 1]]}}', id="a short row"),
+        pytest.param('{"chat": {"rest": [1e999, 0], "users": []}}', id="without end"),
+        pytest.param('{"chat": {"rest": [NaN, 0], "users": []}}', id="no number"),
+        pytest.param('{"chat": {"rest": [0, -1], "users": []}}', id="less than nothing"),
+        pytest.param('{"chat": {"rest": [1e300, 0], "users": []}}', id="more than there is"),
+        pytest.param(f'{{"chat": {{"rest": [1{"0" * 400}, 0], "users": []}}}}', id="a long number"),
+        pytest.param("[" * 100_000, id="deeper than can be read"),
     ],
 )
 def test_what_cannot_be_read_is_left_out(text: str) -> None:
     good = write({hour_of(NOW): {"chat": summary(1)}}, NOW)
 
     assert list(read({**good, "2026-11-26T13": text, "report": "Names"})) == [hour_of(NOW)]
+
+
+@pytest.mark.parametrize("key", ["9999-12-31", "9999-12-31T23", "0000-01-01", "2026-13-01"])
+def test_a_window_that_no_calendar_has_is_left_out(key: str) -> None:
+    """Whoever may edit one ConfigMap must not end the operator of all namespaces."""
+    data = {key: json.dumps({"chat": {"rest": [0, 0], "users": []}})}
+
+    assert read(data) == {}
+    assert write(read({**data, "9999-12-30": data[key]}), NOW)

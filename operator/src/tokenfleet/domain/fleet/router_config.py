@@ -55,6 +55,7 @@ _UNREADABLE: Final = (
     UnreadableMemoryError,
     *(ValueError, AttributeError, TypeError, LookupError),
     *(OverflowError, OSError),  # of instants that no clock shows
+    RecursionError,  # of brackets in brackets
 )
 """What reading something else than was written raises."""
 LEAP: Final = 100_000

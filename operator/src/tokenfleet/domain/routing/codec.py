@@ -82,7 +82,7 @@ def decode(text: str) -> Document:
     """
     try:
         raw = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         msg = f"not JSON: {error}"
         raise CodecError(msg) from error
     if not isinstance(raw, dict) or raw.keys() != {"schemaVersion", "revision", "config"}:

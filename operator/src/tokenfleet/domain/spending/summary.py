@@ -9,13 +9,16 @@ PODS 2012), so the error of a sum is the sum of the errors, N / k of all N token
 Where everything was counted (by feature, route ...) the same type holds with nothing unseen.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, Final, NamedTuple
 
 from tokenfleet.domain.slo.observation.measurement import Usage
 
 NOTHING_USED = Usage()
+MOST: Final = 1e18
+"""More tokens, or more money, than anybody uses in a day."""
 
 
 class Spending(NamedTuple):
@@ -104,6 +107,19 @@ def larger(one: Summary, other: Summary) -> Summary:
         },
         max(one.rest, other.rest, key=lambda rest: rest.unseen),
     )
+
+
+def amount(value: Any) -> float:
+    """Read a count or an amount of money that somebody else wrote.
+
+    Raises:
+        ValueError, TypeError, OverflowError: it is none.
+    """
+    number = float(value)
+    if not (math.isfinite(number) and 0 <= number <= MOST):
+        msg = f"{value!r} is no amount"
+        raise ValueError(msg)
+    return number
 
 
 def heaviest(summary: Summary, most: int) -> Summary:

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from tokenfleet.domain.slo.observation.measurement import Usage
-from tokenfleet.domain.spending.summary import Spending, Summary, heaviest, merged
+from tokenfleet.domain.spending.summary import Spending, Summary, amount, heaviest, merged
 
 KEPT: Final = 32
 """Users of one route and window that are kept."""
@@ -25,6 +25,8 @@ DAYS: Final = timedelta(days=93)
 """Age after which days are dropped: a quarter can be reported."""
 LARGEST: Final = 512 * 1024
 """Bytes of all windows; a ConfigMap holds 1 MiB."""
+
+_BEYOND: Final = (OverflowError, RecursionError)
 
 Routes = Mapping[str, Summary]
 
@@ -41,9 +43,9 @@ class Window(NamedTuple):
         for form, length in (("%Y-%m-%dT%H", timedelta(hours=1)), ("%Y-%m-%d", timedelta(days=1))):
             try:
                 start = datetime.strptime(key, form).replace(tzinfo=UTC)
-            except ValueError:
+                return cls(start, start + length)
+            except (ValueError, OverflowError):
                 continue
-            return cls(start, start + length)
         return None
 
     @property
@@ -68,7 +70,7 @@ def read(data: Mapping[str, str]) -> dict[Window, Routes]:
             try:
                 routes = json.loads(text)
                 found[window] = {route: _summary(raw) for route, raw in routes.items()}
-            except (ValueError, TypeError, AttributeError, KeyError):
+            except (ValueError, TypeError, AttributeError, KeyError, *_BEYOND):
                 continue
     return found
 
@@ -140,14 +142,14 @@ def _summary(raw: Mapping[str, Any]) -> Summary:
     names = {}
     for name, answers, prompt, cached, completion, cost, more, more_cost, *added in raw["users"]:
         usage = Usage(
-            requests=float(answers),
-            prompt=float(prompt),
-            cached=float(cached),
-            completion=float(completion),
-            written=float(added[0]) if added else 0.0,
+            requests=amount(answers),
+            prompt=amount(prompt),
+            cached=amount(cached),
+            completion=amount(completion),
+            written=amount(added[0]) if added else 0.0,
         )
-        names[str(name)] = Spending(usage, float(cost), float(more), float(more_cost))
-    return Summary(names, Spending(unseen=float(unseen), unseen_cost=float(unseen_cost)))
+        names[str(name)] = Spending(usage, amount(cost), amount(more), amount(more_cost))
+    return Summary(names, Spending(unseen=amount(unseen), unseen_cost=amount(unseen_cost)))
 
 
 def _money(amount: float) -> float:
