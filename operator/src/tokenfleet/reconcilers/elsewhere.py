@@ -20,7 +20,7 @@ def elsewhere(
         stored: its `<router>-config`; None where there is none.
         routes: those that it carries.
     """
-    known = routes_in(stored["data"]) if stored is not None else frozenset[Place]()
+    known = routes_in(_data(stored)) if stored is not None else frozenset[Place]()
     places = (Place(r["metadata"]["namespace"], r["metadata"]["name"]) for r in routes)
     new = {place for place in places if known is not None and place not in known}
     if not new:
@@ -34,8 +34,14 @@ def elsewhere(
         if key != router and (key.namespace in near or _takes_others(store.get(key)))
     )
     bodies = (store.get(config_key(key.namespace, key.name)) for key in others)
-    found = [body["data"] for body in bodies if body is not None]
+    found = [_data(body) for body in bodies if body is not None]
     return tuple(data for data in found if routes_in(data) is not None)
+
+
+def _data(body: Body) -> Mapping[str, str]:
+    """Return what a ConfigMap holds: somebody may have emptied it."""
+    found: Mapping[str, str] = body.get("data", {})
+    return found
 
 
 def _takes_others(router: Body | None) -> bool:
