@@ -97,7 +97,10 @@ def _ready(pod: Body) -> str | None:
     """Return since when a pod is ready; None where it is not, or is being deleted."""
     if pod["metadata"].get("deletionTimestamp"):
         return None
-    for condition in pod.get("status", {}).get("conditions", ()):
+    status = pod.get("status", {})
+    for condition in status.get("conditions", ()):
         if condition["type"] == "Ready" and condition["status"] == "True":
-            return str(condition["lastTransitionTime"])
+            # Not every kubelet is Kubernetes' own: the API lets the time be null.
+            since = condition.get("lastTransitionTime") or status.get("startTime")
+            return str(since or "")
     return None
