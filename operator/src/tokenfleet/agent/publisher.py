@@ -56,6 +56,10 @@ class RejectedError(PublishError):
     """Envoy has read the files and refused them."""
 
 
+class UnconfirmedError(PublishError):
+    """Envoy has not said what it made of the files: it may run them yet."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
     """What the files hold."""
@@ -255,7 +259,7 @@ class Publisher:
                     raise RejectedError(msg)
             await asyncio.sleep(CONFIRM_STEP)
         msg = f"envoy has not accepted version {wanted} of its files within {CONFIRM_SECONDS:.0f} s"
-        raise PublishError(msg)
+        raise UnconfirmedError(msg)
 
 
 def _shape(config: RouterConfig, keys: Keys) -> tuple[RouterConfig, Keys]:

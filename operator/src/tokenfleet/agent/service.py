@@ -16,7 +16,7 @@ from tokenfleet.agent.files import Folder
 from tokenfleet.agent.keys import Pouch
 from tokenfleet.agent.module import check_module
 from tokenfleet.agent.neighbourhood import Neighbourhood
-from tokenfleet.agent.publisher import Publisher, PublishError
+from tokenfleet.agent.publisher import Publisher, PublishError, UnconfirmedError
 from tokenfleet.agent.server import serve
 from tokenfleet.agent.settings import Settings
 from tokenfleet.agent.watch import api_client, states
@@ -170,6 +170,8 @@ class Agent:
         keys, troubles = self._pouch.written(pools)
         try:
             await self.publisher.publish(data, self._endpoints(pools), keys)
+        except UnconfirmedError:
+            raise  # it is tried again, and not taken back in between
         except PublishError:
             await self._follow_endpoints()
             raise
