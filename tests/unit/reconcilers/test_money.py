@@ -124,3 +124,12 @@ async def test_without_spend_objectives_nobody_is_asked() -> None:
     seen = Measurement(at=NOW)
     assert money.added(seen) is seen
     assert money.added(None) is None
+
+
+async def test_a_clock_that_is_set_back_makes_the_running_hour_old() -> None:
+    bench = Bench(per="Hour")
+    await bench.looks(1)
+    before = NOW - timedelta(minutes=10)
+    await bench.looks(2, before)
+
+    assert [end for end, _ in bench.asked] == [NOW, before]

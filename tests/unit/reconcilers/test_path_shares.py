@@ -99,3 +99,13 @@ async def test_without_a_prometheus_it_says_so() -> None:
     assert bench.shares.views()["ns/fast"].data.message == (
         "the operator runs without --prometheus-url"
     )
+
+
+async def test_a_clock_that_is_set_back_makes_an_answer_old() -> None:
+    bench = Bench()
+    before = T0 - timedelta(hours=2)
+    await bench.shares.look(T0)
+    await bench.shares.look(before)
+    await bench.shares.look(before + timedelta(seconds=15))
+
+    assert [at for at, _ in bench.asked] == [T0, before]

@@ -50,7 +50,9 @@ class Money:
         if self.ask is None or not wanted:
             return
         running = wanted.pop()
-        if self._asked_at is None or at - self._asked_at >= FRESH or running not in self._hours:
+        # What was asked in the future was asked before the clock was set back.
+        fresh = self._asked_at is not None and timedelta(0) <= at - self._asked_at < FRESH
+        if not fresh or running not in self._hours:
             self._hours[running] = await self._used(at, at - running)
             self._asked_at = at
         missing = [hour for hour in reversed(wanted) if hour not in self._whole]

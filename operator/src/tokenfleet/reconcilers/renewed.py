@@ -32,7 +32,8 @@ class Renewed(Generic[T]):
 
     def due(self, at: datetime, *, every: timedelta = EVERY) -> bool:
         """Tell whether it is time to ask."""
-        return self._asked_at is None or at - self._asked_at >= every
+        # What was asked in the future was asked before the clock was set back.
+        return self._asked_at is None or not timedelta(0) <= at - self._asked_at < every
 
     async def ask(self, at: datetime, question: Callable[[], Awaitable[T]]) -> None:
         """Ask.
@@ -45,6 +46,7 @@ class Renewed(Generic[T]):
             self.answer, self._known_at = await question(), at
         except PortError as error:
             self.failure = Failure("SourceError", str(error))
-            if self._known_at is not None and at - self._known_at > OLDEST:
+            known = self._known_at
+            if known is not None and not timedelta(0) <= at - known <= OLDEST:
                 self.answer = None
             raise

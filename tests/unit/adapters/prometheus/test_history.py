@@ -143,3 +143,14 @@ async def test_new_bounds_keep_what_is_known_and_a_new_threshold_does_not() -> N
 
 def test_levels_have_no_budget() -> None:
     assert not hasattr(level(), "budget_window")
+
+
+async def test_a_clock_that_is_set_back_makes_the_running_slot_old() -> None:
+    store = Store()
+    history = History(store)
+    await looks(history, 3)
+    store.asked.clear()
+    before = T0 - timedelta(minutes=10)
+    await looks(history, 1, start=before)
+
+    assert [at for _, at in store.asked] == [before] * QUERIES

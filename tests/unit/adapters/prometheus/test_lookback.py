@@ -109,3 +109,15 @@ async def test_a_signal_that_nobody_asks_about_is_forgotten() -> None:
     await lookback.look((), at)
 
     assert lookback.rates() == {}
+
+
+async def test_a_clock_that_is_set_back_makes_every_answer_old() -> None:
+    store = Store()
+    lookback = Lookback(store)
+    await ticks(lookback, 3)
+    store.asked.clear()
+    before = T0 - timedelta(hours=2)
+    await ticks(lookback, 3, start=before)
+
+    assert {at for at, _ in store.asked} == {before, before + TICK, before + 2 * TICK}
+    assert set(lookback.rates()[SLO.key]) == set(WINDOWS)

@@ -86,14 +86,15 @@ class Lookback:
 
     def _overdue(self, part: _Part, at: datetime) -> float:
         asked = self._asked.get(part)
-        if asked is None:
+        if asked is None or asked > at:  # the clock has been set back since
             return float("inf")
         # Half a second of grace: ticks are never exact.
         return (at - asked + timedelta(seconds=0.5)) / INTERVALS[part.windows]
 
     def _forget(self, parts: Collection[_Part], at: datetime) -> None:
         for part, known in list(self._known.items()):
-            if part not in parts or at - known.at > OLDEST * INTERVALS[part.windows]:
+            longest = OLDEST * INTERVALS[part.windows]
+            if part not in parts or not timedelta(0) <= at - known.at <= longest:
                 del self._known[part]
 
 
