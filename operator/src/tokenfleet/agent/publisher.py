@@ -6,7 +6,8 @@
               moment does a route name a cluster that is not there
     confirm   Envoy reports the versions that the files carry
 
-What fails leaves the last good files in place, and is said until the next revision.
+What Envoy refuses leaves the last good files in place, and is said until the next revision. What it
+was not seen to accept it may run all the same: until it is, every publication writes all files.
 """
 
 import asyncio
