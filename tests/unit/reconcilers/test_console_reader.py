@@ -102,3 +102,18 @@ async def test_a_span_has_bounds(last: timedelta) -> None:
 
     with pytest.raises(ValueError, match="last must be from 1m to 744h"):
         await console.timeline("ns", "chat", last)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "A", "a/b", "../../../version?x=", "..%2F..%2Fsecrets", "a\n"]
+)
+@pytest.mark.parametrize("which", ["namespace", "route"])
+@pytest.mark.parametrize("past", [None, Past()])
+async def test_what_is_no_name_gets_nowhere(past: Past | None, which: str, name: str) -> None:
+    """Not into a query, nor into a path: the operator may read more than who looks."""
+    console, cluster, _ = reader(past)
+    asked = {"namespace": "ns", "route": "chat", which: name}
+    cluster.events = PortError("asked")
+
+    with pytest.raises(ValueError, match=f"is no name of a {which}"):
+        await console.timeline(asked["namespace"], asked["route"], HOUR)

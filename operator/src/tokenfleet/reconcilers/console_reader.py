@@ -8,6 +8,7 @@ import asyncio
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
+from tokenfleet.api.names import is_dns_label
 from tokenfleet.domain.console.decisions import DecisionView, together, told
 from tokenfleet.domain.console.documents import fleet_document, timeline_document
 from tokenfleet.domain.console.fleet_view import fleet_view
@@ -76,6 +77,11 @@ class ConsoleReader:
             ValueError: a name is none, or the span is not one from a minute to `LONGEST`.
             PortError: the API server or Prometheus does not answer, or refuses.
         """
+        for what, name in (("namespace", namespace), ("route", route)):
+            # It gets into a query, and into a path of the API server.
+            if not is_dns_label(name):
+                msg = f"{name[:80]!r} is no name of a {what}"
+                raise ValueError(msg)
         if not timedelta(minutes=1) <= last <= LONGEST:
             msg = f"last must be from 1m to {LONGEST.days * 24}h"
             raise ValueError(msg)
