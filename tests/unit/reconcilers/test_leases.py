@@ -111,3 +111,13 @@ async def test_a_thousand_objects_ask_once(
 
     assert clock.now()
     assert cluster.asked == 2
+
+
+@pytest.mark.parametrize(
+    "operator", ["", "x", "a/", "/b", "../..", "a/../../secrets", "a/b?x", "A/b"]
+)
+async def test_what_names_no_lease_is_nobody_and_is_not_asked_for(
+    leases: Leases, cluster: Answering, operator: str
+) -> None:
+    assert await leases.gone(operator)
+    assert cluster.asked == 0

@@ -5,10 +5,13 @@ has not changed for `SILENCE`, by our own clock, is held by nobody. That is long
 which a replica takes over from one that ended, so an upgrade of the other operator is no end of it.
 """
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from tokenfleet.api.conventions import DNS_SUBDOMAIN
+from tokenfleet.api.names import is_dns_label
 from tokenfleet.ports import Clock, Cluster, PortError, RefusedError
 from tokenfleet.reconcilers.resources import LEASES
 
@@ -59,6 +62,8 @@ class Leases:
     async def _asked(self, operator: str, now: datetime) -> _Seen | None:
         """Read a Lease; return what is known of it, None where there is none."""
         namespace, _, name = operator.partition("/")
+        if not (is_dns_label(namespace) and re.fullmatch(DNS_SUBDOMAIN, name)):
+            return None  # Whoever may write a status may write anything; it is no path to ask.
         seen = self._seen.get(operator)
         try:
             lease = await self._cluster.get(LEASES, namespace, name)
