@@ -186,3 +186,22 @@ async def test_a_dead_connection_is_noticed_before_90_seconds(
         await again.wait()
     task.cancel()
     server.close()
+
+
+@pytest.mark.parametrize(
+    "text", ["<html>", "[]", "null", "7", '{"items": 7}', '{"items": [7]}', "[" * 100_000]
+)
+async def test_what_is_no_list_is_asked_for_again(
+    monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    """A proxy's page in between must not end the agent."""
+    bench = Bench(monkeypatch)
+    odd = [httpx.Response(200, text=text)]
+    monkeypatch.setattr(bench, "_answer", lambda request: _first(odd, request, bench))
+
+    assert await bench.run() == ["7"]
+    assert bench.contacts == [False, True]
+
+
+def _first(odd: list[httpx.Response], request: httpx.Request, bench: Bench) -> httpx.Response:
+    return odd.pop() if odd else Bench._answer(bench, request)

@@ -32,6 +32,9 @@ BACKOFF_MAX: Final = 15.0
 PAGE: Final = 500
 """Objects a page of a list."""
 
+_NO_ANSWER: Final = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+"""What reading something else than an API server's answer raises."""
+
 Body = Mapping[str, Any]
 State = Mapping[str, Body]
 """Name -> object; of one namespace."""
@@ -102,7 +105,7 @@ async def states(
                     yield dict(objects)
         except httpx.ReadTimeout:
             logger.info("watch of %s: silent for %.0f s, asking again", path, SILENCE)
-        except (httpx.HTTPError, WatchError, ValueError, KeyError, OSError) as error:
+        except (httpx.HTTPError, WatchError, OSError, *_NO_ANSWER) as error:
             version = ""
             if not isinstance(error, WatchError):
                 on_contact(False)
@@ -141,7 +144,7 @@ async def _list(
         )
         answer.raise_for_status()
         page = answer.json()
-        objects.update({item["metadata"]["name"]: keep(item) for item in page["items"]})
+        objects.update({item["metadata"]["name"]: keep(item) for item in page["items"] or ()})
         following = page["metadata"].get("continue", "")
         if not following:
             return objects, page["metadata"]["resourceVersion"]

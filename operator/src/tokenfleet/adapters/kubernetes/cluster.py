@@ -135,11 +135,11 @@ class KubernetesCluster:
             # here relies on it.
             names = {"apiVersion": version, "kind": resource.kind}
             items = page.pop("items", None)
-            if not isinstance(items, list):
+            if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
                 msg = f"GET {path}: {NO_API_SERVER}"
                 raise PortError(msg)
             yield [{**item, **names} for item in items]
-            token = page.get("metadata", {}).get("continue", "")
+            token = (page.get("metadata") or {}).get("continue", "")
             if not token:
                 return
 
@@ -288,7 +288,7 @@ def _object(call: str, data: bytes) -> dict[str, Any]:
     """
     try:
         answer = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         answer = None
     if not isinstance(answer, dict):
         msg = f"{call}: {NO_API_SERVER}"
