@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from collections.abc import Iterator
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -36,6 +35,7 @@ class Server:
         self.headers: dict[str, str] = {}
         self.path = ""
         self.answered: dict[str, str] = {}
+        self.over = threading.Event()
         self.hits = 0
         outer = self
 
@@ -44,7 +44,8 @@ class Server:
                 outer.headers = dict(self.headers)
                 outer.path = self.path
                 outer.hits += 1
-                time.sleep(outer.delay)
+                if outer.over.wait(outer.delay):
+                    return  # nobody waits for it any more
                 self.send_response(outer.status)
                 for name, value in outer.answered.items():
                     self.send_header(name, value)
@@ -66,6 +67,7 @@ class Server:
 def server() -> Iterator[Server]:
     running = Server()
     yield running
+    running.over.set()
     running.http.shutdown()
     running.http.server_close()
 
