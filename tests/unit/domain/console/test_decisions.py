@@ -3,7 +3,9 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tokenfleet.domain.console.decisions import counted, together, told
+import pytest
+
+from tokenfleet.domain.console.decisions import AT_ONCE, counted, together, told
 
 T0 = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 STEP = timedelta(minutes=1)
@@ -77,3 +79,18 @@ def test_two_counts_need_two_events() -> None:
     counts = counted([series("T3", 0, 2)])
 
     assert sorted(one.told for one in together(spoken, counts, STEP)) == [False, True]
+
+
+def test_numbers_that_no_counter_of_ours_has_are_no_decisions() -> None:
+    """Any target of a Prometheus may expose a metric of this name."""
+    nan, inf = float("nan"), float("inf")
+
+    assert counted([series("T1", 0, nan, inf, -inf, 0)]) == ()
+    assert len(counted([series("T1", 0, nan, 2)])) == 2
+    assert len(counted([series("T1", 0, 1e12)])) == AT_ONCE
+    assert counted([series("T1", nan, nan)]) == ()
+
+
+@pytest.mark.parametrize("time", ["", "yesterday", "0001-01-01T00:00:00+14:00"])
+def test_an_event_of_no_time_is_left_out(time: str) -> None:
+    assert told([{**event(0, "T1", "TrafficShifted"), "eventTime": time, "metadata": {}}]) == ()

@@ -5,6 +5,7 @@ only which transition was taken on which route. Together: every decision once, i
 last.
 """
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,10 @@ ACTION: Final = "SetShares"
 """`action` of Events about decisions."""
 
 COUNTED: Final = "only the metric tells of it: its Event has expired"
+
+AT_ONCE: Final = 100
+"""Decisions of one kind on one route that are shown between two values; a loop takes a few. What
+says that it counted a million of them is no counter of ours."""
 
 SCRAPED: Final = timedelta(minutes=1)
 """Longest until a counter is scraped."""
@@ -79,14 +84,15 @@ def counted(
         series: labels `namespace`, `route`, `transition`, and the counter's values over time. A
             series that begins above zero after the others is a first decision; a fall is a restart.
     """
-    known = [(labels, points) for labels, points in series if points]
+    finite = ((labels, [p for p in points if math.isfinite(p[1])]) for labels, points in series)
+    known = [(labels, points) for labels, points in finite if points]
     begun = min((points[0][0] for _, points in known), default=0.0)
     found: list[DecisionView] = []
     for labels, points in known:
         before = 0.0 if points[0][0] > begun else points[0][1]
         for seconds, value in points:
             grown = value - before if value >= before else value
-            found += [_counted(labels, seconds)] * round(grown)
+            found += [_counted(labels, seconds)] * min(round(grown), AT_ONCE)
             before = value
     return tuple(sorted(found, key=_order))
 
@@ -142,7 +148,7 @@ def _time(event: Body) -> datetime | None:
     text = event.get("eventTime") or event.get("metadata", {}).get("creationTimestamp")
     try:
         return datetime.fromisoformat(str(text)).astimezone(UTC)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 
