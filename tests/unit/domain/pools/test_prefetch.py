@@ -241,7 +241,14 @@ def test_files_are_counted_where_sizes_are_unknown() -> None:
 
 @pytest.mark.parametrize(
     "message",
-    ["", "no JSON", "[]", '{"files": -1, "totalFiles": 2}', '{"files": true, "totalFiles": 2}'],
+    [
+        "",
+        "no JSON",
+        "[]",
+        "[" * 4096,
+        '{"files": -1, "totalFiles": 2}',
+        '{"files": true, "totalFiles": 2}',
+    ],
 )
 def test_what_an_image_writes_otherwise_is_no_progress(message: str) -> None:
     assert told(pod(ended(0, message))).prefetch == {}

@@ -88,7 +88,7 @@ def _read(message: str) -> dict[str, int] | None:
     """Return what a container told; an image could write anything."""
     try:
         told = json.loads(message)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(told, dict):
         return None

@@ -19,6 +19,8 @@ def read(text: str, refused: Mapping[str, str]) -> tuple[dict[str, Any], list[st
         found = json.loads(text)
     except ValueError as error:
         return {}, [f"is not JSON: {error}"]
+    except RecursionError:
+        return {}, ["has more brackets in brackets than can be read"]
     if not isinstance(found, dict):
         return {}, ["must be a JSON object"]
     return found, [f"must not set {key}: {refused[key]}" for key in sorted(found) if key in refused]
