@@ -12,7 +12,7 @@ from tests.unit.agent.told import BUSY, GONE, said_next
 from tokenfleet.agent import publisher as publishing
 from tokenfleet.agent.envoy import Admin, AdminError, Running
 from tokenfleet.agent.files import CLUSTERS, LISTENERS, ROUTES, Folder
-from tokenfleet.agent.publisher import Publisher, PublishError
+from tokenfleet.agent.publisher import Endpoints, Publisher, PublishError, UnconfirmedError
 from tokenfleet.domain.routing.codec import Document, encode
 
 DATA = {"config": encode(Document(revision=1, config=configuration({"large": 1000})))}
@@ -89,20 +89,31 @@ async def test_files_that_a_silent_envoy_may_not_have_read_are_not_in_force(
     assert agent.data is None
 
 
+@pytest.fixture
+def envoy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Reading:
+    monkeypatch.setattr(publishing, "CONFIRM_SECONDS", 0.2)
+    return Reading(tmp_path)
+
+
+async def unconfirmed(
+    agent: Publisher, envoy: Reading, data: dict[str, str], endpoints: Endpoints
+) -> None:
+    """Publish to an Envoy that does not come to read it, and goes on afterwards."""
+    envoy.awake = False
+    with pytest.raises(UnconfirmedError, match="envoy has not accepted"):
+        await agent.publish(data, endpoints)
+    envoy.awake = True
+
+
 async def test_what_was_in_force_comes_back_after_files_that_nobody_confirmed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, envoy: Reading
 ) -> None:
     """A busy Envoy reads them in the end: then it would send requests to a pod that is gone."""
-    monkeypatch.setattr(publishing, "CONFIRM_SECONDS", 0.2)
-    envoy = Reading(tmp_path)
     agent = publisher(tmp_path, envoy)
     await agent.publish(DATA, ENDPOINTS)
     before = envoy.clusters()
-    envoy.awake = False
-    with pytest.raises(PublishError, match="envoy has not accepted"):
-        await agent.publish(DATA, {"large": (("10.0.0.2", 8000),)})
+    await unconfirmed(agent, envoy, DATA, {"large": (("10.0.0.2", 8000),)})
     assert "10.0.0.2" in str(envoy.clusters())
-    envoy.awake = True
 
     await agent.publish(DATA, ENDPOINTS)
     generation = (await envoy.running()).clusters
@@ -113,18 +124,14 @@ async def test_what_was_in_force_comes_back_after_files_that_nobody_confirmed(
 
 
 async def test_clusters_of_files_that_nobody_confirmed_go_after_the_routes_that_name_them(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, envoy: Reading, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(publishing, "CONFIRM_SECONDS", 0.2)
-    envoy = Reading(tmp_path)
     agent = publisher(tmp_path, envoy)
     await agent.publish(DATA, ENDPOINTS)
     more = configuration({"large": 1000})
     more = replace(more, pools=(*more.pools, pool("other", "other")))
-    envoy.awake = False
-    with pytest.raises(PublishError, match="envoy has not accepted"):
-        await agent.publish({"config": encode(Document(revision=2, config=more))}, ENDPOINTS)
-    envoy.awake = True
+    new = {"config": encode(Document(revision=2, config=more))}
+    await unconfirmed(agent, envoy, new, ENDPOINTS)
     written: list[tuple[str, ...]] = []
     write = Folder.write
 
