@@ -11,6 +11,7 @@ from typing import Final
 
 from tokenfleet.domain.fleet.keys import SLO
 from tokenfleet.domain.fleet.steering import promise_in
+from tokenfleet.domain.freshness import is_fresh
 from tokenfleet.domain.slo.objectives.spec import Level, LevelObjective
 from tokenfleet.domain.slo.observation.measurement import Measurement
 from tokenfleet.domain.slo.observation.spent import HOUR, Cells, hours_of, spent
@@ -50,9 +51,7 @@ class Money:
         if self.ask is None or not wanted:
             return
         running = wanted.pop()
-        # What was asked in the future was asked before the clock was set back.
-        fresh = self._asked_at is not None and timedelta(0) <= at - self._asked_at < FRESH
-        if not fresh or running not in self._hours:
+        if not is_fresh(self._asked_at, at, FRESH) or running not in self._hours:
             self._hours[running] = await self._used(at, at - running)
             self._asked_at = at
         missing = [hour for hour in reversed(wanted) if hour not in self._whole]

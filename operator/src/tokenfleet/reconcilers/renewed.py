@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Generic, TypeVar
 
+from tokenfleet.domain.freshness import is_fresh
 from tokenfleet.domain.slo.observation.measurement import Failure
 from tokenfleet.ports import PortError
 
@@ -32,8 +33,7 @@ class Renewed(Generic[T]):
 
     def due(self, at: datetime, *, every: timedelta = EVERY) -> bool:
         """Tell whether it is time to ask."""
-        # What was asked in the future was asked before the clock was set back.
-        return self._asked_at is None or not timedelta(0) <= at - self._asked_at < every
+        return not is_fresh(self._asked_at, at, every)
 
     async def ask(self, at: datetime, question: Callable[[], Awaitable[T]]) -> None:
         """Ask.

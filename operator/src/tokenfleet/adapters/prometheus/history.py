@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 from tokenfleet.adapters.prometheus.cells import cells_of
 from tokenfleet.adapters.prometheus.lookback import part_queries
 from tokenfleet.adapters.prometheus.queries import Family
+from tokenfleet.domain.freshness import is_fresh
 from tokenfleet.domain.slo.objectives.error_budget import (
     SLOTS,
     Budget,
@@ -95,7 +96,7 @@ class History:
         mine = [(slo, self._kept[slo]) for slo in objectives]
         window = mine[0][0].budget_window
         stale = min(FRESH, slot_length(window) / 4)
-        if any(not _is_fresh(kept.asked_at, at, stale) for _, kept in mine):
+        if any(not is_fresh(kept.asked_at, at, stale) for _, kept in mine):
             return running(window, at)
         missing = (n for n in over(window, at) if any(n not in kept.slots for _, kept in mine))
         return next(missing, None)
@@ -120,11 +121,6 @@ class History:
             else:
                 kept.slots[slot] = found
             kept.slots = {n: one for n, one in kept.slots.items() if oldest < n < open_slot}
-
-
-def _is_fresh(asked: datetime | None, at: datetime, stale: timedelta) -> bool:
-    """Tell whether an answer is young; one of the future is older than the clock says."""
-    return asked is not None and timedelta(0) <= at - asked < stale
 
 
 _NEVER: Final = start_of(timedelta(hours=1), 0)

@@ -26,8 +26,6 @@ DAYS: Final = timedelta(days=93)
 LARGEST: Final = 512 * 1024
 """Bytes of all windows; a ConfigMap holds 1 MiB."""
 
-_BEYOND: Final = (OverflowError, RecursionError)
-
 Routes = Mapping[str, Summary]
 
 
@@ -70,7 +68,7 @@ def read(data: Mapping[str, str]) -> dict[Window, Routes]:
             try:
                 routes = json.loads(text)
                 found[window] = {route: _summary(raw) for route, raw in routes.items()}
-            except (ValueError, TypeError, AttributeError, KeyError, *_BEYOND):
+            except (ValueError, TypeError, AttributeError, KeyError, OverflowError, RecursionError):
                 continue
     return found
 
