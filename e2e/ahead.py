@@ -32,7 +32,7 @@ class Build:
 CLUSTER: Final = (
     Build("cluster", "Kubernetes and Prometheus", ("e2e.cluster", "build"), 3, build.missing),
     Build("install", "vLLM and Envoy", ("e2e.cluster", "install"), 3, images.unprepared),
-    Build("image-bases", "bases of images", ("e2e.cluster.dockerfiles",), 19, dockerfiles.missing),
+    Build("images", "images", ("e2e.cluster.dockerfiles",), 19, dockerfiles.missing),
 )
 """Of the built-in cluster: not for those whose KUBECONFIG names another."""
 PROGRAMS: Final = (

@@ -92,8 +92,7 @@ def _load(options: argparse.Namespace) -> None:
 
 def _images(options: argparse.Namespace) -> None:
     _need_node()
-    tag = options.tag or f"{software.version(paths.REPOSITORY)}-built"
-    for name in dockerfiles.build_images(tag):
+    for name in dockerfiles.build_images(options.tag or dockerfiles.default_tag()):
         print(name)
         print(f"  {sbom.path_of(name)}")
 

