@@ -12,6 +12,7 @@ from typing import Final
 
 from e2e.argo import build as argo
 from e2e.cluster import build, dockerfiles, images, llama, once
+from e2e.cluster.lifecycle import BESIDE
 from e2e.cluster.progress import say
 from e2e.kit.clusters import foreign
 
@@ -30,8 +31,8 @@ class Build:
 
 
 CLUSTER: Final = (
-    Build("cluster", "Kubernetes and Prometheus", ("e2e.cluster", "build"), 3, build.missing),
-    Build("install", "vLLM and Envoy", ("e2e.cluster", "install"), 3, images.unprepared),
+    Build("cluster", "Kubernetes and Prometheus", ("e2e.cluster", "build"), BESIDE, build.missing),
+    Build("install", "vLLM and Envoy", ("e2e.cluster", "install"), BESIDE, images.unprepared),
     Build("images", "images", ("e2e.cluster.dockerfiles",), 19, dockerfiles.missing),
 )
 """Of the built-in cluster: not for those whose KUBECONFIG names another."""

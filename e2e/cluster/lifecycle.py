@@ -39,7 +39,7 @@ from e2e.cluster.progress import say, step, wait_for
 BOOT_TIMEOUT: Final = 180.0
 """Seconds; a boot takes about 10 on two idle cores."""
 BESIDE: Final = 3
-"""Niceness of what is installed while Kubernetes is built."""
+"""Niceness of what is built and installed before a cluster can start, beside other work."""
 
 
 @dataclass(frozen=True, slots=True)
