@@ -17,7 +17,7 @@ from pathlib import Path
 from ssl import create_default_context
 from typing import Final
 
-from e2e.cluster import network, paths, pki_files
+from e2e.cluster import network, node_status, paths, pki_files
 from e2e.cluster.pki_files import certificate, key, kubeconfig
 
 ETCD_PORT: Final = 2379
@@ -35,6 +35,8 @@ class Component:
     command: list[str]
     is_up: Callable[[], bool] | None = None
     """Looked at before the next component starts; None when nothing has to wait for this one."""
+    without: Callable[[], None] = lambda: None
+    """Called whenever it does not run: before each start, and at once when it has ended."""
 
 
 def components(binaries: Path) -> tuple[Component, ...]:
@@ -81,6 +83,7 @@ def components(binaries: Path) -> tuple[Component, ...]:
              f"--kubeconfig={kubeconfig('kubelet')}", f"--root-dir={paths.STATE / 'kubelet'}",
              f"--cert-dir={paths.PKI}", f"--hostname-override={paths.NODE_NAME}",
              f"--node-ip={paths.NODE_ADDRESS}"],
+            without=node_status.forget,
         ),
         Component("kube-proxy", [program["kube-proxy"], f"--config={paths.ETC / 'kube-proxy.json'}"]),
         Component("coredns", [program["coredns"], "-conf", str(paths.ETC / "Corefile")]),

@@ -19,7 +19,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -142,37 +142,28 @@ def _build(target: Path, tag: str) -> None:
 
 
 def _base() -> Path:
-    return _debian("base", packages=BASE_PACKAGES)
+    """Return an archive of a small Debian with Python."""
+    return _debian("base", _bootstrap)
 
 
 def _rust() -> Path:
-    return _debian("rust", updates=RUST_PACKAGES)
+    """Return an archive of the same with Rust, from where the host gets its own updates."""
+    return _debian("rust", _install_rust)
 
 
 def _kept(name: str) -> Path:
     return paths.CACHE / f"{name}-{_release()}-{ARCHITECTURE}.tar"
 
 
-def _debian(name: str, *, packages: str = "", updates: str = "") -> Path:
-    """Return an archive of a small Debian with packages; made once per release of the host.
-
-    Args:
-        name: of the archive.
-        packages: of the release itself, with commas between them.
-        updates: that need the release's updates too, with spaces between them; they are installed
-            from where the host gets its own.
-    """
-    suite, kept = _release(), _kept(name)
+def _debian(name: str, fill: Callable[[Path], None]) -> Path:
+    """Return an archive of a tree that `fill` fills; made once per release of the host."""
+    kept = _kept(name)
     if kept.exists():
         return kept
-    root = paths.CACHE / f"{name}-{suite}-{os.getpid()}"
-    include = [f"--include={packages}"] if packages else []
+    root = paths.CACHE / f"{name}-{_release()}-{os.getpid()}"
     try:
-        with step(f"making a Debian with {packages or updates} ({suite}, about a minute, once)"):
-            _alone("debootstrap", "--variant=minbase", *include, suite, str(root))
-            if updates:
-                _as_on_the_host(root)
-                _alone("chroot", str(root), "sh", "-ec", f"apt-get -qq update; {INSTALL} {updates}")
+        with step(f"making the Debian '{name}' ({_release()}, about a minute, once)"):
+            fill(root)
         unfinished = kept.with_name(f".{kept.name}.{os.getpid()}")
         with tarfile.open(unfinished, "w") as tar:
             for entry in sorted(root.iterdir()):
@@ -182,6 +173,20 @@ def _debian(name: str, *, packages: str = "", updates: str = "") -> Path:
     finally:
         shutil.rmtree(root, ignore_errors=True)
     return kept
+
+
+def _bootstrap(root: Path) -> None:
+    _alone("debootstrap", "--variant=minbase", f"--include={BASE_PACKAGES}", _release(), str(root))
+
+
+def _install_rust(root: Path) -> None:
+    (root / "dev").mkdir(parents=True)
+    _run(["tar", "-xpf", str(_base()), "-C", str(root)])
+    _as_on_the_host(root)
+    inside = f"apt-get -qq update; {INSTALL} {RUST_PACKAGES}"
+    _alone(
+        "sh", "-ec", 'mount --bind /dev "$0/dev"; exec chroot "$0" sh -ec "$1"', str(root), inside
+    )
 
 
 def _alone(*command: str) -> None:

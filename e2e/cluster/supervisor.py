@@ -54,6 +54,7 @@ def main() -> None:
 
 
 def _start(component: Component) -> int:
+    component.without()
     log = (paths.LOGS / f"{component.name}.log").open("ab")
     with log:
         process = subprocess.Popen(
@@ -83,6 +84,7 @@ def _tend(running: dict[int, Component], *, block: bool) -> None:
             say(
                 f"{ended.name} ended with status {os.waitstatus_to_exitcode(status)}: starting it again"
             )
+            ended.without()
             time.sleep(RESTART_DELAY)
             running[_start(ended)] = ended
         block = False

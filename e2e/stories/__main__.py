@@ -2,8 +2,9 @@
 
     python -m e2e.stories [AT_ONCE]    AT_ONCE: stories at a time on the first one, 2 by default
 
-    first cluster    stories that leave in peace what others rest on, several at a time
-    second cluster   one by one: those that take it away, or change it
+    first cluster    stories that leave in peace what others rest on, several at a time, then some of
+                     those that do not
+    second cluster   one by one: the others that take it away, or change it
 
 On a cluster of the user's own (`KUBECONFIG`) all are told there: the second kind waits until nothing
 else is told.
@@ -34,10 +35,10 @@ def main(at_once: str = "2") -> int:
     environment |= {"TOKENFLEET_CLUSTER_INSTANCE": SECOND, "PYTHONUNBUFFERED": "1"}
     with tempfile.NamedTemporaryFile("w", prefix="tokenfleet-stories-") as log:
         second = subprocess.Popen(
-            _pytest("-m", "alone"), env=environment, stdout=log, stderr=subprocess.STDOUT
+            _pytest("-m", "second"), env=environment, stdout=log, stderr=subprocess.STDOUT
         )
         try:
-            first = subprocess.run(_pytest("-m", "not alone", *several), check=False).returncode
+            first = subprocess.run(_pytest("-m", "not second", *several), check=False).returncode
             _follow(second, Path(log.name))
         finally:
             second.terminate()

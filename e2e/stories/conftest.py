@@ -34,10 +34,10 @@ CHAPTERS = (
     "spending",
     "fallbacks",
     "prefetch",
+    "lifecycle",
     "outages",
     "sidecar_outage",
     "default_deny",
-    "lifecycle",
     "pages",
     "images",
     "real_engine",
@@ -56,6 +56,10 @@ ALONE = {
 """Stories that take away or change what all others rest on, or need the processors: beside two others
 the streams of a real engine do not end in time."""
 
+SECOND = ALONE - {"lifecycle"}
+"""Of them those that are told on the second cluster, where there are two: both end at about the same
+time."""
+
 WHOLE = {"pages"}
 """Those that keep away what others rest on from their first story to their last."""
 
@@ -71,8 +75,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if _is_story(item):
             item.add_marker(pytest.mark.cluster)
-            if _chapter(item) in ALONE:
-                item.add_marker(pytest.mark.alone)
+            if _chapter(item) in SECOND:
+                item.add_marker(pytest.mark.second)
     items.sort(key=_place)  # stable: files keep their own order
 
 

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import time
+from datetime import datetime
 
 import pytest
 
@@ -38,6 +39,9 @@ VICTIMS = (
     "containerd-shim",
 )
 
+KUBELETS = {"e2e.cluster.supervisor", "unshare", "/kubelet"}
+"""With these the kubelet ends, whose last word on the node is kept."""
+
 
 def _kill(victim: str) -> None:
     found = [pid for pid, line in processes().items() if victim in line]
@@ -45,6 +49,12 @@ def _kill(victim: str) -> None:
     for pid in found:
         with contextlib.suppress(ProcessLookupError):  # some end with the first of them
             os.kill(pid, signal.SIGKILL)
+
+
+def _ready_since() -> float:
+    path = '{.status.conditions[?(@.type=="Ready")].lastTransitionTime}'
+    found = kubectl("get", "node", "local", "--output", f"jsonpath={path}")
+    return datetime.fromisoformat(found.strip()).timestamp()
 
 
 @pytest.mark.usefixtures("running")
@@ -56,9 +66,12 @@ def test_up_heals_whatever_was_killed(victim: str) -> None:
     ready = ("rollout", "status", "deployment", name, "--timeout=180s")
     kubectl(*ready)
 
+    killed = int(time.time())
     _kill(victim)
     cluster("up", "--no-vllm")
 
+    if victim in KUBELETS:
+        assert _ready_since() >= killed, "'up' believed a kubelet that was gone"
     assert cluster("status").stdout.strip() == "healthy"
     # The status that a client reads may be older than the kill: only a running process answers.
     until(
