@@ -42,7 +42,7 @@ REQUIREMENTS: Final = ("operator/requirements.txt", "operator/requirements-build
 BUILT: Final = "images-"
 """Of folders in the cache: archives and bills of both images, by the digest of their files."""
 KEPT: Final = 3
-"""Folders of images; each takes half a GiB."""
+"""Folders of images; each takes 0.9 GiB."""
 DOCKERFILES: Final = {"operator": "operator/Dockerfile", "router": "router-image/Dockerfile"}
 
 

@@ -83,7 +83,7 @@ def server() -> Path:
         return target / PROGRAM
     with once.alone("llama", "llama-server"):
         if not (target / PROGRAM).exists():
-            with step("building llama-server (about 5 minutes on 2 cores, once)"):
+            with step("building llama-server (about 4 minutes on 2 cores, once)"):
                 _build(target)
     return target / PROGRAM
 

@@ -6,12 +6,12 @@ asks right after it would take that for the state of the one that is still start
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from e2e.cluster import paths
 from e2e.cluster.api import Api
 
-_STATUS = f"/api/v1/nodes/{paths.NODE_NAME}/status"
+_STATUS: Final = f"/api/v1/nodes/{paths.NODE_NAME}/status"
 
 
 def forget() -> None:

@@ -53,8 +53,8 @@ ALONE = {
     "images",
     "real_engine",
 }
-"""Stories that take away or change what all others rest on, or need the processors: beside two others
-the streams of a real engine do not end in time."""
+"""Stories that take away or change what all others rest on, or need the processors, as a real engine
+does: on a slow machine its streams may not end in time beside several others."""
 
 SECOND = ALONE - {"lifecycle"}
 """Of them those that are told on the second cluster, where there are two: both end at about the same
